@@ -1,0 +1,1 @@
+"""The platform: a protected media path. Imports nothing; the public face is `drm.app`."""

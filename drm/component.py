@@ -1,0 +1,221 @@
+"""What the parts of the path are to one another: the protocols that components and both processes keep.
+
+Names are Media Foundation's in Python spelling: IMFMediaSource is `MediaSource`, IMFInputTrustAuthority is
+`InputTrustAuthority`, and so on. Each docstring says in which process the object lives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol, TypeAlias, runtime_checkable
+from uuid import UUID
+
+import msgspec
+
+from drm.media import Sample, SampleCrypto, StreamDescriptor, TrackInfo
+from drm.policy import Action, Policy
+from drm.rights import EnablerActivate, LicensePath
+from drm.wire.messages import RemoteObject
+
+__all__ = [
+    "AudioFrame",
+    "ByteStream",
+    "Decoder",
+    "Decrypter",
+    "Frame",
+    "InputTrustAuthority",
+    "MediaSource",
+    "OutputTrustAuthority",
+    "PMPClient",
+    "PMPHost",
+    "PacketBuffer",
+    "Sink",
+    "VideoFrame",
+]
+
+
+class ByteStream(Protocol):
+    """Bytes at offsets (IMFByteStream, read side). Lives in the application; may block."""
+
+    @property
+    def name(self) -> str:
+        """What a person calls it: a path or a URL."""
+
+    @property
+    def size(self) -> int:
+        """Length in bytes."""
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Return up to `size` bytes from `offset`; fewer only at the end. Raises MediaError when it cannot."""
+
+    def read_into(self, offset: int, into: memoryview) -> int:
+        """Fill `into` from `offset`; return how many bytes were there."""
+
+
+@runtime_checkable
+class PMPClient(Protocol):
+    """IMFPMPClient: a source that makes objects inside the PMP worker."""
+
+    def set_pmp_host(self, host: PMPHost) -> None:
+        """Called once by the session proxy during topology resolution, before any ITA is asked for."""
+
+
+class PMPHost(Protocol):
+    """IMFPMPHost: creates objects in the worker.
+
+    The caller is not trusted: class ids are looked up among listed components, never in the file system.
+    """
+
+    def create_object(self, class_id: UUID, stream: bytes | None = None) -> RemoteObject:
+        """Load the component registered under `class_id`, let it load `stream`, return a reference to it.
+
+        Raises:
+            UnknownComponentError: no component has this class id.
+            TrustError: it has one, and its files are not those of the manifest.
+        """
+
+
+class MediaSource(Protocol):
+    """IMFMediaSource: gives encrypted samples. Lives in the application, or in the worker in remote source mode."""
+
+    def streams(self) -> Sequence[StreamDescriptor]:
+        """The presentation: every stream, protected ones marked."""
+
+    def get_input_trust_authority(self, stream_id: int) -> RemoteObject | None:
+        """IMFTrustedInput: the ITA of one stream, or None for a clear one. Needs `set_pmp_host` first."""
+
+    def select(self, stream_ids: Iterable[int]) -> None:
+        """Deliver these streams and no others, from the start."""
+
+    def next_sample(self, stream_id: int) -> Sample | None:
+        """Return the next sample of the stream in decode order, or None at its end. Its bytes are not read yet."""
+
+    def read_into(self, sample: Sample, into: memoryview) -> None:
+        """Read the sample's bytes as stored, encrypted ones still so. Raises TruncatedMediaError."""
+
+
+class Decrypter(Protocol):
+    """Made by an ITA, one per branch of the topology; disabled until the policy is set. Worker only."""
+
+    def decrypt_into(self, source: memoryview, crypto: SampleCrypto, target: memoryview) -> None:
+        """Write the clear bytes of one sample to `target`, of the same length.
+
+        Raises:
+            KeyMissingError: no key for the sample's KID.
+            PolicyError: the license does not, or no longer, allow it.
+            InvalidRequestError: it is not enabled yet, or was disabled for good.
+        """
+
+
+class InputTrustAuthority(Protocol):
+    """IMFInputTrustAuthority: the only owner of keys. One per protected stream. Worker only."""
+
+    def load(self, stream: bytes) -> None:
+        """Read the initialization data that the source sent when it made this object."""
+
+    def request_access(self, action: Action) -> None:
+        """Return if the action is allowed. Raises EnableRequiredError (with an enabler) or PolicyError."""
+
+    def accept(self, activate: EnablerActivate, answer: bytes, path: LicensePath) -> None:
+        """Take what the enabler brought: a license, plain or sealed. Raises LicenseError and changes nothing."""
+
+    def needs_individualization(self) -> None:
+        """The server does not know the device key: the next `request_access` asks for individualization."""
+
+    def individualized(self) -> None:
+        """The enabler registered the device key: the next `request_access` asks for a license again."""
+
+    def get_policy(self, action: Action) -> Policy:
+        """The policy in force. Raises UnsupportedActionError."""
+
+    def bind_access(self, actions: Iterable[Action]) -> None:
+        """These actions are about to happen: enables the decrypters."""
+
+    def get_decrypter(self) -> Decrypter:
+        """A new, disabled decrypter."""
+
+    @property
+    def license_path(self) -> LicensePath:
+        """How this authority's keys came."""
+
+    def reset(self) -> None:
+        """Disable every decrypter handed out, for good, and wipe the keys."""
+
+
+class VideoFrame(msgspec.Struct):
+    """A decoded picture. `native` is the decoder's own object; planes are read through it, never copied here."""
+
+    pts: int  # in the track's timescale, edit list applied
+    duration: int
+    width: int
+    height: int
+    format: str  # the pixel format's FFmpeg name
+    native: object
+
+
+class AudioFrame(msgspec.Struct):
+    """Decoded sound. `skip` samples at its front are before the edit list's start and are not to be presented."""
+
+    pts: int
+    duration: int
+    samples: int
+    sample_rate: int
+    channels: int
+    format: str
+    native: object
+    skip: int = 0
+
+
+Frame: TypeAlias = VideoFrame | AudioFrame
+
+
+class PacketBuffer(Protocol):
+    """Memory that a decoder owns and a decrypter fills: clear bytes exist nowhere else."""
+
+    def view(self) -> memoryview:
+        """The writable bytes; release the view before `Decoder.decode`."""
+
+
+class Decoder(Protocol):
+    """Packets to frames. Worker only (or the in-process session, for clear content)."""
+
+    def open(self, track: TrackInfo, *, strict: bool = False) -> None:
+        """Get ready for `track`. `strict`: the first sign of damage raises. Raises UnsupportedMediaError."""
+
+    def buffer(self, size: int) -> PacketBuffer:
+        """New memory for one packet; never used twice."""
+
+    def decode(self, buffer: PacketBuffer, sample: Sample) -> list[Frame]:
+        """Decode one packet. Raises MediaError when the decoder finds it damaged."""
+
+    def drain(self) -> list[Frame]:
+        """Give what is still inside, at the end of the stream."""
+
+
+class OutputTrustAuthority(Protocol):
+    """IMFOutputTrustAuthority: says what an output does with the media."""
+
+    def get_action(self) -> Action:
+        """What the policy must grant."""
+
+    def set_policy(self, policy: Policy) -> None:
+        """Apply the policy. Raises OutputNotAllowedError when this output cannot."""
+
+
+class Sink(Protocol):
+    """The end of a branch. Worker only: frames leave through what a sink writes, and through nothing else."""
+
+    def load(self, stream: bytes) -> None:
+        """Read its options (JSON)."""
+
+    def output_trust_authorities(self) -> Sequence[OutputTrustAuthority]:
+        """IMFTrustedOutput; empty: an untrusted output, which no protected stream may reach."""
+
+    def open(self, tracks: Sequence[TrackInfo], descriptor: int | None) -> None:
+        """Get ready; `descriptor` is what the application handed in to write to, or None."""
+
+    def write(self, track_id: int, frame: Frame) -> None:
+        """Take one frame, in the order of the stream."""
+
+    def close(self) -> dict[str, int]:
+        """Finish the output. Return counts for the application: never anything of the picture."""

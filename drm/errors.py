@@ -1,0 +1,413 @@
+"""What can go wrong, as one tree. `code` is how an error crosses the process boundary.
+
+DRMError                          E-UNEXPECTED          exit 1
+├── InvalidArgumentError          E-USAGE               2   the caller's words are off
+├── MediaError                    E-MEDIA               3
+│   ├── MalformedMediaError       E-MEDIA-MALFORMED     3   found at a box path and an offset
+│   ├── TruncatedMediaError       E-MEDIA-TRUNCATED     3   the file ends before what it announces
+│   └── UnsupportedMediaError     E-MEDIA-UNSUPPORTED   3   named, with the next step
+├── KeyMissingError               E-KEY-MISSING         4   remedy: give the key of that KID
+├── KeyWrongError                 E-KEY-WRONG           5   remedy: check the key
+├── PolicyError                   E-POLICY              6
+│   ├── OutputNotAllowedError     E-POLICY-OUTPUT       6   remedy: another sink
+│   ├── UnsupportedActionError    E-POLICY-ACTION       6
+│   └── LicenseExpiredError       E-LICENSE-EXPIRED     6   remedy: a new license
+├── TrustError                    E-TRUST               7
+│   ├── UnlistedFileError         E-TRUST-UNLISTED      7   no manifest lists the file
+│   ├── AlteredFileError          E-TRUST-ALTERED       7   not the bytes that the manifest lists
+│   └── UnknownComponentError     E-COMPONENT-UNKNOWN   7   no component has this class id
+├── LicenseError                  E-LICENSE             8
+│   ├── LicenseServerUnreachableError E-LICENSE-UNREACHABLE 8
+│   ├── LicenseRefusedError       E-LICENSE-REFUSED     8   the server said no
+│   └── LicenseMalformedError     E-LICENSE-MALFORMED   8   the answer is not a license
+├── IsolationError                E-ISOLATION           9   names the missing layer
+├── PMPProcessDiedError           E-PMP-DIED            1
+├── WireError                     E-WIRE                1   the other process broke the protocol
+└── SessionError                  E-SESSION             1   a command in the wrong state
+    ├── SessionShutdownError      E-SESSION-SHUTDOWN    1
+    ├── InvalidRequestError       E-SESSION-REQUEST     1
+    ├── NoEventsAvailableError    E-SESSION-NO-EVENTS   1
+    ├── TopologyError             E-TOPOLOGY            1
+    └── EnableRequiredError       E-ENABLE-REQUIRED     8   rights first; carries the enabler
+        ├── LicenseRequiredError          E-LICENSE-REQUIRED
+        └── IndividualizationRequiredError E-INDIVIDUALIZE
+
+The tree is the mapping of `MFError` onto Python: synchronous failures raise, and a failed event raises the
+same class from `raise_for_status()`.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import ClassVar
+
+import msgspec
+
+from drm.hresult import HResult, name_of
+
+__all__ = [
+    "AlteredFileError",
+    "DRMError",
+    "EnableRequiredError",
+    "ErrorRecord",
+    "ExitCode",
+    "IndividualizationRequiredError",
+    "InvalidArgumentError",
+    "InvalidRequestError",
+    "IsolationError",
+    "KeyMissingError",
+    "KeyWrongError",
+    "LicenseError",
+    "LicenseExpiredError",
+    "LicenseMalformedError",
+    "LicenseRefusedError",
+    "LicenseRequiredError",
+    "LicenseServerUnreachableError",
+    "MalformedMediaError",
+    "MediaError",
+    "NoEventsAvailableError",
+    "OutputNotAllowedError",
+    "PMPProcessDiedError",
+    "PolicyError",
+    "SessionError",
+    "SessionShutdownError",
+    "TopologyError",
+    "TruncatedMediaError",
+    "TrustError",
+    "UnknownComponentError",
+    "UnlistedFileError",
+    "UnsupportedActionError",
+    "UnsupportedMediaError",
+    "WireError",
+    "error_from_record",
+]
+
+
+class ExitCode(enum.IntEnum):
+    """What the `clearkey` command exits with."""
+
+    GOOD = 0
+    UNEXPECTED = 1
+    USAGE = 2
+    MALFORMED_INPUT = 3
+    KEY_MISSING = 4
+    KEY_WRONG = 5
+    NOT_ALLOWED = 6
+    COMPONENT_REVOKED = 7
+    LICENSE_SERVER = 8
+    ISOLATION = 9
+    INTERRUPTED = 130
+
+
+class ErrorRecord(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """An error as it crosses the process boundary: words and numbers, never a traceback or a secret."""
+
+    code: str
+    hresult: int
+    what: str
+    where: str = ""
+    seen: str = ""
+    maybe: str = ""
+    remedy: str = ""
+    kids: tuple[str, ...] = ()
+
+
+class DRMError(Exception):
+    """Root of the tree: what went wrong, where, what was seen, what it may be, what to try.
+
+    `kids` names the key ids that the error is about, in UUID form; they are public.
+    """
+
+    code: ClassVar[str] = "E-UNEXPECTED"
+    exit_code: ClassVar[ExitCode] = ExitCode.UNEXPECTED
+    default_hresult: ClassVar[int] = HResult.E_FAIL
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str = "",
+        seen: str = "",
+        maybe: str = "",
+        remedy: str = "",
+        kids: tuple[str, ...] = (),
+        hresult: int | None = None,
+    ) -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.seen = seen
+        self.maybe = maybe
+        self.remedy = remedy
+        self.kids = kids
+        self.hresult = self.default_hresult if hresult is None else hresult
+
+    def __reduce__(self) -> str:
+        # Errors cross the boundary as an ErrorRecord; pickle has no part in this project.
+        raise TypeError("an error crosses a process boundary as an ErrorRecord")
+
+    def to_record(self) -> ErrorRecord:
+        """Return the error as it goes over the wire; `error_from_record` is the way back."""
+        return ErrorRecord(
+            self.code, self.hresult, self.what, self.where, self.seen, self.maybe, self.remedy, self.kids
+        )
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the error for JSON output."""
+        return {
+            "code": self.code,
+            "hresult": f"0x{self.hresult:08X}",
+            "hresult_name": name_of(self.hresult),
+            "what": self.what,
+            "where": self.where,
+            "seen": self.seen,
+            "maybe": self.maybe,
+            "try": self.remedy,
+            "kids": list(self.kids),
+        }
+
+    def render(self) -> str:
+        """Return the paragraph that a user reads: one line each for what, where, seen, maybe, try."""
+        lines = [f"error: {self.what}  [{self.code}]"]
+        parts = (("where", self.where), ("seen", self.seen), ("maybe", self.maybe), ("try", self.remedy))
+        lines += [f"  {label:<5}  {text}" for label, text in parts if text]
+        return "\n".join(lines)
+
+
+class InvalidArgumentError(DRMError, ValueError):
+    """The caller's words are off: an option, a key notation, an argument out of range."""
+
+    code = "E-USAGE"
+    exit_code = ExitCode.USAGE
+    default_hresult = HResult.E_INVALIDARG
+
+
+class MediaError(DRMError):
+    """The input cannot be read as what it claims to be."""
+
+    code = "E-MEDIA"
+    exit_code = ExitCode.MALFORMED_INPUT
+    default_hresult = HResult.MF_E_INVALID_FILE_FORMAT
+
+
+class MalformedMediaError(MediaError):
+    """A box or a value breaks the format; `where` names the box path and the offset."""
+
+    code = "E-MEDIA-MALFORMED"
+
+
+class TruncatedMediaError(MediaError):
+    """The file ends before what it announces."""
+
+    code = "E-MEDIA-TRUNCATED"
+
+
+class UnsupportedMediaError(MediaError):
+    """A format, scheme or codec that is not read; the message names it and the next step."""
+
+    code = "E-MEDIA-UNSUPPORTED"
+    default_hresult = HResult.MF_E_UNSUPPORTED_BYTESTREAM_TYPE
+
+
+class KeyMissingError(DRMError):
+    """No license or keys file holds the key of a KID that the media needs."""
+
+    code = "E-KEY-MISSING"
+    exit_code = ExitCode.KEY_MISSING
+    default_hresult = HResult.MF_E_LICENSE_INCORRECT_RIGHTS
+
+
+class KeyWrongError(DRMError):
+    """The key given for a KID does not decrypt the media: what comes out does not decode."""
+
+    code = "E-KEY-WRONG"
+    exit_code = ExitCode.KEY_WRONG
+    default_hresult = HResult.MF_E_INVALID_KEY
+
+
+class PolicyError(DRMError):
+    """The license does not allow what was asked."""
+
+    code = "E-POLICY"
+    exit_code = ExitCode.NOT_ALLOWED
+    default_hresult = HResult.MF_E_POLICY_UNSUPPORTED
+
+
+class OutputNotAllowedError(PolicyError):
+    """An output asks for an action, or lacks a protection, that the license is about."""
+
+    code = "E-POLICY-OUTPUT"
+
+
+class UnsupportedActionError(PolicyError):
+    """The input trust authority refuses this action outright."""
+
+    code = "E-POLICY-ACTION"
+    default_hresult = HResult.MF_E_ITA_UNSUPPORTED_ACTION
+
+
+class LicenseExpiredError(PolicyError):
+    """The license in use is past its end."""
+
+    code = "E-LICENSE-EXPIRED"
+    default_hresult = HResult.MF_E_LICENSE_OUTOFDATE
+
+
+class TrustError(DRMError):
+    """A component is not what a manifest vouches for."""
+
+    code = "E-TRUST"
+    exit_code = ExitCode.COMPONENT_REVOKED
+    default_hresult = HResult.MF_E_SIGNATURE_VERIFICATION_FAILED
+
+
+class UnlistedFileError(TrustError):
+    """No manifest lists this file, so its code is not run."""
+
+    code = "E-TRUST-UNLISTED"
+
+
+class AlteredFileError(TrustError):
+    """The bytes differ from those that the manifest lists, so they are not run."""
+
+    code = "E-TRUST-ALTERED"
+
+
+class UnknownComponentError(TrustError):
+    """No trusted component has this class id."""
+
+    code = "E-COMPONENT-UNKNOWN"
+    default_hresult = HResult.REGDB_E_CLASSNOTREG
+
+
+class LicenseError(DRMError):
+    """The license server or its answer."""
+
+    code = "E-LICENSE"
+    exit_code = ExitCode.LICENSE_SERVER
+    default_hresult = HResult.NS_E_DRM_LICENSE_NOTACQUIRED
+
+
+class LicenseServerUnreachableError(LicenseError):
+    """No answer came: refused, timed out, name unknown, certificate not trusted."""
+
+    code = "E-LICENSE-UNREACHABLE"
+
+
+class LicenseRefusedError(LicenseError):
+    """The server answered, and the answer is a refusal or a failure of its own."""
+
+    code = "E-LICENSE-REFUSED"
+
+
+class LicenseMalformedError(LicenseError):
+    """The answer is no license: not JSON, not a JWK Set, not sealed for this session."""
+
+    code = "E-LICENSE-MALFORMED"
+
+
+class IsolationError(DRMError):
+    """The isolation that is demanded is not to be had here; the message names the missing layer."""
+
+    code = "E-ISOLATION"
+    exit_code = ExitCode.ISOLATION
+    default_hresult = HResult.MF_E_NON_PE_PROCESS
+
+
+class PMPProcessDiedError(DRMError):
+    """The PMP worker ended while it was needed."""
+
+    code = "E-PMP-DIED"
+    default_hresult = HResult.RPC_E_SERVER_DIED
+
+
+class WireError(DRMError):
+    """The process at the other end of the channel broke the protocol; the channel is closed."""
+
+    code = "E-WIRE"
+    default_hresult = HResult.E_UNEXPECTED
+
+
+class SessionError(DRMError):
+    """A call on the session that its state does not allow."""
+
+    code = "E-SESSION"
+    default_hresult = HResult.MF_E_INVALIDREQUEST
+
+
+class SessionShutdownError(SessionError):
+    """The object was shut down."""
+
+    code = "E-SESSION-SHUTDOWN"
+    default_hresult = HResult.MF_E_SHUTDOWN
+
+
+class InvalidRequestError(SessionError):
+    """Not in this state."""
+
+    code = "E-SESSION-REQUEST"
+
+
+class NoEventsAvailableError(SessionError):
+    """The event queue is empty and the caller did not want to wait, or waited long enough."""
+
+    code = "E-SESSION-NO-EVENTS"
+    default_hresult = HResult.MF_E_NO_EVENTS_AVAILABLE
+
+
+class TopologyError(SessionError):
+    """The topology cannot be resolved or is not complete."""
+
+    code = "E-TOPOLOGY"
+    default_hresult = HResult.MF_E_TOPO_CANNOT_CONNECT
+
+
+class EnableRequiredError(SessionError):
+    """Rights must be obtained first. `enabler_activate` says how, or is None: then the answer is no."""
+
+    code = "E-ENABLE-REQUIRED"
+    exit_code = ExitCode.LICENSE_SERVER
+    default_hresult = HResult.NS_E_LICENSE_REQUIRED
+
+    def __init__(self, what: str, *, enabler_activate: object | None = None, seen: str = "") -> None:
+        super().__init__(what, seen=seen)
+        self.enabler_activate = enabler_activate
+
+
+class LicenseRequiredError(EnableRequiredError):
+    """IMFInputTrustAuthority::RequestAccess: a license must be obtained."""
+
+    code = "E-LICENSE-REQUIRED"
+
+
+class IndividualizationRequiredError(EnableRequiredError):
+    """IMFInputTrustAuthority::RequestAccess: the device key must be registered first."""
+
+    code = "E-INDIVIDUALIZE"
+    default_hresult = HResult.NS_E_DRM_NEEDS_INDIVIDUALIZATION
+
+
+def _tree(root: type[DRMError]) -> dict[str, type[DRMError]]:
+    found = {root.code: root}
+    for child in root.__subclasses__():
+        found |= _tree(child)
+    return found
+
+
+_BY_CODE = _tree(DRMError)
+
+
+def error_from_record(record: ErrorRecord) -> DRMError:
+    """Return the error that `record` stands for. The sender is not trusted: an unknown code is a plain DRMError."""
+    kind = _BY_CODE.get(record.code, DRMError)
+    if issubclass(kind, EnableRequiredError):
+        return kind(record.what, seen=record.seen)
+    return kind(
+        record.what,
+        where=record.where,
+        seen=record.seen,
+        maybe=record.maybe,
+        remedy=record.remedy,
+        kids=record.kids,
+        hresult=record.hresult,
+    )

@@ -1,0 +1,143 @@
+"""What travels along the path: tracks, samples and how each is encrypted.
+
+Times are integers in the track's timescale; offsets and sizes are bytes. These are made per sample on the hot
+path and cross the wire as they are, so they are msgspec structs in array form.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import TypeAlias
+
+import msgspec
+
+from drm.keys import KeyId
+
+__all__ = [
+    "Edit",
+    "Protection",
+    "Sample",
+    "SampleCrypto",
+    "Scheme",
+    "StreamDescriptor",
+    "Subsample",
+    "TrackInfo",
+    "TrackType",
+]
+
+
+class Scheme(enum.StrEnum):
+    """Protection schemes of ISO/IEC 23001-7, clause 4.2."""
+
+    CENC = "cenc"
+    CENS = "cens"
+    CBC1 = "cbc1"
+    CBCS = "cbcs"
+
+    @property
+    def is_cbc(self) -> bool:
+        """AES-CBC (cbc1, cbcs); otherwise AES-CTR (cenc, cens)."""
+        return self in (Scheme.CBC1, Scheme.CBCS)
+
+
+class TrackType(enum.StrEnum):
+    """What a track holds, by its handler."""
+
+    VIDEO = "video"
+    AUDIO = "audio"
+    OTHER = "other"
+
+
+Subsample: TypeAlias = tuple[int, int]
+"""Clear bytes, then protected bytes (ISO/IEC 23001-7, clause 9.5)."""
+
+
+class SampleCrypto(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
+    """All that a decrypter is told about one sample. It asks nobody for anything that is not in here."""
+
+    key_id: KeyId
+    scheme: Scheme
+    iv: bytes  # 8 or 16 bytes as stored; the constant IV where the scheme has one
+    subsamples: tuple[Subsample, ...] = ()  # empty: the whole sample is protected
+    crypt_blocks: int = 0  # pattern, in blocks of 16 bytes; 0:0 means every block
+    skip_blocks: int = 0
+
+
+class Protection(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
+    """How the samples of one sample description or group are protected: `schm` with `tenc` or `seig`."""
+
+    scheme: Scheme
+    key_id: KeyId
+    iv_size: int  # 0, 8 or 16 bytes per sample
+    constant_iv: bytes = b""
+    crypt_blocks: int = 0
+    skip_blocks: int = 0
+
+
+class Sample(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
+    """One access unit, where it lies and how it is encrypted. `crypto` None: it is clear."""
+
+    track_id: int
+    dts: int
+    cts_offset: int  # composition time = dts + cts_offset, before any edit list
+    duration: int
+    is_sync: bool
+    offset: int  # in the byte source, or in the ring once it is on its way to the worker
+    size: int
+    description_index: int = 1  # 1-based index into `stsd`, the sample's own
+    crypto: SampleCrypto | None = None
+
+
+class Edit(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
+    """One entry of an edit list (ISO/IEC 14496-12, clause 8.6.6); times of the media in the track's timescale."""
+
+    duration: int  # in the movie's timescale; 0 means to the end
+    media_time: int  # -1: an empty edit
+
+
+class TrackInfo(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """What a decoder, a trust authority and a person need to know about a track."""
+
+    track_id: int
+    type: TrackType
+    codec: str  # four-cc of the clear sample entry: "avc1", "mp4a"
+    timescale: int  # units per second of this track's times
+    movie_timescale: int = 1  # units per second of `Edit.duration`
+    decoder: str = ""  # the decoder's name: "h264", "aac"; empty when none is known
+    codec_config: bytes = b""  # AVCDecoderConfigurationRecord, AudioSpecificConfig …
+    width: int = 0  # pixels
+    height: int = 0
+    sample_rate: int = 0  # hertz
+    channels: int = 0
+    language: str = ""
+    duration: int = 0  # 0: not known before the end
+    edits: tuple[Edit, ...] = ()
+    protections: tuple[Protection | None, ...] = ()  # by sample description; None: a clear one
+    codec_configs: tuple[bytes, ...] = ()  # by sample description, like `protections`
+
+    @property
+    def is_protected(self) -> bool:
+        """Whether any of its sample descriptions is an encrypted one (MF_SD_PROTECTED)."""
+        return any(self.protections)
+
+    @property
+    def scheme(self) -> str:
+        """The scheme of its first protected description, or an empty string."""
+        return next((p.scheme.value for p in self.protections if p), "")
+
+    @property
+    def key_ids(self) -> tuple[KeyId, ...]:
+        """The default key ids of its sample descriptions, each once, in order."""
+        return tuple(dict.fromkeys(p.key_id for p in self.protections if p))
+
+
+class StreamDescriptor(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """One stream of a presentation (IMFStreamDescriptor). The stream's id is its track id."""
+
+    track: TrackInfo
+    key_ids: tuple[KeyId, ...] = ()  # every key id that the initialization data or the table of samples names
+
+    @property
+    def is_protected(self) -> bool:
+        """MF_SD_PROTECTED."""
+        return self.track.is_protected

@@ -1,0 +1,1 @@
+"""Encrypt a file with Common Encryption. Imports nothing."""

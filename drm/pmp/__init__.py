@@ -1,0 +1,1 @@
+"""The PMP worker: runs in that process alone. Imports nothing."""

@@ -1,0 +1,41 @@
+"""Content enablers and license paths: what rights acquisition is about, in both processes."""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+from drm.keys import KeyId
+
+__all__ = ["EnableType", "EnablerActivate", "LicensePath"]
+
+
+class EnableType(enum.StrEnum):
+    """What a content enabler does (IMFContentEnabler::GetEnableType), by the GUIDs of the headers."""
+
+    LICENSE_ACQUISITION = "9400e798-4f8c-4875-b6c4-9d45b01b9691"  # the type of Microsoft's Clear Key component
+    INDIVIDUALIZATION = "acd2c84a-b303-4f65-bc2c-2c848d01a989"
+    UPDATE_UNTRUSTED_COMPONENT = "9879f3d6-cee2-48e6-b573-9767ab172f16"
+    UPDATE_REVOCATION_INFORMATION = "e558b0b5-b3c4-44a0-924c-50d178932385"
+
+
+class LicensePath(enum.StrEnum):
+    """How the keys came to the worker, as the protection report says it."""
+
+    NONE = "none"
+    SEALED = "sealed"  # in a JWE that only this worker opens
+    CLEAR = "clear"  # a plain JWK Set that passed through the application
+    LOCAL = "local"  # given on the command line or in a keys file
+
+
+class EnablerActivate(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """What the worker hands out when rights are missing: enough to make the content enabler in the application.
+
+    `data` is what `get_enable_data` gives: the body to POST. `authority` names the ITA that waits for the answer.
+    """
+
+    type: EnableType
+    authority: int
+    key_ids: tuple[KeyId, ...]
+    data: bytes

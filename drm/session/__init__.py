@@ -1,0 +1,1 @@
+"""The Media Session core, the same in both processes. Imports nothing."""

@@ -1,0 +1,1 @@
+"""The Clear Key content-protection component. It runs only from verified bytes (`drm.loader`)."""

@@ -1,0 +1,1 @@
+"""The Clear Key license server."""

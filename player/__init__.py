@@ -1,0 +1,1 @@
+"""The `clearkey` command and the reference player."""

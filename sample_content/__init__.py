@@ -1,0 +1,1 @@
+"""Recipes and the maker of every sample; no third-party media."""
