@@ -1,0 +1,81 @@
+# Two words to remember: `make play` and `make test`. The others are for those who work on clearkey.
+# Everything is installed into .venv, and again only when pyproject.toml changed.
+
+VENV   := .venv
+BIN    := $(VENV)/bin
+RUN    := $(VENV)/.ready-to-play
+TEST   := $(VENV)/.ready-to-test
+SOAK   ?= 25
+PYTHON ?=
+
+.PHONY: play test check bench soak fuzz clean
+.SILENT:
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+# Make a sample, start the license server, play the sample in the locked-down worker, leave build/demo/index.html.
+play: $(RUN)
+	$(BIN)/clearkey demo
+
+# The suite that proves it. One part: make test ARGS="tests/unit -k pssh"
+test: $(TEST)
+	$(BIN)/python -m pytest $(ARGS)
+
+# What a reader should not have to look for: style, types, import contracts, the rules of the house.
+check: $(TEST)
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --quiet --check .
+	$(BIN)/mypy --no-error-summary
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m pytest -q tests/unit/test_house.py
+
+# Each claim of speed beside its peer, in one run.
+bench: $(TEST)
+	$(BIN)/python -m benchmarks $(ARGS)
+
+# The whole path over and over; ends at the first failure.
+soak: $(RUN)
+	for turn in $$(seq $(SOAK)); do \
+	    $(BIN)/clearkey demo > build/soak.log 2>&1 || { cat build/soak.log; echo "soak: turn $$turn failed"; exit 1; }; \
+	done; echo "soak: $(SOAK) of $(SOAK) turns good"
+
+# Every property test with a hundred times the examples of `make test`.
+fuzz: $(TEST)
+	$(BIN)/python -m pytest -m hypothesis --hypothesis-profile=long -o timeout=3600 $(ARGS)
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(RUN): pyproject.toml
+	$(call install,.)
+	touch $@
+
+$(TEST): pyproject.toml
+	$(call install,.[test])
+	touch $(RUN) $@
+
+# A working .venv first: with uv when it is there, which also brings a Python when the machine's is too old; otherwise
+# with the first Python that is new enough. Then clearkey itself, editable.
+define install
+	set -eu; wanted='import sys; sys.exit(sys.version_info < (3, 11))'; \
+	python=; for name in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11; do \
+	    if command -v $$name >/dev/null && $$name -c "$$wanted" 2>/dev/null; then python=$$name; break; fi; \
+	done; \
+	uv=$$(command -v uv || true); \
+	if [ -z "$$python$$uv" ]; then \
+	    echo "Python 3.11 or newer is needed; found $$(python3 --version 2>/dev/null || echo none)." >&2; \
+	    echo "Install it, or install uv (it brings its own Python), and repeat." >&2; exit 1; \
+	fi; \
+	if [ -z "$$uv" ] && ! $$python -c 'import ensurepip, venv' 2>/dev/null; then \
+	    echo "$$python cannot make a virtual environment: on Debian and Ubuntu, apt install python3-venv." >&2; exit 1; \
+	fi; \
+	echo "installing into $(VENV), once ..."; \
+	if ! $(BIN)/python -c "$$wanted" 2>/dev/null; then \
+	    rm -rf $(VENV); \
+	    if [ -n "$$uv" ]; then uv venv --quiet --seed --python "$${python:-3.11}" $(VENV); \
+	    else $$python -m venv $(VENV); fi; \
+	fi; \
+	if [ -n "$$uv" ]; then uv pip install --quiet --python $(BIN)/python -e '$(1)'; \
+	else PIP_ROOT_USER_ACTION=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '$(1)'; fi
+endef
