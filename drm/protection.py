@@ -1,0 +1,135 @@
+"""The protection report: what a PMP worker found when it probed its own lock-down, and the level that makes.
+
+Shared by both processes and by the license server. Pure. A report is made in the worker, from probes and never from
+intentions; whoever receives one learns no more than that its sender says so, unless the license request that carries
+it is signed by a device that is enrolled.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from drm.errors import IsolationError
+
+__all__ = ["ADVICE", "CONTAINED_LAYERS", "WALL_LAYERS", "Level", "ProtectionReport", "level_of", "missing", "require"]
+
+YES: Final = "yes"
+
+
+class Level(enum.IntEnum):
+    """Isolation levels of the worker, in rising order."""
+
+    UNPROTECTED = 0  # a process of its own, and nothing more: refuses protected content
+    CONTAINED = 1  # seccomp and prctl
+    CONTAINED_PLUS = 2  # and, as a second wall, Landlock and namespaces of its own
+    SERVICE = 3  # and an account of its own, which owns the device key
+
+    @property
+    def label(self) -> str:
+        """The level's name, as documents and outputs write it."""
+        return ("unprotected", "contained", "contained+", "service")[self]
+
+
+CONTAINED_LAYERS: Final = (
+    "no_new_privs",
+    "not_dumpable",
+    "no_core",
+    "untraced",
+    "userns_owner",
+    "parent_death",
+    "closed_fds",
+    "no_capabilities",
+    "seccomp",
+    "open_refused",
+    "socket_refused",
+    "exec_memory_refused",
+)
+"""What level 1 is made of."""
+
+WALL_LAYERS: Final = ("landlock", "user_namespace", "network_namespace", "chroot")
+"""What level 2 adds: a second, independent wall."""
+
+ADVICE: Final[Mapping[str, str]] = {
+    "no_new_privs": "needs Linux 3.5 or later",
+    "not_dumpable": "a security module refuses prctl(PR_SET_DUMPABLE)",
+    "no_core": "a security module refuses setrlimit(RLIMIT_CORE)",
+    "untraced": "end the debugger or tracer (strace, gdb, rr) that the application runs under",
+    "userns_owner": (
+        "the application runs inside a user namespace of its own account (bubblewrap, unshare), which may then read "
+        "the worker's memory: start the application outside it"
+    ),
+    "parent_death": "needs Linux; the worker was started by another process than the one it was told of",
+    "closed_fds": "needs /proc mounted, to find what was inherited",
+    "no_capabilities": "run as an ordinary user, or let the worker drop its capabilities (capset)",
+    "seccomp": "needs Linux 4.14 or later with CONFIG_SECCOMP_FILTER, on x86-64 or aarch64",
+    "open_refused": "the seccomp filter is not in force",
+    "socket_refused": "the seccomp filter is not in force",
+    "exec_memory_refused": "the seccomp filter is not in force",
+    "landlock": "needs Linux 5.13 or later with `landlock` in the kernel's list of security modules (lsm=)",
+    "user_namespace": (
+        "unprivileged user namespaces are off here: sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone, "
+        "kernel.apparmor_restrict_unprivileged_userns, or the container's own filter"
+    ),
+    "network_namespace": "comes with the user namespace",
+    "chroot": "comes with the user namespace",
+}
+"""What a machine lacks when a layer says no, and what to do."""
+
+
+class ProtectionReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What one worker is, from probes made in that very process. Holds no secret."""
+
+    level: int  # 0 to 3, see Level
+    layers: dict[str, str]  # "yes", or "no: " and the errno's name or a reason
+    landlock_abi: int = 0  # 0: none
+    kernel: str = ""
+    machine: str = ""
+    filter_sha256: str = ""  # of the seccomp program, with 0 in place of the process id that it names
+    untraced: bool = False
+    userns_owner: str = ""  # "initial", "other", or "self": then the application may trace the worker
+    threads: int = 0  # at the lock; the filter covers them all
+    started: float = 0.0  # seconds since the epoch
+    nonce: str = ""  # 32 hex digits, new for each worker
+    components: dict[str, str] = {}  # name: sha256 of its manifest
+    versions: dict[str, str] = {}  # of Python and of the libraries in the worker
+    startup_ms: dict[str, float] = {}  # where the time until the report went
+
+
+def level_of(layers: Mapping[str, str]) -> Level:
+    """Return the level that these probed layers make. `service` is never reached by probing oneself."""
+    if any(layers.get(name) != YES for name in CONTAINED_LAYERS):
+        return Level.UNPROTECTED
+    if any(layers.get(name) != YES for name in WALL_LAYERS):
+        return Level.CONTAINED
+    return Level.CONTAINED_PLUS
+
+
+def missing(layers: Mapping[str, str], level: int) -> dict[str, str]:
+    """Return the layers that `level` needs and that are not there, each with what its probe said."""
+    needed: tuple[str, ...] = ()
+    if level >= Level.CONTAINED:
+        needed += CONTAINED_LAYERS
+    if level >= Level.CONTAINED_PLUS:
+        needed += WALL_LAYERS
+    lacks = {name: layers.get(name, "no: not probed") for name in needed if layers.get(name) != YES}
+    if level >= Level.SERVICE:
+        lacks["service"] = "no: the worker runs under the application's account"
+    return lacks
+
+
+def require(report: ProtectionReport, level: int) -> ProtectionReport:
+    """Return `report` if it reaches `level`; otherwise raise IsolationError, which names the missing layers."""
+    if report.level >= level:
+        return report
+    lacks = missing(report.layers, level) or {"level": f"no: the worker reports {report.level}"}
+    raise IsolationError(
+        f"isolation level {level} is demanded, and this worker has level {report.level}",
+        where="the PMP worker's lock-down",
+        seen="; ".join(f"{name} {said}" for name, said in lacks.items()),
+        maybe=next((ADVICE[name] for name in lacks if name in ADVICE), ""),
+        remedy="clearkey doctor",
+    )
