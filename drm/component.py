@@ -12,6 +12,7 @@ from uuid import UUID
 
 import msgspec
 
+from drm.keys import KeyId
 from drm.media import Sample, SampleCrypto, StreamDescriptor, TrackInfo
 from drm.policy import Action, Policy
 from drm.rights import EnablerActivate, LicensePath
@@ -29,6 +30,7 @@ __all__ = [
     "PMPClient",
     "PMPHost",
     "PacketBuffer",
+    "ProtectedEnvironment",
     "Sink",
     "VideoFrame",
 ]
@@ -94,6 +96,28 @@ class MediaSource(Protocol):
         """Read the sample's bytes as stored, encrypted ones still so. Raises TruncatedMediaError."""
 
 
+class ProtectedEnvironment(Protocol):
+    """What the worker tells a trust authority about itself (IMFProtectedEnvironmentAccess). Worker only."""
+
+    @property
+    def level(self) -> int:
+        """The isolation level that the worker probed."""
+
+    @property
+    def engine(self) -> str:
+        """The cipher engine's name."""
+
+    @property
+    def device_key(self) -> bytes | None:
+        """The device key's 32-byte seed, or None: then no license comes sealed."""
+
+    def report(self) -> dict[str, object]:
+        """The protection report, as JSON values."""
+
+    def component_digests(self) -> dict[str, str]:
+        """Component name to sha256 of its manifest."""
+
+
 class Decrypter(Protocol):
     """Made by an ITA, one per branch of the topology; disabled until the policy is set. Worker only."""
 
@@ -110,8 +134,15 @@ class Decrypter(Protocol):
 class InputTrustAuthority(Protocol):
     """IMFInputTrustAuthority: the only owner of keys. One per protected stream. Worker only."""
 
+    def set_environment(self, environment: ProtectedEnvironment) -> None:
+        """Called by the host once, before `load`."""
+
     def load(self, stream: bytes) -> None:
         """Read the initialization data that the source sent when it made this object."""
+
+    @property
+    def key_ids(self) -> tuple[KeyId, ...]:
+        """The key ids that it holds a license for."""
 
     def request_access(self, action: Action) -> None:
         """Return if the action is allowed. Raises EnableRequiredError (with an enabler) or PolicyError."""

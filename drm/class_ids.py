@@ -1,0 +1,13 @@
+"""Class ids of the platform's components (CLSIDs). A component.toml registers one of these."""
+
+from typing import Final
+from uuid import UUID
+
+__all__ = ["AV_DECODER", "CLEARKEY_ITA", "DISCARD_SINK", "HASH_SINK", "MP4_SOURCE", "SNAPSHOT_SINK"]
+
+CLEARKEY_ITA: Final = UUID("f5aa2c2c-0c3c-4c33-9b45-6f1a2e31d0c1")
+AV_DECODER: Final = UUID("3b0f6a53-9d0e-4c55-a7e1-5d7c40a0b6f2")
+HASH_SINK: Final = UUID("8f6c2d0a-54b7-4a0e-8c39-0f6e7a1d9b13")
+SNAPSHOT_SINK: Final = UUID("c1d7a9e4-2f3b-4d68-9a70-b4e85f02c3d6")
+DISCARD_SINK: Final = UUID("5e92b7f0-6a1c-4f8d-8d24-7c3f90e1a5b8")
+MP4_SOURCE: Final = UUID("00000000-0000-0000-0000-000000000000")

@@ -1,0 +1,104 @@
+"""Stands, in the worker, for the content protection manager of the application.
+
+Rights acquisition runs outside the worker, in the application (IMFContentProtectionManager::BeginEnableContent). The
+session waits here for what the enabler brings; what it brings goes to the input trust authority unread.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from drm.component import InputTrustAuthority
+from drm.errors import DRMError, InvalidRequestError, WireError, error_from_record
+from drm.hresult import HResult
+from drm.rights import EnablerActivate, EnableType, LicensePath
+from drm.session.events import MediaEvent, MediaEventType
+from drm.wire.messages import BeginEnableContent, EnablerFailed, FromWorker
+
+__all__ = ["RightsProxy"]
+
+
+class RightsProxy:
+    """One wait at a time: a correct manager never sees a nested call."""
+
+    def __init__(self, send: Callable[[FromWorker], None], emit: Callable[[MediaEvent], None], limit: float) -> None:
+        """`limit`: seconds that an enabler may take."""
+        self._send = send
+        self._emit = emit
+        self._limit = limit
+        self._changed = threading.Condition()
+        self._ticket = 0
+        self._open: int | None = None
+        self._outcome: tuple[LicensePath, bytes] | DRMError | None = None
+        self._interrupted = False
+
+    def enable(self, authority: InputTrustAuthority, activate: EnablerActivate) -> None:
+        """Ask the application, wait, and give the authority what came.
+
+        Raises:
+            DRMError: what the enabler failed with, or what the authority found wrong with its answer.
+        """
+        individualize = activate.type is EnableType.INDIVIDUALIZATION
+        start, completed = (
+            (MediaEventType.INDIVIDUALIZATION_START, MediaEventType.INDIVIDUALIZATION_COMPLETED)
+            if individualize
+            else (MediaEventType.LICENSE_ACQUISITION_START, MediaEventType.LICENSE_ACQUISITION_COMPLETED)
+        )
+        kids = ", ".join(map(str, activate.key_ids))
+        self._emit(MediaEvent(start, HResult.S_OK, {"kids": kids}))
+        try:
+            path = self._ask(authority, activate)
+        except DRMError as error:
+            self._emit(MediaEvent(completed, error.hresult, {"kids": kids}, error.to_record()))
+            raise
+        self._emit(MediaEvent(completed, HResult.S_OK, {"kids": kids, "license_path": path.value}))
+
+    def _ask(self, authority: InputTrustAuthority, activate: EnablerActivate) -> LicensePath:
+        with self._changed:
+            self._ticket += 1
+            self._open = self._ticket
+            self._outcome = None
+        self._send(BeginEnableContent(self._ticket, activate))
+        with self._changed:
+            self._changed.wait_for(lambda: self._outcome is not None or self._interrupted, self._limit)
+            outcome, self._open = self._outcome, None
+        if outcome is None:
+            if self._interrupted:
+                raise InvalidRequestError("rights acquisition was cancelled", hresult=HResult.MF_E_OPERATION_CANCELLED)
+            raise DRMError(f"the content protection manager gave no answer within {self._limit:.0f} seconds")
+        if isinstance(outcome, DRMError):
+            if outcome.hresult == HResult.NS_E_DRM_NEEDS_INDIVIDUALIZATION:
+                authority.needs_individualization()
+                return LicensePath.NONE
+            raise outcome
+        path, answer = outcome
+        if activate.type is EnableType.INDIVIDUALIZATION:
+            authority.individualized()
+        else:
+            authority.accept(activate, answer, path)
+        return path
+
+    def interrupt(self) -> None:
+        """End every wait, now and later: the session closes."""
+        with self._changed:
+            self._interrupted = True
+            self._changed.notify_all()
+
+    # ------------------------------------------------------------------ the control thread's side
+
+    def answered(self, ticket: int, path: LicensePath, answer: bytes) -> None:
+        """The enabler brought something."""
+        self._settle(ticket, (path, answer))
+
+    def failed(self, message: EnablerFailed) -> None:
+        """The enabler failed."""
+        self._settle(message.ticket, error_from_record(message.error))
+
+    def _settle(self, ticket: int, outcome: tuple[LicensePath, bytes] | DRMError) -> None:
+        with self._changed:
+            if not 0 < ticket <= self._ticket:
+                raise WireError(f"ticket {ticket} was never given out")
+            if ticket == self._open and self._outcome is None:
+                self._outcome = outcome
+                self._changed.notify_all()

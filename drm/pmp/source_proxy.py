@@ -1,0 +1,170 @@
+"""Stands, in the worker, for the media source of the application (its other half is drm/app/source_service.py).
+
+The session's threads wait in `read`; the control thread feeds what comes over the wire. Every value that comes is
+checked: the application is not trusted to be sound.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import os
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from drm.component import InputTrustAuthority
+from drm.errors import DRMError, WireError, error_from_record
+from drm.media import Sample
+from drm.session.pipeline import cancelled
+from drm.wire.messages import AttachRing, FromWorker, NeedSamples, Samples, SelectStreams, SourceFailed
+from drm.wire.ring import RingReader
+
+__all__ = ["SourceProxy"]
+
+_CREDIT: Final = 32  # samples of a stream that may be under way
+_STALL: Final = 60.0  # seconds without a sample before a source counts as stuck
+
+
+class _Stream:
+    def __init__(self) -> None:
+        self.ring: RingReader | None = None
+        self.waiting: collections.deque[Sample] = collections.deque()
+        self.ended = False
+        self.owed = 0  # credits that were given and not yet used
+        self.released = 0
+        self.used = 0  # samples taken since the last credit
+        self.in_hand = 0  # ring position after the sample that `read` gave out
+
+
+class SourceProxy:
+    """Reads samples that the application puts into shared memory."""
+
+    def __init__(
+        self, send: Callable[[FromWorker], None], authorities: dict[int, InputTrustAuthority], stream_ids: Sequence[int]
+    ) -> None:
+        """`authorities` by stream id."""
+        self._send = send
+        self._authorities = authorities
+        self._streams = {stream_id: _Stream() for stream_id in stream_ids}
+        self._changed = threading.Condition()
+        self._epoch = 0
+        self._error: DRMError | None = None
+        self._cancelled = False
+
+    # ------------------------------------------------------------------ the session's side
+
+    def authority(self, stream_id: int) -> InputTrustAuthority | None:
+        """The ITA that the source made here for this stream."""
+        return self._authorities.get(stream_id)
+
+    def select(self, stream_ids: Iterable[int]) -> None:
+        """Begin a new epoch with these streams, from the start."""
+        wanted = tuple(stream_ids)
+        with self._changed:
+            self._epoch += 1
+            self._error = None
+            for stream in self._streams.values():
+                stream.waiting.clear()
+                stream.ended = False
+                stream.released = stream.used = stream.in_hand = 0
+                stream.owed = _CREDIT
+                if stream.ring is not None:
+                    stream.ring.reset()
+            epoch = self._epoch
+        self._send(SelectStreams(epoch, wanted))
+        for stream_id in wanted:
+            self._send(NeedSamples(epoch, stream_id, _CREDIT, 0))
+
+    def read(self, stream_id: int) -> tuple[Sample, memoryview] | None:
+        """Wait for the next sample of the stream.
+
+        Raises:
+            DRMError: what the source raised, or that it is stuck, or that the session is stopping.
+        """
+        stream = self._streams[stream_id]
+        with self._changed:
+            arrived = self._changed.wait_for(
+                lambda: stream.waiting or stream.ended or self._error or self._cancelled, _STALL
+            )
+            if self._cancelled:
+                raise cancelled()
+            if stream.waiting:
+                sample = stream.waiting.popleft()
+                assert stream.ring is not None
+                stream.in_hand = stream.ring.passed(sample.offset, sample.size)
+                return sample, stream.ring.view(sample.offset, sample.size)
+            if self._error is not None:
+                raise self._error
+            if not arrived:
+                raise DRMError(f"the media source gave no sample for {_STALL:.0f} seconds")
+            return None
+
+    def done(self, stream_id: int) -> None:
+        """Give the place of the last sample back, and new credit when half of it is used."""
+        stream = self._streams[stream_id]
+        with self._changed:
+            stream.released = stream.in_hand
+            stream.used += 1
+            assert stream.ring is not None
+            enough = stream.used * 2 >= _CREDIT or not stream.waiting
+            if stream.ended or not enough:
+                return
+            credit = NeedSamples(self._epoch, stream_id, stream.used, stream.released)
+            stream.owed += stream.used
+            stream.used = 0
+        self._send(credit)
+
+    def cancel(self) -> None:
+        """Let waiting readers go, for good."""
+        with self._changed:
+            self._cancelled = True
+            self._changed.notify_all()
+
+    # ------------------------------------------------------------------ the control thread's side
+
+    def attach(self, message: AttachRing, fds: Sequence[int]) -> None:
+        """Map a stream's ring; the descriptor is closed either way."""
+        with contextlib.ExitStack() as closing:
+            for fd in fds:
+                closing.callback(os.close, fd)
+            stream = self._stream(message.stream_id)
+            if len(fds) != 1 or stream.ring is not None:
+                raise WireError("a ring comes once, in one descriptor")
+            stream.ring = RingReader(fds[0], message.size)
+
+    def feed(self, message: Samples) -> None:
+        """Take samples that were written to the ring; those of an older epoch are void."""
+        stream = self._stream(message.stream_id)
+        with self._changed:
+            if message.epoch != self._epoch:
+                return
+            if stream.ring is None or stream.ended or len(message.samples) > stream.owed:
+                raise WireError("samples came without a ring, without credit or after the end")
+            for sample in message.samples:
+                if sample.track_id != message.stream_id:
+                    raise WireError("a sample names another stream than its message")
+            stream.owed -= len(message.samples)
+            stream.waiting.extend(message.samples)
+            stream.ended = message.end
+            self._changed.notify_all()
+
+    def failed(self, message: SourceFailed) -> None:
+        """The source could not go on; samples that came before are still read."""
+        with self._changed:
+            if message.epoch == self._epoch:
+                self._error = error_from_record(message.error)
+                self._changed.notify_all()
+
+    def close(self) -> None:
+        """Unmap the rings. Nothing reads any more."""
+        for stream in self._streams.values():
+            if stream.ring is not None:
+                with contextlib.suppress(BufferError):
+                    stream.ring.close()
+
+    def _stream(self, stream_id: int) -> _Stream:
+        stream = self._streams.get(stream_id)
+        if stream is None:
+            raise WireError(f"there is no stream {stream_id} in this topology")
+        return stream

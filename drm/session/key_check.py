@@ -1,0 +1,202 @@
+"""Is this the right key? Decrypt the first encrypted samples of each KID and decode them strictly.
+
+A wrong key turns media into noise, and decoders say so, most of them at the first sample. It is told apart before a
+frame is shown. Some decoders take noise without a word; for those the answer is "not disproved", never "right".
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from drm.component import Decoder, Decrypter
+from drm.errors import DRMError, KeyMissingError, KeyWrongError, MediaError
+from drm.keys import KeyId
+from drm.media import Sample, TrackInfo
+
+__all__ = ["CHECKED_SAMPLES", "KeyOutcome", "KeyVerdict", "check_keys", "raise_for_verdict"]
+
+CHECKED_SAMPLES: Final = 72  # encrypted samples of one KID that are decoded at most
+_LOOK_AHEAD: Final = 5000  # samples of a track that are looked through, so that a long clear lead ends the search
+
+_SILENT: Final = frozenset({"opus", "pcm_s16le", "pcm_s16be", "mp3", "vp8"})
+"""Decoders that were seen to take noise without an error often enough that silence proves nothing."""
+
+
+class KeyOutcome(enum.StrEnum):
+    """What the check found out about one key."""
+
+    RIGHT = "right"
+    WRONG = "wrong"
+    NOT_DISPROVED = "not disproved"
+    MISSING = "missing"
+    NOT_REACHED = "not reached"  # no encrypted sample of this KID among those looked through
+
+
+@dataclass(slots=True)
+class KeyVerdict:
+    """The answer for one KID of one track."""
+
+    track: TrackInfo
+    key_id: KeyId
+    outcome: KeyOutcome
+    checked: int = 0  # encrypted samples decoded
+    failed: int = 0  # of these, how many the decoder refused
+    works_with: KeyId | None = None  # another KID whose key does decrypt these samples
+
+    @property
+    def seen(self) -> str:
+        """What was seen, in words."""
+        if not self.checked:
+            return "no encrypted sample of it was decoded"
+        return f"{self.checked - self.failed} of {self.checked} encrypted samples decode with it"
+
+
+def check_keys(
+    track: TrackInfo,
+    key_ids: Iterable[KeyId],
+    samples: Callable[[], Iterator[tuple[Sample, memoryview]]],
+    decrypter: Decrypter,
+    make_decoder: Callable[[], Decoder],
+    others: Iterable[KeyId] = (),
+) -> list[KeyVerdict]:
+    """Check the key of each of `key_ids` on one track.
+
+    `samples()` begins the track anew. `others` are KIDs whose keys are held too: when a key is wrong, they are
+    tried, since swapped keys are the commonest mistake.
+
+    Raises:
+        MediaError: the samples themselves cannot be read.
+    """
+    verdicts = []
+    for key_id in key_ids:
+        verdict = _try_key(track, key_id, key_id, samples, decrypter, make_decoder)
+        if verdict.outcome is KeyOutcome.WRONG:
+            for other in others:
+                if other == key_id:
+                    continue
+                swapped = _try_key(track, key_id, other, samples, decrypter, make_decoder)
+                if swapped.outcome is KeyOutcome.RIGHT:
+                    verdict.works_with = other
+                    break
+        verdicts.append(verdict)
+    return verdicts
+
+
+def _try_key(
+    track: TrackInfo,
+    wanted: KeyId,
+    used: KeyId,
+    samples: Callable[[], Iterator[tuple[Sample, memoryview]]],
+    decrypter: Decrypter,
+    make_decoder: Callable[[], Decoder],
+) -> KeyVerdict:
+    verdict = KeyVerdict(track, wanted, KeyOutcome.NOT_REACHED)
+    decoder = make_decoder()
+    decoder.open(track, strict=True)
+    first_failed = False
+    with contextlib.closing(samples()) as stream:  # type: ignore[type-var]  # every caller passes a generator
+        for sample, stored in _from_first_encrypted(stream, wanted):
+            try:
+                failed = not _decodes(decoder, decrypter, sample, stored, used)
+            except KeyMissingError:
+                verdict.outcome = KeyOutcome.MISSING
+                return verdict
+            verdict.checked += 1
+            verdict.failed += failed
+            first_failed |= failed and verdict.checked == 1
+            # A decoder that lost its way does not find it again before the next sync sample: no need to go on.
+            if verdict.checked >= CHECKED_SAMPLES or verdict.failed >= 8:
+                break
+        else:
+            verdict.failed += not _drains(decoder)
+    if verdict.checked:
+        verdict.outcome = _judge(track, verdict, first_failed=first_failed)
+    return verdict
+
+
+def _judge(track: TrackInfo, verdict: KeyVerdict, *, first_failed: bool) -> KeyOutcome:
+    # One damaged sample in the middle is damage; the first one, or a quarter of them, is the key.
+    if first_failed or verdict.failed * 4 >= verdict.checked:
+        return KeyOutcome.WRONG
+    if verdict.failed >= 2:
+        return KeyOutcome.WRONG
+    return KeyOutcome.NOT_DISPROVED if track.decoder in _SILENT else KeyOutcome.RIGHT
+
+
+def _from_first_encrypted(
+    stream: Iterator[tuple[Sample, memoryview]], wanted: KeyId
+) -> Iterator[tuple[Sample, memoryview]]:
+    started = False
+    for index, (sample, stored) in enumerate(stream):
+        mine = sample.crypto is not None and sample.crypto.key_id == wanted
+        started = started or (mine and sample.is_sync)
+        if started and not mine:
+            return
+        if started:
+            yield sample, stored
+        elif index >= _LOOK_AHEAD:
+            return
+
+
+def _decodes(decoder: Decoder, decrypter: Decrypter, sample: Sample, stored: memoryview, used: KeyId) -> bool:
+    assert sample.crypto is not None
+    buffer = decoder.buffer(sample.size)
+    with buffer.view() as target:
+        crypto = sample.crypto if used == sample.crypto.key_id else msgspec.structs.replace(sample.crypto, key_id=used)
+        decrypter.decrypt_into(stored, crypto, target[: sample.size])
+    try:
+        decoder.decode(buffer, sample)
+    except MediaError:
+        return False
+    return True
+
+
+def _drains(decoder: Decoder) -> bool:
+    try:
+        decoder.drain()
+    except MediaError:
+        return False
+    return True
+
+
+def raise_for_verdict(verdict: KeyVerdict, *, where: str = "") -> None:
+    """Raise for a key that is missing or wrong; return for one that is right or not disproved."""
+    if verdict.outcome is KeyOutcome.MISSING:
+        raise missing_key(verdict.track, verdict.key_id, where=where)
+    if verdict.outcome is not KeyOutcome.WRONG:
+        return
+    maybe = ""
+    if verdict.works_with is not None:
+        maybe = f"keys are swapped: the key given for {verdict.works_with} does decrypt it"
+    raise KeyWrongError(
+        f"wrong key for KID {verdict.key_id}",
+        where=place(verdict.track, where),
+        seen=verdict.seen,
+        maybe=maybe or "the key belongs to another KID, or KID and key were mixed up where the key was made",
+        remedy="clearkey keys check FILE --keys-file KEYS",
+        kids=(str(verdict.key_id),),
+    )
+
+
+def missing_key(track: TrackInfo, key_id: KeyId, *, where: str = "") -> DRMError:
+    """The error for a KID without a key."""
+    return KeyMissingError(
+        f"no key for KID {key_id}",
+        where=place(track, where),
+        seen="the media names this KID, and no key given or licensed has it",
+        remedy=f"--key {key_id}:KEY, or a license server that knows this KID (--license-url URL)",
+        kids=(str(key_id),),
+    )
+
+
+def place(track: TrackInfo, where: str = "") -> str:
+    """Name a track for a person."""
+    scheme = f", scheme {track.scheme}" if track.scheme else ""
+    text = f"track {track.track_id} ({track.type.value} {track.codec}{scheme})"
+    return f"{where}, {text}" if where else text

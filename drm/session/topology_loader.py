@@ -1,0 +1,185 @@
+"""Resolve a partial topology: rights, policies, keys that are right, then decrypters and decoders in their places.
+
+The order is that of the protected media path: trusted outputs are looked at, access is requested for each action of
+each output, policies are set, access is bound, and only then may a decrypter work. All of it comes before the session
+reports the topology as set, so that a topology that was set will play.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol, cast
+from uuid import UUID
+
+from drm.class_ids import AV_DECODER
+from drm.component import Decoder, InputTrustAuthority, Sink
+from drm.errors import (
+    DRMError,
+    EnableRequiredError,
+    IsolationError,
+    LicenseRefusedError,
+    OutputNotAllowedError,
+    TopologyError,
+)
+from drm.hresult import HResult
+from drm.media import Sample, StreamDescriptor
+from drm.policy import Action
+from drm.rights import EnablerActivate
+from drm.session.key_check import check_keys, place, raise_for_verdict
+from drm.session.pipeline import SessionSource
+from drm.session.topology import Node, ResolvedTopology, SinkActivate, Topology
+
+__all__ = ["ComponentHost", "RightsBroker", "TopologyLoader"]
+
+_MAX_ENABLES: Final = 4  # license, individualization, license again, and one to spare
+
+
+class ComponentHost(Protocol):
+    """Makes components in the session's own process, out of verified bytes."""
+
+    def create(self, class_id: UUID) -> object:
+        """Return a new instance. Raises UnknownComponentError or TrustError."""
+
+
+class RightsBroker(Protocol):
+    """The way from the session to the application's content protection manager."""
+
+    def enable(self, authority: InputTrustAuthority, activate: EnablerActivate) -> None:
+        """Have the manager do it, and give the authority what it brought. Raises what went wrong."""
+
+
+@dataclass(slots=True)
+class TopologyLoader:
+    """Resolves topologies for one session."""
+
+    host: ComponentHost
+    rights: RightsBroker
+    level: int  # isolation level of this process
+
+    def resolve(self, topology: Topology[SessionSource]) -> ResolvedTopology:
+        """Return the full topology.
+
+        Raises:
+            IsolationError: protected content, and this process is no protected environment.
+            KeyMissingError, KeyWrongError, PolicyError, LicenseError, MediaError, TopologyError.
+        """
+        source = topology.check()
+        self._refuse_unprotected(topology)
+        sinks = {activate: self._sink(activate) for activate in topology.sinks()}
+        nodes = []
+        for branch in topology.branches:
+            outputs = [sinks[activate] for activate in branch.outputs]
+            nodes.append(self._node(source, branch.stream, outputs))
+        self._check_keys(source, nodes)
+        for activate, sink in sinks.items():
+            tracks = [branch.stream.track for branch in topology.branches if activate in branch.outputs]
+            sink.open(tracks, activate.descriptor)
+        source.select(node.stream.track.track_id for node in nodes)
+        return ResolvedTopology(topology.topology_id, nodes, list(sinks.values()))
+
+    def _refuse_unprotected(self, topology: Topology[SessionSource]) -> None:
+        for branch in topology.branches:
+            if branch.stream.is_protected and self.level < 1:
+                raise IsolationError(
+                    "protected content does not play in an unprotected process",
+                    where=place(branch.stream.track),
+                    seen=f"isolation level {self.level}",
+                    remedy="clearkey doctor",
+                )
+
+    def _sink(self, activate: SinkActivate) -> Sink:
+        sink = cast("Sink", self.host.create(activate.class_id))
+        sink.load(activate.encoded_options())
+        return sink
+
+    def _node(self, source: SessionSource, stream: StreamDescriptor, sinks: Sequence[Sink]) -> Node:
+        decoder = self._decoder()
+        if not stream.is_protected:
+            decoder.open(stream.track)
+            return Node(stream, None, None, decoder, sinks)
+        authority = source.authority(stream.track.track_id)
+        if authority is None:
+            raise TopologyError(
+                "a protected stream has no input trust authority",
+                where=place(stream.track),
+                hresult=HResult.MF_E_TOPO_CANNOT_FIND_DECRYPTOR,
+            )
+        self._trust_outputs(authority, stream, sinks)
+        decoder.open(stream.track)
+        return Node(stream, authority, authority.get_decrypter(), decoder, sinks)
+
+    def _trust_outputs(self, authority: InputTrustAuthority, stream: StreamDescriptor, sinks: Sequence[Sink]) -> None:
+        actions: list[Action] = []
+        for sink in sinks:
+            trusts = sink.output_trust_authorities()
+            if not trusts:
+                raise OutputNotAllowedError(
+                    "a protected stream may not reach an untrusted sink", where=place(stream.track)
+                )
+            for trust in trusts:
+                action = trust.get_action()
+                self._request_access(authority, action)
+                policy = authority.get_policy(action)
+                policy.check(action, level=self.level)
+                trust.set_policy(policy)
+                actions.append(action)
+        authority.bind_access(actions)
+
+    def _request_access(self, authority: InputTrustAuthority, action: Action) -> None:
+        for _ in range(_MAX_ENABLES):
+            try:
+                authority.request_access(action)
+            except EnableRequiredError as required:
+                if not isinstance(required.enabler_activate, EnablerActivate):
+                    raise
+                self.rights.enable(authority, required.enabler_activate)
+            else:
+                return
+        raise LicenseRefusedError(
+            "the license server asks for the same thing again and again",
+            seen=f"{_MAX_ENABLES} exchanges, and still no access",
+        )
+
+    def _decoder(self) -> Decoder:
+        return cast("Decoder", self.host.create(AV_DECODER))
+
+    def _check_keys(self, source: SessionSource, nodes: Sequence[Node]) -> None:
+        for node in nodes:
+            if node.decrypter is None or node.authority is None:
+                continue
+            track = node.stream.track
+            verdicts = check_keys(
+                track,
+                track.key_ids,
+                _from_the_start(source, track.track_id),
+                node.decrypter,
+                self._decoder,
+                others=node.authority.key_ids,
+            )
+            for verdict in verdicts:
+                raise_for_verdict(verdict)
+
+
+def _from_the_start(source: SessionSource, stream_id: int) -> Callable[[], Iterator[tuple[Sample, memoryview]]]:
+    def samples() -> Iterator[tuple[Sample, memoryview]]:
+        source.select([stream_id])
+        while found := source.read(stream_id):
+            sample, stored = found
+            with contextlib.closing(_Released(source, stream_id)), stored:
+                yield sample, stored
+
+    return samples
+
+
+class _Released:
+    """Tells the source, at the end of a `with`, that the bytes in hand are no longer needed."""
+
+    def __init__(self, source: SessionSource, stream_id: int) -> None:
+        self._source = source
+        self._stream_id = stream_id
+
+    def close(self) -> None:
+        with contextlib.suppress(DRMError):
+            self._source.done(self._stream_id)

@@ -1,0 +1,161 @@
+"""Shared memory between the two processes: a ring for the samples of one stream, and a memfd for one large value.
+
+The application writes encrypted samples, the worker reads them once, into the decoder's own memory. The worker trusts
+neither the memory's size nor its content: the seals are checked before it maps anything, so that a shrinking file
+cannot fault it, and offsets are checked against the size.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import mmap
+import os
+from typing import Final
+
+from drm.errors import WireError
+
+__all__ = ["MAX_RING", "RingReader", "RingWriter", "read_memfd", "sealed_memfd"]
+
+MAX_RING: Final = 256 << 20  # bytes; pages that are never written cost nothing
+_SEALS: Final = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
+
+
+class RingWriter:
+    """The application's side: gives out contiguous places, in order, as long as the reader has made room.
+
+    Positions count bytes since the ring was made; `position % size` is the place. A sample is never split over the
+    ring's end: the rest there is passed over, and counts as taken.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.fd = os.memfd_create("samples", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        os.ftruncate(self.fd, size)
+        fcntl.fcntl(self.fd, fcntl.F_ADD_SEALS, _SEALS)
+        self._memory = mmap.mmap(self.fd, size)
+        self._view = memoryview(self._memory)
+        self._taken = 0
+        self._released = 0
+
+    def place(self, size: int) -> tuple[int, int] | None:
+        """Return (offset, position after it) for `size` bytes, or None while there is no room.
+
+        Raises:
+            WireError: the ring could never hold it.
+        """
+        if size > self.size:
+            raise WireError(f"a sample of {size} bytes does not fit the ring of {self.size}")
+        start = self._taken
+        if start % self.size + size > self.size:
+            start += self.size - start % self.size
+            if self._released == self._taken:  # empty: what is passed over is free, or a large sample would never fit
+                self._released = self._taken = start
+        if start + size - self._released > self.size:
+            return None
+        return start % self.size, start + size
+
+    def take(self, position: int) -> None:
+        """Note that everything up to `position` is in use."""
+        self._taken = position
+
+    def view(self, offset: int, size: int) -> memoryview:
+        """The writable place itself; release it before `close`."""
+        return self._view[offset : offset + size]
+
+    def release(self, position: int) -> None:
+        """The reader is done up to `position`. A nonsensical one is refused: the reader is not trusted either."""
+        if not self._released <= position <= self._taken:
+            raise WireError(f"the worker releases up to {position}, and {self._taken} is what was sent")
+        self._released = position
+
+    def reset(self) -> None:
+        """Forget everything: a new epoch begins with an empty ring."""
+        self._taken = self._released = 0
+
+    def close(self) -> None:
+        """Unmap and close."""
+        self._view.release()
+        self._memory.close()
+        os.close(self.fd)
+
+
+class RingReader:
+    """The worker's side: views of samples, read-only."""
+
+    def __init__(self, fd: int, size: int) -> None:
+        """Map `fd`, which stays the caller's to close.
+
+        Raises:
+            WireError: it is not a sealed memfd of that size.
+        """
+        if not 0 < size <= MAX_RING:
+            raise WireError(f"a ring of {size} bytes is over the limit")
+        _check_sealed(fd, size)
+        self.size = size
+        self._memory = mmap.mmap(fd, size, prot=mmap.PROT_READ)
+        self._view = memoryview(self._memory)
+        self.position = 0
+
+    def view(self, offset: int, size: int) -> memoryview:
+        """The bytes of one sample. Raises WireError when they are not inside."""
+        if offset < 0 or size < 0 or offset + size > self.size:
+            raise WireError(f"a sample at {offset} of {size} bytes lies outside the ring of {self.size}")
+        return self._view[offset : offset + size]
+
+    def passed(self, offset: int, size: int) -> int:
+        """Return the position after the sample at `offset`: what may be released once it is used."""
+        start = self.position
+        if start % self.size != offset:
+            start += self.size - start % self.size
+            if offset != 0:
+                raise WireError(f"a sample at {offset} is out of order")
+        self.position = start + size
+        return self.position
+
+    def reset(self) -> None:
+        """A new epoch begins with an empty ring."""
+        self.position = 0
+
+    def close(self) -> None:
+        """Unmap."""
+        self._view.release()
+        self._memory.close()
+
+
+def sealed_memfd(name: str, data: bytes | memoryview) -> int:
+    """Return a descriptor that holds `data` and that nobody can change any more."""
+    fd = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    try:
+        left = memoryview(data)
+        while left:
+            left = left[os.write(fd, left) :]
+        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _SEALS | fcntl.F_SEAL_WRITE)
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
+
+
+def read_memfd(fd: int, size: int, limit: int) -> bytes:
+    """Copy `size` bytes out of a descriptor that the other process sent. Raises WireError when it is not that."""
+    if not 0 <= size <= limit:
+        raise WireError(f"{size} bytes are over the limit of {limit}")
+    _check_sealed(fd, size)
+    data = os.pread(fd, size, 0)
+    while len(data) < size:
+        more = os.pread(fd, size - len(data), len(data))
+        if not more:
+            raise WireError("shared memory ends early")
+        data += more
+    return data
+
+
+def _check_sealed(fd: int, size: int) -> None:
+    try:
+        seals = fcntl.fcntl(fd, fcntl.F_GET_SEALS)
+    except OSError:
+        raise WireError("a descriptor that should be shared memory is something else") from None
+    if seals & (fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW) != fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW:
+        raise WireError("shared memory is not sealed against shrinking")
+    if os.fstat(fd).st_size != size:
+        raise WireError(f"shared memory has {os.fstat(fd).st_size} bytes, and {size} were announced")
