@@ -6,6 +6,8 @@ DRMError                          E-UNEXPECTED          exit 1
 │   ├── MalformedMediaError       E-MEDIA-MALFORMED     3   found at a box path and an offset
 │   ├── TruncatedMediaError       E-MEDIA-TRUNCATED     3   the file ends before what it announces
 │   └── UnsupportedMediaError     E-MEDIA-UNSUPPORTED   3   named, with the next step
+├── KeysFileError                 E-KEYS-FILE           3   names the line, never the key
+├── StorageError                  E-STORAGE             3   a file of ours is not what it must be
 ├── KeyMissingError               E-KEY-MISSING         4   remedy: give the key of that KID
 ├── KeyWrongError                 E-KEY-WRONG           5   remedy: check the key
 ├── PolicyError                   E-POLICY              6
@@ -57,6 +59,7 @@ __all__ = [
     "IsolationError",
     "KeyMissingError",
     "KeyWrongError",
+    "KeysFileError",
     "LicenseError",
     "LicenseExpiredError",
     "LicenseMalformedError",
@@ -71,6 +74,7 @@ __all__ = [
     "PolicyError",
     "SessionError",
     "SessionShutdownError",
+    "StorageError",
     "TopologyError",
     "TruncatedMediaError",
     "TrustError",
@@ -207,6 +211,22 @@ class UnsupportedMediaError(MediaError):
 
     code = "E-MEDIA-UNSUPPORTED"
     default_hresult = HResult.MF_E_UNSUPPORTED_BYTESTREAM_TYPE
+
+
+class KeysFileError(DRMError):
+    """A keys file that cannot be read, or that contradicts itself. Names the line or entry, never a key."""
+
+    code = "E-KEYS-FILE"
+    exit_code = ExitCode.MALFORMED_INPUT
+    default_hresult = HResult.E_INVALIDARG
+
+
+class StorageError(DRMError):
+    """A file of ours is not what it must be: a key store of another version, a device key that others can read."""
+
+    code = "E-STORAGE"
+    exit_code = ExitCode.MALFORMED_INPUT
+    default_hresult = HResult.E_FAIL
 
 
 class KeyMissingError(DRMError):
