@@ -17,6 +17,10 @@ DRMError                          E-UNEXPECTED          exit 1
 ├── TrustError                    E-TRUST               7
 │   ├── UnlistedFileError         E-TRUST-UNLISTED      7   no manifest lists the file
 │   ├── AlteredFileError          E-TRUST-ALTERED       7   not the bytes that the manifest lists
+│   ├── DuplicateFileError        E-TRUST-DUPLICATE     7   the same member, name or class id twice
+│   ├── WrongNamespaceError       E-TRUST-NAMESPACE     7   a file outside the component's own folder
+│   ├── ShadowingError            E-TRUST-SHADOW        7   a file in the place of a platform module
+│   ├── RestartRequiredError      E-TRUST-RESTART       7   another version of it runs in this process
 │   └── UnknownComponentError     E-COMPONENT-UNKNOWN   7   no component has this class id
 ├── LicenseError                  E-LICENSE             8
 │   ├── LicenseServerUnreachableError E-LICENSE-UNREACHABLE 8
@@ -50,6 +54,7 @@ from drm.hresult import HResult, name_of
 __all__ = [
     "AlteredFileError",
     "DRMError",
+    "DuplicateFileError",
     "EnableRequiredError",
     "ErrorRecord",
     "ExitCode",
@@ -72,8 +77,10 @@ __all__ = [
     "OutputNotAllowedError",
     "PMPProcessDiedError",
     "PolicyError",
+    "RestartRequiredError",
     "SessionError",
     "SessionShutdownError",
+    "ShadowingError",
     "StorageError",
     "TopologyError",
     "TruncatedMediaError",
@@ -83,6 +90,7 @@ __all__ = [
     "UnsupportedActionError",
     "UnsupportedMediaError",
     "WireError",
+    "WrongNamespaceError",
     "error_from_record",
 ]
 
@@ -291,6 +299,31 @@ class AlteredFileError(TrustError):
     """The bytes differ from those that the manifest lists, so they are not run."""
 
     code = "E-TRUST-ALTERED"
+
+
+class DuplicateFileError(TrustError):
+    """A member, a component's name or a class id stands twice: which one is meant is nobody's to guess."""
+
+    code = "E-TRUST-DUPLICATE"
+
+
+class WrongNamespaceError(TrustError):
+    """A component holds a file outside its own folder."""
+
+    code = "E-TRUST-NAMESPACE"
+
+
+class ShadowingError(TrustError):
+    """A component's file would take the place of a module of the platform or of the standard library."""
+
+    code = "E-TRUST-SHADOW"
+
+
+class RestartRequiredError(TrustError):
+    """Another version of the component runs in this process already; a new process is needed."""
+
+    code = "E-TRUST-RESTART"
+    default_hresult = HResult.MF_E_PROCESS_RESTART_REQUIRED
 
 
 class UnknownComponentError(TrustError):
