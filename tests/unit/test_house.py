@@ -1,0 +1,238 @@
+"""The rules of the house that no linter knows. `make check` runs this file alone; CONTRIBUTING.md says why each stands.
+
+A rule is a function from a tree of files to its breaches. Each is run twice: over what git tracks, where it must find
+nothing, and over a small tree with a breach planted in it, which it must find.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("drm", "ita", "license_server", "player", "sample_content")
+LONGEST = 350  # lines
+
+# The files that may read a content key's bytes (ContentKey.secret). Add one only with a reason that a reviewer accepts.
+SECRET_READERS: dict[str, str] = {
+    "drm/keys.py": "defines it",
+    "drm/clearkey.py": "writes the license that a server sends",
+}
+# The words a user asked for keys with: these verbs print keys because that is what they are for.
+KEY_PRINTERS = ("player/verbs/keys.py",)
+
+
+class Tree:
+    """Files under a root, by their paths from it."""
+
+    def __init__(self, root: Path, paths: list[str]) -> None:
+        self.root, self.paths = root, sorted(paths)
+
+    def text(self, path: str) -> str:
+        return (self.root / path).read_text(encoding="utf-8", errors="replace")
+
+    def python(self, *, packages: bool = False) -> Iterator[tuple[str, ast.Module]]:
+        for path in self.paths:
+            if path.endswith(".py") and (not packages or path.partition("/")[0] in PACKAGES):
+                yield path, ast.parse(self.text(path), path)
+
+
+def tracked() -> Tree:
+    listing = subprocess.run(
+        ["git", "-c", "safe.directory=*", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, timeout=30
+    )
+    paths = listing.stdout.decode().split("\0")
+    return Tree(ROOT, [path for path in paths if path and (ROOT / path).is_file()])
+
+
+# ------------------------------------------------------------------------------------------------ rules
+def long_files(tree: Tree) -> Iterator[str]:
+    for path in tree.paths:
+        if path.endswith(".py") and (lines := len(tree.text(path).splitlines())) > LONGEST:
+            yield f"{path} has {lines} lines: what is its second subject?"
+
+
+def public_names(tree: Tree) -> Iterator[str]:
+    for path, module in tree.python(packages=True):
+        name = PurePosixPath(path)
+        if name.stem.startswith("_") or not name.stem.isidentifier() or "migrations" in name.parts:
+            continue
+        exported = _all(module)
+        if exported is None:
+            yield f"{path} has no __all__"
+        else:
+            yield from (f"{path}: __all__ names {name}, which is not there" for name in exported - _defined(module))
+
+
+def faces_of_shared_packages(tree: Tree) -> Iterator[str]:
+    for path, module in tree.python(packages=True):
+        if not path.endswith("/__init__.py") or path.startswith(("drm/app/", "license_server/", "player/", "sample_")):
+            continue
+        for node in ast.walk(module):
+            if isinstance(node, ast.Import) or (isinstance(node, ast.ImportFrom) and node.module != "__future__"):
+                yield f"{path}:{node.lineno} imports: it runs in both processes, so it imports nothing"
+
+
+def private_keys(tree: Tree) -> Iterator[str]:
+    names = re.compile(r"(?:\.(?:pem|key|p8|p12|pfx|jks)|(?:^|/)id_(?:rsa|ecdsa|ed25519)|_key\.json)$")
+    armour = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
+    jwk = re.compile(r'"kty"\s*:\s*"(?:OKP|EC|RSA)"[^{}]*"d"\s*:|"d"\s*:\s*"[^{}]*"kty"\s*:\s*"(?:OKP|EC|RSA)"')
+    for path in tree.paths:
+        text = tree.text(path)
+        if names.search(path) or armour.search(text) or jwk.search(text):
+            yield f"{path} looks like a private key; none belongs in the repository"
+
+
+def foreign_words(tree: Tree) -> Iterator[str]:
+    # Written in halves, so that this file does not find itself.
+    words = ["shared/" + "reference", "shared/" + "design", "shared/" + "house", "shared/" + "style", "dos" + "sier"]
+    for path in tree.paths:
+        text = tree.text(path).lower()
+        yield from (f"{path} mentions {word!r}: cite a public source" for word in words if word in text)
+
+
+def secrets_read(tree: Tree) -> Iterator[str]:
+    for path, module in tree.python(packages=True):
+        reads = [node for node in ast.walk(module) if isinstance(node, ast.Attribute) and node.attr == "secret"]
+        if reads and path not in SECRET_READERS:
+            yield f"{path}:{reads[0].lineno} reads a content key's bytes and is not on the list of those that may"
+
+
+def secrets_printed(tree: Tree) -> Iterator[str]:
+    says = {"print", "echo", "secho", "debug", "info", "warning", "error", "exception", "critical", "log", "repr"}
+    for path, module in tree.python(packages=True):
+        for call in ast.walk(module):
+            if not isinstance(call, ast.Call) or path in KEY_PRINTERS:
+                continue
+            name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+            if name in says or name.endswith("Error"):
+                inside = (node for words in (*call.args, *call.keywords) for node in ast.walk(words))
+                if any(isinstance(node, ast.Attribute) and node.attr == "secret" for node in inside):
+                    yield f"{path}:{call.lineno} hands a key's bytes to {name}()"
+
+
+def change_log(tree: Tree) -> Iterator[str]:
+    if "CHANGELOG.md" not in tree.paths or not re.search(
+        r"^## \[Unreleased\]", tree.text("CHANGELOG.md"), re.MULTILINE
+    ):
+        yield "CHANGELOG.md has no Unreleased section"
+
+
+def broken_links(tree: Tree) -> Iterator[str]:
+    for path in (path for path in tree.paths if path.endswith(".md")):
+        for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", tree.text(path)):
+            if not re.match(r"[a-z]+:", target) and not ((tree.root / path).parent / target).exists():
+                yield f"{path} links to {target}, which is not there"
+
+
+def unknown_verbs(tree: Tree) -> Iterator[str]:
+    from player.cli import _VERBS
+
+    for path in (path for path in tree.paths if path.endswith(".md")):
+        code = re.findall(r"```.*?```|`[^`\n]+`", tree.text(path), re.DOTALL)
+        for verb in sorted({verb for part in code for verb in re.findall(r"\bclearkey ([a-z][a-z-]+)", part)}):
+            if verb not in _VERBS:
+                yield f"{path} shows `clearkey {verb}`, and there is no such verb"
+
+
+def ci_entry(tree: Tree) -> Iterator[str]:
+    lines = tree.text(".ci/run").splitlines() if ".ci/run" in tree.paths else []
+    yield from (f".ci/run does not call `{step}`" for step in ("make check", "make test") if step not in lines)
+
+
+def _all(module: ast.Module) -> set[str] | None:
+    for node in module.body:
+        targets = (
+            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        )
+        if any(isinstance(target, ast.Name) and target.id == "__all__" for target in targets):
+            return set(ast.literal_eval(node.value))  # type: ignore[union-attr, arg-type]  # both kinds have a value
+    return None
+
+
+def _defined(module: ast.Module) -> set[str]:
+    names: set[str] = set()
+    for node in module.body:
+        for part in ast.walk(node) if isinstance(node, ast.If | ast.Try) else [node]:
+            if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                names.add(part.name)
+            elif isinstance(part, ast.Import | ast.ImportFrom):
+                names |= {(alias.asname or alias.name).partition(".")[0] for alias in part.names}
+            elif isinstance(part, ast.Assign | ast.AnnAssign):
+                targets = part.targets if isinstance(part, ast.Assign) else [part.target]
+                names |= {name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)}
+    return names
+
+
+# ------------------------------------------------------------------------------------------------ the tests
+Rule = Callable[[Tree], Iterator[str]]
+
+# Each rule with a tree that breaks it once: path -> content.
+PLANTED: list[tuple[Rule, str, str]] = [
+    (long_files, "drm/a.py", "x = 1\n" * (LONGEST + 1)),
+    (public_names, "drm/a.py", "def f(): ...\n"),
+    (public_names, "ita/a.py", "__all__ = ['f', 'gone']\ndef f(): ...\n"),
+    (faces_of_shared_packages, "drm/wire/__init__.py", "from drm.wire import messages\n"),
+    (faces_of_shared_packages, "ita/__init__.py", "def f():\n    import os\n"),
+    (private_keys, "tests/data/device.pem", "anything\n"),
+    (private_keys, "docs/a.md", "-----BEGIN " + "PRIVATE KEY-----\n"),
+    (private_keys, "tests/data/a.json", '{"kty": "OKP", "crv": "X25519", ' + '"d": "AAAA"}\n'),
+    (foreign_words, "docs/a.md", "see the dos" + "sier\n"),
+    (secrets_read, "player/a.py", "__all__ = []\ndef f(key):\n    return key.secret\n"),
+    (secrets_printed, "player/a.py", "def f(key, logger):\n    logger.info('%s', key.secret.hex())\n"),
+    (secrets_printed, "player/a.py", "def f(key):\n    raise ValueError(f'bad {key.secret}')\n"),
+    (change_log, "CHANGELOG.md", "# Changelog\n## [0.1.0]\n"),
+    (broken_links, "README.md", "[a](docs/gone.md)\n"),
+    (unknown_verbs, "README.md", "`clearkey frobnicate FILE`\n"),
+    (ci_entry, ".ci/run", "make check\nmake test || true\n"),
+]
+SOUND = {
+    "drm/sound.py": "from os import path\n__all__ = ['f', 'path']\ndef f(): ...\n",
+    "drm/wire/__init__.py": '"""Imports nothing."""\nfrom __future__ import annotations\n',
+    "CHANGELOG.md": "# Changelog\n\n## [Unreleased]\n",
+    "README.md": "[a](CHANGELOG.md) `clearkey play FILE` [b](https://example.org/)\n",
+    "tests/data/keys.json": '{"keys": [{"kty": "oct", "k": "AAAA", "kid": "BBBB"}]}\n',
+    ".ci/run": "make check\nmake test\n",
+}
+RULES = list(dict.fromkeys(rule for rule, _, _ in PLANTED))
+
+
+def planted_tree(root: Path, files: dict[str, str]) -> Tree:
+    for path, content in files.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(content)
+    return Tree(root, list(files))
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_the_rule_holds(rule: Rule) -> None:
+    assert list(rule(tracked())) == []
+
+
+@pytest.mark.parametrize(("rule", "path", "content"), PLANTED, ids=lambda value: getattr(value, "__name__", ""))
+def test_the_rule_finds_a_planted_breach(tmp_path: Path, rule: Rule, path: str, content: str) -> None:
+    assert list(rule(planted_tree(tmp_path / "sound", SOUND))) == []
+    breaches = list(rule(planted_tree(tmp_path / "broken", {**SOUND, path: content})))
+    assert len(breaches) == 1
+    assert path in breaches[0]
+
+
+def test_warnings_are_errors_without_exception() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
+    assert settings["filterwarnings"] == ["error"]
+
+
+def test_who_reads_keys_is_still_there() -> None:
+    """A name on the list that no longer reads a key's bytes would be an open door."""
+    readers = {path for path, module in tracked().python(packages=True) if "secret" in _attributes(module)}
+    assert set(SECRET_READERS) - {"drm/keys.py"} <= readers
+
+
+def _attributes(module: ast.Module) -> set[str]:
+    return {node.attr for node in ast.walk(module) if isinstance(node, ast.Attribute)}
