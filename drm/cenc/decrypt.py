@@ -14,14 +14,12 @@ from __future__ import annotations
 from drm.cenc.dialect import Dialect
 from drm.cenc.engines import BLOCK, SPARE, Cipher, Engine
 from drm.cenc.engines import engine as engine_called
-from drm.cenc.layout import Pattern, initial_block, pattern_of, protected_ranges
+from drm.cenc.layout import EVERY_BLOCK, Pattern, initial_block, pattern_of, protected_ranges
 from drm.errors import InvalidArgumentError, InvalidRequestError
 from drm.keys import ContentKey
 from drm.media import SampleCrypto, Scheme
 
 __all__ = ["SampleDecrypter"]
-
-_EVERY_BLOCK = Pattern(0, 0)
 
 
 class SampleDecrypter:
@@ -59,7 +57,7 @@ class SampleDecrypter:
         if scheme is Scheme.CENC:
             self._ctr(cipher, first, source, target, ranges)
             return
-        pattern = _EVERY_BLOCK if scheme is Scheme.CBC1 else pattern_of(crypto, self._dialects)
+        pattern = EVERY_BLOCK if scheme is Scheme.CBC1 else pattern_of(crypto, self._dialects)
         if source is not target:
             target[:] = source
         if scheme is Scheme.CBCS:

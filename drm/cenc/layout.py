@@ -15,7 +15,7 @@ from drm.cenc.engines import BLOCK
 from drm.errors import MalformedMediaError
 from drm.media import SampleCrypto, Subsample
 
-__all__ = ["Pattern", "initial_block", "pattern_of", "protected_ranges"]
+__all__ = ["EVERY_BLOCK", "Pattern", "initial_block", "pattern_of", "protected_ranges"]
 
 _WORD: Final = "Q"  # eight bytes, the largest item that a memoryview copies by stride
 _WORDS_PER_BLOCK: Final = 2
@@ -112,6 +112,10 @@ class Pattern(msgspec.Struct, frozen=True, gc=False):
             runs = packed_size // (self.crypt * BLOCK)
             blocks = min(blocks, runs * (self.crypt + self.skip))
         return area[: blocks * BLOCK]
+
+
+EVERY_BLOCK: Final = Pattern(0, 0)
+"""The pattern of schemes that have none."""
 
 
 def pattern_of(crypto: SampleCrypto, dialects: frozenset[Dialect]) -> Pattern:
