@@ -1,0 +1,62 @@
+"""The few C library and kernel calls that Python does not offer. Worker only, before the lock."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+
+__all__ = [
+    "CLONE_NEWIPC",
+    "CLONE_NEWNET",
+    "CLONE_NEWUSER",
+    "CLONE_NEWUTS",
+    "capset",
+    "prctl",
+    "said",
+    "syscall",
+    "unshare",
+]
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.syscall.restype = ctypes.c_long
+
+# linux/sched.h
+CLONE_NEWUTS = 0x04000000
+CLONE_NEWIPC = 0x08000000
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWNET = 0x40000000
+
+
+def prctl(option: int, argument: int = 0) -> int:
+    """Do prctl(2) with one argument and zeros behind it. Raises OSError."""
+    zeros = [ctypes.c_ulong(0)] * 3
+    return _checked(_libc.prctl(ctypes.c_int(option), ctypes.c_ulong(argument), *zeros))
+
+
+def syscall(number: int, *arguments: int | ctypes.Array[ctypes.c_char] | None) -> int:
+    """Make the system call with this number; a buffer is passed by its address. Raises OSError."""
+    words = [ctypes.c_long(0 if a is None else a) if isinstance(a, int | None) else ctypes.byref(a) for a in arguments]
+    return _checked(_libc.syscall(ctypes.c_long(number), *words))
+
+
+def unshare(flags: int) -> None:
+    """Do unshare(2). Raises OSError."""
+    _checked(_libc.unshare(ctypes.c_int(flags)))
+
+
+def capset(header: bytes, data: bytes) -> None:
+    """Do capset(2). Raises OSError."""
+    _checked(_libc.capset(header, data))
+
+
+def said(error: OSError) -> str:
+    """How a layer that could not be had says why: its errno's name."""
+    return f"no: {errno.errorcode.get(error.errno or 0, str(error))}"
+
+
+def _checked(result: int) -> int:
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return result

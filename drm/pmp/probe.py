@@ -1,0 +1,118 @@
+"""Probes: what the worker finds when it tries, inside its lock, what it must not be able to do.
+
+A layer says "yes" because the kernel answered a probe as it should, never because the call that was to set the layer
+up returned zero. The same probes run in an unprotected worker, and there they say no.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import mmap
+import os
+import resource
+import socket
+from collections.abc import Callable
+from typing import Final
+
+from drm.pmp import libc
+
+__all__ = ["Status", "landlock_holds", "layers"]
+
+_PR_GET_PDEATHSIG, _PR_GET_DUMPABLE, _PR_SET_DUMPABLE = 2, 3, 4
+_SIGKILL: Final = 9
+_REFUSED: Final = (errno.EACCES, errno.EPERM)
+
+
+class Status:
+    """/proc/self/status, opened before the lock and read through the same descriptor inside it."""
+
+    def __init__(self) -> None:
+        """Open it. Raises OSError."""
+        self.descriptor = os.open("/proc/self/status", os.O_RDONLY | os.O_CLOEXEC)
+
+    def read(self) -> dict[str, str]:
+        """The kernel's account of this process as it is now."""
+        lines = os.pread(self.descriptor, 8192, 0).decode("ascii", "replace").splitlines()
+        pairs = (line.partition(":") for line in lines)
+        return {name: value.strip() for name, _, value in pairs}
+
+    @property
+    def tracer(self) -> int:
+        """The process that traces this one; 0: none. Read it again before each license."""
+        return int(self.read().get("TracerPid", "0"))
+
+    @property
+    def threads(self) -> int:
+        """How many threads there are."""
+        return int(self.read().get("Threads", "0"))
+
+
+def layers(status: Status, parent_pid: int) -> dict[str, str]:
+    """Try everything; return for each layer "yes", or "no: " and what was found."""
+    now = status.read()
+    capabilities = {now.get(name, "?").strip("0") for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")}
+    return {
+        "no_new_privs": _yes(now.get("NoNewPrivs") == "1", "not set"),
+        "not_dumpable": _not_dumpable(),
+        "no_core": _yes(resource.getrlimit(resource.RLIMIT_CORE) == (0, 0), "a core file has room"),
+        "untraced": _yes(now.get("TracerPid") == "0", f"process {now.get('TracerPid')} traces this one"),
+        "parent_death": _parent_death(parent_pid),
+        "no_capabilities": _yes(capabilities == {""}, f"CapEff {now.get('CapEff')}"),
+        "seccomp": _yes(now.get("Seccomp") == "2", "no filter"),
+        "open_refused": _refused(_open_root),
+        "socket_refused": _refused(_make_socket),
+        "exec_memory_refused": _refused(_map_executable),
+    }
+
+
+def landlock_holds() -> str:
+    """Between Landlock and seccomp, which would hide it: is a folder refused that anybody may list?"""
+    return _refused(_open_root)
+
+
+def _yes(holds: bool, otherwise: str) -> str:  # noqa: FBT001 - the question is the argument
+    return "yes" if holds else f"no: {otherwise}"
+
+
+def _refused(attempt: Callable[[], None]) -> str:
+    try:
+        attempt()
+    except OSError as error:
+        return "yes" if error.errno in _REFUSED else libc.said(error)
+    return "no: it was done"
+
+
+def _open_root() -> None:
+    os.close(os.open("/", os.O_RDONLY))
+
+
+def _make_socket() -> None:
+    socket.socket(socket.AF_UNIX).close()
+
+
+def _map_executable() -> None:
+    mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_EXEC).close()
+
+
+def _not_dumpable() -> str:
+    try:
+        if libc.prctl(_PR_GET_DUMPABLE) != 0:
+            return "no: dumpable"
+    except OSError as error:
+        return libc.said(error)
+    undone = _refused(_set_dumpable)
+    return "yes" if undone == "yes" else "no: it can be undone"
+
+
+def _set_dumpable() -> None:
+    libc.prctl(_PR_SET_DUMPABLE, 1)
+
+
+def _parent_death(parent_pid: int) -> str:
+    signal = ctypes.c_int(0)
+    try:
+        libc.prctl(_PR_GET_PDEATHSIG, ctypes.addressof(signal))
+    except OSError as error:
+        return libc.said(error)
+    return _yes(signal.value == _SIGKILL and os.getppid() == parent_pid, "the parent's death is not signalled")
