@@ -209,6 +209,14 @@ class Reader:
             self._past(8)
         self._at = self._end
 
+    def part(self, size: int) -> Reader:
+        """Take `size` bytes as a reader of their own, still named as part of this box."""
+        begin = self._at
+        self.skip(size)
+        part = Reader(self._view, base=self._base, at=begin, end=self._at)
+        part.path, part.type, part.start = self.path, self.type, self.start
+        return part
+
     def next_box(self) -> Reader:
         """Take one box: sizes 0 (to the end of what is around it), 1 (64 bit) and extended types."""
         begin = self._at

@@ -1,0 +1,189 @@
+"""Join encryption data with the samples that it is about: what comes out is sound, or nothing does.
+
+IVs and subsamples stand in one box, their sizes in a second, which samples they are about in a third and how long those
+are in a fourth (ISO/IEC 23001-7, clauses 5 to 7). A `SampleCrypto` that leaves here has an IV, and its subsamples fit
+into the sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from struct import Struct
+from typing import Final, NoReturn
+
+from drm.errors import MalformedMediaError
+from drm.media import Protection, SampleCrypto, Subsample
+
+__all__ = ["Cryptos", "PackedEntries", "Rules", "crypto_from_aux", "crypto_without_aux"]
+
+Rules = Sequence[Protection | None]
+"""What holds for each sample: its group's or its description's protection; None for a clear one."""
+Cryptos = Sequence[SampleCrypto | None]
+
+_ONE_SUBSAMPLE: Final = {n: Struct(f">{n}sHHI") for n in (0, 8, 16)}  # IV, 1, clear, protected: the usual entry
+_SUBSAMPLE: Final = Struct(">HI")
+
+
+def fail(place: str, what: str, seen: str = "") -> NoReturn:
+    """Raise MalformedMediaError at `place`."""
+    raise MalformedMediaError(what, where=place, seen=seen, maybe="a packager's mistake, or a damaged file")
+
+
+def crypto_without_aux(rules: Rules, place: str) -> list[SampleCrypto | None]:
+    """For samples that have no encryption data of their own: constant IV, protected as a whole."""
+    made: dict[Protection, SampleCrypto] = {}
+    return [None if rule is None else made.get(rule) or made.setdefault(rule, _whole(rule, place)) for rule in rules]
+
+
+def _whole(rule: Protection, place: str) -> SampleCrypto:
+    if rule.iv_size:
+        fail(
+            place, f"encrypted samples lack their IVs of {rule.iv_size} bytes: there is neither senc nor saiz with saio"
+        )
+    return _crypto(rule, b"", (), place)
+
+
+def _crypto(rule: Protection, iv: bytes, subsamples: tuple[Subsample, ...], place: str) -> SampleCrypto:
+    iv = iv or rule.constant_iv
+    if not iv:
+        fail(place, "an encrypted sample has no IV: neither one of its own nor a constant one")
+    return SampleCrypto(rule.key_id, rule.scheme, iv, subsamples, rule.crypt_blocks, rule.skip_blocks)
+
+
+def _usual_entries(data: memoryview, sizes: Sequence[int], rule: Protection, place: str) -> list[SampleCrypto] | None:
+    """Entries that all have exactly one subsample, in one go; None when they are not so."""
+    shape = _ONE_SUBSAMPLE[rule.iv_size]
+    if len(data) != shape.size * len(sizes) or not (rule.iv_size or rule.constant_iv):
+        return None
+    rows = list(shape.iter_unpack(data))
+    if any(count != 1 for _, count, _, _ in rows):
+        return None
+    for index, ((_, _, clear, protected), size) in enumerate(zip(rows, sizes, strict=True)):
+        if clear + protected > size:
+            _too_long(place, index, clear + protected, size)
+    key_id, scheme, constant = rule.key_id, rule.scheme, rule.constant_iv
+    crypt, skip = rule.crypt_blocks, rule.skip_blocks
+    if not rule.iv_size:
+        return [SampleCrypto(key_id, scheme, constant, ((clear, prot),), crypt, skip) for _, _, clear, prot in rows]
+    return [SampleCrypto(key_id, scheme, iv, ((clear, prot),), crypt, skip) for iv, _, clear, prot in rows]
+
+
+def _too_long(place: str, index: int, told: int, size: int) -> NoReturn:
+    fail(
+        place, "subsamples are longer than their sample", f"{told} bytes in the {size} bytes of sample {index + 1} here"
+    )
+
+
+def _subsamples(data: memoryview, at: int, count: int) -> tuple[Subsample, ...]:
+    return tuple(_SUBSAMPLE.iter_unpack(data[at : at + 6 * count]))
+
+
+class PackedEntries:
+    """The entries of a `senc`, opened from the front as samples come.
+
+    Args:
+        payload: the entries.
+        has_subsamples: flag 2 of `senc`.
+        clear_iv_size: bytes of IV in the entry of an unprotected sample; None when those have no entry at all.
+        place: for error messages.
+    """
+
+    def __init__(self, payload: bytes, *, has_subsamples: bool, clear_iv_size: int | None, place: str) -> None:
+        self._data = memoryview(payload)
+        self._at = 0
+        self._has_subsamples = has_subsamples
+        self._clear_iv_size = clear_iv_size
+        self._place = place
+
+    @property
+    def remaining(self) -> int:
+        """Bytes that no sample has claimed yet; 0 when all fitted."""
+        return len(self._data) - self._at
+
+    def skip(self, count: int, iv_size: int) -> None:
+        """Pass over `count` entries."""
+        for _ in range(count):
+            self._entry(iv_size)
+
+    def take(self, sizes: Sequence[int], rules: Rules) -> Cryptos:
+        """Open the entries of the next samples."""
+        first = rules[0]
+        if first is not None and rules.count(first) == len(rules):
+            data = self._data
+            width = first.iv_size + (8 if self._has_subsamples else 0)
+            end = self._at + width * len(sizes)
+            if self._has_subsamples and end <= len(data):
+                made = _usual_entries(data[self._at : end], sizes, first, self._place)
+                if made is not None:
+                    self._at = end
+                    return made
+        return [self._next(size, rule, index) for index, (size, rule) in enumerate(zip(sizes, rules, strict=True))]
+
+    def _next(self, size: int, rule: Protection | None, index: int) -> SampleCrypto | None:
+        if rule is None:
+            if self._clear_iv_size is not None:
+                self._entry(self._clear_iv_size)
+            return None
+        iv, subsamples = self._entry(rule.iv_size)
+        told = sum(map(sum, subsamples))
+        if told > size:
+            _too_long(self._place, index, told, size)
+        # A count of 0 under the subsample flag means the whole sample, as FFmpeg and Bento4 have it.
+        return _crypto(rule, iv, subsamples, self._place)
+
+    def _entry(self, iv_size: int) -> tuple[bytes, tuple[Subsample, ...]]:
+        data, at = self._data, self._at
+        if not self._has_subsamples:
+            end = at + iv_size
+            self._need(end)
+            self._at = end
+            return bytes(data[at:end]), ()
+        middle = at + iv_size + 2
+        self._need(middle)
+        count = data[middle - 2] << 8 | data[middle - 1]
+        end = middle + 6 * count
+        self._need(end)
+        self._at = end
+        return bytes(data[at : middle - 2]), _subsamples(data, middle, count)
+
+    def _need(self, end: int) -> None:
+        if end > len(self._data):
+            fail(self._place, "the encryption data ends before its samples do", f"{len(self._data)} bytes in senc")
+
+
+def crypto_from_aux(data: bytes, aux_sizes: Sequence[int], sizes: Sequence[int], rules: Rules, place: str) -> Cryptos:
+    """Join contiguous auxiliary information, cut by `saiz`, with its samples.
+
+    `data` is exactly as long as the sizes say. A size of 0 means no information: a constant IV where there is one, otherwise a clear sample.
+    """
+    view = memoryview(data)
+    first = rules[0]
+    if first is not None and rules.count(first) == len(rules) and set(aux_sizes) == {first.iv_size + 8}:
+        made = _usual_entries(view, sizes, first, place)
+        if made is not None:
+            return made
+    cryptos: list[SampleCrypto | None] = []
+    at = 0
+    for index, (aux, size, rule) in enumerate(zip(aux_sizes, sizes, rules, strict=True)):
+        end = at + aux
+        if rule is None or (aux == 0 and rule.iv_size):
+            cryptos.append(None)
+        else:
+            iv = bytes(view[at : at + rule.iv_size])
+            subsamples = _cut(view, at + rule.iv_size, end, place) if aux else ()
+            told = sum(map(sum, subsamples))
+            if told > size:
+                _too_long(place, index, told, size)
+            cryptos.append(_crypto(rule, iv, subsamples, place))
+        at = end
+    return cryptos
+
+
+def _cut(view: memoryview, at: int, end: int, place: str) -> tuple[Subsample, ...]:
+    """The subsamples between `at` and `end`, which must be filled exactly; nothing there: none are told."""
+    if at == end:
+        return ()
+    count = (view[at] << 8 | view[at + 1]) if at + 2 <= end else 0
+    if at + 2 + 6 * count != end:
+        fail(place, "auxiliary information does not have the length that saiz gives", f"{end - at} bytes behind the IV")
+    return _subsamples(view, at + 2, count)

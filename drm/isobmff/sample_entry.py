@@ -1,0 +1,123 @@
+"""Sample descriptions: the codec, its configuration and its protection, one entry for each kind of sample in a track.
+
+ISO/IEC 14496-12, clause 8.5.2 (`stsd`) and 12.1.3, 12.2.3 (the entries); ISO/IEC 23001-7, clause 4 (`encv`, `enca`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar, Final
+
+from drm.isobmff.protection import PiffTenc, Sinf, Tenc
+from drm.isobmff.reader import Reader, printable
+from drm.media import Protection, Scheme, TrackType
+
+__all__ = ["SampleEntry", "parse_stsd"]
+
+MAX_ENTRIES: Final = 1024
+_PIFF_SCHEMES: Final = {0: Scheme.CENC, 1: Scheme.CENC, 2: Scheme.CBC1}  # 0: not encrypted
+_ENCRYPTED: Final = frozenset({"encv", "enca", "enct", "encs", "encm", "encu"})
+
+
+@dataclass(frozen=True, slots=True)
+class SampleEntry:
+    """One entry of `stsd`, of any kind; the boxes that configure its codec stay packed for `drm.isobmff.codec`."""
+
+    TYPE: ClassVar[str] = "stsd"
+
+    format: str  # as it stands: "encv"
+    codec: str  # as it was before encryption: "avc1"
+    width: int = 0  # pixels
+    height: int = 0
+    channels: int = 0
+    sample_rate: int = 0  # hertz
+    boxes: dict[str, bytes] = field(default_factory=dict)  # payloads by type, the first of each
+    scheme_type: str = ""  # `schm` as it stands: "cenc", "piff"; empty: not encrypted
+    protection: Protection | None = None
+    is_clear_by_default: bool = True  # False: `protection` holds for samples that no group says otherwise about
+    refusal: str = ""  # why its samples cannot be read, for one that is protected in a way we do not know
+
+    @classmethod
+    def parse(cls, r: Reader, track_type: TrackType) -> SampleEntry:
+        """Read one entry; which fields it has stands in the track's handler."""
+        r.skip(8)  # reserved, data reference index
+        width = height = channels = rate = 0
+        if track_type is TrackType.VIDEO:
+            r.skip(16)
+            width, height = r.u16(), r.u16()
+            r.skip(50)
+        elif track_type is TrackType.AUDIO:
+            channels, rate = _sound_fields(r)
+        boxes: dict[str, bytes] = {}
+        sinfs: list[Sinf] = []
+        if track_type is not TrackType.OTHER or r.type in _ENCRYPTED:
+            _collect(r, boxes, sinfs)
+        if r.type not in _ENCRYPTED:
+            return cls(r.type, r.type, width, height, channels, rate, boxes)
+        codec = sinfs[0].frma.format if sinfs else r.type
+        return cls(r.type, codec, width, height, channels, rate, boxes, *_protection(sinfs))
+
+
+def parse_stsd(r: Reader, track_type: TrackType) -> tuple[SampleEntry, ...]:
+    """Read all entries of a `stsd`; samples name them by index, from 1."""
+    r.full_box()
+    count = r.u32()
+    if count > MAX_ENTRIES:
+        r.fail(f"{count} sample descriptions, more than {MAX_ENTRIES}")
+    return tuple(SampleEntry.parse(r.next_box(), track_type) for _ in range(count))
+
+
+def _sound_fields(r: Reader) -> tuple[int, int]:
+    version = r.u16()
+    r.skip(6)
+    channels = r.u16()
+    r.skip(6)
+    rate = r.u32() >> 16
+    # QuickTime's versions 1 and 2 have more; ISO's version 1 stands in a stsd of version 1 and has only boxes.
+    if version == 1 and not _box_follows(r):
+        r.skip(16)
+    elif version == 2:
+        r.skip(36)
+    return channels, rate
+
+
+def _box_follows(r: Reader) -> bool:
+    if r.remaining < 8:
+        return True
+    peek = r.copy()
+    size, name = peek.u32(), peek.fourcc()
+    return 8 <= size <= r.remaining and name.isascii() and name.isalnum()
+
+
+def _collect(r: Reader, boxes: dict[str, bytes], sinfs: list[Sinf]) -> None:
+    for box in r.boxes():
+        if box.type == Sinf.TYPE:
+            sinfs.append(Sinf.parse(box))
+        elif box.type == "wave":  # QuickTime keeps esds in here
+            _collect(box, boxes, sinfs)
+        else:
+            boxes.setdefault(box.type, box.rest())
+
+
+def _protection(sinfs: list[Sinf]) -> tuple[str, Protection | None, bool, str]:
+    """The first scheme that we know among several; otherwise a refusal that names those that were found."""
+    for sinf in sinfs:
+        scheme_type, tenc = sinf.schm.scheme if sinf.schm else "", sinf.tenc
+        if isinstance(tenc, Tenc) and scheme_type in set(Scheme):
+            pattern = tenc.crypt_blocks, tenc.skip_blocks
+            protection = Protection(Scheme(scheme_type), tenc.key_id, tenc.iv_size, tenc.constant_iv, *pattern)
+            return scheme_type, protection, not tenc.is_protected, ""
+        if isinstance(tenc, PiffTenc) and tenc.algorithm in _PIFF_SCHEMES:
+            scheme = _PIFF_SCHEMES[tenc.algorithm]
+            return scheme_type, Protection(scheme, tenc.key_id, tenc.iv_size), tenc.algorithm == 0, ""
+    found = sorted({printable(s.schm.scheme) for s in sinfs if s.schm})
+    if not found:
+        return (
+            "",
+            None,
+            True,
+            "its sample entry is marked as encrypted, and sinf or schm, which name the scheme, are missing",
+        )
+    if set(found) & set(Scheme):
+        return found[0], None, True, f"scheme {found[0]} without the tenc box that names its key"
+    return found[0], None, True, f"scheme {', '.join(found)} is none of cenc, cens, cbc1, cbcs and piff"

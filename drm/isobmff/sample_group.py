@@ -1,0 +1,126 @@
+"""Sample groups of type `seig`: samples with a key, an IV size or a pattern of their own.
+
+ISO/IEC 14496-12, clause 8.9 (`sgpd`, `sbgp`) and ISO/IEC 23001-7, clause 6 (the entry). Groups of other types are read
+by nobody here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from struct import pack
+from typing import ClassVar, Final
+
+from drm.isobmff.box import encode_full_box
+from drm.isobmff.reader import Reader
+from drm.isobmff.table import Table, encode_table, read_table
+from drm.keys import KeyId
+
+__all__ = ["FRAGMENT_INDEX", "Sbgp", "Seig", "Sgpd", "grouping_type"]
+
+FRAGMENT_INDEX: Final = 0x10000  # indices above it count in the fragment's own sgpd (ISO/IEC 14496-12, 8.9.4)
+
+
+def grouping_type(r: Reader) -> str:
+    """The type of group that an `sgpd` or `sbgp` box is about, without taking anything."""
+    peek = r.copy()
+    peek.full_box()
+    return peek.fourcc()
+
+
+@dataclass(frozen=True, slots=True)
+class Seig:
+    """CencSampleEncryptionInformationGroupEntry."""
+
+    key_id: KeyId
+    iv_size: int  # bytes: 0, 8 or 16
+    constant_iv: bytes = b""
+    crypt_blocks: int = 0
+    skip_blocks: int = 0
+    is_protected: bool = True
+    is_multi_key: bool = False  # several keys per sample (edition of 2023): the other fields then say nothing
+
+    @classmethod
+    def parse(cls, r: Reader) -> Seig:
+        """Read it."""
+        reserved, pattern, is_protected = r.u8(), r.u8(), r.u8()
+        if reserved & 0x80:
+            r.rest()
+            return cls(KeyId(bytes(16)), 0, is_multi_key=True)
+        if is_protected > 1:
+            r.fail(f"isProtected is {is_protected} in a sample group; 0 and 1 are defined")
+        iv_size = r.u8()
+        if iv_size not in {0, 8, 16}:
+            r.fail(f"IVs of {iv_size} bytes in a sample group; 0, 8 and 16 are defined")
+        key_id = KeyId(r.take(16))
+        constant_iv = r.take(r.u8()) if is_protected and iv_size == 0 else b""
+        if constant_iv and len(constant_iv) not in {8, 16}:
+            r.fail(f"a constant IV of {len(constant_iv)} bytes; 8 and 16 are defined")
+        return cls(key_id, iv_size, constant_iv, pattern >> 4, pattern & 15, bool(is_protected))
+
+    def encode(self) -> bytes:
+        """Return the entry (not a box)."""
+        pattern = self.crypt_blocks << 4 | self.skip_blocks
+        fields = pack(">BBBB", 0, pattern, self.is_protected, self.iv_size) + self.key_id.value
+        if self.is_protected and self.iv_size == 0:
+            fields += bytes((len(self.constant_iv),)) + self.constant_iv
+        return fields
+
+
+@dataclass(frozen=True, slots=True)
+class Sgpd:
+    """Sample Group Description of `seig` entries."""
+
+    TYPE: ClassVar[str] = "sgpd"
+
+    entries: tuple[Seig, ...]
+    default_index: int = 0  # version 2: for samples that no sbgp speaks of
+
+    @classmethod
+    def parse(cls, r: Reader) -> Sgpd:
+        """Read it."""
+        version, _flags = r.full_box()
+        if r.fourcc() != "seig":
+            r.fail("sgpd is of another grouping type than seig")
+        # Version 0 gives no lengths; each seig entry then ends where its own fields end.
+        default_length = r.u32() if version >= 1 else None
+        default_index = r.u32() if version >= 2 else 0
+        count = r.u32()
+        if 20 * count > r.remaining:
+            r.fail("the sgpd box ends before its entries do", seen=f"{count} entries, {r.remaining} bytes are left")
+        entries = []
+        for _ in range(count):
+            if default_length is None:
+                entries.append(Seig.parse(r))
+            else:
+                entries.append(Seig.parse(r.part(default_length or r.u32())))
+        return cls(tuple(entries), default_index)
+
+    def encode(self) -> bytes:
+        """Return the whole box; lengths stand before each entry."""
+        rows = [pack(">I", len(row)) + row for row in (entry.encode() for entry in self.entries)]
+        version, default = (2, pack(">I", self.default_index)) if self.default_index else (1, b"")
+        head = b"seig" + pack(">I", 0) + default + pack(">I", len(rows))
+        return encode_full_box(self.TYPE, version, 0, head, *rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Sbgp:
+    """Sample to Group, of `seig`. Samples behind the last run are in no group (index 0)."""
+
+    TYPE: ClassVar[str] = "sbgp"
+
+    runs: Table[int]  # flat: samples in the run, then their index
+
+    @classmethod
+    def parse(cls, r: Reader) -> Sbgp:
+        """Read it."""
+        version, _flags = r.full_box()
+        if r.fourcc() != "seig":
+            r.fail("sbgp is of another grouping type than seig")
+        if version:
+            r.skip(4)  # the parameter
+        return cls(read_table(r, 2 * r.u32()))
+
+    def encode(self) -> bytes:
+        """Return the whole box."""
+        return encode_full_box(self.TYPE, 0, 0, b"seig", pack(">I", len(self.runs) // 2), encode_table(self.runs))
