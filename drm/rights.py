@@ -32,10 +32,9 @@ class LicensePath(enum.StrEnum):
 class EnablerActivate(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """What the worker hands out when rights are missing: enough to make the content enabler in the application.
 
-    `data` is what `get_enable_data` gives: the body to POST. `authority` names the ITA that waits for the answer.
+    `data` is what `get_enable_data` gives: the body to POST.
     """
 
     type: EnableType
-    authority: int
     key_ids: tuple[KeyId, ...]
     data: bytes

@@ -36,7 +36,7 @@ _MAX_ANSWER: Final = 1 << 20  # bytes of a license
 _ENABLE_LIMIT: Final = 600.0  # seconds that rights acquisition may take; a person may be typing a password
 
 
-class _Environment(msgspec.Struct):
+class _Environment(msgspec.Struct, eq=False, weakref=True):
     """What this worker tells its trust authorities about itself (drm.component.ProtectedEnvironment)."""
 
     protection: ProtectionReport
@@ -201,4 +201,3 @@ def _options(data: bytes) -> dict[str, object]:
         return msgspec.json.decode(data, type=dict[str, object])
     except msgspec.DecodeError:
         raise WireError("the options of a sink are not a JSON object") from None
-

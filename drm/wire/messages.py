@@ -219,7 +219,7 @@ class Raised(_Message, frozen=True, tag="raised"):
 class Event(_Message, frozen=True, tag="event"):
     """A media event of the session. `values` are its attributes, as the event's documentation names them."""
 
-    type: int
+    kind: int
     status: int
     values: dict[str, int | float | str]
     error: ErrorRecord | None = None

@@ -1,0 +1,1 @@
+"""Decoder over FFmpeg's libavcodec (PyAV)."""

@@ -1,0 +1,122 @@
+"""Packets to frames with libavcodec. The decrypter writes straight into the packet's own memory."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any, Final
+
+import av
+import av.error
+from av.audio.frame import AudioFrame as AvAudioFrame
+from av.codec.context import CodecContext
+from av.video.frame import VideoFrame as AvVideoFrame
+
+from drm.component import AudioFrame, Frame, PacketBuffer, VideoFrame
+from drm.errors import MediaError, UnsupportedMediaError
+from drm.media import Sample, TrackInfo
+
+__all__ = ["AvDecoder"]
+
+_STRICT: Final = {"err_detect": "explode"}
+
+
+class _Packet:
+    """A packet whose memory libavcodec owns, padded as it wants it.
+
+    Never made over memory that is used again: a frame-threaded decoder may still read it.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.packet = av.Packet(size)
+
+    def view(self) -> memoryview:
+        return memoryview(self.packet)
+
+
+class AvDecoder:
+    """One decoder for one track."""
+
+    def __init__(self) -> None:
+        self._context: CodecContext | None = None
+        self._time_base = Fraction(1)
+        self._track: TrackInfo | None = None
+        self._description = 0
+
+    def open(self, track: TrackInfo, *, strict: bool = False) -> None:
+        """Get ready for `track`. Raises UnsupportedMediaError when no decoder is known for its codec."""
+        self._track = track
+        self._time_base = Fraction(1, max(1, track.timescale))
+        self._context = self._make(track, track.codec_config, strict=strict)
+
+    def _make(self, track: TrackInfo, config: bytes, *, strict: bool) -> CodecContext:
+        try:
+            context = CodecContext.create(track.decoder, "r")
+        except (av.error.FFmpegError, ValueError):
+            raise UnsupportedMediaError(
+                f"there is no decoder for {track.codec!r}",
+                where=f"track {track.track_id}",
+                remedy="leave the track out, or convert it to a codec that FFmpeg decodes",
+            ) from None
+        if config:
+            context.extradata = config
+        if strict:
+            # One thread, so that an error belongs to the packet that was just given.
+            context.options = _STRICT
+            context.thread_count = 1
+        elif context.type == "video":
+            context.thread_type = "AUTO"
+            context.thread_count = 0
+        return context
+
+    def buffer(self, size: int) -> PacketBuffer:
+        """New memory for one packet."""
+        return _Packet(size)
+
+    def decode(self, buffer: PacketBuffer, sample: Sample) -> list[Frame]:
+        """Decode one packet. Raises MediaError when libavcodec finds it damaged."""
+        assert isinstance(buffer, _Packet)
+        packet = buffer.packet
+        packet.time_base = self._time_base
+        packet.dts = sample.dts
+        packet.pts = sample.dts + sample.cts_offset
+        packet.duration = sample.duration
+        packet.is_keyframe = sample.is_sync
+        return self._run(packet)
+
+    def drain(self) -> list[Frame]:
+        """Give what is still inside."""
+        return self._run(None)
+
+    def _run(self, packet: av.Packet[Any] | None) -> list[Frame]:
+        assert self._context is not None
+        try:
+            frames = self._context.decode(packet)  # type: ignore[attr-defined]  # audio and video contexts have it
+        except av.error.EOFError:
+            return []
+        except av.error.FFmpegError as error:
+            track = self._track
+            assert track is not None
+            raise MediaError(
+                f"the {track.decoder} decoder finds the media damaged",
+                where=f"track {track.track_id}",
+                seen=error.strerror or type(error).__name__,
+            ) from None
+        return [found for frame in frames if (found := self._frame(frame)) is not None]
+
+    def _frame(self, frame: object) -> Frame | None:
+        track = self._track
+        assert track is not None
+        if isinstance(frame, AvVideoFrame):
+            return VideoFrame(frame.pts or 0, frame.duration or 0, frame.width, frame.height, frame.format.name, frame)
+        if isinstance(frame, AvAudioFrame):
+            duration = frame.samples * track.timescale // max(1, frame.sample_rate)
+            return AudioFrame(
+                frame.pts or 0,
+                duration,
+                frame.samples,
+                frame.sample_rate,
+                frame.layout.nb_channels,
+                frame.format.name,
+                frame,
+            )
+        return None

@@ -1,0 +1,1 @@
+"""Sink that counts frames and lets nothing out."""
