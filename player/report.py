@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
@@ -17,6 +18,7 @@ from typing import Final
 import jinja2
 import markupsafe
 
+from drm.protection import ADVICE, YES, Level
 from player.pictures import FlowEvent, flow_diagram, visible
 
 __all__ = ["BoxRow", "EventRow", "ReportData", "write_report"]
@@ -26,7 +28,7 @@ EventRow = FlowEvent
 _MOST_CHILDREN: Final = 100  # boxes shown under one box
 _MOST_DEPTH: Final = 16
 _MOST_EVENTS: Final = 2000
-_PLACED: Final = ("level", "level_name", "layers")  # members of a protection report that have a place of their own
+_PLACED: Final = ("level", "layers")  # members of a protection report that have a place of their own
 _GROUPS: Final = (Mapping, list, tuple)
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
 
@@ -47,8 +49,8 @@ class BoxRow:
 class ReportData:
     """What a playback leaves to be read. Plain values: the page knows nothing of sessions.
 
-    `protection` is the worker's report as a mapping. `level` (number), `level_name` and `layers` get a place of their
-    own; a layer is True, False, or a mapping or pair of whether and why; every other member becomes a row.
+    `protection` is a ProtectionReport as a mapping (`msgspec.to_builtins`). `level` and `layers` get a place of their
+    own, where a layer holds only if its probe said "yes"; every other member becomes a row.
     """
 
     title: str
@@ -78,7 +80,11 @@ def _render(report: ReportData) -> str:
         autoescape=True, undefined=jinja2.StrictUndefined, finalize=_finalized, trim_blocks=True, lstrip_blocks=True
     )
     template = environment.from_string(resources.files(__package__).joinpath("report.html.jinja").read_text("utf-8"))
-    others = [(key.replace("_", " "), value) for key, value in report.protection.items() if key not in _PLACED]
+    others = [
+        (key.replace("_", " "), _moment(value) if key == "started" else value)
+        for key, value in report.protection.items()
+        if key not in _PLACED
+    ]
     sheet = report.contact_sheet if (report.contact_sheet or b"").startswith(_PNG) else None
     return template.render(
         report=report,
@@ -86,7 +92,7 @@ def _render(report: ReportData) -> str:
         sheet=base64.b64encode(sheet).decode() if sheet else "",
         flow=markupsafe.Markup(flow_diagram(report.events)) if report.events else "",  # noqa: S704 - escaped by its writer
         level=report.protection.get("level"),
-        level_name=str(report.protection.get("level_name", "")),
+        level_name=_level_name(report.protection.get("level")),
         layers=list(_layers(report.protection.get("layers"))),
         scalars=[(name, _word(value)) for name, value in others if not isinstance(value, _GROUPS)],
         groups=[(name, _rows(value)) for name, value in others if isinstance(value, _GROUPS) and value],
@@ -99,19 +105,15 @@ def _finalized(value: object) -> object:
     return visible(value) if isinstance(value, str) and not isinstance(value, markupsafe.Markup) else value
 
 
+def _level_name(level: object) -> str:
+    return next((known.label for known in Level if known == level), "")
+
+
 def _layers(layers: object) -> Iterator[tuple[str, bool, str]]:
-    """Each layer as its name, whether it holds, and why or why not."""
-    for name, value in layers.items() if isinstance(layers, Mapping) else ():
-        match value:
-            case bool(holds):
-                yield str(name), holds, ""
-            case {"holds": bool(holds), **rest}:
-                yield str(name), holds, "; ".join(str(word) for word in rest.values() if word)
-            case (bool(holds), reason):
-                yield str(name), holds, str(reason)
-            case _:
-                # An errno or a word instead of True is the reason why it does not hold.
-                yield str(name), False, _word(value)
+    """Each layer as its name, whether it holds, and if not, what was seen and what to do."""
+    for name, said in layers.items() if isinstance(layers, Mapping) else ():
+        seen = [] if said == YES else [str(said).removeprefix("no: "), ADVICE.get(str(name), "")]
+        yield str(name), said == YES, ": ".join(part for part in seen if part)
 
 
 def _rows(value: object) -> list[tuple[str, str]]:
@@ -120,9 +122,15 @@ def _rows(value: object) -> list[tuple[str, str]]:
     return [("", _word(inner)) for inner in value] if isinstance(value, list | tuple) else []
 
 
+def _moment(seconds: object) -> object:
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds)) if isinstance(seconds, float) else seconds
+
+
 def _word(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.1f}"
     return "not known" if value is None else str(value)
 
 

@@ -68,8 +68,8 @@ def full(word: str) -> dict[str, object]:
         "events": [EventRow(0.0, "application", word, word), EventRow(0.5, word, word, word)],
         "protection": {
             "level": 2,
-            "level_name": word,
-            "layers": {"seccomp": True, word: word, "landlock": (False, word), "netns": {"holds": True, "why": word}},
+            "layers": {"seccomp": "yes", word: "yes", "landlock": word},
+            "started": 1_800_000_000.5,
             word: word,
             "components": {word: word},
             "hashes": [word],
@@ -131,17 +131,31 @@ def test_an_empty_report_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("value", "shown"),
     [
-        (True, "yes"),
-        (False, "no"),
-        ("EPERM", "no EPERM"),
-        (None, "no not known"),
-        ((True, "ABI 7"), "yes ABI 7"),
-        ({"holds": False, "reason": "ENOSYS"}, "no ENOSYS"),
+        ("yes", "yes"),
+        ("no: EPERM", "no EPERM"),
+        ("no", "no no"),
+        ("Yes, honestly", "no Yes, honestly"),
+        (True, "no True"),
+        (None, "no None"),
     ],
 )
 def test_a_layer_holds_only_when_the_report_says_so(tmp_path: Path, value: object, shown: str) -> None:
     _, page = written(tmp_path, protection={"level": 1, "layers": {"own_layer": value}})
     assert f"own layer {shown}" in page.text
+
+
+def test_a_missing_layer_comes_with_what_to_do(tmp_path: Path) -> None:
+    _, page = written(tmp_path, protection={"level": 1, "layers": {"landlock": "no: ENOSYS"}})
+    assert "landlock no ENOSYS: needs Linux 5.13" in page.text
+
+
+@pytest.mark.parametrize(
+    ("level", "shown"), [(0, "level 0, unprotected"), (2, "level 2, contained+"), (9, "level 9"), ("x", "level x")]
+)
+def test_the_level_is_named(tmp_path: Path, level: object, shown: str) -> None:
+    _, page = written(tmp_path, protection={"level": level, "kernel": "6.1"})
+    verdict = page.text.split("before it took a key. ")[1].split(" kernel")[0]
+    assert verdict == shown
 
 
 def test_a_huge_file_gives_a_page_of_bounded_size(tmp_path: Path) -> None:
