@@ -70,7 +70,6 @@ class _Finder:
         with self._lock:
             wanted = {component.manifest.package: component for component in components}
             for package, component in wanted.items():
-                self._check_requires(component)
                 known = self._components.get(package)
                 if known and known.manifest.digest != component.manifest.digest and self._is_loaded(package):
                     raise RestartRequiredError(
@@ -89,7 +88,8 @@ class _Finder:
                 del sys.modules[name]
 
     def load(self, component: Component) -> type:
-        """Import the component's class."""
+        """Import the component's class. Raises TrustError."""
+        self._check_requires(component)
         with self._lock:
             self.stand_first()
             module = importlib.import_module(component.manifest.module)
@@ -154,7 +154,6 @@ class Loader:
         Raises:
             DuplicateFileError: two have the same name or class id.
             RestartRequiredError: other files of one of them were loaded in this process before.
-            TrustError: one requires what the sealed process does not have.
         """
         self._by_class: dict[UUID, Component] = {}
         self._by_name: dict[str, Component] = {}
@@ -176,7 +175,7 @@ class Loader:
 
         Raises:
             UnknownComponentError: no component has this class id.
-            TrustError: the component is not what its manifest says.
+            TrustError: the component is not what its manifest says, or requires what the sealed process does not have.
         """
         component = self._by_class.get(class_id)
         if component is None:

@@ -29,7 +29,7 @@ CLONE_NEWNET = 0x40000000
 
 
 def prctl(option: int, argument: int = 0) -> int:
-    """Do prctl(2) with one argument and zeros behind it. Raises OSError."""
+    """Ask the kernel for an operation on this process, with one argument and zeros behind it. Raises OSError."""
     zeros = [ctypes.c_ulong(0)] * 3
     return _checked(_libc.prctl(ctypes.c_int(option), ctypes.c_ulong(argument), *zeros))
 
@@ -41,12 +41,12 @@ def syscall(number: int, *arguments: int | ctypes.Array[ctypes.c_char] | None) -
 
 
 def unshare(flags: int) -> None:
-    """Do unshare(2). Raises OSError."""
+    """Leave the namespaces that `flags` names for new ones. Raises OSError."""
     _checked(_libc.unshare(ctypes.c_int(flags)))
 
 
 def capset(header: bytes, data: bytes) -> None:
-    """Do capset(2). Raises OSError."""
+    """Set the capabilities of this thread. Raises OSError."""
     _checked(_libc.capset(header, data))
 
 

@@ -14,7 +14,7 @@ import os
 import resource
 import struct
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Final
 
 from drm.pmp import landlock, libc, namespaces, probe, seccomp
@@ -106,20 +106,24 @@ class Lockdown:
             self._said[name] = libc.said(error)
 
     def _close_all_but(self, keep: set[int]) -> str:
-        strangers = _open_descriptors() - keep - {self.status.descriptor}
-        for descriptor in strangers:
-            with suppress(OSError):  # the listing's own is gone by now
-                os.close(descriptor)
-        left = _open_descriptors() - keep - {self.status.descriptor}
-        return "yes" if not left else f"no: {len(left)} stay open"
+        keep.add(self.status.descriptor)
+        for descriptor in _open_descriptors() - keep:
+            os.close(descriptor)
+        strangers = _open_descriptors() - keep
+        return "yes" if not strangers else f"no: {len(strangers)} stay open"
 
 
 def _open_descriptors() -> set[int]:
-    listing = os.open("/proc/self/fd", os.O_RDONLY | os.O_DIRECTORY)
+    return {int(name) for name in os.listdir("/proc/self/fd") if _is_open(int(name))}  # noqa: PTH208 - numbers, no paths
+
+
+def _is_open(descriptor: int) -> bool:
+    """Whether a listed descriptor is still there: the listing's own is not."""
     try:
-        return {int(name) for name in os.listdir(listing)} - {listing}
-    finally:
-        os.close(listing)
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
 
 
 def _install_filter() -> str:

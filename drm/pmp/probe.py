@@ -71,7 +71,7 @@ def landlock_holds() -> str:
     return _refused(_open_root)
 
 
-def _yes(holds: bool, otherwise: str) -> str:  # noqa: FBT001 - the question is the argument
+def _yes(holds: bool, otherwise: str) -> str:
     return "yes" if holds else f"no: {otherwise}"
 
 

@@ -30,9 +30,9 @@ __all__ = [
 DESCRIPTION: Final = "component.toml"  # the file in a component's folder that describes it
 MAX_FILES: Final = 256  # of one component
 _MAX_MANIFEST: Final = 256 << 10  # bytes
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 _VERSION = re.compile(r"\d{1,6}(\.\d{1,6}){1,3}")
-_ENTRY_POINT = re.compile(r"([a-z_][a-z0-9_]*(?:\.[a-z_][a-z0-9_]*)*):([A-Za-z_][A-Za-z0-9_]*)")
+_ENTRY_POINT = re.compile(r"((ita|drm\.components\.[a-z][a-z0-9_]*)(?:\.[a-z_][a-z0-9_]*)*):([A-Za-z_][A-Za-z0-9_]*)")
 _FILE = re.compile(r"[A-Za-z0-9_]+(?:/[A-Za-z0-9_]+)*\.(?:py|toml)")
 
 _Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
@@ -49,18 +49,20 @@ class ComponentDescription(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
     requires: tuple[str, ...] = ()  # modules that it imports from outside its own folder and the standard library
 
     def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.name):
-            raise ValueError(f"a component's name is lower-case letters, digits and '_', not {self.name[:80]!r}")
+        if not _NAME.fullmatch(self.name) or len(self.name) > 64:
+            raise ValueError(f"a component's name is lower-case words with '-' between, not {self.name[:80]!r}")
         if not _VERSION.fullmatch(self.version):
             raise ValueError(f"a version is two to four numbers with dots, not {self.version[:80]!r}")
-        found = _ENTRY_POINT.fullmatch(self.entry_point)
-        if not found or not f"{found[1]}.".startswith(f"{self.package}."):
-            raise ValueError(f"the entry point is {self.package}.module:Class, not {self.entry_point[:80]!r}")
+        if not _ENTRY_POINT.fullmatch(self.entry_point):
+            raise ValueError(
+                f"an entry point is ita.module:Class or drm.components.name.module:Class, not {self.entry_point[:80]!r}"
+            )
 
     @property
     def package(self) -> str:
-        """The Python package that the component owns."""
-        return "ita" if self.name == "ita" else f"drm.components.{self.name}"
+        """The Python package that the component owns: `ita`, or one in `drm.components`."""
+        parts = self.module.split(".")
+        return ".".join(parts[: 1 if parts[0] == "ita" else 3])
 
     @property
     def folder(self) -> str:

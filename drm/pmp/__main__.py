@@ -1,0 +1,172 @@
+"""The life of a PMP worker, from birth to end. Started by drm/app/process.py, by path and with `-I -S -B`.
+
+Arguments, each as name=value:
+    channel      descriptor of the socket to the application
+    parent       process id of the application
+    device_key   descriptor to read the device key from; -1: there is none
+    path         a folder to import from, after the standard library; given once for each
+    engine       the cipher engine's name
+    level        the isolation level below which the worker does not serve
+    unprotected  1: do not lock down (MFPMPSESSION_UNPROTECTED_PROCESS)
+    report_only  1: write the protection report to the channel, as JSON, and end
+
+Nothing of this file but `hide` runs before the process is hidden, and nothing is received before it is locked.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from drm.protection import ProtectionReport
+
+__all__ = ["Arguments", "born", "main"]
+
+_MAX_DEVICE_KEY: Final = 4096  # bytes
+_EXIT_ISOLATION: Final = 9  # drm.errors.ExitCode.ISOLATION, which the application makes an IsolationError again
+
+
+class Arguments(NamedTuple):
+    """What the application says on the command line. It holds no secret: anybody may read a command line."""
+
+    channel: int
+    parent: int
+    device_key: int = -1
+    path: tuple[str, ...] = ()
+    engine: str = "cryptography"
+    level: int = 1
+    unprotected: bool = False
+    report_only: bool = False
+
+    @classmethod
+    def parse(cls, words: list[str]) -> Arguments:
+        """Read name=value words. Raises ValueError or KeyError: the application is broken, and so the worker ends."""
+        pairs = [word.partition("=")[::2] for word in words]
+        given = dict(pairs)
+        return cls(
+            channel=int(given["channel"]),
+            parent=int(given["parent"]),
+            device_key=int(given.get("device_key", -1)),
+            path=tuple(value for name, value in pairs if name == "path"),
+            engine=given.get("engine", "cryptography"),
+            level=int(given.get("level", 1)),
+            unprotected=given.get("unprotected") == "1",
+            report_only=given.get("report_only") == "1",
+        )
+
+
+def main() -> None:
+    """Be born, say what we are, serve."""
+    arguments = Arguments.parse(sys.argv[1:])
+    sys.path += arguments.path
+    report = born(arguments)
+    if arguments.report_only:
+        _send_report(arguments.channel, report)
+        return
+    _refuse_below(arguments, report)
+    device_key = _read_device_key(arguments.device_key)
+
+    from drm.pmp.session_service import serve  # noqa: PLC0415 - loaded by `born`, before the lock
+
+    serve(arguments.channel, report, device_key, arguments.engine)
+
+
+def born(arguments: Arguments) -> ProtectionReport:
+    """Hide, import and warm up, lock, probe; return what the probes found.
+
+    When this returns, no file can be opened, no socket made, no program run, and nothing imported but verified
+    components (in an unprotected process: all of it can).
+    """
+    started, clock = time.time(), _Clock()
+    from drm.pmp.lockdown import Lockdown  # noqa: PLC0415 - uses the standard library alone
+
+    lockdown = Lockdown(arguments.parent)
+    kept = (arguments.channel, arguments.device_key)
+    if arguments.unprotected:
+        lockdown.tie_to_parent(kept)
+    else:
+        lockdown.hide(kept)
+    clock.lap("hide")
+
+    from drm.pmp import platform  # noqa: PLC0415 - third-party code comes after `hide`
+
+    platform.load(arguments.engine)
+    from drm import loader, protection  # noqa: PLC0415
+    from drm.pmp import session_service  # noqa: F401, PLC0415 - what serves must be loaded before the lock
+
+    versions = platform.versions()
+    clock.lap("import")
+    platform.warm_up(arguments.engine)
+    clock.lap("warm_up")
+    if not arguments.unprotected:
+        loader.seal(platform.names())
+        lockdown.apply()
+    clock.lap("lock")
+    layers = lockdown.layers()
+    clock.lap("probe")
+    return protection.ProtectionReport(
+        level=protection.level_of(layers),
+        layers=layers,
+        landlock_abi=lockdown.landlock_abi,
+        kernel=os.uname().release,
+        machine=os.uname().machine,
+        filter_sha256=lockdown.filter_sha256,
+        untraced=layers["untraced"] == "yes",
+        userns_owner=lockdown.userns_owner,
+        threads=lockdown.threads,
+        started=started,
+        nonce=os.urandom(16).hex(),
+        versions=versions,
+        startup_ms=clock.laps,
+    )
+
+
+class _Clock:
+    """Where the time of the start goes, in milliseconds; `python` is what came before the first line ran."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+        self.laps: dict[str, float] = {}
+
+    def lap(self, name: str) -> None:
+        now = time.monotonic()
+        self.laps[name] = round((now - self._last) * 1000, 2)
+        self._last = now
+
+
+def _refuse_below(arguments: Arguments, report: ProtectionReport) -> None:
+    """End with the isolation exit code when the demanded level is not reached: never a silent downgrade."""
+    from drm.errors import IsolationError  # noqa: PLC0415 - loaded before the lock
+    from drm.protection import require  # noqa: PLC0415
+
+    if arguments.unprotected:
+        return
+    try:
+        require(report, arguments.level)
+    except IsolationError as error:
+        import msgspec  # noqa: PLC0415
+
+        sys.stderr.buffer.write(msgspec.json.encode(error.to_record()))
+        sys.stderr.flush()
+        sys.exit(_EXIT_ISOLATION)
+
+
+def _send_report(channel: int, report: ProtectionReport) -> None:
+    import msgspec  # noqa: PLC0415 - loaded before the lock
+
+    os.write(channel, msgspec.json.encode(report))
+
+
+def _read_device_key(descriptor: int) -> bytes | None:
+    """Read the device key, inside the lock, and close its descriptor."""
+    if descriptor < 0:
+        return None
+    with open(descriptor, "rb", buffering=0) as file:
+        return file.read(_MAX_DEVICE_KEY) or None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,183 @@
+"""What components may import in the worker: a reviewed list, all of it imported and tried out before the lock.
+
+After the lock no file can be opened, so what is imported late fails there, and in a library's error path it may fail
+badly: a refused import inside a bad signature's error path has been seen to abort the process. So failures are
+provoked here on purpose, next to successes. To add a module: name it here, try out what it imports late in
+`warm_up`, and add its root to tests/data/worker_roots.txt.
+"""
+
+from __future__ import annotations
+
+import base64
+import codecs
+import importlib
+import importlib.metadata
+import sys
+import time
+from fractions import Fraction
+from typing import Final
+
+__all__ = ["COMPONENTS_MAY_IMPORT", "FORBIDDEN", "load", "names", "versions"]
+
+_STANDARD: Final = (
+    "array", "base64", "binascii", "collections", "collections.abc", "contextlib", "copy", "dataclasses", "datetime",
+    "enum", "errno", "fractions", "functools", "hashlib", "heapq", "hmac", "io", "itertools", "json", "logging", "math",
+    "mmap", "operator", "os", "queue", "re", "secrets", "string", "struct", "textwrap", "threading", "time",
+    "traceback", "types", "typing", "uuid", "warnings", "weakref", "zlib",
+)  # fmt: skip
+
+_THIRD_PARTY: Final = (
+    "av",
+    "av.audio.frame",
+    "av.audio.resampler",
+    "av.codec.context",
+    "av.error",
+    "av.logging",
+    "av.packet",
+    "av.video.frame",
+    "av.video.reformatter",
+    "cryptography.exceptions",
+    "cryptography.hazmat.primitives.asymmetric.ed25519",
+    "cryptography.hazmat.primitives.asymmetric.x25519",
+    "cryptography.hazmat.primitives.ciphers",
+    "cryptography.hazmat.primitives.ciphers.aead",
+    "cryptography.hazmat.primitives.ciphers.algorithms",
+    "cryptography.hazmat.primitives.ciphers.modes",
+    "joserfc.errors",
+    "joserfc.jwe",
+    "joserfc.jwk",
+    "joserfc.jws",
+    "msgspec",
+)
+
+_SHARED: Final = (
+    "drm.cenc.decrypt",
+    "drm.cenc.dialect",
+    "drm.cenc.engines",
+    "drm.class_ids",
+    "drm.clearkey",
+    "drm.component",
+    "drm.errors",
+    "drm.hresult",
+    "drm.jose",
+    "drm.keys",
+    "drm.media",
+    "drm.policy",
+    "drm.protection",
+    "drm.rights",
+    "drm.sealed",
+)
+
+COMPONENTS_MAY_IMPORT: Final = (*_STANDARD, *_THIRD_PARTY, *_SHARED)
+"""The list. A component's own folder comes on top, and nothing else."""
+
+_ENGINES: Final = {"cryptography": "drm.cenc.cryptography_engine", "pycryptodome": "drm.cenc.pycryptodome_engine"}
+
+FORBIDDEN: Final = (
+    "asyncio", "concurrent.futures", "flask", "http.client", "http.server", "multiprocessing", "numpy", "pickle",
+    "requests", "sqlite3", "ssl", "subprocess", "urllib.request", "urllib3", "werkzeug",
+)  # fmt: skip
+"""What must not be in the worker, whoever imported it."""
+
+_LIBRARIES: Final = ("av", "cryptography", "joserfc", "msgspec")
+_CODECS: Final = ("ascii", "latin-1", "cp1252", "utf-8-sig", "utf-16", "utf-16-be", "utf-16-le", "idna")
+
+# One black picture of 16x16 (H.264 in Annex B form) and one silent frame (AAC LC, 48 kHz, mono).
+_H264: Final = base64.b64decode("AAAAAWdCwArd6EAAAAMAQAAADIPEieAAAAABaM4PyAAAAAFliIQ6J4A=")
+_AAC_CONFIG, _AAC = bytes.fromhex("1188"), bytes.fromhex("01182007")
+
+
+def load(engine: str) -> None:
+    """Import the list and the cipher engine called `engine`."""
+    for name in (*COMPONENTS_MAY_IMPORT, _ENGINES[engine]):
+        importlib.import_module(name)
+
+
+def names() -> frozenset[str]:
+    """What a component.toml's `requires` may name: every module of the list, and the packages that hold them."""
+    parts = [name.split(".") for name in COMPONENTS_MAY_IMPORT]
+    return frozenset(".".join(p[:length]) for p in parts for length in range(1, len(p) + 1))
+
+
+def versions() -> dict[str, str]:
+    """Of Python, of the libraries in this process and of FFmpeg's parts; reads files, so before the lock."""
+    import av  # noqa: PLC0415 - the list is also read where PyAV is not wanted
+
+    found = {"python": sys.version.split()[0]}
+    found |= {name: importlib.metadata.version(name) for name in _LIBRARIES}
+    return found | {name: ".".join(map(str, number)) for name, number in av.library_versions.items()}
+
+
+def warm_up(engine: str) -> None:
+    """Try out every library, good input and bad, so that nothing is left for it to import."""
+    for name in _CODECS:
+        codecs.lookup(name)
+    time.strftime("%Y", time.localtime(0))
+    _try_ciphers(engine)
+    _try_licenses()
+    _try_decoders()
+    _try_pictures_and_sound()
+
+
+def _try_ciphers(engine: str) -> None:
+    from drm.cenc.decrypt import SampleDecrypter  # noqa: PLC0415
+    from drm.cenc.engines import engine as engine_called  # noqa: PLC0415
+    from drm.errors import DRMError  # noqa: PLC0415
+    from drm.keys import ContentKey, KeyId  # noqa: PLC0415
+    from drm.media import SampleCrypto, Scheme  # noqa: PLC0415
+
+    kid = KeyId(bytes(16))
+    decrypter = SampleDecrypter(ContentKey(bytes(16)), engine=engine_called(engine))
+    for scheme in Scheme:
+        for subsamples in ((), ((4, 60),), ((4, 999_999),)):
+            crypto = SampleCrypto(kid, scheme, bytes(16), subsamples, 1, 9)
+            try:
+                decrypter.decrypt_into(memoryview(bytes(64)), crypto, memoryview(bytearray(64)))
+            except DRMError:
+                continue
+
+
+def _try_licenses() -> None:
+    from drm import sealed  # noqa: PLC0415
+    from drm.clearkey import parse_jwk_set  # noqa: PLC0415
+    from drm.errors import DRMError  # noqa: PLC0415
+
+    sealed.warm_up()
+    for spoilt in (b"", b"\xff", b'{"keys": [{"kty": "oct", "kid": "!", "k": "!"}]}', b"[" * 5000):
+        try:
+            parse_jwk_set(spoilt)
+        except DRMError:
+            continue
+
+
+def _try_decoders() -> None:
+    import av  # noqa: PLC0415
+
+    for name, config, good in (("h264", b"", _H264), ("aac", _AAC_CONFIG, _AAC)):
+        for data in (good, b"\xff" * 64, b""):
+            context = av.CodecContext.create(name, "r")
+            assert isinstance(context, av.VideoCodecContext | av.AudioCodecContext)
+            context.extradata = config or None
+            context.thread_count = 2
+            try:
+                for packet in (av.Packet(data), None):
+                    _ = [frame.pts for frame in context.decode(packet)]
+            except (av.error.FFmpegError, ValueError):
+                continue
+
+
+def _try_pictures_and_sound() -> None:
+    import av  # noqa: PLC0415
+
+    picture = av.VideoFrame(16, 16, "yuv420p")
+    for name, pixels in (("png", "rgb24"), ("mjpeg", "yuvj420p")):
+        encoder = av.CodecContext.create(name, "w")
+        assert isinstance(encoder, av.VideoCodecContext)
+        encoder.width, encoder.height, encoder.pix_fmt = 16, 16, pixels
+        encoder.time_base = Fraction(1, 25)
+        small = picture.reformat(8, 8, "rgb24").reformat(16, 16, pixels)
+        _ = [bytes(packet) for packet in (*encoder.encode(small), *encoder.encode(None))]
+    sound = av.AudioFrame(format="fltp", layout="stereo", samples=64)
+    sound.sample_rate = 48000
+    for frame in av.AudioResampler(format="s16", layout="mono", rate=44100).resample(sound):
+        _ = [bytes(plane) for plane in frame.planes]
