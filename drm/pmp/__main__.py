@@ -149,7 +149,7 @@ def _refuse_below(arguments: Arguments, report: ProtectionReport) -> None:
     except IsolationError as error:
         import msgspec  # noqa: PLC0415
 
-        sys.stderr.buffer.write(msgspec.json.encode(error.to_record()))
+        sys.stderr.buffer.write(b"\n" + msgspec.json.encode(error.to_record()) + b"\n")
         sys.stderr.flush()
         sys.exit(_EXIT_ISOLATION)
 

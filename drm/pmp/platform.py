@@ -11,7 +11,6 @@ from __future__ import annotations
 import base64
 import codecs
 import importlib
-import importlib.metadata
 import sys
 import time
 from fractions import Fraction
@@ -79,7 +78,6 @@ FORBIDDEN: Final = (
 )  # fmt: skip
 """What must not be in the worker, whoever imported it."""
 
-_LIBRARIES: Final = ("av", "cryptography", "joserfc", "msgspec")
 _CODECS: Final = ("ascii", "latin-1", "cp1252", "utf-8-sig", "utf-16", "utf-16-be", "utf-16-le", "idna")
 
 # One black picture of 16x16 (H.264 in Annex B form) and one silent frame (AAC LC, 48 kHz, mono).
@@ -100,11 +98,11 @@ def names() -> frozenset[str]:
 
 
 def versions() -> dict[str, str]:
-    """Of Python, of the libraries in this process and of FFmpeg's parts; reads files, so before the lock."""
+    """Of Python, of the libraries in this process and of FFmpeg's parts."""
     import av  # noqa: PLC0415 - the list is also read where PyAV is not wanted
 
     found = {"python": sys.version.split()[0]}
-    found |= {name: importlib.metadata.version(name) for name in _LIBRARIES}
+    found |= {name: str(sys.modules[name].__version__) for name in ("av", "cryptography", "joserfc", "msgspec")}
     return found | {name: ".".join(map(str, number)) for name, number in av.library_versions.items()}
 
 
