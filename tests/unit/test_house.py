@@ -23,6 +23,12 @@ LONGEST = 350  # lines
 SECRET_READERS: dict[str, str] = {
     "drm/keys.py": "defines it",
     "drm/clearkey.py": "writes the license that a server sends",
+    "drm/keys_file.py": "tells a swapped KID and key in a keys file",
+    "drm/cenc/cryptography_engine.py": "decrypts",
+    "drm/cenc/pycryptodome_engine.py": "decrypts",
+    "drm/packaging/track_encryption.py": "makes the IVs of samples from the key",
+    "license_server/wrapping.py": "wraps keys at rest",
+    "player/key_mistakes.py": "tells a swapped or reversed KID and key",
 }
 # The words a user asked for keys with: these verbs print keys because that is what they are for.
 KEY_PRINTERS = ("player/verbs/keys.py",)
@@ -182,7 +188,7 @@ PLANTED: list[tuple[Rule, str, str]] = [
     (faces_of_shared_packages, "ita/__init__.py", "def f():\n    import os\n"),
     (private_keys, "tests/data/device.pem", "anything\n"),
     (private_keys, "docs/a.md", "-----BEGIN " + "PRIVATE KEY-----\n"),
-    (private_keys, "tests/data/a.json", '{"kty": "OKP", "crv": "X25519", ' + '"d": "AAAA"}\n'),
+    (private_keys, "tests/data/a.json", '{"kty": "OK' + 'P", "crv": "X25519", "d": "AAAA"}\n'),
     (foreign_words, "docs/a.md", "see the dos" + "sier\n"),
     (secrets_read, "player/a.py", "__all__ = []\ndef f(key):\n    return key.secret\n"),
     (secrets_printed, "player/a.py", "def f(key, logger):\n    logger.info('%s', key.secret.hex())\n"),
