@@ -154,7 +154,8 @@ class PackedEntries:
 def crypto_from_aux(data: bytes, aux_sizes: Sequence[int], sizes: Sequence[int], rules: Rules, place: str) -> Cryptos:
     """Join contiguous auxiliary information, cut by `saiz`, with its samples.
 
-    `data` is exactly as long as the sizes say. A size of 0 means no information: a constant IV where there is one, otherwise a clear sample.
+    `data` is exactly as long as the sizes say. A size of 0 means no information: a constant IV where there is one,
+    otherwise a clear sample.
     """
     view = memoryview(data)
     first = rules[0]

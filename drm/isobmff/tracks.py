@@ -19,7 +19,7 @@ from drm.isobmff.sample_aux import PIFF_SENC, Saio, Saiz, Senc
 from drm.isobmff.sample_entry import SampleEntry, parse_stsd
 from drm.isobmff.sample_group import Sbgp, Seig, Sgpd, grouping_type
 from drm.isobmff.sample_table import Ctts, Stco, Stsc, Stss, Stsz, Stts
-from drm.media import Protection, TrackInfo
+from drm.media import TrackInfo
 
 __all__ = ["EncryptionBoxes", "Movie", "SampleTable", "Track", "parse_moov"]
 

@@ -1,0 +1,61 @@
+"""What a file is that is not MP4, said by name and with the next step."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from drm.errors import UnsupportedMediaError
+from drm.isobmff.reader import ByteSource
+
+__all__ = ["require_mp4"]
+
+_MP4_FIRST: Final = frozenset(
+    {b"ftyp", b"styp", b"moov", b"moof", b"sidx", b"ssix", b"free", b"skip", b"mdat", b"wide", b"uuid", b"pdin",
+     b"emsg", b"prft", b"pnot", b"meta"}
+)  # fmt: skip
+_TO_MP4: Final = "put it into MP4 first, for example: ffmpeg -i INPUT -c copy output.mp4"
+_SIGNATURES: Final = (
+    (b"\x1a\x45\xdf\xa3", "WebM or Matroska", "encrypted WebM is not read yet; package it as fragmented MP4"),
+    (b"ID3", "MPEG audio (MP3 or AAC) with an ID3 tag", _TO_MP4),
+    (b"OggS", "Ogg", _TO_MP4),
+    (b"fLaC", "FLAC", _TO_MP4),
+    (b"RIFF", "RIFF (AVI or WAV)", _TO_MP4),
+    (b"FLV", "Flash video", _TO_MP4),
+    (b"#EXTM3U", "an HLS playlist", "give the initialization segment and the media segments that it lists"),
+    (b"PK\x03\x04", "a ZIP archive", "unpack it first"),
+    (b"%PDF", "a PDF document", "give the media file"),
+    (b"\x89PNG", "a PNG picture", "give the media file"),
+    (b"\xff\xd8\xff", "a JPEG picture", "give the media file"),
+)
+
+
+def require_mp4(source: ByteSource) -> None:
+    """Return if the file begins as MP4 does. Raises UnsupportedMediaError that names what it is instead."""
+    head = source.read_at(0, 512)
+    if not head:
+        raise _not_mp4(source, "empty", "check that the download or the packager has finished")
+    if len(head) >= 8 and head[4:8] in _MP4_FIRST:
+        return
+    for signature, name, remedy in _SIGNATURES:
+        if head.startswith(signature):
+            raise _not_mp4(source, name, remedy)
+    if head[0] == 0x47 and (len(head) <= 188 or head[188] == 0x47):
+        raise _not_mp4(source, "an MPEG transport stream", _TO_MP4)
+    if head[0] == 0xFF and len(head) > 1 and head[1] & 0xE0 == 0xE0:
+        raise _not_mp4(source, "MPEG audio (MP3 or AAC) without a container", _TO_MP4)
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if text.startswith(b"<"):
+        if b"<mpd" in text:
+            raise _not_mp4(source, "a DASH manifest", "give the initialization segment and the media segments it lists")
+        name = "an HTML page" if b"<html" in text or b"<!doctype" in text else "an XML document"
+        raise _not_mp4(source, name, "perhaps a server's error page was saved: open it and see, then download again")
+    if text[:1] in {b"{", b"["}:
+        raise _not_mp4(source, "a JSON document", "give the media file; keys go to --keys-file")
+    if not any(head):
+        raise _not_mp4(source, "filled with zeros", "the download was reserved and never written: fetch it again")
+    raise _not_mp4(source, "not MP4, nor anything else that is known here", "check that this is the media file", head)
+
+
+def _not_mp4(source: ByteSource, name: str, remedy: str, head: bytes = b"") -> UnsupportedMediaError:
+    seen = f"it begins with {head[:8].hex(' ')}" if head else f"{source.size} bytes"
+    return UnsupportedMediaError(f"this file is {name}", where=source.name, seen=seen, remedy=remedy)

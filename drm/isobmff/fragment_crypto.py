@@ -1,0 +1,139 @@
+"""The encryption data of one track fragment: found in `senc`, or where `saiz` and `saio` point to.
+
+Offsets in `saio` count from the fragment's base, and writers disagree about which that is (ISO/IEC 14496-12, clause
+8.7.9). A `senc` in the same fragment is therefore believed before an offset; without one each base is tried, and the
+first under which all entries make sense is taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from drm.errors import MalformedMediaError, MediaError
+from drm.isobmff.reader import ByteSource
+from drm.isobmff.rules import multi_key
+from drm.isobmff.sample_aux import Saio, Saiz, Senc
+from drm.isobmff.sample_crypto import Cryptos, PackedEntries, Rules, crypto_from_aux, crypto_without_aux, fail
+from drm.isobmff.tracks import EncryptionBoxes, Warn
+from drm.media import Protection, SampleCrypto, Scheme
+
+__all__ = ["FragmentPlace", "aux_sizes", "fragment_crypto", "from_senc"]
+
+
+@dataclass(frozen=True, slots=True)
+class FragmentPlace:
+    """Where a track fragment is."""
+
+    moof: int  # absolute offset
+    base_data_offset: int | None
+    run_lengths: Sequence[int]  # samples in each run
+    text: str  # for error messages
+
+
+def fragment_crypto(
+    source: ByteSource, boxes: EncryptionBoxes, sizes: Sequence[int], rules: Rules, place: FragmentPlace, warn: Warn
+) -> Cryptos:
+    """Say for each sample of the fragment how it is encrypted. Raises MediaError."""
+    if rules.count(None) == len(rules):
+        return [None] * len(rules)
+    if boxes.senc is not None:
+        return from_senc(boxes.senc, sizes, rules, place.text, warn)
+    if boxes.saiz is not None and boxes.saio is not None and boxes.saiz.sample_count:
+        return _from_saio(source, boxes.saiz, boxes.saio, sizes, rules, place)
+    return crypto_without_aux(rules, place.text)
+
+
+def from_senc(senc: Senc, sizes: Sequence[int], rules: Rules, place: str, warn: Warn) -> Cryptos:
+    """Open a whole `senc`. It may speak of all samples, of the protected ones alone, or of too many.
+
+    Raises:
+        MalformedMediaError: under none of these readings do its entries fit.
+        UnsupportedMediaError: it is the multi-key form.
+    """
+    if senc.version and not senc.is_piff:
+        raise multi_key(place)
+    rules = _overridden(senc, rules)
+    count, samples = senc.sample_count, len(rules)
+    protected = [rule for rule in rules if rule is not None]
+    if not senc.payload and not any(rule.iv_size for rule in protected):
+        return crypto_without_aux(rules, place)
+    if count > samples:
+        # FFmpeg 8.1 carries the entries of earlier fragments along; those of this one come last.
+        warn("senc has too many entries: the last ones are used, one for each sample")
+        return _opened(senc, sizes, rules, 0, place, skip=count - samples)
+    if count == samples:
+        if len(protected) == samples:
+            return _opened(senc, sizes, rules, 0, place)
+        try:
+            return _opened(senc, sizes, rules, 0, place)
+        except MalformedMediaError:
+            # Some writers give unprotected samples an entry of the usual shape.
+            return _opened(senc, sizes, rules, protected[0].iv_size, place)
+    if count != len(protected):
+        seen = f"{count} entries, {samples} samples, {len(protected)} protected"
+        fail(place, "senc does not match the samples", seen)
+    return _opened(senc, sizes, rules, None, place)
+
+
+def _opened(
+    senc: Senc, sizes: Sequence[int], rules: Rules, clear_iv_size: int | None, place: str, *, skip: int = 0
+) -> Cryptos:
+    entries = PackedEntries(senc.payload, has_subsamples=senc.has_subsamples, clear_iv_size=clear_iv_size, place=place)
+    entries.skip(skip, next(rule.iv_size for rule in rules if rule is not None))
+    cryptos = entries.take(sizes, rules)
+    if entries.remaining:
+        fail(place, "senc is longer than its entries", f"{entries.remaining} bytes too many")
+    return cryptos
+
+
+def _overridden(senc: Senc, rules: Rules) -> Rules:
+    """PIFF's flag 1: algorithm, IV size and key of this fragment alone."""
+    if senc.override is None:
+        return rules
+    algorithm, iv_size, key_id = senc.override
+    if algorithm == 0:
+        return [None] * len(rules)
+    own = Protection(Scheme.CBC1 if algorithm == 2 else Scheme.CENC, key_id, iv_size)
+    return [rule and own for rule in rules]
+
+
+def aux_sizes(saiz: Saiz, samples: int, place: str) -> Sequence[int]:
+    """The size for each sample; those behind the last have none."""
+    count = saiz.sample_count
+    if count > samples:
+        fail(place, "saiz speaks of more samples than there are", f"{count} sizes, {samples} samples")
+    told: Sequence[int] = bytes((saiz.default_size,)) * count if saiz.default_size else saiz.sizes
+    return bytes(told) + bytes(samples - count)
+
+
+def _from_saio(
+    source: ByteSource, saiz: Saiz, saio: Saio, sizes: Sequence[int], rules: Rules, place: FragmentPlace
+) -> Cryptos:
+    lengths = aux_sizes(saiz, len(sizes), place.text)
+    if len(saio.offsets) == 1:
+        cuts = [(saio.offsets[0], 0, len(sizes))]
+    elif len(saio.offsets) == len(place.run_lengths):
+        cuts, at = [], 0
+        for offset, length in zip(saio.offsets, place.run_lengths, strict=True):
+            cuts.append((offset, at, at + length))
+            at += length
+    else:
+        fail(place.text, "saio fits neither the fragment nor its runs", f"{len(saio.offsets)} offsets")
+    bases = [place.moof, 0] if place.base_data_offset is None else [place.base_data_offset, place.moof, 0]
+    refusal: MediaError | None = None
+    for base in dict.fromkeys(bases):
+        try:
+            cryptos: list[SampleCrypto | None] = []
+            for offset, begin, end in cuts:
+                wanted = sum(lengths[begin:end])
+                data = source.read_at(base + offset, wanted) if base + offset + wanted <= source.size else b""
+                if len(data) != wanted:
+                    fail(place.text, "saio points outside the file", f"{wanted} bytes at {base + offset}")
+                cryptos += crypto_from_aux(data, lengths[begin:end], sizes[begin:end], rules[begin:end], place.text)
+        except MediaError as error:
+            refusal = refusal or error
+        else:
+            return cryptos
+    assert refusal is not None
+    raise refusal

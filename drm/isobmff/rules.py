@@ -1,0 +1,94 @@
+"""Which protection holds for a sample: its group's (`seig`), or its sample description's (`tenc`).
+
+Keys, IV sizes and patterns are settled here for each sample, never for a track or a file (ISO/IEC 23001-7, clause 6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import chain, repeat
+
+from drm.errors import MalformedMediaError, UnsupportedMediaError
+from drm.isobmff.sample_entry import SampleEntry
+from drm.isobmff.sample_group import FRAGMENT_INDEX, Sbgp, Seig, Sgpd
+from drm.isobmff.tracks import Track
+from drm.media import Protection
+
+__all__ = ["RuleBook", "group_indices"]
+
+
+def group_indices(sbgp: Sbgp | None, default: int = 0) -> Iterator[int]:
+    """The group of each sample, without end: behind the last run, and without `sbgp`, it is the default."""
+    runs = sbgp.runs if sbgp else ()
+    return chain(chain.from_iterable(map(repeat, runs[1::2], runs[0::2])), repeat(default))
+
+
+class RuleBook:
+    """Answers for one track, and for one fragment of it when `fragment` is that fragment's `sgpd`."""
+
+    def __init__(self, track: Track, place: str, fragment: Sgpd | None = None) -> None:
+        self._track = track
+        self._place = place
+        self._fragment: Sequence[Seig] = fragment.entries if fragment else ()
+        self._known: dict[tuple[int, int], Protection | None] = {}
+        own, whole = fragment, track.encryption.sgpd
+        self.default_group = 0
+        if own and own.default_index:
+            self.default_group = own.default_index + FRAGMENT_INDEX
+        elif whole and whole.default_index:
+            self.default_group = whole.default_index
+
+    def rule(self, description: int, group: int) -> Protection | None:
+        """What holds for a sample of this description and group, both from 1; group 0 is none.
+
+        Raises:
+            MalformedMediaError: there is no such description or group, or a clear description in a protected group.
+            UnsupportedMediaError: the protection is of a kind that is not read.
+        """
+        asked = description, group
+        if asked not in self._known:
+            entry = self._track.entry(description, self._place)
+            default = None if entry.is_clear_by_default else entry.protection
+            self._known[asked] = self._of_group(entry, self._seig(group)) if group else default
+        return self._known[asked]
+
+    def _seig(self, group: int) -> Seig:
+        whole, own = self._track.seigs, self._fragment
+        if group > FRAGMENT_INDEX:
+            index, table = group - FRAGMENT_INDEX, own
+        else:
+            # Old writers number a fragment's own groups from 1 when the track has none.
+            index, table = group, whole or own
+        if index > len(table):
+            raise MalformedMediaError(
+                f"a sample is in encryption group {group}, and there are {len(table)} of them", where=self._place
+            )
+        return table[index - 1]
+
+    def _of_group(self, entry: SampleEntry, seig: Seig) -> Protection | None:
+        if seig.is_multi_key:
+            raise multi_key(self._place)
+        if not seig.is_protected:
+            return None
+        if entry.protection is None:
+            raise MalformedMediaError(
+                "an encryption group protects samples whose description is a clear one and names no scheme",
+                where=self._place,
+            )
+        return Protection(
+            entry.protection.scheme,
+            seig.key_id,
+            seig.iv_size,
+            seig.constant_iv,
+            seig.crypt_blocks,
+            seig.skip_blocks,
+        )
+
+
+def multi_key(place: str) -> UnsupportedMediaError:
+    """The refusal of samples under several keys each (ISO/IEC 23001-7:2023)."""
+    return UnsupportedMediaError(
+        "samples encrypted with several keys each (multi-key) are not read yet",
+        where=place,
+        remedy="package the file with one key per sample",
+    )

@@ -1,0 +1,180 @@
+"""A file as a presentation: its tracks and, lazily, their samples. The face of this package.
+
+Each box can be sound while the file is not: sizes come from one box, IVs from another, bytes from a third. They are
+joined, and checked against one another, in the modules behind this one (`progressive`, `fragmented`, `fragment_crypto`,
+`sample_crypto`, `rules`), and a `Sample` that comes out is sound: it lies inside the file, has the IV that its scheme
+needs, and its subsamples fit into it. Every stage behind it trusts that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Final
+
+from drm.errors import InvalidArgumentError, UnsupportedMediaError
+from drm.isobmff.box import TopBox, load_box, top_boxes
+from drm.isobmff.container import require_mp4
+from drm.isobmff.fragmented import Fragments, Traf, fragment_samples
+from drm.isobmff.progressive import table_samples
+from drm.isobmff.pssh import Pssh
+from drm.isobmff.reader import ByteSource
+from drm.isobmff.tracks import Track, parse_moov, read_pssh
+from drm.isobmff.usage import Usage
+from drm.keys import KeyId
+from drm.media import Sample, StreamDescriptor, TrackInfo
+
+__all__ = ["Presentation", "open_presentation"]
+
+SURVEYED: Final = 256  # fragments that are looked through for key ids and pssh boxes before playback
+_MAX_WARNINGS: Final = 64
+_NO_KEY: Final = KeyId(bytes(16))
+
+
+def open_presentation(stream: ByteSource) -> Presentation:
+    """Read what the file says about itself; of its media nothing is read yet.
+
+    An initialization segment and the media segments that belong to it are given as one stream, one behind the other.
+
+    Raises:
+        UnsupportedMediaError: not MP4 (named, with the next step), or media segments without their initialization.
+        TruncatedMediaError: the file ends before the movie box does.
+        MalformedMediaError: the movie box breaks the format.
+    """
+    require_mp4(stream)
+    seen = set()
+    for top in top_boxes(stream):
+        if top.type == "moov":
+            return Presentation(stream, top)
+        seen.add(top.type)
+    raise _no_moov(stream, seen)
+
+
+class Presentation:
+    """An opened file. Each track is iterated on its own, as often as one likes."""
+
+    def __init__(self, stream: ByteSource, moov: TopBox) -> None:
+        """Read the movie box that stands at `moov`; `open_presentation` finds it."""
+        self._stream = stream
+        self._warnings: dict[str, None] = {}
+        self._movie = parse_moov(load_box(stream, moov), self._warn)
+        self._by_id = {track.info.track_id: track for track in self._movie.tracks}
+        trexs = {track_id: track.trex for track_id, track in self._by_id.items()}
+        self._fragments = Fragments(stream, moov.end, trexs)
+        self._key_ids: dict[int, dict[KeyId, None]] | None = None
+        self._pssh = dict.fromkeys(self._movie.pssh)
+        for track in self._movie.tracks:
+            for refusal in dict.fromkeys(entry.refusal for entry in track.entries if entry.refusal):
+                self._warn(f"track {track.info.track_id}: {refusal}")
+
+    @property
+    def tracks(self) -> tuple[TrackInfo, ...]:
+        """Every track, in the order of the file."""
+        return tuple(track.info for track in self._movie.tracks)
+
+    @property
+    def is_fragmented(self) -> bool:
+        """Whether movie fragments may follow (`mvex`)."""
+        return self._movie.is_fragmented
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is odd and was read all the same. Grows while samples are read."""
+        return tuple(self._warnings)
+
+    @property
+    def pssh(self) -> tuple[Pssh, ...]:
+        """The `pssh` boxes of the movie box and of the first `SURVEYED` fragments, each once."""
+        self._survey()
+        return tuple(self._pssh)
+
+    def streams(self) -> tuple[StreamDescriptor, ...]:
+        """Every track with the key ids that its descriptions, its groups and its first fragments name."""
+        named = self._survey()
+        return tuple(StreamDescriptor(info, tuple(named[info.track_id])) for info in self.tracks)
+
+    def scheme_type(self, track_id: int) -> str:
+        """The scheme as `schm` spells it ("cenc", "piff"); empty for a track that is not encrypted."""
+        return next((entry.scheme_type for entry in self._track(track_id).entries if entry.scheme_type), "")
+
+    def sample_entries(self, track_id: int) -> tuple[str, ...]:
+        """The four-cc of each sample description, with the clear one behind it: "encv/avc1"."""
+        entries = self._track(track_id).entries
+        return tuple(e.format if e.format == e.codec else f"{e.format}/{e.codec}" for e in entries)
+
+    def samples(self, track_id: int) -> Iterator[Sample]:
+        """The samples of one track in decode order, read as they are asked for.
+
+        Raises (while it is iterated):
+            MalformedMediaError: boxes contradict one another.
+            TruncatedMediaError: the file ends before what it announces.
+            UnsupportedMediaError: a scheme, or several keys for one sample.
+        """
+        return self._samples(self._track(track_id))
+
+    def _samples(self, track: Track) -> Iterator[Sample]:
+        usage = Usage(self._stream.size)
+        dts = 0
+        for sample in table_samples(track, self._stream, usage):
+            yield sample
+            dts = sample.dts + sample.duration
+        if self._movie.is_fragmented:
+            yield from fragment_samples(track, self._fragments, self._stream, usage, self._warn, dts)
+
+    def _track(self, track_id: int) -> Track:
+        if track_id not in self._by_id:
+            raise InvalidArgumentError(
+                f"there is no track {track_id}", seen=f"tracks {', '.join(map(str, self._by_id)) or 'none'}"
+            )
+        return self._by_id[track_id]
+
+    def _survey(self) -> dict[int, dict[KeyId, None]]:
+        """Collect key ids by track, and pssh boxes; fragments are looked through once."""
+        if self._key_ids is not None:
+            return self._key_ids
+        named = {track_id: dict.fromkeys(track.info.key_ids) for track_id, track in self._by_id.items()}
+        for track_id, track in self._by_id.items():
+            named[track_id].update((seig.key_id, None) for seig in track.seigs if seig.is_protected)
+        protected = any(track.info.is_protected for track in self._movie.tracks)
+        if protected and self._movie.is_fragmented:
+            for moof in islice(self._fragments, SURVEYED):
+                for box in moof.pssh:
+                    self._pssh.update(dict.fromkeys(read_pssh(box.copy(), self._warn)))
+                for traf in moof.trafs:
+                    if traf.tfhd.track_id in named:
+                        named[traf.tfhd.track_id].update(_group_keys(traf))
+        for kids in named.values():
+            # A file whose keys rotate has no default key: its tenc then names the id of zeros, which no sample uses.
+            if len(kids) > 1:
+                kids.pop(_NO_KEY, None)
+        self._key_ids = named
+        return named
+
+    def _warn(self, text: str) -> None:
+        if len(self._warnings) < _MAX_WARNINGS:
+            self._warnings[text] = None
+
+
+def _group_keys(traf: Traf) -> dict[KeyId, None]:
+    entries = traf.encryption.sgpd.entries if traf.encryption.sgpd else ()
+    named = {seig.key_id: None for seig in entries if seig.is_protected}
+    if traf.encryption.senc and traf.encryption.senc.override:
+        named[traf.encryption.senc.override[2]] = None
+    return named
+
+
+def _no_moov(stream: ByteSource, seen: set[str]) -> UnsupportedMediaError:
+    if seen & {"moof", "styp", "sidx"}:
+        return UnsupportedMediaError(
+            "these are media segments without their initialization segment",
+            where=stream.name,
+            seen="moof and no moov",
+            remedy="give the initialization segment first, then the media segments: INIT.mp4 SEGMENT.m4s …",
+        )
+    return UnsupportedMediaError(
+        "this MP4 has no movie box, which describes the tracks",
+        where=stream.name,
+        seen=f"boxes {', '.join(sorted(seen))}",
+        maybe="a recording or a download that was not finished: the movie box is often written last",
+        remedy="finish the download, or repair the recording with the tool that made it",
+    )
