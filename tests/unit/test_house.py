@@ -137,6 +137,14 @@ def broken_links(tree: Tree) -> Iterator[str]:
                 yield f"{path} links to {target}, which is not there"
 
 
+def files_that_docs_name(tree: Tree) -> Iterator[str]:
+    name = re.compile(rf"\b(?:{'|'.join(PACKAGES)}|tests|docs)/[\w/]+\.(?:py|md|txt|toml)\b")
+    for path in (path for path in tree.paths if path.endswith(".md") and path != "CHANGELOG.md"):
+        for named in sorted(set(name.findall(tree.text(path)))):
+            if not (tree.root / named).exists():
+                yield f"{path} names {named}, which is not there"
+
+
 def unknown_verbs(tree: Tree) -> Iterator[str]:
     from player.cli import _VERBS
 
@@ -195,6 +203,7 @@ PLANTED: list[tuple[Rule, str, str]] = [
     (secrets_printed, "player/a.py", "def f(key):\n    raise ValueError(f'bad {key.secret}')\n"),
     (change_log, "CHANGELOG.md", "# Changelog\n## [0.1.0]\n"),
     (broken_links, "README.md", "[a](docs/gone.md)\n"),
+    (files_that_docs_name, "docs/a.md", "see drm/app/gone.py\n"),
     (unknown_verbs, "README.md", "`clearkey frobnicate FILE`\n"),
     (ci_entry, ".ci/run", "make check\nmake test || true\n"),
 ]
@@ -202,7 +211,7 @@ SOUND = {
     "drm/sound.py": "from os import path\n__all__ = ['f', 'path']\ndef f(): ...\n",
     "drm/wire/__init__.py": '"""Imports nothing."""\nfrom __future__ import annotations\n',
     "CHANGELOG.md": "# Changelog\n\n## [Unreleased]\n",
-    "README.md": "[a](CHANGELOG.md) `clearkey play FILE` [b](https://example.org/)\n",
+    "README.md": "[a](CHANGELOG.md) `clearkey play FILE` drm/sound.py [b](https://example.org/)\n",
     "tests/data/keys.json": '{"keys": [{"kty": "oct", "k": "AAAA", "kid": "BBBB"}]}\n',
     ".ci/run": "make check\nmake test\n",
 }
