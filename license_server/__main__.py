@@ -1,0 +1,55 @@
+"""The process that `LicenseServer` starts: read the orders, serve, end with the parent."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+
+import msgspec
+
+from drm.errors import DRMError
+from drm.keys import KeyId
+from drm.keys_file import MAX_KEYS_FILE, parse_keys_file
+from license_server.app import ServerRules
+from license_server.licenses import DeviceRules
+from license_server.orders import Orders
+from license_server.serving import Settings, serve
+
+
+def main() -> int:
+    """Serve as ordered; return the exit code."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    orders = msgspec.json.decode(sys.stdin.buffer.read(), type=Orders)
+    try:
+        return serve(_settings(orders), _announce)
+    except DRMError as error:
+        sys.stderr.write(error.render() + "\n")
+        return error.exit_code
+
+
+def _settings(orders: Orders) -> Settings:
+    keys = parse_keys_file(orders.keys.encode()) if orders.keys else {}
+    if orders.keys_file is not None:
+        with Path(orders.keys_file).open("rb") as file:
+            keys |= parse_keys_file(file.read(MAX_KEYS_FILE + 1))
+    return Settings(
+        host=orders.host,
+        port=orders.port,
+        store=Path(orders.store) if orders.store else None,
+        kek_file=Path(orders.kek_file) if orders.kek_file else None,
+        keys=keys,
+        policies={KeyId.parse(kid): policy for kid, policy in orders.policies.items()},
+        rules=ServerRules(devices=DeviceRules(enrolled_only=orders.enrolled_only, freshness=orders.freshness)),
+        parent=orders.parent,
+    )
+
+
+def _announce(url: str) -> None:
+    sys.stdout.write(f"license server: {url}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,27 @@
+"""What `LicenseServer` tells the process that it starts: JSON through a pipe, so keys are in no argument or file."""
+
+from __future__ import annotations
+
+import msgspec
+
+from drm.policy import Policy
+
+__all__ = ["Orders"]
+
+
+class Orders(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The settings of a server in JSON's own types.
+
+    `keys` is the text of a keys file, or empty; `policies` go by KID in hex.
+    """
+
+    host: str
+    port: int
+    keys: str
+    keys_file: str | None
+    store: str | None
+    kek_file: str | None
+    policies: dict[str, Policy]
+    enrolled_only: bool
+    freshness: float
+    parent: int

@@ -1,0 +1,66 @@
+"""Refusals as problem documents, RFC 9457.
+
+Both kinds of client show them: a page gets `code` and `kids` out of its player's error, our application out of
+the body.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from drm.keys import KeyId
+
+__all__ = ["PROBLEM_TYPE", "ProblemError"]
+
+PROBLEM_TYPE: Final = "application/problem+json"
+
+_TITLES: Final = {
+    "request_malformed": "The request cannot be read",
+    "type_not_offered": "This kind of license is not offered",
+    "key_unknown": "No such key",
+    "sealed_required": "A sealed license is required",
+    "level_too_low": "The isolation level is too low",
+    "license_expired": "The license period is over",
+    "license_not_yet_valid": "The license period has not begun",
+    "play_not_granted": "Playback is not granted",
+    "individualization_required": "This device is not known",
+    "device_refused": "This device is not enrolled",
+    "request_stale": "The request is not fresh",
+    "request_replayed": "The request was made before",
+    "request_too_large": "The request is too large",
+    "method_not_allowed": "Not this method",
+    "not_found": "Nothing here",
+    "server_error": "The server failed",
+}
+
+
+class ProblemError(Exception):
+    """A refusal: becomes a problem document at one place. It never holds a key, and no text of the request's keys."""
+
+    def __init__(
+        self, status: int, code: str, detail: str, *, kids: Iterable[KeyId] = (), individualize: str | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.kids = tuple(kids)
+        self.individualize = individualize
+
+    def body(self) -> bytes:
+        """The document. `kids` are written as EME writes them; `individualize` is relative to the license URL."""
+        members: dict[str, object] = {
+            "type": f"urn:clearkey:problem:{self.code}",
+            "title": _TITLES.get(self.code, "The request was refused"),
+            "status": self.status,
+            "detail": self.detail,
+            "code": self.code,
+        }
+        if self.kids:
+            members["kids"] = [kid.base64url for kid in self.kids]
+        if self.individualize is not None:
+            members["individualize"] = self.individualize
+        return msgspec.json.encode(members)

@@ -1,0 +1,144 @@
+"""A license server in a process of its own, for the length of a `with` block: for tests, demos and programs."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Final, Self
+
+import msgspec
+
+from drm.clearkey import encode_jwk_set
+from drm.errors import InvalidArgumentError, LicenseServerUnreachableError
+from drm.keys import ContentKey, KeyId
+from drm.policy import Policy
+from license_server.orders import Orders
+
+__all__ = ["LicenseServer"]
+
+_START: Final = 20.0  # seconds until the server must have said where it is
+_STOP: Final = 5.0  # seconds until it is killed
+
+
+class LicenseServer:
+    """A running license server. `url` is its base, `license_url` the endpoint.
+
+    Keys given as `keys` travel through a pipe: they are in no argument, environment or file. With `keys_file` this
+    process does not read them at all. Without `store` the store is temporary.
+    """
+
+    def __init__(
+        self,
+        *,
+        keys: Mapping[KeyId, ContentKey] | None = None,
+        keys_file: Path | str | None = None,
+        store: Path | str | None = None,
+        kek_file: Path | str | None = None,
+        policies: Mapping[KeyId, Policy] | None = None,
+        enrolled_only: bool = False,
+        freshness: float = 300.0,
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
+        if not (keys or keys_file or store):
+            raise InvalidArgumentError("a license server needs keys, a keys file or a store")
+        self._orders = Orders(
+            host=host,
+            port=port,
+            keys=encode_jwk_set(keys).decode() if keys else "",
+            keys_file=str(Path(keys_file).absolute()) if keys_file else None,
+            store=str(Path(store).absolute()) if store else None,
+            kek_file=str(Path(kek_file).absolute()) if kek_file else None,
+            policies={kid.hex: policy for kid, policy in (policies or {}).items()},
+            enrolled_only=enrolled_only,
+            freshness=freshness,
+            parent=os.getpid(),
+        )
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log: IO[bytes] | None = None
+        self.url = ""
+
+    @property
+    def license_url(self) -> str:
+        """Where license requests are POSTed."""
+        return f"{self.url}/license"
+
+    @property
+    def pid(self) -> int:
+        """The server's process id."""
+        assert self._process is not None
+        return self._process.pid
+
+    def __enter__(self) -> Self:
+        """Start it. Raises LicenseServerUnreachableError when it does not come up."""
+        place = str(Path(__file__).resolve().parent.parent)
+        path = os.pathsep.join(filter(None, (place, os.environ.get("PYTHONPATH"))))
+        self._log = tempfile.TemporaryFile()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "license_server"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            env={**os.environ, "PYTHONPATH": path},
+            start_new_session=True,  # an interrupt at the terminal is for us: we end it
+        )
+        try:
+            assert self._process.stdin is not None
+            try:
+                self._process.stdin.write(msgspec.json.encode(self._orders))
+                self._process.stdin.close()
+            except BrokenPipeError:
+                pass  # it died at once; its log says why
+            self.url = self._announced()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """Stop it."""
+        self.stop()
+
+    def stop(self) -> int | None:
+        """End the server and return its exit code; nothing happens if it has ended."""
+        process, self._process = self._process, None
+        if process is None:
+            return None
+        process.terminate()
+        try:
+            code = process.wait(_STOP)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            code = process.wait()
+        for stream in (process.stdin, process.stdout, self._log):
+            if stream is not None:
+                stream.close()
+        return code
+
+    def log(self) -> str:
+        """Return what the running server has written to its log so far."""
+        assert self._log is not None
+        return os.pread(self._log.fileno(), 1 << 20, 0).decode(errors="replace")
+
+    def _announced(self) -> str:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        line, ends = b"", time.monotonic() + _START
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._process.stdout, selectors.EVENT_READ)
+            while not line.endswith(b"\n"):
+                if not selector.select(max(0.0, ends - time.monotonic())):
+                    raise LicenseServerUnreachableError(f"the license server did not start within {_START:g} seconds")
+                chunk = os.read(self._process.stdout.fileno(), 4096)
+                if not chunk:
+                    raise LicenseServerUnreachableError(
+                        "the license server did not start", seen=self.log().strip()[-2000:]
+                    )
+                line += chunk
+        return line.decode().removeprefix("license server: ").strip()

@@ -1,0 +1,42 @@
+"""`clearkey keys`: make, import, list, convert and check keys. One file per group of sub-verbs, imported when called."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Final
+
+import click
+
+__all__ = ["command"]
+
+_SUBVERBS: Final = {
+    "new": ("player.keys_text", "make new keys"),
+    "convert": ("player.keys_text", "write KIDs and keys in another notation"),
+    "check": ("player.keys_check", "say whether keys decrypt a file"),
+    "import": ("player.keys_store", "put keys into a store"),
+    "list": ("player.keys_store", "list the KIDs of a store"),
+    "remove": ("player.keys_store", "remove keys from a store"),
+    "policy": ("player.keys_store_rules", "set the rules under which a key is issued"),
+    "devices": ("player.keys_store_rules", "list, enrol and remove devices"),
+}
+
+
+class _LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(_SUBVERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _SUBVERBS:
+            return None
+        found = importlib.import_module(_SUBVERBS[cmd_name][0]).COMMANDS[cmd_name]
+        assert isinstance(found, click.Command)
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Verbs"):
+            formatter.write_dl([(name, words) for name, (_module, words) in _SUBVERBS.items()])
+
+
+@click.command("keys", cls=_LazyGroup)
+def command() -> None:
+    """Make, import, list, convert and check keys. Only `new` and `convert` print keys."""
