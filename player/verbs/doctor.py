@@ -1,0 +1,98 @@
+"""`clearkey doctor`: starts a real worker and shows what isolation this machine gives it, and what it lacks."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from pathlib import Path
+
+import click
+import msgspec
+
+from drm.app.process import probe_worker
+from drm.errors import ExitCode, IsolationError
+from drm.protection import ADVICE, CONTAINED_LAYERS, WALL_LAYERS, Level, ProtectionReport, missing
+
+__all__ = ["command"]
+
+
+@click.command("doctor")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+def command(as_json: bool) -> int:
+    """Show what isolation this machine gives a PMP worker.
+
+    Exits with 9 when protected content cannot be played here: when level 1 is not to be had.
+    """
+    try:
+        report = probe_worker()
+    except IsolationError as error:
+        if as_json:
+            click.echo(json.dumps({"level": 0, "host": _machine(), "error": error.to_dict()}, indent=2))
+        raise
+    click.echo(json.dumps(_as_dict(report), indent=2) if as_json else _as_text(report))
+    return ExitCode.GOOD if report.level >= Level.CONTAINED else ExitCode.ISOLATION
+
+
+def _machine() -> dict[str, str]:
+    return {
+        "system": platform.system(),
+        "distribution": _distribution(),
+        "kernel": platform.release(),
+        "machine": platform.machine(),
+        "python": sys.version.split()[0],
+        "account": "root" if os.geteuid() == 0 else "ordinary user",
+    }
+
+
+def _distribution() -> str:
+    try:
+        return platform.freedesktop_os_release().get("PRETTY_NAME", "unknown")
+    except OSError:
+        return "unknown"
+
+
+def _lacks(report: ProtectionReport) -> dict[str, str]:
+    return missing(report.layers, Level.CONTAINED_PLUS)
+
+
+def _as_dict(report: ProtectionReport) -> dict[str, object]:
+    advice = {name: ADVICE[name] for name in _lacks(report)}
+    found: dict[str, object] = msgspec.to_builtins(report)
+    return found | {
+        "label": Level(report.level).label,
+        "advice": advice,
+        "host": _machine(),
+        "executable": str(Path(sys.executable)),
+    }
+
+
+def _as_text(report: ProtectionReport) -> str:
+    machine, versions = _machine(), report.versions
+    libraries = [
+        f"{name} {versions[name]}" for name in ("av", "cryptography", "joserfc", "msgspec") if name in versions
+    ]
+    ffmpeg = [f"{name} {number}" for name, number in versions.items() if name in ("libavcodec", "libavutil")]
+    lines = [
+        f"isolation level {report.level} ({Level(report.level).label})",
+        f"  {machine['distribution']}, Linux {report.kernel}, {report.machine}, {machine['account']}",
+        f"  Python {versions.get('python', '?')}; {', '.join(libraries)}; FFmpeg: {', '.join(ffmpeg)}",
+        f"  worker ready after {sum(report.startup_ms.values()):.0f} ms of its own, "
+        f"{report.startup_ms.get('lock', 0):.1f} of them for the lock; Landlock ABI {report.landlock_abi or 'none'}",
+    ]
+    for title, names in (("level 1, contained", CONTAINED_LAYERS), ("level 2, contained+", WALL_LAYERS)):
+        lines += ["", title]
+        lines += [f"  {name.replace('_', ' '):<20} {report.layers.get(name, 'no: not probed')}" for name in names]
+    lacks = _lacks(report)
+    if lacks:
+        lines += ["", "what to do"]
+        lines += [f"  {name.replace('_', ' ')}: {ADVICE[name]}" for name in lacks]
+    return "\n".join([*lines, "", _verdict(report)])
+
+
+def _verdict(report: ProtectionReport) -> str:
+    withstood = "Not withstood at any level: root, the kernel, screen capture; below level 3, the owner of the account."
+    if report.level < Level.CONTAINED:
+        return "Protected content cannot be played here; clear content can."
+    return f"Protected content can be played here.\n{withstood}"
