@@ -28,6 +28,7 @@ SECRET_READERS: dict[str, str] = {
     "drm/cenc/pycryptodome_engine.py": "decrypts",
     "drm/packaging/track_encryption.py": "makes the IVs of samples from the key",
     "license_server/wrapping.py": "wraps keys at rest",
+    "player/keys_text.py": "writes keys in the notation that was asked for",
     "player/key_mistakes.py": "tells a swapped or reversed KID and key",
 }
 # The words a user asked for keys with: these verbs print keys because that is what they are for.
