@@ -60,9 +60,7 @@ class RightsProxy:
             self._open = self._ticket
             self._outcome = None
         self._send(BeginEnableContent(self._ticket, activate))
-        with self._changed:
-            self._changed.wait_for(lambda: self._outcome is not None or self._interrupted, self._limit)
-            outcome, self._open = self._outcome, None
+        outcome = self._wait()
         if outcome is None:
             if self._interrupted:
                 raise InvalidRequestError("rights acquisition was cancelled", hresult=HResult.MF_E_OPERATION_CANCELLED)
@@ -78,6 +76,12 @@ class RightsProxy:
         else:
             authority.accept(activate, answer, path)
         return path
+
+    def _wait(self) -> tuple[LicensePath, bytes] | DRMError | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._outcome is not None or self._interrupted, self._limit)
+            self._open = None
+            return self._outcome
 
     def interrupt(self) -> None:
         """End every wait, now and later: the session closes."""

@@ -63,7 +63,8 @@ def serve(channel_fd: int, report: ProtectionReport, device_key: bytes | None, e
         channel.send(wire.Ready(report))
         SessionService(channel, _Environment(report, device_key, engine, {})).run()
     except WireError as error:
-        logger.error("the channel to the application failed: %s", error.what)
+        # No traceback: the application broke the protocol or ended, and neither is a fault of this code.
+        logger.warning("the channel to the application failed: %s", error.what)
     finally:
         channel.close()
 

@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from drm.errors import WireError
+from drm.errors import InvalidArgumentError, WireError
 from drm.wire.messages import MAX_FDS, MAX_MESSAGE, FromApp, FromWorker
 
 __all__ = ["Channel", "app_channel", "close_all", "worker_channel"]
@@ -45,11 +45,12 @@ class Channel(Generic[_In, _Out]):
         """Send one message; the peer gets its own copies of `fds`. Blocks while the peer does not read.
 
         Raises:
-            WireError: it is too large, or the other process is gone.
+            InvalidArgumentError: it is over the limits of one message.
+            WireError: the other process is gone.
         """
         data = self._encoder.encode(message)
         if len(data) > MAX_MESSAGE or len(fds) > MAX_FDS:
-            raise WireError(f"a message of {len(data)} bytes and {len(fds)} descriptors is over the limit")
+            raise InvalidArgumentError(f"a message of {len(data)} bytes and {len(fds)} descriptors is over the limit")
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, b"".join(_FD.pack(fd) for fd in fds))] if fds else []
         try:
             with self._sending:

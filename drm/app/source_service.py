@@ -1,0 +1,138 @@
+"""Serves the application's media source to the worker (other half: drm/pmp/source_proxy.py).
+
+A thread of its own reads samples straight into shared memory, as far as the worker gave credit and room.
+"""
+
+from __future__ import annotations
+
+import collections
+import logging
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+
+from drm.component import MediaSource
+from drm.errors import DRMError, ErrorRecord, WireError
+from drm.media import Sample, StreamDescriptor, TrackType
+from drm.wire.messages import AttachRing, FromApp, NeedSamples, Samples, SelectStreams, SourceFailed
+from drm.wire.ring import RingWriter
+
+__all__ = ["SourceService"]
+
+logger = logging.getLogger(__name__)
+
+_VIDEO_RING: Final = 16 << 20  # bytes; one picture must fit
+_OTHER_RING: Final = 4 << 20
+_BATCH: Final = 16  # samples in one message
+_BATCH_SUBSAMPLES: Final = 2048  # and the subsamples that they may have together, which bounds the message
+
+_Send = Callable[[FromApp, Sequence[int]], None]
+
+
+class _Stream:
+    def __init__(self, descriptor: StreamDescriptor) -> None:
+        self.stream_id = descriptor.track.track_id
+        is_video = descriptor.track.type is TrackType.VIDEO
+        self.ring = RingWriter(_VIDEO_RING if is_video else _OTHER_RING)
+        self.credit = 0
+        self.ended = True
+        self.held: Sample | None = None  # read from the source, and no room for it yet
+
+
+class SourceService:
+    """Feeds one worker from one source. Made for one topology; ends with it."""
+
+    def __init__(self, source: MediaSource, streams: Sequence[StreamDescriptor], send: _Send) -> None:
+        self._source = source
+        self._send = send
+        self._streams = {stream.track.track_id: _Stream(stream) for stream in streams}
+        self._requests: queue.SimpleQueue[SelectStreams | NeedSamples | None] = queue.SimpleQueue()
+        self._epoch = 0
+        self._thread = threading.Thread(target=self._serve, name="media-source", daemon=True)
+
+    def start(self) -> None:
+        """Hand the rings over and begin to serve."""
+        for stream in self._streams.values():
+            self._send(AttachRing(stream.stream_id, stream.ring.size), [stream.ring.fd])
+        self._thread.start()
+
+    def request(self, message: SelectStreams | NeedSamples) -> None:
+        """Take what the worker asks for; the reader's thread calls this and never waits."""
+        self._requests.put(message)
+
+    def close(self) -> None:
+        """Stop and unmap. Idempotent."""
+        self._requests.put(None)
+        if self._thread.is_alive() and threading.current_thread() is not self._thread:
+            self._thread.join()
+        streams, self._streams = self._streams, {}
+        for stream in streams.values():
+            stream.ring.close()
+
+    def _serve(self) -> None:
+        while (message := self._requests.get()) is not None:
+            try:
+                if isinstance(message, SelectStreams):
+                    self._select(message)
+                elif message.epoch == self._epoch:
+                    self._supply(message)
+            except WireError as error:
+                logger.info("the media source stops: %s", error.what)
+                return
+            except DRMError as error:
+                self._failed(error.to_record())
+            except Exception as error:  # noqa: BLE001 - an application's own source must not leave the session waiting
+                self._failed(DRMError(f"the media source failed: {type(error).__name__}: {error}").to_record())
+
+    def _failed(self, record: ErrorRecord) -> None:
+        try:
+            self._send(SourceFailed(self._epoch, record), ())
+        except WireError:
+            logger.info("the worker is gone")
+
+    def _select(self, message: SelectStreams) -> None:
+        self._epoch = message.epoch
+        wanted = [stream_id for stream_id in message.stream_ids if stream_id in self._streams]
+        for stream in self._streams.values():
+            stream.ring.reset()
+            stream.credit = 0
+            stream.held = None
+            stream.ended = stream.stream_id not in wanted
+        self._source.select(wanted)
+
+    def _supply(self, message: NeedSamples) -> None:
+        stream = self._streams.get(message.stream_id)
+        if stream is None:
+            raise WireError(f"the worker asks for stream {message.stream_id}, which is not in its topology")
+        stream.ring.release(message.released)
+        stream.credit += message.count
+        while stream.credit > 0 and not stream.ended:
+            batch = self._batch(stream)
+            if not batch and not stream.ended:
+                return  # no room: the worker asks again when it has used some
+            stream.credit -= len(batch)
+            self._send(Samples(self._epoch, stream.stream_id, tuple(batch), stream.ended), ())
+
+    def _batch(self, stream: _Stream) -> list[Sample]:
+        batch: collections.deque[Sample] = collections.deque()
+        subsamples = 0
+        while len(batch) < min(_BATCH, stream.credit) and subsamples < _BATCH_SUBSAMPLES:
+            sample = stream.held or self._source.next_sample(stream.stream_id)
+            if sample is None:
+                stream.ended = True
+                break
+            place = stream.ring.place(sample.size)
+            if place is None:
+                stream.held = sample
+                break
+            stream.held = None
+            offset, position = place
+            with stream.ring.view(offset, sample.size) as into:
+                self._source.read_into(sample, into)
+            stream.ring.take(position)
+            batch.append(msgspec.structs.replace(sample, offset=offset))
+            subsamples += len(sample.crypto.subsamples) if sample.crypto else 0
+        return list(batch)

@@ -1,0 +1,165 @@
+"""The application's line to one PMP worker: its process, its channel, calls and their answers, and its end.
+
+A reader thread takes every message; it never waits for anything but the channel, so that the worker is never held up.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+from drm.app.process import PMPProcess
+from drm.errors import (
+    DRMError,
+    InvalidRequestError,
+    PMPProcessDiedError,
+    SessionShutdownError,
+    WireError,
+    error_from_record,
+)
+from drm.protection import ProtectionReport
+from drm.wire import messages as wire
+from drm.wire.channel import app_channel, close_all
+
+__all__ = ["WorkerLink"]
+
+
+class WorkerLink:
+    """Sends messages to a worker and takes its own. Ends with the worker."""
+
+    def __init__(
+        self,
+        process: PMPProcess,
+        on_message: Callable[[wire.FromWorker], None],
+        on_end: Callable[[DRMError], None],
+        call_timeout: float,
+    ) -> None:
+        """Take over `process`.
+
+        `on_message` gets what is neither an answer nor the report, on the reader's thread, and must not block.
+        `on_end` is called once, when the worker is gone and `close` was not called.
+        """
+        self.process = process
+        self._channel = app_channel(process.channel_socket)
+        self._on_message = on_message
+        self._on_end = on_end
+        self._call_timeout = call_timeout
+        self._calls = itertools.count(1)
+        self._answers: dict[int, wire.Returned | DRMError | None] = {}
+        self._changed = threading.Condition()
+        self._report: ProtectionReport | None = None
+        self._gone: DRMError | None = None
+        self._closed = False
+        self._callback = threading.local()
+        self._reader = threading.Thread(target=self._read, name="worker-link", daemon=True)
+        self._reader.start()
+
+    def wait_ready(self, timeout: float) -> ProtectionReport:
+        """Wait for the report that the worker sends once it is locked down. Raises what became of it instead."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._report or self._gone, timeout)
+        if self._report is not None:
+            return self._report
+        if self._gone is not None:
+            raise self._gone
+        raise PMPProcessDiedError(f"the worker was not ready within {timeout:.0f} seconds", remedy="clearkey doctor")
+
+    def send(self, message: wire.FromApp, fds: Sequence[int] = ()) -> None:
+        """Send a message.
+
+        Raises:
+            SessionShutdownError: `close` was called.
+            PMPProcessDiedError: the worker is gone.
+        """
+        if self._closed:
+            raise SessionShutdownError("the session was shut down")
+        if self._gone is not None:
+            raise self._gone
+        try:
+            self._channel.send(message, fds)
+        except WireError:
+            raise self.process.failure() from None
+
+    def call(self, make: Callable[[int], wire.FromApp], fds: Sequence[int] = ()) -> wire.Returned:
+        """Send the message that `make` makes of a call number and return the answer, or raise what came instead.
+
+        Raises InvalidRequestError from inside a callback of this very link: MFCreatePMPMediaSession forbids calls
+        from a thread that is in the middle of another one's message, and here it would wait for itself.
+        """
+        if getattr(self._callback, "active", False) or threading.current_thread() is self._reader:
+            raise InvalidRequestError("a blocking call into the worker from inside one of its callbacks")
+        number = next(self._calls)
+        with self._changed:
+            self._answers[number] = None
+        try:
+            self.send(make(number), fds)
+            with self._changed:
+                self._changed.wait_for(lambda: self._answers[number] is not None or self._gone, self._call_timeout)
+        finally:
+            with self._changed:
+                answer = self._answers.pop(number)
+        if isinstance(answer, DRMError):
+            raise answer
+        if answer is None:
+            late = PMPProcessDiedError(f"the worker gave no answer within {self._call_timeout:.0f} seconds")
+            raise self._gone or late
+        return answer
+
+    @contextmanager
+    def calling_back(self) -> Iterator[None]:
+        """Mark this thread as one that runs a callback of the worker's."""
+        self._callback.active = True
+        try:
+            yield
+        finally:
+            self._callback.active = False
+
+    def close(self) -> None:
+        """Ask the worker to end, and end it. Blocks until it is gone; idempotent; raises nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        with suppress(WireError):
+            self._channel.send(wire.Shutdown())
+        self.process.close()
+        self._channel.close()
+        if threading.current_thread() is not self._reader:
+            self._reader.join()
+
+    def _read(self) -> None:
+        error: DRMError
+        try:
+            while (received := self._channel.receive()) is not None:
+                message, fds = received
+                close_all(fds)  # the worker has nothing to hand out
+                self._take(message)
+            error = SessionShutdownError("the session was shut down") if self._closed else self.process.failure()
+        except WireError as broken:
+            self.process.kill()
+            error = broken
+        with self._changed:
+            self._gone = error
+            self._changed.notify_all()
+        if not self._closed:
+            self._on_end(error)
+
+    def _take(self, message: wire.FromWorker) -> None:
+        match message:
+            case wire.Returned(call=number):
+                self._answer(number, message)
+            case wire.Raised(call=number, error=record):
+                self._answer(number, error_from_record(record))
+            case wire.Ready(report=report):
+                with self._changed:
+                    self._report = report
+                    self._changed.notify_all()
+            case _:
+                self._on_message(message)
+
+    def _answer(self, number: int, answer: wire.Returned | DRMError) -> None:
+        with self._changed:
+            if number in self._answers:  # else it came after its caller gave up
+                self._answers[number] = answer
+                self._changed.notify_all()

@@ -1,0 +1,72 @@
+"""Are the frames that came out of the protected path those of the clear file? Compared by hash, stream by stream."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections import defaultdict
+
+import click
+
+from drm.errors import ExitCode
+from player.playback import Playback, PlaybackResult
+
+__all__ = ["compare", "frame_hashes"]
+
+
+def frame_hashes(descriptor: int) -> dict[int, list[str]]:
+    """Read framemd5 lines: stream index to the hashes of its frames, in order."""
+    size = os.fstat(descriptor).st_size
+    found: dict[int, list[str]] = defaultdict(list)
+    for line in os.pread(descriptor, size, 0).decode("ascii").splitlines():
+        if line and not line.startswith("#"):
+            index, *_, digest = line.split(",")
+            found[int(index)].append(digest.strip())
+    return dict(found)
+
+
+def compare(descriptor: int, clear: str, result: PlaybackResult, *, quiet: bool) -> int:
+    """Play `clear` in a worker too and say whether every frame is equal; return the exit code."""
+    hashes = os.memfd_create("framemd5", os.MFD_CLOEXEC)
+    with contextlib.ExitStack() as stack:
+        stack.callback(os.close, hashes)
+        reference = Playback([clear], framemd5=hashes).run()
+        ours, theirs = frame_hashes(descriptor), frame_hashes(hashes)
+    verdicts = _by_kind(result, ours), _by_kind(reference, theirs)
+    differences = 0
+    for name in sorted(verdicts[0].keys() | verdicts[1].keys()):
+        mine, other = verdicts[0].get(name), verdicts[1].get(name)
+        if mine is None or other is None:
+            side = "the clear file" if mine is None else "the encrypted file"
+            click.echo(f"{name}: only {side} has it", err=True)
+            continue
+        said = _difference(mine, other)
+        differences += said is not None
+        if said is not None or not quiet:
+            click.echo(f"{name}: {said or f'all {len(mine)} frames are equal to those of {clear}'}", err=True)
+    return ExitCode.GOOD if differences == 0 else ExitCode.UNEXPECTED
+
+
+def _by_kind(result: PlaybackResult, hashes: dict[int, list[str]]) -> dict[str, list[str]]:
+    """Name streams by their kind and place among it: track ids may differ between the two files."""
+    found: dict[str, list[str]] = {}
+    counts: dict[str, int] = defaultdict(int)
+    played = [stream for stream in result.streams if stream.track.decoder]
+    for index, stream in enumerate(played):
+        kind = stream.track.type.value
+        counts[kind] += 1
+        found[f"{kind} {counts[kind]}"] = hashes.get(index, [])
+    return found
+
+
+def _difference(mine: list[str], other: list[str]) -> str | None:
+    if mine == other:
+        return None
+    lead = len(mine) - len(other)
+    if lead > 0 and mine[lead:] == other:
+        return (
+            f"the last {len(other)} frames are equal, {lead} leading are extra: "
+            "the packager dropped the edit list, so priming frames are presented"
+        )
+    first = next((at for at, (a, b) in enumerate(zip(mine, other, strict=False)) if a != b), min(len(mine), len(other)))
+    return f"different from frame {first} on ({len(mine)} frames against {len(other)})"

@@ -1,0 +1,103 @@
+"""Do these keys decrypt this file? The body of `clearkey keys check`, in this process: the keys are the user's anyway.
+
+Also the diagnosis that playback makes in the worker, here for every KID at once, with a table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import cast
+
+import click
+
+from drm.app.byte_stream import FileByteStream
+from drm.app.sources import component_loader, open_source
+from drm.cenc.decrypt import SampleDecrypter
+from drm.class_ids import AV_DECODER
+from drm.component import Decoder, MediaSource
+from drm.errors import DRMError, ExitCode, KeyMissingError
+from drm.keys import ContentKey, KeyId
+from drm.media import Sample, SampleCrypto, StreamDescriptor
+from drm.session.key_check import KeyOutcome, KeyVerdict, check_keys, raise_for_verdict
+from player.key_mistakes import explain
+
+__all__ = ["run", "verdicts"]
+
+
+class _Decrypter:
+    """Decrypts with the keys at hand (drm.component.Decrypter)."""
+
+    def __init__(self, keys: Mapping[KeyId, ContentKey]) -> None:
+        self._ciphers = {key_id: SampleDecrypter(key) for key_id, key in keys.items()}
+
+    def decrypt_into(self, source: memoryview, crypto: SampleCrypto, target: memoryview) -> None:
+        cipher = self._ciphers.get(crypto.key_id)
+        if cipher is None:
+            raise KeyMissingError(f"no key for KID {crypto.key_id}", kids=(str(crypto.key_id),))
+        cipher.decrypt_into(source, crypto, target)
+
+
+def verdicts(paths: Sequence[str], keys: Mapping[KeyId, ContentKey]) -> list[KeyVerdict]:
+    """Return a verdict for each KID of each protected track. Raises MediaError when the file cannot be read."""
+    found: list[KeyVerdict] = []
+    with FileByteStream(*paths) as stream:
+        source = open_source(stream)
+        for descriptor in source.streams():
+            if descriptor.is_protected:
+                found += _track_verdicts(source, descriptor, keys)
+    return found
+
+
+def run(file: str, segments: Sequence[str], keys: Mapping[KeyId, ContentKey]) -> int:
+    """Print a line for each KID and return 0, or raise for the first key that is missing or wrong.
+
+    Raises:
+        KeyMissingError: exit 4.
+        KeyWrongError: exit 5.
+        MediaError: exit 3.
+    """
+    found = verdicts([file, *segments], keys)
+    if not found:
+        click.echo(f"{file}: not encrypted")
+        return ExitCode.GOOD
+    for verdict in found:
+        track = verdict.track
+        click.echo(
+            f"track {track.track_id} ({track.type.value} {track.codec}, {track.scheme})  KID {verdict.key_id}  "
+            f"{verdict.outcome.value}: {verdict.seen}"
+        )
+    for verdict in found:
+        try:
+            raise_for_verdict(verdict, where=file)
+        except DRMError as error:
+            raise explain(error, keys) from None
+    return ExitCode.GOOD
+
+
+def _track_verdicts(
+    source: MediaSource, descriptor: StreamDescriptor, keys: Mapping[KeyId, ContentKey]
+) -> list[KeyVerdict]:
+    track = descriptor.track
+    key_ids = descriptor.key_ids or track.key_ids
+    if not track.decoder:
+        return [KeyVerdict(track, key_id, KeyOutcome.NOT_REACHED) for key_id in key_ids]
+    missing = [KeyVerdict(track, key_id, KeyOutcome.MISSING) for key_id in key_ids if key_id not in keys]
+    held = [key_id for key_id in key_ids if key_id in keys]
+    samples = _samples(source, track.track_id)
+    return missing + check_keys(track, held, samples, _Decrypter(keys), _decoder, others=keys)
+
+
+def _decoder() -> Decoder:
+    return cast("Decoder", component_loader().create(AV_DECODER))
+
+
+def _samples(source: MediaSource, track_id: int) -> Callable[[], Iterator[tuple[Sample, memoryview]]]:
+    def from_the_start() -> Iterator[tuple[Sample, memoryview]]:
+        source.select([track_id])
+        while sample := source.next_sample(track_id):
+            stored = memoryview(bytearray(sample.size))
+            with stored:
+                source.read_into(sample, stored)
+                yield sample, stored
+
+    return from_the_start

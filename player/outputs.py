@@ -1,0 +1,51 @@
+"""Files that appear whole or not at all: the worker writes to a descriptor, and the name comes when it is complete."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from drm.errors import InvalidArgumentError
+
+__all__ = ["AtomicOutput"]
+
+
+class AtomicOutput:
+    """A file being made. `-` is standard output, which cannot be atomic.
+
+    Leaving the `with` block without an error puts the file in its place; leaving it with one removes what there is.
+    """
+
+    def __init__(self, target: str) -> None:
+        self.target = target
+        self.descriptor = -1
+        self._draft: Path | None = None
+
+    def __enter__(self) -> Self:
+        if self.target == "-":
+            sys.stdout.flush()
+            self.descriptor = os.dup(1)
+            return self
+        path = Path(self.target)
+        self._draft = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
+        try:
+            self.descriptor = os.open(self._draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise InvalidArgumentError(f"cannot write {self.target}: {error.strerror}") from None
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if self._draft is not None and kind is None:
+                os.fsync(self.descriptor)
+                self._draft.replace(self.target)
+            elif self._draft is not None:
+                self._draft.unlink(missing_ok=True)
+        finally:
+            os.close(self.descriptor)

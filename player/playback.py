@@ -1,0 +1,211 @@
+"""One play-through in the locked-down worker: what the `play` and `demo` verbs and programs of yours have in common.
+
+Runs in the application. It sees commands, events and what sinks let out; it never imports a decrypter or a decoder.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from drm.app.byte_stream import FileByteStream
+
+from drm.app.enabler import ContentProtectionManager
+from drm.app.session_proxy import MediaSessionProxy, PMPSessionFlags, SessionConfiguration, create_pmp_media_session
+from drm.app.sources import open_source
+from drm.class_ids import DISCARD_SINK, HASH_SINK, SNAPSHOT_SINK
+from drm.component import MediaSource
+from drm.errors import DRMError, InvalidArgumentError, NoEventsAvailableError, UnsupportedMediaError
+from drm.media import Sample, StreamDescriptor, TrackType
+from drm.protection import ProtectionReport
+from drm.rights import LicensePath
+from drm.session.events import MediaEvent, MediaEventType
+from drm.session.topology import SinkActivate, Topology
+
+__all__ = ["Playback", "PlaybackResult", "Snapshot"]
+
+_FAILURES = {MediaEventType.ERROR, MediaEventType.POLICY_ERROR}
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A PNG to be made: its descriptor, the moments in seconds (none: spread over the file), columns and width."""
+
+    descriptor: int
+    times: tuple[float, ...] = ()
+    pictures: int = 12
+    columns: int = 4
+    width: int = 320  # pixels of one picture; 0: as it is
+
+
+@dataclass(slots=True)
+class PlaybackResult:
+    """What a play-through came to."""
+
+    streams: tuple[StreamDescriptor, ...]
+    report: ProtectionReport
+    license_path: LicensePath
+    components: Mapping[str, str]  # name: digest of its manifest
+    frames: int = 0
+    seconds: float = 0.0  # wall time from the start command to the end
+    notes: list[str] = field(default_factory=list)
+    events: list[MediaEvent] = field(default_factory=list)
+
+
+class Playback:
+    """A file, where its rights come from, and where its frames go."""
+
+    def __init__(
+        self,
+        paths: Sequence[str],
+        *,
+        manager: ContentProtectionManager | None = None,
+        framemd5: int | None = None,
+        snapshot: Snapshot | None = None,
+        unprotected: bool = False,
+        min_level: int = 1,
+        engine: str = "cryptography",
+        on_event: Callable[[MediaEvent], None] | None = None,
+        on_progress: Callable[[float, float], None] | None = None,
+        on_ready: Callable[[MediaSessionProxy], None] | None = None,
+    ) -> None:
+        """`framemd5` is a descriptor. `on_progress` gets seconds done and seconds in all; `on_ready`, the session."""
+        self._paths = list(paths)
+        self._configuration = SessionConfiguration(
+            content_protection_manager=manager, min_level=min_level, engine=engine
+        )
+        self._flags = PMPSessionFlags.UNPROTECTED_PROCESS if unprotected else PMPSessionFlags(0)
+        self._framemd5 = framemd5
+        self._snapshot = snapshot
+        self._on_event = on_event
+        self._on_progress = on_progress
+        self._on_ready = on_ready
+
+    def run(self) -> PlaybackResult:
+        """Play to the end.
+
+        Raises:
+            DRMError: whatever ended it early; `where` begins with the file's name.
+        """
+        try:
+            with FileByteStream(*self._paths) as stream:
+                source = open_source(stream)
+                with create_pmp_media_session(self._flags, self._configuration) as session:
+                    if self._on_ready is not None:
+                        self._on_ready(session)
+                    return self._play(source, session)
+        except DRMError as error:
+            if self._paths[0] not in error.where:
+                error.where = f"{self._paths[0]}, {error.where}" if error.where else self._paths[0]
+            raise
+
+    def _play(self, source: MediaSource, session: MediaSessionProxy) -> PlaybackResult:
+        streams = tuple(source.streams())
+        played = [stream for stream in streams if stream.track.decoder]
+        result = PlaybackResult(streams, session.protection_report, LicensePath.NONE, session.component_digests)
+        result.notes += [_left_out(stream) for stream in streams if stream not in played]
+        result.notes += getattr(source, "warnings", ())
+        if not played:
+            raise UnsupportedMediaError("no track of this file can be played", remedy="clearkey inspect FILE")
+        watched = _Watched(source, played)
+        session.set_topology(self._topology(watched, played))
+        self._wait(session, MediaEventType.SESSION_TOPOLOGY_SET, result, watched)
+        result.license_path = session.license_path
+        started = time.monotonic()
+        session.start()
+        ended = self._wait(session, MediaEventType.SESSION_ENDED, result, watched)
+        result.seconds = time.monotonic() - started
+        result.frames = int(ended.values.get("sink0.frames", 0))
+        if notes := ended.values.get("notes"):
+            result.notes.append(str(notes))
+        session.close()
+        self._wait(session, MediaEventType.SESSION_CLOSED, result, watched)
+        return result
+
+    def _topology(self, source: MediaSource, streams: Sequence[StreamDescriptor]) -> Topology[MediaSource]:
+        topology: Topology[MediaSource] = Topology(source)
+        main = SinkActivate(DISCARD_SINK)
+        if self._framemd5 is not None:
+            main = SinkActivate(HASH_SINK, {}, self._framemd5)
+        pictures = self._snapshot_sink(streams) if self._snapshot is not None else None
+        for stream in streams:
+            is_first_video = stream is _first_video(streams)
+            topology.connect(stream, *((main, pictures) if pictures and is_first_video else (main,)))
+        return topology
+
+    def _snapshot_sink(self, streams: Sequence[StreamDescriptor]) -> SinkActivate:
+        assert self._snapshot is not None
+        video = _first_video(streams)
+        if video is None:
+            raise InvalidArgumentError("there is no video track to take pictures of")
+        asked = self._snapshot
+        times = asked.times or _spread(_seconds(video), asked.pictures)
+        options = {"times": times, "columns": asked.columns, "width": asked.width}
+        return SinkActivate(SNAPSHOT_SINK, options, asked.descriptor)
+
+    def _wait(
+        self, session: MediaSessionProxy, wanted: MediaEventType, result: PlaybackResult, watched: _Watched
+    ) -> MediaEvent:
+        """Go through events until `wanted` comes; a failed event raises."""
+        while True:
+            try:
+                event = session.get_event(timeout=0.1)
+            except NoEventsAvailableError:
+                if self._on_progress is not None:
+                    self._on_progress(*watched.progress())
+                continue
+            result.events.append(event)
+            if self._on_event is not None:
+                self._on_event(event)
+            if event.type == wanted or event.type in _FAILURES:
+                event.raise_for_status()
+                return event
+
+
+class _Watched:
+    """The source, with an eye on how far it has been read: what progress bars show."""
+
+    def __init__(self, source: MediaSource, streams: Sequence[StreamDescriptor]) -> None:
+        self._source = source
+        self._total = max((_seconds(stream) for stream in streams), default=0.0)
+        self._scale = {stream.track.track_id: max(1, stream.track.timescale) for stream in streams}
+        self._done = 0.0
+        self.streams = source.streams
+        self.get_input_trust_authority = source.get_input_trust_authority
+        self.read_into = source.read_into
+        self.set_pmp_host = getattr(source, "set_pmp_host", lambda _host: None)
+
+    def select(self, stream_ids: Iterable[int]) -> None:
+        """Begin anew."""
+        self._done = 0.0
+        self._source.select(stream_ids)
+
+    def next_sample(self, stream_id: int) -> Sample | None:
+        """Pass the sample on and note its time."""
+        sample = self._source.next_sample(stream_id)
+        if sample is not None:
+            self._done = sample.dts / self._scale[stream_id]
+        return sample
+
+    def progress(self) -> tuple[float, float]:
+        """Seconds read, seconds in all (0: not known)."""
+        return self._done, self._total
+
+
+def _first_video(streams: Sequence[StreamDescriptor]) -> StreamDescriptor | None:
+    return next((stream for stream in streams if stream.track.type is TrackType.VIDEO), None)
+
+
+def _seconds(stream: StreamDescriptor) -> float:
+    return stream.track.duration / max(1, stream.track.timescale)
+
+
+def _spread(seconds: float, pictures: int) -> tuple[float, ...]:
+    # Without a known duration, one picture a second from the start.
+    step = seconds / pictures if seconds else 1.0
+    return tuple(round((index + 0.5) * step if seconds else index * step, 3) for index in range(pictures))
+
+
+def _left_out(stream: StreamDescriptor) -> str:
+    return f"track {stream.track.track_id} ({stream.track.type.value} {stream.track.codec}) is not played"

@@ -1,0 +1,54 @@
+"""The progress bar of a play-through: on a terminal only, and only when it takes a while."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Self
+
+if TYPE_CHECKING:
+    import rich.progress
+
+__all__ = ["Progress"]
+
+_PATIENCE: Final = 0.5  # seconds before a bar is drawn
+
+
+class Progress:
+    """Draws seconds done of seconds in all, with rich, which is imported when the first bar is drawn."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._wanted = not quiet and sys.stderr.isatty()
+        self._began = time.monotonic()
+        self._bar: rich.progress.Progress | None = None
+        self._task: rich.progress.TaskID | None = None
+
+    def show(self, done: float, total: float) -> None:
+        """Draw, or not yet."""
+        if not self._wanted or total <= 0 or time.monotonic() - self._began < _PATIENCE:
+            return
+        if self._bar is None:
+            from rich.console import Console  # noqa: PLC0415 - costs 40 ms, so only when a bar is really drawn
+            from rich.progress import Progress as Bar  # noqa: PLC0415
+
+            self._bar = Bar(console=Console(stderr=True), transient=True)
+            self._bar.start()
+            self._task = self._bar.add_task("playing", total=total)
+        assert self._task is not None
+        self._bar.update(self._task, completed=min(done, total))
+
+    def close(self) -> None:
+        """Take the bar away. Idempotent."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+        self._wanted = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

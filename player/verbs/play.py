@@ -1,0 +1,141 @@
+"""`clearkey play`: play a file inside the locked-down worker, headless, and compare or keep what comes out."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+
+import click
+
+from drm.errors import DRMError, InvalidArgumentError
+from drm.keys import ContentKey, KeyId
+from drm.protection import Level
+from drm.session.events import MediaEvent
+from player.comparison import compare
+from player.key_mistakes import explain
+from player.key_options import key_options
+from player.outputs import AtomicOutput
+from player.playback import Playback, PlaybackResult, Snapshot
+from player.progress import Progress
+from player.protection_manager import LicenseManager, LocalKeysManager
+
+__all__ = ["command"]
+
+
+@click.command("play")
+@click.argument("files", metavar="FILE [SEGMENT…]", nargs=-1, required=True, type=click.Path())
+@key_options
+@click.option("--license-url", metavar="URL", help="Clear Key license server to ask.")
+@click.option("--header", "headers", metavar="'K: V'", multiple=True, help="Header for the license server.")
+@click.option("--cacert", metavar="FILE", type=click.Path(exists=True), help="CA certificates for its TLS.")
+@click.option("--framemd5", metavar="FILE", help="Write a hash of each frame, as ffmpeg -f framemd5; '-': stdout.")
+@click.option("--snapshot", metavar="FILE", help="Write a contact sheet (PNG), if the license grants snapshots.")
+@click.option("--at", "moments", metavar="SECONDS", type=float, multiple=True, help="Moment of the snapshot.")
+@click.option("--compare", "clear", metavar="CLEAR.mp4", type=click.Path(), help="Are all frames equal to this file's?")
+@click.option("--unprotected", is_flag=True, help="Isolated but not locked down; plays clear content only.")
+@click.option("--min-level", type=click.IntRange(1, 3), default=1, show_default=True, help="Isolation level to demand.")
+@click.option("--engine", type=click.Choice(["cryptography", "pycryptodome"]), default="cryptography", hidden=True)
+@click.option("-v", "--verbose", is_flag=True, help="Show every event.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+def command(
+    files: tuple[str, ...],
+    keys: dict[KeyId, ContentKey],
+    license_url: str | None,
+    headers: tuple[str, ...],
+    cacert: str | None,
+    framemd5: str | None,
+    snapshot: str | None,
+    moments: tuple[float, ...],
+    clear: str | None,
+    unprotected: bool,
+    min_level: int,
+    engine: str,
+    verbose: bool,
+    quiet: bool,
+) -> int:
+    """Play FILE (an MP4, or an init segment and its media segments) inside the locked-down worker.
+
+    Rights come from --license-url, or from --key and --keys-file. Exit code 0: it played to the end.
+    """
+    if license_url and keys:
+        raise InvalidArgumentError(
+            "keys come either from --license-url or from --key and --keys-file", remedy="leave one of them out"
+        )
+    manager = _manager(license_url, headers, cacert, keys)
+    with contextlib.ExitStack() as stack:
+        hashes = stack.enter_context(AtomicOutput(framemd5)) if framemd5 else None
+        hashes_fd = hashes.descriptor if hashes else None
+        if clear is not None and hashes_fd is None:
+            hashes_fd = os.memfd_create("framemd5", os.MFD_CLOEXEC)
+            stack.callback(os.close, hashes_fd)
+        picture = stack.enter_context(AtomicOutput(snapshot)) if snapshot else None
+        progress = stack.enter_context(Progress(quiet=quiet))
+        playback = Playback(
+            files,
+            manager=manager,
+            framemd5=hashes_fd,
+            snapshot=_snapshot(picture.descriptor, moments) if picture else None,
+            unprotected=unprotected,
+            min_level=min_level,
+            engine=engine,
+            on_event=_show if verbose else None,
+            on_progress=progress.show,
+        )
+        try:
+            result = playback.run()
+        except DRMError as error:
+            raise explain(error, keys) from None
+        progress.close()
+        if not quiet:
+            _summarize(result)
+        if clear is not None:
+            assert hashes_fd is not None
+            if framemd5 == "-":
+                raise InvalidArgumentError("--compare needs the hashes itself: give --framemd5 a file")
+            return compare(hashes_fd, clear, result, quiet=quiet)
+    return 0
+
+
+def _manager(
+    url: str | None, headers: tuple[str, ...], cacert: str | None, keys: dict[KeyId, ContentKey]
+) -> LicenseManager | LocalKeysManager | None:
+    if url:
+        return LicenseManager(url, headers=dict(_header(text) for text in headers), cacert=cacert)
+    return LocalKeysManager(keys) if keys else None
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip():
+        raise InvalidArgumentError("--header takes 'Name: value'")
+    return name.strip(), value.strip()
+
+
+def _snapshot(descriptor: int, moments: tuple[float, ...]) -> Snapshot:
+    if not moments:
+        return Snapshot(descriptor)
+    single = len(moments) == 1
+    return Snapshot(descriptor, tuple(sorted(moments)), width=0 if single else 320)
+
+
+def _show(event: MediaEvent) -> None:
+    details = " ".join(f"{name}={value}" for name, value in event.values.items())
+    failed = f" status=0x{event.status:08X}" if event.status else ""
+    click.echo(f"  {event.type:>3} {event.name}{failed} {details}".rstrip(), err=True)
+
+
+def _summarize(result: PlaybackResult) -> None:
+    level = Level(result.report.level)
+    for stream in result.streams:
+        track = stream.track
+        how = f"{track.scheme}, KID {', '.join(map(str, track.key_ids))}" if stream.is_protected else "not encrypted"
+        click.echo(f"track {track.track_id}: {track.type.value} {track.codec}, {how}", err=True)
+    for note in result.notes:
+        click.echo(f"note: {note}", err=True)
+    click.echo(
+        f"played: {result.frames} frames in {result.seconds:.2f} s, isolation level {level.value} ({level.label}), "
+        f"license_path: {result.license_path.value}",
+        err=True,
+    )
+    sys.stderr.flush()
