@@ -1,0 +1,78 @@
+"""The application of the attack tests: launches inside.py exactly as drm.app.process launches a worker.
+
+    launch.py MODE ATTACKS [traced]
+
+Prints one JSON object: what inside.py told, by name, and how it ended.
+"""
+
+import ctypes
+import json
+import os
+import resource
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from drm.app import process
+
+SECRET = ctypes.create_string_buffer(b"SECRET OF THE PARENT" * 4)
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def main():
+    mode, attacks, *options = sys.argv[1:]
+    home = Path.cwd()
+    (home / ".ssh").mkdir(mode=0o700, exist_ok=True)
+    (home / ".ssh" / "id_ed25519").write_bytes(b"PRIVATE KEY")
+    LIBC.prctl(0x59616D61, ctypes.c_ulong(0xFFFFFFFFFFFFFFFF), 0, 0, 0)  # PR_SET_PTRACER_ANY, for machines with Yama
+    hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
+    server = socket.create_server(("127.0.0.1", 0))
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    stranger = os.open(home / ".ssh" / "id_ed25519", os.O_RDONLY)
+    command = process._command(theirs.fileno(), None, False, "cryptography", 1, False)
+    entry = next(index for index, word in enumerate(command) if word.endswith("__main__.py"))
+    command[entry : entry + 1] = [str(Path(__file__).with_name("inside.py")), mode, attacks]
+    command += [f"home={home}", f"port={server.getsockname()[1]}", f"stranger={stranger}"]
+    command += [f"secret_at={ctypes.addressof(SECRET)}", f"secret_size={len(SECRET)}"]
+    traced = "traced" in options
+    worker = subprocess.Popen(
+        command, pass_fds=[theirs.fileno(), stranger], env={}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE, start_new_session=True, cwd=home, preexec_fn=be_traced if traced else None,
+    )  # fmt: skip
+    theirs.close()
+    told = {}
+    listener = threading.Thread(target=listen, args=(ours, told))
+    listener.start()
+    ended = follow(worker.pid) if traced else worker.wait(40)
+    listener.join(10)
+    errors = worker.stderr.read().decode(errors="replace")
+    cores = [path.name for path in home.glob("core*") if b"SECRET OF THE WORKER" * 10 in path.read_bytes()]
+    for path in home.glob("core*"):
+        path.unlink()
+    print(json.dumps({"told": told, "ended": ended, "stderr": errors, "cores": cores}))
+
+
+def listen(ours, told):
+    while message := ours.recv(1 << 18):
+        name, outcome = json.loads(message)
+        told[name] = outcome
+
+
+def be_traced():
+    LIBC.ptrace(0, 0, None, None)  # PTRACE_TRACEME
+
+
+def follow(pid):
+    """Let a traced process run on from each of its stops; returns as Popen.wait does."""
+    while True:
+        _, status = os.waitpid(pid, 0)
+        if not os.WIFSTOPPED(status):
+            return os.waitstatus_to_exitcode(status)
+        number = os.WSTOPSIG(status)
+        LIBC.ptrace(7, pid, None, ctypes.c_void_p(0 if number == 5 else number))  # PTRACE_CONT
+
+
+main()
