@@ -22,11 +22,13 @@ class FileByteStream:
     appended to it is not seen. Safe to use from several threads; close it, or use it in a `with` block.
 
     Raises:
-        InvalidArgumentError: no path, or one that is missing, is a directory or may not be read.
+        InvalidArgumentError: no path was given, or one that is missing, is a directory or may not be read.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *more: str | os.PathLike[str]) -> None:
-        self._paths = [Path(path), *map(Path, more)]
+    def __init__(self, paths: Path | str | Iterable[Path | str]) -> None:
+        self._paths = [Path(paths)] if isinstance(paths, (str, Path)) else [Path(path) for path in paths]
+        if not self._paths:
+            raise InvalidArgumentError("no file was given")
         self._files: list[int] = []
         self._starts: list[int] = []
         self._size = 0
@@ -38,14 +40,6 @@ class FileByteStream:
         except BaseException:
             self.close()
             raise
-
-    @classmethod
-    def of(cls, paths: Iterable[str | os.PathLike[str]]) -> Self:
-        """Open `paths` as one stream."""
-        found = list(paths)
-        if not found:
-            raise InvalidArgumentError("no file was given")
-        return cls(*found)
 
     @property
     def name(self) -> str:

@@ -16,7 +16,7 @@ from drm.isobmff.reader import ByteSource, Reader, printable
 __all__ = ["Box", "BoxNode", "TopBox", "box_tree", "encode_box", "encode_full_box", "load_box", "top_boxes"]
 
 MAX_LOADED: Final = 256 << 20  # bytes of one box (moov, moof …) that may be held in memory; mdat is never loaded
-MAX_NODES: Final = 100_000  # boxes in a tree for people
+MAX_NODES: Final = 100_000  # boxes inside one outermost box, in a tree for people
 
 _CONTAINERS: Final = frozenset(
     {"moov", "trak", "edts", "mdia", "minf", "dinf", "stbl", "mvex", "moof", "traf", "mfra", "udta", "sinf", "schi",
@@ -141,12 +141,11 @@ class BoxNode:
 
 def box_tree(source: ByteSource) -> Iterator[BoxNode]:
     """The tree, one outermost box at a time. Raises MediaError as the readers do, and above `MAX_NODES` boxes."""
-    budget = [MAX_NODES]
     for top in top_boxes(source):
         if top.type in {"mdat", "free", "skip", "mfra"} or top.size > MAX_LOADED:
             yield BoxNode(top.type, top.start, top.size)
         else:
-            yield _node(load_box(source, top), budget)
+            yield _node(load_box(source, top), [MAX_NODES])
 
 
 def _node(box: Reader, budget: list[int]) -> BoxNode:

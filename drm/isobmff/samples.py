@@ -8,11 +8,12 @@ needs, and its subsamples fit into it. Every stage behind it trusts that.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from itertools import islice
 from typing import Final
 
-from drm.errors import InvalidArgumentError, UnsupportedMediaError
+from drm.errors import InvalidArgumentError, MediaError, UnsupportedMediaError
 from drm.isobmff.box import TopBox, load_box, top_boxes
 from drm.isobmff.container import require_mp4
 from drm.isobmff.fragmented import Fragments, Traf, fragment_samples
@@ -132,27 +133,36 @@ class Presentation:
         """Collect key ids by track, and pssh boxes; fragments are looked through once."""
         if self._key_ids is not None:
             return self._key_ids
-        named = {track_id: dict.fromkeys(track.info.key_ids) for track_id, track in self._by_id.items()}
-        for track_id, track in self._by_id.items():
-            named[track_id].update((seig.key_id, None) for seig in track.seigs if seig.is_protected)
+        named = {track_id: _track_keys(track) for track_id, track in self._by_id.items()}
         protected = any(track.info.is_protected for track in self._movie.tracks)
         if protected and self._movie.is_fragmented:
-            for moof in islice(self._fragments, SURVEYED):
-                for box in moof.pssh:
-                    self._pssh.update(dict.fromkeys(read_pssh(box.copy(), self._warn)))
-                for traf in moof.trafs:
-                    if traf.tfhd.track_id in named:
-                        named[traf.tfhd.track_id].update(_group_keys(traf))
-        for kids in named.values():
+            with contextlib.suppress(MediaError):  # what is broken further on is said when samples are read there
+                self._survey_fragments(named)
+        for track_id, kids in named.items():
             # A file whose keys rotate has no default key: its tenc then names the id of zeros, which no sample uses.
             if len(kids) > 1:
                 kids.pop(_NO_KEY, None)
+            kids.update({} if kids else dict.fromkeys(self._by_id[track_id].info.key_ids))
         self._key_ids = named
         return named
+
+    def _survey_fragments(self, named: dict[int, dict[KeyId, None]]) -> None:
+        for moof in islice(self._fragments, SURVEYED):
+            for box in moof.pssh:
+                self._pssh.update(dict.fromkeys(read_pssh(box.copy(), self._warn)))
+            for traf in moof.trafs:
+                if traf.tfhd.track_id in named:
+                    named[traf.tfhd.track_id].update(_group_keys(traf))
 
     def _warn(self, text: str) -> None:
         if len(self._warnings) < _MAX_WARNINGS:
             self._warnings[text] = None
+
+
+def _track_keys(track: Track) -> dict[KeyId, None]:
+    """The key ids that the movie box names for samples of this track."""
+    defaults = (e.protection.key_id for e in track.entries if e.protection and not e.is_clear_by_default)
+    return dict.fromkeys((*defaults, *(seig.key_id for seig in track.seigs if seig.is_protected)))
 
 
 def _group_keys(traf: Traf) -> dict[KeyId, None]:

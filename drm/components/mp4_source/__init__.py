@@ -1,0 +1,1 @@
+"""The MP4 media source component."""

@@ -1,0 +1,54 @@
+"""`clearkey digest`: hash the decrypted samples of each track."""
+
+from __future__ import annotations
+
+import click
+import msgspec
+
+from drm.app.byte_stream import FileByteStream
+from drm.cenc.dialect import Dialect
+from drm.keys import ContentKey, KeyId
+from player.digests import TrackDigest, digest_tracks
+from player.key_options import key_options
+
+__all__ = ["command"]
+
+_HEADINGS = ("track", "type", "scheme", "samples", "encrypted", "sha256 of the decrypted samples")
+
+
+@click.command("digest")
+@click.argument("files", metavar="FILE [SEGMENT…]", nargs=-1, required=True, type=click.Path())
+@key_options
+@click.option(
+    "--dialect",
+    "dialects",
+    metavar="NAME",
+    multiple=True,
+    type=click.Choice([dialect.value for dialect in Dialect]),
+    help=f"A reading of Common Encryption to follow: {', '.join(Dialect)}.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(files: tuple[str, ...], keys: dict[KeyId, ContentKey], dialects: tuple[str, ...], *, as_json: bool) -> None:
+    """Hash the decrypted samples of each track of FILE (an MP4, or an init segment and its media segments).
+
+    The hash is SHA-256 over all samples of the track, decrypted, in decode order. Nothing is written but the hashes.
+    """
+    with FileByteStream(files) as stream:
+        digests, warnings = digest_tracks(stream, keys, frozenset(map(Dialect, dialects)))
+    if as_json:
+        click.echo(msgspec.json.encode({"tracks": digests}))
+        return
+    for warning in warnings:
+        click.echo(f"note: {warning}", err=True)
+    for line in _table(digests):
+        click.echo(line)
+
+
+def _table(digests: list[TrackDigest]) -> list[str]:
+    rows = [_HEADINGS]
+    rows += [
+        (str(d.track_id), d.type, d.scheme or "clear", str(d.samples), str(d.samples_encrypted), d.sha256)
+        for d in digests
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
