@@ -161,6 +161,16 @@ def ci_entry(tree: Tree) -> Iterator[str]:
     yield from (f".ci/run does not call `{step}`" for step in ("make check", "make test") if step not in lines)
 
 
+def what_make_check_runs(tree: Tree) -> Iterator[str]:
+    text = tree.text("Makefile") if "Makefile" in tree.paths else ""
+    recipe = re.search(r"^check:.*\n((?:\t.*\n)+)", text, re.MULTILINE)
+    for tool in ("ruff check", "ruff format --quiet --check", "mypy", "lint-imports", "tests/unit/test_house.py"):
+        # A recipe line that begins with "-", or ends in "|| true", would not stop the build.
+        lines = recipe.group(1).splitlines() if recipe else []
+        if not any(tool in line and not re.search(r"^\t-|\|\|", line) for line in lines):
+            yield f"Makefile: `make check` does not run {tool}"
+
+
 def _all(module: ast.Module) -> set[str] | None:
     for node in module.body:
         targets = (
@@ -188,6 +198,7 @@ def _defined(module: ast.Module) -> set[str]:
 # ------------------------------------------------------------------------------------------------ the tests
 Rule = Callable[[Tree], Iterator[str]]
 
+CHECK = "check: .venv\n\truff check .\n\truff format --quiet --check .\n\tmypy\n{}\n\tpytest tests/unit/test_house.py\n"
 # Each rule with a tree that breaks it once: path -> content.
 PLANTED: list[tuple[Rule, str, str]] = [
     (long_files, "drm/a.py", "x = 1\n" * (LONGEST + 1)),
@@ -207,6 +218,8 @@ PLANTED: list[tuple[Rule, str, str]] = [
     (files_that_docs_name, "docs/a.md", "see drm/app/gone.py\n"),
     (unknown_verbs, "README.md", "`clearkey frobnicate FILE`\n"),
     (ci_entry, ".ci/run", "make check\nmake test || true\n"),
+    (what_make_check_runs, "Makefile", CHECK.format("\t-lint-imports")),
+    (what_make_check_runs, "Makefile", CHECK.format("") + "\nother:\n\tlint-imports\n"),
 ]
 SOUND = {
     "drm/sound.py": "from os import path\n__all__ = ['f', 'path']\ndef f(): ...\n",
@@ -215,6 +228,7 @@ SOUND = {
     "README.md": "[a](CHANGELOG.md) `clearkey play FILE` drm/sound.py [b](https://example.org/)\n",
     "tests/data/keys.json": '{"keys": [{"kty": "oct", "k": "AAAA", "kid": "BBBB"}]}\n',
     ".ci/run": "make check\nmake test\n",
+    "Makefile": CHECK.format("\tlint-imports"),
 }
 RULES = list(dict.fromkeys(rule for rule, _, _ in PLANTED))
 
