@@ -219,7 +219,7 @@ PLANTED: list[tuple[Rule, str, str]] = [
     (unknown_verbs, "README.md", "`clearkey frobnicate FILE`\n"),
     (ci_entry, ".ci/run", "make check\nmake test || true\n"),
     (what_make_check_runs, "Makefile", CHECK.format("\t-lint-imports")),
-    (what_make_check_runs, "Makefile", CHECK.format("") + "\nother:\n\tlint-imports\n"),
+    (what_make_check_runs, "Makefile", CHECK.format("\ttrue") + "\nother:\n\tlint-imports\n"),
 ]
 SOUND = {
     "drm/sound.py": "from os import path\n__all__ = ['f', 'path']\ndef f(): ...\n",
