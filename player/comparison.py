@@ -9,6 +9,7 @@ from collections import defaultdict
 import click
 
 from drm.errors import ExitCode
+from drm.media import TrackInfo
 from player.playback import Playback, PlaybackResult
 
 __all__ = ["compare", "frame_hashes"]
@@ -33,6 +34,7 @@ def compare(descriptor: int, clear: str, result: PlaybackResult, *, quiet: bool)
         reference = Playback([clear], framemd5=hashes).run()
         ours, theirs = frame_hashes(descriptor), frame_hashes(hashes)
     verdicts = _by_kind(result, ours), _by_kind(reference, theirs)
+    dropped = _edit_list_dropped(result, reference)
     differences = 0
     for name in sorted(verdicts[0].keys() | verdicts[1].keys()):
         mine, other = verdicts[0].get(name), verdicts[1].get(name)
@@ -40,33 +42,42 @@ def compare(descriptor: int, clear: str, result: PlaybackResult, *, quiet: bool)
             side = "the clear file" if mine is None else "the encrypted file"
             click.echo(f"{name}: only {side} has it", err=True)
             continue
-        said = _difference(mine, other)
-        differences += said is not None
-        if said is not None or not quiet:
-            click.echo(f"{name}: {said or f'all {len(mine)} frames are equal to those of {clear}'}", err=True)
+        said, equal = _verdict(mine, other, edit_list_dropped=name in dropped)
+        differences += not equal
+        if not equal or not quiet:
+            click.echo(f"{name}: {said} {clear}", err=True)
     return ExitCode.GOOD if differences == 0 else ExitCode.UNEXPECTED
 
 
-def _by_kind(result: PlaybackResult, hashes: dict[int, list[str]]) -> dict[str, list[str]]:
+def _named(result: PlaybackResult) -> dict[str, TrackInfo]:
     """Name streams by their kind and place among it: track ids may differ between the two files."""
-    found: dict[str, list[str]] = {}
     counts: dict[str, int] = defaultdict(int)
-    played = [stream for stream in result.streams if stream.track.decoder]
-    for index, stream in enumerate(played):
-        kind = stream.track.type.value
-        counts[kind] += 1
-        found[f"{kind} {counts[kind]}"] = hashes.get(index, [])
-    return found
+    named = {}
+    for stream in result.streams:
+        if stream.track.decoder:
+            kind = stream.track.type.value
+            counts[kind] += 1
+            named[f"{kind} {counts[kind]}"] = stream.track
+    return named
 
 
-def _difference(mine: list[str], other: list[str]) -> str | None:
+def _by_kind(result: PlaybackResult, hashes: dict[int, list[str]]) -> dict[str, list[str]]:
+    return {name: hashes.get(index, []) for index, name in enumerate(_named(result))}
+
+
+def _edit_list_dropped(result: PlaybackResult, reference: PlaybackResult) -> set[str]:
+    """Streams whose clear original has an edit list and which have none themselves, as Bento4 leaves them."""
+    mine, other = _named(result), _named(reference)
+    return {name for name in mine.keys() & other.keys() if other[name].edits and not mine[name].edits}
+
+
+def _verdict(mine: list[str], other: list[str], *, edit_list_dropped: bool) -> tuple[str, bool]:
+    """Return words that a file's name ends, and whether the frames count as equal."""
     if mine == other:
-        return None
+        return f"all {len(mine)} frames are equal to those of", True
     lead = len(mine) - len(other)
-    if lead > 0 and mine[lead:] == other:
-        return (
-            f"the last {len(other)} frames are equal, {lead} leading are extra: "
-            "the packager dropped the edit list, so priming frames are presented"
-        )
+    if edit_list_dropped and lead > 0 and mine[lead:] == other:
+        words = f"the packager dropped the edit list, so {lead} leading priming frame{'s' * (lead > 1)} came out too;"
+        return f"{words} the other {len(other)} are equal to those of", True
     first = next((at for at, (a, b) in enumerate(zip(mine, other, strict=False)) if a != b), min(len(mine), len(other)))
-    return f"different from frame {first} on ({len(mine)} frames against {len(other)})"
+    return f"different from frame {first} on ({len(mine)} frames against {len(other)}):", False

@@ -40,7 +40,7 @@ class _Decrypter:
 def verdicts(paths: Sequence[str], keys: Mapping[KeyId, ContentKey]) -> list[KeyVerdict]:
     """Return a verdict for each KID of each protected track. Raises MediaError when the file cannot be read."""
     found: list[KeyVerdict] = []
-    with FileByteStream(*paths) as stream:
+    with FileByteStream(list(paths)) as stream:
         source = open_source(stream)
         for descriptor in source.streams():
             if descriptor.is_protected:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from drm.app.byte_stream import FileByteStream
-
 from drm.app.enabler import ContentProtectionManager
 from drm.app.session_proxy import MediaSessionProxy, PMPSessionFlags, SessionConfiguration, create_pmp_media_session
 from drm.app.sources import open_source
@@ -89,7 +88,7 @@ class Playback:
             DRMError: whatever ended it early; `where` begins with the file's name.
         """
         try:
-            with FileByteStream(*self._paths) as stream:
+            with FileByteStream(self._paths) as stream:
                 source = open_source(stream)
                 with create_pmp_media_session(self._flags, self._configuration) as session:
                     if self._on_ready is not None:

@@ -24,8 +24,14 @@ __all__ = ["CHECKED_SAMPLES", "KeyOutcome", "KeyVerdict", "check_keys", "raise_f
 CHECKED_SAMPLES: Final = 72  # encrypted samples of one KID that are decoded at most
 _LOOK_AHEAD: Final = 5000  # samples of a track that are looked through, so that a long clear lead ends the search
 
-_SILENT: Final = frozenset({"opus", "pcm_s16le", "pcm_s16be", "mp3", "vp8"})
-"""Decoders that were seen to take noise without an error often enough that silence proves nothing."""
+_ENOUGH: Final = 8  # failures after which nothing more needs to be seen
+
+_SILENT: Final = frozenset({"hevc", "mp3", "opus", "pcm_s16be", "pcm_s16le", "vp8"})
+"""Decoders that take noise without an error often enough that their silence proves nothing.
+
+FFmpeg's HEVC decoder refused 0 to 5 of 72 samples under a wrong key, where AVC's refused at least one in six and the
+first one always. So one refusal by such a decoder is enough to disprove a key, and none proves nothing.
+"""
 
 
 class KeyOutcome(enum.StrEnum):
@@ -111,7 +117,7 @@ def _try_key(
             verdict.failed += failed
             first_failed |= failed and verdict.checked == 1
             # A decoder that lost its way does not find it again before the next sync sample: no need to go on.
-            if verdict.checked >= CHECKED_SAMPLES or verdict.failed >= 8:
+            if verdict.checked >= CHECKED_SAMPLES or verdict.failed >= _ENOUGH:
                 break
         else:
             verdict.failed += not _drains(decoder)
@@ -121,12 +127,12 @@ def _try_key(
 
 
 def _judge(track: TrackInfo, verdict: KeyVerdict, *, first_failed: bool) -> KeyOutcome:
-    # One damaged sample in the middle is damage; the first one, or a quarter of them, is the key.
-    if first_failed or verdict.failed * 4 >= verdict.checked:
+    # A few refusals in the middle are damaged media; the first sample, or one in five of them, is the key.
+    if first_failed or verdict.failed >= _ENOUGH or verdict.failed * 5 >= verdict.checked:
         return KeyOutcome.WRONG
-    if verdict.failed >= 2:
-        return KeyOutcome.WRONG
-    return KeyOutcome.NOT_DISPROVED if track.decoder in _SILENT else KeyOutcome.RIGHT
+    if track.decoder in _SILENT:
+        return KeyOutcome.WRONG if verdict.failed else KeyOutcome.NOT_DISPROVED
+    return KeyOutcome.RIGHT
 
 
 def _from_first_encrypted(
