@@ -34,6 +34,7 @@ _THIRD_PARTY: Final = (
     "av.logging",
     "av.packet",
     "av.video.frame",
+    "av.video.plane",
     "av.video.reformatter",
     "cryptography.exceptions",
     "cryptography.hazmat.primitives.asymmetric.ed25519",

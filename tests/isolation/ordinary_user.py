@@ -40,7 +40,7 @@ class OrdinaryUser:
         """Run Python code (a string) or a command line (a list); returns the CompletedProcess, output captured."""
         argv, options = self._arguments(program, options)
         options.setdefault("stdin", subprocess.DEVNULL)
-        run = subprocess.run(argv, capture_output=True, timeout=timeout, **options)
+        run = subprocess.run(argv, check=False, capture_output=True, timeout=timeout, **options)
         assert not check or run.returncode == 0, f"{argv[:3]} exited with {run.returncode}:\n{run.stdout}\n{run.stderr}"
         return run
 
@@ -90,7 +90,7 @@ def _python_for_everybody() -> tuple[Path, bool] | None:
     for name in (sys._base_executable, "/usr/bin/python3", "/usr/local/bin/python3"):
         path = Path(name).resolve()
         try:
-            run = subprocess.run([path, "-c", _ABOUT], user=NOBODY, group=NOBODY, extra_groups=[], cwd="/",
+            run = subprocess.run([path, "-c", _ABOUT], check=False, user=NOBODY, group=NOBODY, extra_groups=[], cwd="/",
                                  capture_output=True, text=True, env={})  # fmt: skip
         except OSError:
             continue

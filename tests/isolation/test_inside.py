@@ -1,6 +1,8 @@
 """Attacks from inside the locked worker: each fails there, and each succeeds in a process that is not locked."""
 
+import platform
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -72,7 +74,7 @@ def test_a_refused_attack_leaves_the_worker_alive(locked) -> None:
 
 @pytest.mark.parametrize("attack", FATAL)
 def test_an_attack_that_nothing_excuses_ends_the_worker(account, attack: str) -> None:
-    if attack in ("call_x32", "fork_by_number") and not _is_x86():
+    if attack in ("call_x32", "fork_by_number") and platform.machine() != "x86_64":
         pytest.skip("only x86-64 has this system call")
     control = account.application("launch.py", "open", attack)
     assert (control["ended"], control["stderr"]) == (FATAL[attack], "")
@@ -80,9 +82,8 @@ def test_an_attack_that_nothing_excuses_ends_the_worker(account, attack: str) ->
 
 
 def test_a_crash_leaves_no_core(account) -> None:
-    with open("/proc/sys/kernel/core_pattern") as file:
-        if file.read().startswith("|"):
-            pytest.skip("kernel.core_pattern sends cores to a program: the control has none to find")
+    if Path("/proc/sys/kernel/core_pattern").read_text().startswith("|"):
+        pytest.skip("kernel.core_pattern sends cores to a program: the control has none to find")
     control = account.application("launch.py", "open", "crash")
     if not control["cores"]:
         pytest.skip("no core file is left here even by an unprotected process (core_pattern or hard limit)")
@@ -94,9 +95,3 @@ def test_a_crash_leaves_no_core(account) -> None:
 def test_threads_still_start(account) -> None:
     """Decoders need them; a filter that refuses clone outright would pass every attack test."""
     assert account.application("launch.py", "locked", "start_thread")["told"]["start_thread"] == "done"
-
-
-def _is_x86() -> bool:
-    import platform
-
-    return platform.machine() == "x86_64"

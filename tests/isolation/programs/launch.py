@@ -40,7 +40,7 @@ def main():
     traced = "traced" in options
     worker = subprocess.Popen(
         command, pass_fds=[theirs.fileno(), stranger], env={}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE, start_new_session=True, cwd=home, preexec_fn=be_traced if traced else None,
+        stderr=subprocess.PIPE, start_new_session=True, cwd=home, preexec_fn=be_traced if traced else None,  # noqa: PLW1509 - there is one thread
     )  # fmt: skip
     theirs.close()
     told = {}

@@ -1,0 +1,106 @@
+"""What code is in the worker is a reviewed list, and what components import is on it."""
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from drm.app.bundle import collect_components
+from drm.app.process import PMPProcess, import_folders
+from drm.pmp import platform
+from drm.trust.archive import Component
+
+REPOSITORY = Path(__file__).parents[2]
+ROOTS = REPOSITORY / "tests" / "data" / "worker_roots.txt"
+APPLICATION_SIDE = {"mp4-source"}  # components that run in the application alone, for now
+
+COMPONENTS = [c for c in collect_components() if c.manifest.name not in APPLICATION_SIDE]
+
+
+@pytest.fixture(scope="module")
+def modules(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """sys.modules of a locked worker, told by itself over its channel."""
+    program = REPOSITORY / "tests" / "isolation" / "programs" / "launch.py"
+    run = subprocess.run([sys.executable, program, "locked", "tell_modules"], capture_output=True, check=True,
+                         cwd=tmp_path_factory.mktemp("home"))  # fmt: skip
+    return json.loads(run.stdout)["told"]["tell_modules"]
+
+
+def test_the_worker_holds_the_reviewed_roots_and_no_others(modules: list[str]) -> None:
+    roots = {name.partition(".")[0] for name in modules} - sys.stdlib_module_names - {"__main__"}
+    # Cython names a module after its own version; which version is PyAV's matter.
+    assert {_unversioned(root) for root in roots} == {_unversioned(root) for root in ROOTS.read_text().split()}
+
+
+def _unversioned(root: str) -> str:
+    return "_cython" if root.startswith("_cython_") else root
+
+
+def test_the_worker_holds_nothing_forbidden(modules: list[str]) -> None:
+    assert not set(platform.FORBIDDEN) & set(modules)
+
+
+def test_the_forbidden_names_are_at_least_those_that_reach_the_network_or_run_foreign_code() -> None:
+    assert {
+        "asyncio", "flask", "http.client", "multiprocessing", "numpy", "pickle", "requests", "ssl", "urllib3",
+    } <= set(platform.FORBIDDEN)  # fmt: skip
+
+
+def test_the_worker_holds_no_module_of_the_application_and_no_component(modules: list[str]) -> None:
+    outside = ("drm.app", "drm.components.", "ita", "player", "license_server", "sample_content", "drm.packaging")
+    assert not [name for name in modules if f"{name}.".startswith(tuple(f"{o.rstrip('.')}." for o in outside))]
+
+
+def test_everything_on_the_list_is_in_the_worker(modules: list[str]) -> None:
+    assert set(platform.COMPONENTS_MAY_IMPORT) <= set(modules)
+
+
+@pytest.mark.parametrize("component", COMPONENTS, ids=lambda c: c.manifest.name)
+def test_a_component_imports_nothing_that_is_not_on_the_list(component: Component) -> None:
+    """After the lock an import that is not loaded fails, perhaps only in an error path: so read the source."""
+    allowed = {*platform.names(), *sys.builtin_module_names, "__future__"}
+    own = f"{component.manifest.package}."
+    for path, data in component.files.items():
+        if path.endswith(".py"):
+            foreign = {name for name in _imports(ast.parse(data)) if not f"{name}.".startswith(own)}
+            assert not {name for name in foreign if name not in allowed}, path
+            roots = {name.partition(".")[0] for name in foreign} - sys.stdlib_module_names
+            declared = {name.partition(".")[0] for name in component.manifest.requires}
+            assert roots <= declared, f"{path} imports what component.toml does not require"
+
+
+def _imports(tree: ast.AST) -> set[str]:
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module or "")
+            found |= {
+                f"{node.module}.{alias.name}" for alias in node.names if _is_module(f"{node.module}.{alias.name}")
+            }
+    return found
+
+
+def _is_module(name: str) -> bool:
+    return name.startswith("drm.") and (REPOSITORY / (name.replace(".", "/") + ".py")).exists()
+
+
+def test_the_worker_imports_from_two_folders_at_most() -> None:
+    assert str(REPOSITORY) in import_folders() or len(import_folders()) == 1
+    assert len(import_folders()) <= 2
+
+
+def test_no_forbidden_library_is_mapped() -> None:
+    """What a library loads past the import system shows in the memory map, which an unprotected worker lets us read."""
+    with PMPProcess(unprotected=True, demanded_level=0) as process:
+        process.channel_socket.settimeout(30)
+        assert process.channel_socket.recv(1 << 16)
+        mapped = {Path(line.split()[-1]) for line in Path(f"/proc/{process.pid}/maps").read_text().splitlines()}
+    names = {path.name for path in mapped}
+    assert any(name.startswith("libavcodec") for name in names), "the control: what is there must be seen"
+    assert not [name for name in names if name.startswith(("_ssl.", "_asyncio.", "_pickle.", "_multiprocessing."))]
+    assert not [path for path in mapped if "numpy" in path.parts]
