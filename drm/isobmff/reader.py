@@ -6,6 +6,7 @@ absolute offset, so no box checks lengths on its own and a huge count in a tiny 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from struct import Struct
 from typing import Any, Final, NoReturn, Protocol
@@ -22,6 +23,7 @@ _U64: Final = Struct(">Q")
 _I16: Final = Struct(">h")
 _I32: Final = Struct(">i")
 _I64: Final = Struct(">q")
+_HEADER: Final = Struct(">I4s")
 _ADVICE: Final = "the file is damaged or was cut; compare its size and hash with the original's"
 
 
@@ -40,6 +42,7 @@ class ByteSource(Protocol):
         """Return up to `size` bytes from `offset`; fewer only at the end."""
 
 
+@functools.lru_cache(maxsize=256)
 def printable(fourcc: str) -> str:
     """A four-cc for people: as it stands when it is printable ASCII, in hex otherwise."""
     if fourcc.isascii() and fourcc.isprintable():
@@ -220,8 +223,8 @@ class Reader:
     def next_box(self) -> Reader:
         """Take one box: sizes 0 (to the end of what is around it), 1 (64 bit) and extended types."""
         begin = self._at
-        size = self.u32()
-        box_type = self.fourcc()
+        size, raw_type = self.unpack(_HEADER)
+        box_type = raw_type.decode("latin-1")
         if size == 1:
             size = self.u64()
         elif size == 0:

@@ -68,6 +68,12 @@ def _usual_entries(data: memoryview, sizes: Sequence[int], rule: Protection, pla
     return [SampleCrypto(key_id, scheme, iv, ((clear, prot),), crypt, skip) for iv, _, clear, prot in rows]
 
 
+def _bare_ivs(data: memoryview, rule: Protection) -> list[SampleCrypto]:
+    """Entries that are an IV and nothing else: the samples are protected as a whole."""
+    key_id, scheme, crypt, skip = rule.key_id, rule.scheme, rule.crypt_blocks, rule.skip_blocks
+    return [SampleCrypto(key_id, scheme, iv, (), crypt, skip) for (iv,) in Struct(f"{rule.iv_size}s").iter_unpack(data)]
+
+
 def _too_long(place: str, index: int, told: int, size: int) -> NoReturn:
     fail(
         place, "subsamples are longer than their sample", f"{told} bytes in the {size} bytes of sample {index + 1} here"
@@ -109,14 +115,17 @@ class PackedEntries:
         """Open the entries of the next samples."""
         first = rules[0]
         if first is not None and rules.count(first) == len(rules):
-            data = self._data
             width = first.iv_size + (8 if self._has_subsamples else 0)
             end = self._at + width * len(sizes)
-            if self._has_subsamples and end <= len(data):
-                made = _usual_entries(data[self._at : end], sizes, first, self._place)
-                if made is not None:
-                    self._at = end
-                    return made
+            chunk = self._data[self._at : end]
+            made: list[SampleCrypto] | None = None
+            if self._has_subsamples:
+                made = _usual_entries(chunk, sizes, first, self._place)
+            elif width and len(chunk) == width * len(sizes):
+                made = _bare_ivs(chunk, first)
+            if made is not None:
+                self._at = end
+                return made
         return [self._next(size, rule, index) for index, (size, rule) in enumerate(zip(sizes, rules, strict=True))]
 
     def _next(self, size: int, rule: Protection | None, index: int) -> SampleCrypto | None:
@@ -163,6 +172,8 @@ def crypto_from_aux(data: bytes, aux_sizes: Sequence[int], sizes: Sequence[int],
         made = _usual_entries(view, sizes, first, place)
         if made is not None:
             return made
+    if first is not None and rules.count(first) == len(rules) and set(aux_sizes) == {first.iv_size}:
+        return _bare_ivs(view, first) if first.iv_size else crypto_without_aux(rules, place)
     cryptos: list[SampleCrypto | None] = []
     at = 0
     for index, (aux, size, rule) in enumerate(zip(aux_sizes, sizes, rules, strict=True)):

@@ -106,12 +106,11 @@ class Stsz:
         data = r.take((count * width + 7) // 8)
         if width == 4:
             return cls(count, 0, bytes(n for byte in data for n in (byte >> 4, byte & 15))[:count])
-        sizes = Table("I", data if width == 8 else unpack(f">{count}H", data))
-        return cls(count, 0, sizes)
+        return cls(count, 0, data if width == 8 else Table("I", unpack(f">{count}H", data)))
 
     def encode(self) -> bytes:
         """Return the whole box."""
-        table = b"" if self.constant_size else encode_table(Table("I", self.sizes))
+        table = b"" if self.constant_size else encode_table(Table("I", iter(self.sizes)))
         return encode_full_box(self.TYPE, 0, 0, pack(">II", self.constant_size, self.sample_count), table)
 
 
