@@ -40,7 +40,7 @@ def create_app(store: Store, rules: ServerRules | None = None) -> Flask:
     """Make the application that serves `store`."""
     rules = rules or ServerRules()
     app = Flask("license_server", static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = MAX_MESSAGE
+    app.config["MAX_CONTENT_LENGTH"] = MAX_MESSAGE + 1  # one more, so that a cut body is told from a whole one
     rules.cors.install(app)
     app.after_request(_no_store)
     app.register_error_handler(HTTPException, _http_problem)
@@ -49,11 +49,11 @@ def create_app(store: Store, rules: ServerRules | None = None) -> Flask:
     @app.post("/license")
     def license_() -> Response:
         # The raw body, whatever its media type says: most players send none (EME names none).
-        return _answer(issue(request.get_data(cache=False), store.keys, store.devices, rules.devices, time.time()))
+        return _answer(issue(_body(), store.keys, store.devices, rules.devices, time.time()))
 
     @app.post("/individualize")
     def individualize() -> Response:
-        return _answer(register(request.get_data(cache=False), store.devices, rules.devices, time.time()))
+        return _answer(register(_body(), store.devices, rules.devices, time.time()))
 
     @app.get("/health")
     def health() -> dict[str, object]:
@@ -69,6 +69,14 @@ def create_app(store: Store, rules: ServerRules | None = None) -> Flask:
         )
 
     return app
+
+
+def _body() -> bytes:
+    # Of a body without a length, Flask gives what fits, and says nothing of the rest.
+    body = request.get_data(cache=False)
+    if len(body) > MAX_MESSAGE:
+        raise RequestEntityTooLarge
+    return body
 
 
 def _answer(decision: Decision) -> Response:

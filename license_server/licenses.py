@@ -118,6 +118,10 @@ def register(body: bytes, devices: DeviceSource, rules: DeviceRules, now: float)
 
 def _parse(body: bytes, asked: _Asked) -> LicenseRequest:
     try:
+        body.decode()  # RFC 8259 8.1, also in the members that nobody reads
+    except UnicodeDecodeError:
+        raise ProblemError(400, "request_malformed", "the request is not UTF-8") from None
+    try:
         request = parse_license_request(body)
         asked.kids = request.key_ids
     except InvalidArgumentError as error:

@@ -12,14 +12,15 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from secrets import token_bytes
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from flask import Flask
 from werkzeug.serving import WSGIRequestHandler, make_server
+from werkzeug.wsgi import ClosingIterator
 
 from drm.errors import InvalidArgumentError
 from drm.keys import ContentKey, KeyId
@@ -27,6 +28,9 @@ from drm.policy import Policy
 from license_server.app import ServerRules, create_app
 from license_server.store import Store, open_store
 from license_server.wrapping import Kek, find_kek
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 __all__ = ["DEFAULT_PORT", "Settings", "serve"]
 
@@ -129,10 +133,29 @@ class _QuietHandler(WSGIRequestHandler):
         logger.debug("%s from a client", type)
 
 
+def _finishing(app: Flask) -> WSGIApplication:
+    """End the answer before werkzeug reads the rest of a refused body: it waits for the client, which waits for us."""
+
+    def finishing(environ: WSGIEnvironment, start_response: StartResponse) -> Iterator[bytes]:
+        whole = app(environ, start_response)
+        try:
+            yield b""  # sends the headers, also where there is no body
+            yield from whole
+            with suppress(OSError):  # the client may be gone
+                environ["werkzeug.socket"].shutdown(socket.SHUT_WR)
+        finally:
+            if isinstance(whole, ClosingIterator):
+                whole.close()
+
+    return finishing
+
+
 @contextmanager
 def _answering(app: Flask, listener: socket.socket) -> Iterator[None]:
     host, port = listener.getsockname()[:2]
-    server = make_server(host, port, app, threaded=True, request_handler=_QuietHandler, fd=listener.fileno())
+    server = make_server(
+        host, port, _finishing(app), threaded=True, request_handler=_QuietHandler, fd=listener.fileno()
+    )
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, name="http", daemon=True)
     thread.start()
     try:

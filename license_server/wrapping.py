@@ -75,7 +75,8 @@ def find_kek(store: Path, kek_file: Path | None) -> Kek:
     if text := os.environ.get(KEK_VARIABLE):
         return Kek(_decoded(text.encode(), KEK_VARIABLE), f"from {KEK_VARIABLE}")
     beside = store.with_name(store.name + ".kek")
-    if not beside.exists():
+    made = not beside.exists()
+    if made:
         if store.exists() and store.stat().st_size:
             raise StorageError(
                 "the key store is there, and the key-encryption key beside it is gone",
@@ -83,7 +84,8 @@ def find_kek(store: Path, kek_file: Path | None) -> Kek:
                 remedy=f"put the file back, or name the right key with --kek-file or {KEK_VARIABLE}",
             )
         _make(beside)
-    logger.warning(
+    logger.log(
+        logging.WARNING if made else logging.INFO,
         "the key-encryption key lies beside the store (%s): good for a try-out, and it protects nothing; "
         "keep it elsewhere and name it with --kek-file or %s",
         beside,

@@ -1,4 +1,4 @@
-"""`clearkey keys`: make, import, list, convert and check keys. One file per group of sub-verbs, imported when called."""
+"""`clearkey keys`: make, import, list, convert and check keys. Sub-verbs are imported when they are called."""
 
 from __future__ import annotations
 
