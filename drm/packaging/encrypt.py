@@ -12,8 +12,8 @@ from pathlib import Path
 
 from drm.errors import InvalidArgumentError, UnsupportedMediaError
 from drm.isobmff.box import TopBox, load_box, top_boxes
+from drm.isobmff.container import require_mp4
 from drm.isobmff.pssh import Pssh
-from drm.isobmff.reader import printable
 from drm.isobmff.tracks import Movie, parse_moov
 from drm.media import Scheme, TrackType
 from drm.packaging.atomic_file import atomic_file
@@ -50,6 +50,7 @@ def encrypt_file(
         OSError: the target cannot be written.
     """
     with SourceFile(Path(source_path)) as source:
+        require_mp4(source)
         tops = list(top_boxes(source))
         place = _moov_of(tops, source)
         movie = parse_moov(load_box(source, place), logger.warning)
@@ -71,12 +72,10 @@ def _moov_of(tops: list[TopBox], source: SourceFile) -> TopBox:
     for top in tops:
         if top.type == "moov":
             return top
-    first = printable(tops[0].type) if tops else "nothing"
     raise UnsupportedMediaError(
-        "this is not an MP4 file that can be encrypted: it has no moov box",
+        "this MP4 has no movie box, which describes the tracks",
         where=source.name,
-        seen=f"it begins with {first}",
-        remedy="bring it into an MP4 first: ffmpeg -i IN -c copy OUT.mp4",
+        remedy="give a whole file: media segments are encrypted together with their initialization segment",
     )
 
 
@@ -88,6 +87,11 @@ def _protected_tracks(movie: Movie, wanted: Wanted, scheme: Scheme) -> dict[int,
     for track in movie.tracks:
         for name in (track.info.track_id, track.info.type):
             if name in wanted:
+                if movie.is_fragmented and track.table.stsz.sample_count:
+                    raise UnsupportedMediaError(
+                        f"track {track.info.track_id} has samples both in moov and in fragments",
+                        remedy="write the file anew: ffmpeg -i IN -c copy OUT.mp4",
+                    )
                 found[track.info.track_id] = ProtectedTrack(track, wanted[name], scheme, ivs)
                 used.add(name)
                 break

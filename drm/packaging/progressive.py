@@ -8,7 +8,6 @@ progressive track and drops the samples of the others, and Bento4 leaves such fi
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import BinaryIO, Final
 
@@ -16,10 +15,11 @@ from msgspec.structs import replace
 
 from drm.errors import MalformedMediaError
 from drm.isobmff.box import TopBox
+from drm.isobmff.progressive import table_samples
 from drm.isobmff.sample_aux import Saio
 from drm.isobmff.sample_table import Stco
 from drm.isobmff.table import Table
-from drm.isobmff.tracks import SampleTable
+from drm.isobmff.usage import Usage
 from drm.media import SampleCrypto
 from drm.packaging.protected_track import ProtectedTrack, SampleJob, aux_boxes, without_overlap
 from drm.packaging.source_file import SourceFile, copy_encrypting
@@ -28,16 +28,6 @@ from drm.packaging.tree import BoxTree
 __all__ = ["encrypt_progressive"]
 
 _ROUNDS: Final = 5  # moov's size depends on its offsets and they on it; two rounds are enough unless they pass 32 bits
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where one sample of the table lies, and when it is decoded."""
-
-    offset: int
-    size: int
-    description_index: int
-    decode_time: int
 
 
 def encrypt_progressive(
@@ -75,51 +65,17 @@ def _protect(source: SourceFile, track: ProtectedTrack, trak: BoxTree) -> Iterat
     stbl = trak.one("mdia", "minf", "stbl")
     track.protect_descriptions(stbl.one("stsd"), clear_copies=False)
     cryptos: list[SampleCrypto] = []
-    for place in _places(track.track.table, source):
-        if place.decode_time < track.lead:
-            cryptos.append(track.clear_crypto(place.size))
+    for sample in table_samples(track.track, source, Usage(source.size)):
+        if sample.dts < track.lead:
+            cryptos.append(track.clear_crypto(sample.size))
             continue
-        sample = memoryview(source.read(place.offset, place.size)) if track.has_subsamples else memoryview(b"")
-        crypto = track.crypto(sample, place.description_index)
+        data = memoryview(source.read(sample.offset, sample.size)) if track.has_subsamples else memoryview(b"")
+        crypto = track.crypto(data, sample.description_index)
         # One senc has subsamples for all of its entries or for none.
-        cryptos.append(replace(crypto, subsamples=crypto.subsamples or ((0, place.size),)))
-        yield SampleJob(place.offset, place.size, crypto, track.encrypter)
+        cryptos.append(replace(crypto, subsamples=crypto.subsamples or ((0, sample.size),)))
+        yield SampleJob(sample.offset, sample.size, crypto, track.encrypter)
     with_subsamples = track.has_subsamples or track.lead > 0
     stbl.children += aux_boxes(track, cryptos, with_subsamples=with_subsamples)
-
-
-def _places(table: SampleTable, source: SourceFile) -> Iterator[_Place]:
-    """Every sample in decode order. Raises MalformedMediaError when the tables do not agree."""
-    stsz, chunks = table.stsz, table.stco.offsets
-    count = stsz.sample_count
-    if stsz.constant_size and count * stsz.constant_size > source.size:
-        raise MalformedMediaError(f"{count} samples of {stsz.constant_size} bytes in a file of {source.size}")
-    times = _decode_times(table, count)
-    runs = list(zip(*(table.stsc.runs[column::3] for column in range(3)), strict=True))
-    index = 0
-    ends = [first for first, _, _ in runs[1:]] + [len(chunks) + 1]
-    for (first, in_chunk, description), end in zip(runs, ends, strict=True):
-        for chunk in range(first, min(end, len(chunks) + 1)):
-            at = chunks[chunk - 1]
-            for _ in range(min(in_chunk, count - index)):
-                size = stsz.constant_size or stsz.sizes[index]
-                yield _Place(at, size, description, next(times))
-                at += size
-                index += 1
-    if index < count:
-        raise MalformedMediaError(f"stsz has {count} samples, the chunks hold {index}", where=source.name)
-
-
-def _decode_times(table: SampleTable, count: int) -> Iterator[int]:
-    at = made = 0
-    runs = table.stts.runs
-    for length, duration in zip(runs[0::2], runs[1::2], strict=True):
-        for _ in range(min(length, count - made)):
-            yield at
-            at += duration
-            made += 1
-    if made < count:
-        raise MalformedMediaError(f"stsz has {count} samples, stts {made}")
 
 
 def _settle(tops: Sequence[TopBox], moov: BoxTree) -> bytes:

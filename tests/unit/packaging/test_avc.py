@@ -1,0 +1,247 @@
+"""Slice headers measured against FFmpeg's own trace of the same bits, and what becomes of odd NAL units."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+import av.logging
+import pytest
+from av.bitstream import BitStreamFilterContext
+from hypothesis import given
+from hypothesis import strategies as st
+
+from drm.errors import MalformedMediaError, MediaError, UnsupportedMediaError
+from drm.media import Scheme
+from drm.packaging.avc import AvcLayout
+from drm.packaging.avc_slice import slice_header_size
+from drm.packaging.bits import BitReader, OutOfBitsError
+
+_ELEMENT = re.compile(r"(\d+)\s+(\S+)\s+([01]+) = ")
+
+# x264 options that change the syntax of slice headers.
+SYNTAXES = {
+    "b-frames": {},
+    "cavlc": {"x264": "cabac=0"},
+    "baseline": {"x264": "cabac=0:bframes=0:8x8dct=0:weightp=0", "profile": "baseline"},
+    "weighted": {"x264": "weightp=2:weightb=1:ref=4"},
+    "many references": {"x264": "ref=6:b-pyramid=normal:bframes=4:open-gop=1"},
+    "interlaced": {"x264": "interlaced=1:tff=1"},
+    "no deblocking": {"x264": "no-deblock=1"},
+    "slices": {"x264": "slices=4"},
+    "intra": {"x264": "keyint=1"},
+    "4:4:4": {"pix_fmt": "yuv444p"},
+}
+
+
+@pytest.fixture(scope="module")
+def coded(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    folder = tmp_path_factory.mktemp("coded")
+
+    def encode(x264: str = "", pix_fmt: str = "yuv420p", profile: str = "") -> Path:
+        path = folder / "clip.mp4"
+        with av.open(str(path), "w") as out:
+            stream = out.add_stream("libx264", rate=25)
+            stream.width, stream.height, stream.pix_fmt = 160, 128, pix_fmt
+            stream.codec_context.thread_count = 1
+            stream.options = {"x264-params": x264 or "bframes=3"} | ({"profile": profile} if profile else {})
+            graph = av.filter.Graph()
+            chain = [graph.add("testsrc2", "size=160x128:rate=25"), graph.add("fade", "in:0:20"),
+                     graph.add("format", pix_fmt), graph.add("buffersink")]  # fmt: skip
+            graph.link_nodes(*chain).configure()
+            for number in range(24):
+                picture = graph.pull()
+                picture.pts, picture.pict_type = number, 0
+                out.mux(stream.encode(picture))
+            out.mux(stream.encode(None))
+        return path
+
+    return encode
+
+
+def traced(path: Path) -> Iterator[tuple[bytes, list[int]]]:
+    """Each packet with the bits that FFmpeg counts in each of its slice headers (escapes left out)."""
+    before = av.logging.get_level()
+    av.logging.set_level(av.logging.TRACE)
+    try:
+        with av.open(str(path)) as file, av.logging.Capture() as lines:
+            stream = file.streams.video[0]
+            trace = BitStreamFilterContext("trace_headers", stream)
+            for packet in file.demux(stream):
+                if not packet.size:
+                    continue
+                data, start = bytes(packet), len(lines)
+                trace.filter(packet)
+                yield data, list(_slice_bits(line[2] for line in lines[start:]))
+    finally:
+        av.logging.set_level(before)
+
+
+def _slice_bits(lines: Iterator[str]) -> Iterator[int]:
+    end = 0
+    for line in lines:
+        found = _ELEMENT.search(line)
+        name = found.group(2) if found else ""
+        if (not found or name == "forbidden_zero_bit") and end:
+            yield end
+            end = 0
+        if found and (name == "first_mb_in_slice" or (end and name != "cabac_alignment_one_bit")):
+            end = int(found.group(1)) + len(found.group(3))
+    if end:
+        yield end
+
+
+def slices_of(sample: bytes) -> Iterator[bytes]:
+    at = 0
+    while at < len(sample):
+        size = int.from_bytes(sample[at : at + 4], "big")
+        nal = sample[at + 4 : at + 4 + size]
+        if nal[0] & 31 in {1, 5}:
+            yield nal
+        at += 4 + size
+
+
+def with_escapes(nal: bytes, bits: int) -> int:
+    """Bytes of the NAL unit that hold `bits` bits, walked byte by byte."""
+    wanted, zeros, at = (bits + 7) // 8, 0, 0
+    while wanted:
+        if zeros >= 2 and nal[at] == 3:
+            zeros = 0
+        else:
+            zeros = zeros + 1 if nal[at] == 0 else 0
+            wanted -= 1
+        at += 1
+    return at
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES, ids=str)
+def test_slice_headers_are_as_long_as_ffmpeg_says(coded: Callable[..., Path], syntax: str) -> None:
+    path = coded(**SYNTAXES[syntax])
+    with av.open(str(path)) as file:
+        layout = AvcLayout(bytes(file.streams.video[0].codec_context.extradata), Scheme.CBCS)
+    slices = 0
+    for sample, headers in traced(path):
+        nals = list(slices_of(sample))
+        assert len(headers) == len(nals) > 0
+        for nal, bits in zip(nals, headers, strict=True):
+            assert slice_header_size(memoryview(nal), layout._sequences, layout._pictures) == with_escapes(nal, bits)
+            slices += 1
+    assert slices >= 24 * (4 if syntax == "slices" else 1)
+
+
+@given(st.lists(st.integers(0, 2**32 - 2), min_size=1, max_size=12))
+def test_exp_golomb_codes_come_back(values: list[int]) -> None:
+    bits = "".join("0" * (len(f"{value + 1:b}") - 1) + f"{value + 1:b}" for value in values)
+    r = BitReader(
+        int((bits + "1").ljust(-(-(len(bits) + 1) // 8) * 8, "0"), 2).to_bytes(-(-(len(bits) + 1) // 8), "big")
+    )
+    # The bytes may happen to hold 00 00 03, which a writer would have escaped: then nothing is claimed.
+    if b"\0\0\3" not in r._nal:
+        assert [r.ue() for _ in values] == values
+
+
+def test_signed_codes_are_in_the_order_of_the_standard() -> None:
+    r = BitReader(bytes([0b1_010_011_0, 0b0100_0010, 0b1_0000000]))
+    assert [r.se() for _ in range(5)] == [0, 1, -1, 2, -2]
+
+
+@given(st.binary(min_size=1, max_size=40).map(lambda raw: bytes(byte % 4 for byte in raw)), st.integers(1, 320))
+def test_escapes_are_skipped_and_counted(payload: bytes, width: int) -> None:
+    escaped, zeros = bytearray(), 0
+    for byte in payload:
+        if zeros == 2 and byte <= 3:
+            escaped.append(3)
+            zeros = 0
+        escaped.append(byte)
+        zeros = zeros + 1 if byte == 0 else 0
+    r = BitReader(bytes(escaped))
+    width = min(width, 8 * len(payload))
+    assert r.u(width) == int.from_bytes(payload, "big") >> 8 * len(payload) - width
+    assert r.bytes_taken() == with_escapes(bytes(escaped), width)
+
+
+def test_bits_end_where_the_bytes_do() -> None:
+    for read in (lambda r: r.u(9), lambda r: r.ue()):
+        with pytest.raises(OutOfBitsError):
+            read(BitReader(b"\0"))
+
+
+@pytest.fixture(scope="module")
+def layout(clips: Callable[..., Path]) -> AvcLayout:
+    with av.open(str(clips())) as file:
+        return AvcLayout(bytes(file.streams.video[0].codec_context.extradata), Scheme.CENC)
+
+
+@pytest.mark.parametrize("scheme", [Scheme.CENC, Scheme.CENS, Scheme.CBC1, Scheme.CBCS])
+def test_subsamples_cover_the_sample_and_keep_headers_clear(clips: Callable[..., Path], scheme: Scheme) -> None:
+    with av.open(str(clips(slices=4))) as file:
+        stream = file.streams.video[0]
+        layout = AvcLayout(bytes(stream.codec_context.extradata), scheme)
+        protected_bytes = total = 0
+        for packet in file.demux(stream):
+            if not packet.size:
+                continue
+            data = bytes(packet)
+            found = layout.subsamples(memoryview(data))
+            assert sum(map(sum, found)) == len(data)
+            for clear, protected in found:
+                assert clear <= 0xFFFF
+                assert protected % 16 == 0 or scheme is Scheme.CBCS
+                protected_bytes += protected
+            total += len(data)
+    assert protected_bytes > 0.9 * total
+
+
+def nal(kind: int, size: int) -> bytes:
+    return size.to_bytes(4, "big") + bytes([kind]) + b"\x80" * (size - 1)
+
+
+@pytest.mark.parametrize("sample", [b"\0\0\0", b"\0\0\0\x05\x09\x10", b"\xff\xff\xff\xff\x09", nal(9, 4) + b"\0"])
+def test_nal_units_that_do_not_fill_the_sample_are_refused(layout: AvcLayout, sample: bytes) -> None:
+    with pytest.raises(MalformedMediaError, match="longer than its sample"):
+        layout.subsamples(memoryview(sample))
+
+
+@pytest.mark.parametrize("kind", [2, 3, 4, 20, 21])
+def test_slices_of_other_kinds_are_refused_by_name(layout: AvcLayout, kind: int) -> None:
+    with pytest.raises(UnsupportedMediaError, match=f"type {kind}"):
+        layout.subsamples(memoryview(nal(kind, 40)))
+
+
+@pytest.mark.parametrize(
+    ("sample", "expected"),
+    [
+        (b"", ((0, 0),)),
+        (nal(9, 2), ((6, 0),)),
+        (b"\0\0\0\0" + nal(6, 30), ((38, 0),)),
+        (nal(6, 70_000), ((65_535, 0), (4_469, 0))),
+    ],
+)
+def test_what_is_no_slice_stays_clear(layout: AvcLayout, sample: bytes, expected: tuple[tuple[int, int], ...]) -> None:
+    assert layout.subsamples(memoryview(sample)) == expected
+
+
+def test_more_slices_than_saiz_can_tell_are_refused(layout: AvcLayout, clips: Callable[..., Path]) -> None:
+    with av.open(str(clips())) as file:
+        packet = next(packet for packet in file.demux(video=0) if packet.size)
+        one = max(slices_of(bytes(packet)), key=len)
+    sample = (len(one).to_bytes(4, "big") + one) * 39
+    assert len(layout.subsamples(memoryview(sample[: len(sample) // 39 * 38]))) == 38
+    with pytest.raises(UnsupportedMediaError, match="39 subsamples"):
+        layout.subsamples(memoryview(sample))
+
+
+@given(st.binary(max_size=200), st.sampled_from([1, 5, 7, 8]))
+def test_noise_is_refused_in_words_or_measured(layout: AvcLayout, noise: bytes, kind: int) -> None:
+    data = (len(noise) + 1).to_bytes(4, "big") + bytes([kind | 0x60]) + noise
+    fresh = AvcLayout.__new__(AvcLayout)
+    fresh._scheme, fresh._length_size = layout._scheme, 4
+    fresh._sequences, fresh._pictures = dict(layout._sequences), dict(layout._pictures)
+    try:
+        found: Any = fresh.subsamples(memoryview(data))
+    except MediaError:
+        return
+    assert sum(map(sum, found)) == len(data)
