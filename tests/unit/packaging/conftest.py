@@ -76,3 +76,21 @@ def by_us() -> Callable[..., dict[str, list[bytes]]]:
         return found
 
     return samples
+
+
+@pytest.fixture
+def remux(tmp_path: Path) -> Callable[[Path, str], Path]:
+    """`remux(path, movflags)`: the same packets in another layout of MP4."""
+
+    def copy(path: Path, movflags: str) -> Path:
+        target = tmp_path / "remuxed.mp4"
+        options = {"movflags": movflags} if movflags else {}
+        with av.open(str(path)) as source, av.open(str(target), "w", options=options) as out:
+            streams = {stream.index: out.add_stream_from_template(stream) for stream in source.streams}
+            for packet in source.demux():
+                if packet.size:
+                    packet.stream = streams[packet.stream.index]
+                    out.mux(packet)
+        return target
+
+    return copy
