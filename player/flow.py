@@ -21,7 +21,9 @@ _LANES: Final = {
 }
 
 
-def flow_events(begin: float, ready: float, events: Iterable[MediaEvent]) -> list[FlowEvent]:
+def flow_events(
+    begin: float, ready: float, commands: Iterable[tuple[float, str]], events: Iterable[MediaEvent]
+) -> list[FlowEvent]:
     """Return the flow from `begin` on; `ready` is when the worker reported its lock-down. Monotonic seconds."""
     rows = [
         FlowEvent(0.0, "application", "create_pmp_media_session"),
@@ -31,7 +33,8 @@ def flow_events(begin: float, ready: float, events: Iterable[MediaEvent]) -> lis
         asks = event.type == MediaEventType.ENABLER_PROGRESS and str(event.values.get("text", "")).startswith("got ")
         lane = "license server" if asks else _LANES.get(MediaEventType(event.type), "PMP worker")
         rows.append(FlowEvent(event.time - begin, lane, event.name, _detail(event)))
-    return rows
+    rows += [FlowEvent(moment - begin, "session proxy", name) for moment, name in commands]
+    return sorted(rows, key=lambda row: row.seconds)
 
 
 def _detail(event: MediaEvent) -> str:

@@ -50,6 +50,7 @@ class PlaybackResult:
     seconds: float = 0.0  # wall time from the start command to the end
     notes: list[str] = field(default_factory=list)
     events: list[MediaEvent] = field(default_factory=list)
+    commands: list[tuple[float, str]] = field(default_factory=list)  # monotonic seconds, the session's method
 
 
 class Playback:
@@ -108,16 +109,20 @@ class Playback:
         if not played:
             raise UnsupportedMediaError("no track of this file can be played", remedy="clearkey inspect FILE")
         watched = _Watched(source, played)
-        session.set_topology(self._topology(watched, played))
+        topology = self._topology(watched, played)
+        result.commands.append((time.monotonic(), "set_topology"))
+        session.set_topology(topology)
         self._wait(session, MediaEventType.SESSION_TOPOLOGY_SET, result, watched)
         result.license_path = session.license_path
         started = time.monotonic()
+        result.commands.append((started, "start"))
         session.start()
         ended = self._wait(session, MediaEventType.SESSION_ENDED, result, watched)
         result.seconds = time.monotonic() - started
         result.frames = int(ended.values.get("sink0.frames", 0))
         if notes := ended.values.get("notes"):
             result.notes.append(str(notes))
+        result.commands.append((time.monotonic(), "close"))
         session.close()
         self._wait(session, MediaEventType.SESSION_CLOSED, result, watched)
         return result
@@ -127,19 +132,19 @@ class Playback:
         main = SinkActivate(DISCARD_SINK)
         if self._framemd5 is not None:
             main = SinkActivate(HASH_SINK, {}, self._framemd5)
-        pictures = self._snapshot_sink(streams) if self._snapshot is not None else None
+        pictures = self._snapshot_sink(source, streams) if self._snapshot is not None else None
         for stream in streams:
             is_first_video = stream is _first_video(streams)
             topology.connect(stream, *((main, pictures) if pictures and is_first_video else (main,)))
         return topology
 
-    def _snapshot_sink(self, streams: Sequence[StreamDescriptor]) -> SinkActivate:
+    def _snapshot_sink(self, source: MediaSource, streams: Sequence[StreamDescriptor]) -> SinkActivate:
         assert self._snapshot is not None
         video = _first_video(streams)
         if video is None:
             raise InvalidArgumentError("there is no video track to take pictures of")
         asked = self._snapshot
-        times = asked.times or _spread(_seconds(video), asked.pictures)
+        times = asked.times or _spread(_seconds(video) or _counted(source, video), asked.pictures)
         options = {"times": times, "columns": asked.columns, "width": asked.width}
         return SinkActivate(SNAPSHOT_SINK, options, asked.descriptor)
 
@@ -198,6 +203,16 @@ def _first_video(streams: Sequence[StreamDescriptor]) -> StreamDescriptor | None
 
 def _seconds(stream: StreamDescriptor) -> float:
     return stream.track.duration / max(1, stream.track.timescale)
+
+
+def _counted(source: MediaSource, stream: StreamDescriptor) -> float:
+    """The duration of a stream that does not tell it, as fragmented files do not: its samples are counted, not read."""
+    track = stream.track
+    source.select([track.track_id])
+    units = 0
+    while sample := source.next_sample(track.track_id):
+        units += sample.duration
+    return units / max(1, track.timescale)
 
 
 def _spread(seconds: float, pictures: int) -> tuple[float, ...]:

@@ -120,7 +120,7 @@ def _report(sample: Path, result: PlaybackResult, session: _Session, sheet: byte
         passed=equal,
         facts=facts,
         contact_sheet=sheet,
-        events=flow_events(session.begin, session.ready, result.events),
+        events=flow_events(session.begin, session.ready, result.commands, result.events),
         protection=msgspec.to_builtins(msgspec.structs.replace(result.report, components=dict(result.components))),
         boxes=_box_rows(sample),
         notes=result.notes,
