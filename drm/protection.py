@@ -97,6 +97,7 @@ class ProtectionReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     components: dict[str, str] = {}  # name: sha256 of its manifest
     versions: dict[str, str] = {}  # of Python and of the libraries in the worker
     startup_ms: dict[str, float] = {}  # where the time until the report went
+    license_path: str = ""  # how the keys came, once they have: sealed, clear or local
 
 
 def level_of(layers: Mapping[str, str]) -> Level:

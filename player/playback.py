@@ -6,7 +6,7 @@ Runs in the application. It sees commands, events and what sinks let out; it nev
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from drm.app.byte_stream import FileByteStream
@@ -45,7 +45,6 @@ class PlaybackResult:
     streams: tuple[StreamDescriptor, ...]
     report: ProtectionReport
     license_path: LicensePath
-    components: Mapping[str, str]  # name: digest of its manifest
     frames: int = 0
     seconds: float = 0.0  # wall time from the start command to the end
     notes: list[str] = field(default_factory=list)
@@ -103,7 +102,7 @@ class Playback:
     def _play(self, source: MediaSource, session: MediaSessionProxy) -> PlaybackResult:
         streams = tuple(source.streams())
         played = [stream for stream in streams if stream.track.decoder]
-        result = PlaybackResult(streams, session.protection_report, LicensePath.NONE, session.component_digests)
+        result = PlaybackResult(streams, session.protection_report, LicensePath.NONE)
         result.notes += [_left_out(stream) for stream in streams if stream not in played]
         result.notes += getattr(source, "warnings", ())
         if not played:
@@ -114,6 +113,7 @@ class Playback:
         session.set_topology(topology)
         self._wait(session, MediaEventType.SESSION_TOPOLOGY_SET, result, watched)
         result.license_path = session.license_path
+        result.report = session.protection_report
         started = time.monotonic()
         result.commands.append((started, "start"))
         session.start()

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
 
+import msgspec
+
 from drm.app.bundle import pack_components
 from drm.app.device_key import open_device_key
 from drm.app.enabler import ContentProtectionManager, EnablerActivation
@@ -24,7 +26,7 @@ from drm.app.worker_link import WorkerLink
 from drm.component import MediaSource, PMPClient
 from drm.errors import DRMError, InvalidRequestError, KeyMissingError, SessionShutdownError, WireError
 from drm.hresult import HResult
-from drm.protection import require
+from drm.protection import ProtectionReport, require
 from drm.rights import LicensePath
 from drm.session.events import EventQueue, MediaEvent, MediaEventType
 from drm.session.topology import Topology
@@ -80,10 +82,10 @@ class MediaSessionProxy:
         process = _launch(configuration, unprotected=unprotected)
         self._link = WorkerLink(process, self._take, self._ended, configuration.call_timeout)
         try:
-            self.protection_report = self._link.wait_ready(configuration.start_timeout)
+            self._report = self._link.wait_ready(configuration.start_timeout)
             if not unprotected:
-                require(self.protection_report, configuration.min_level)
-            self.component_digests = self._load_components()
+                require(self._report, configuration.min_level)
+            self._report = msgspec.structs.replace(self._report, components=self._load_components())
         except BaseException:
             self.shutdown()
             raise
@@ -103,7 +105,7 @@ class MediaSessionProxy:
         if self._source is not None:
             raise InvalidRequestError("this session has a topology already")
         # An unprotected worker gets no authority: it refuses protected streams before anything is asked of anybody.
-        authorities = self._authorities(topology, source) if self.protection_report.level > 0 else {}
+        authorities = self._authorities(topology, source) if self._report.level > 0 else {}
         sinks = topology.sinks()
         branches = tuple(
             wire.BranchSpec(
@@ -165,6 +167,11 @@ class MediaSessionProxy:
     def pid(self) -> int:
         """The worker's process id."""
         return self._link.process.pid
+
+    @property
+    def protection_report(self) -> ProtectionReport:
+        """What the worker probed, with the components that it verified and how its keys came."""
+        return msgspec.structs.replace(self._report, license_path=self.license_path.value)
 
     @property
     def license_path(self) -> LicensePath:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
 from drm.component import Frame, InputTrustAuthority
-from drm.errors import DRMError, InvalidRequestError
+from drm.errors import DRMError, InvalidRequestError, MediaError
 from drm.hresult import HResult
 from drm.media import Sample
 from drm.session.clock import PresentationClock
@@ -136,7 +136,12 @@ class Pipeline:
             else:
                 lane.node.decrypter.decrypt_into(stored, sample.crypto, target[: sample.size])
         self._source.done(lane.stream_id)
-        self._deliver(lane, lane.node.decoder.decode(buffer, sample))
+        try:
+            frames = lane.node.decoder.decode(buffer, sample)
+        except MediaError as error:
+            error.where = f"{error.where}, {sample.dts / lane.timescale:.3f} s after its start"
+            raise
+        self._deliver(lane, frames)
         return True
 
     def _deliver(self, lane: _Lane, frames: list[Frame]) -> None:

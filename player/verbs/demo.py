@@ -121,7 +121,7 @@ def _report(sample: Path, result: PlaybackResult, session: _Session, sheet: byte
         facts=facts,
         contact_sheet=sheet,
         events=flow_events(session.begin, session.ready, result.commands, result.events),
-        protection=msgspec.to_builtins(msgspec.structs.replace(result.report, components=dict(result.components))),
+        protection=msgspec.to_builtins(result.report),
         boxes=_box_rows(sample),
         notes=result.notes,
     )
