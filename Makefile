@@ -77,5 +77,5 @@ define install
 	    else $$python -m venv $(VENV); fi; \
 	fi; \
 	if [ -n "$$uv" ]; then uv pip install --quiet --python $(BIN)/python -e '$(1)'; \
-	else PIP_ROOT_USER_ACTION=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '$(1)'; fi
+	else PIP_ROOT_USER_ACTION=ignore $(BIN)/python -m pip install -qq --disable-pip-version-check -e '$(1)'; fi
 endef
