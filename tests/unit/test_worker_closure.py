@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from drm.app.bundle import collect_components
-from drm.app.process import PMPProcess, import_folders
+from drm.app.process import PMPProcess, import_folders, probe_worker
 from drm.pmp import platform
 from drm.trust.archive import Component
 
@@ -104,3 +104,8 @@ def test_no_forbidden_library_is_mapped() -> None:
     assert any(name.startswith("libavcodec") for name in names), "the control: what is there must be seen"
     assert not [name for name in names if name.startswith(("_ssl.", "_asyncio.", "_pickle.", "_multiprocessing."))]
     assert not [path for path in mapped if "numpy" in path.parts]
+
+
+def test_the_reference_engine_is_there_only_when_it_is_asked_for(modules: list[str]) -> None:
+    assert not [name for name in modules if name.partition(".")[0] == "Crypto"]
+    assert probe_worker(engine="pycryptodome").level >= 1

@@ -91,7 +91,7 @@ class Attacks:
 
 def main():
     protected = sys.argv[1] == "protected"
-    with PMPProcess(unprotected=not protected, demanded_level=2 if protected else 0) as worker:
+    with PMPProcess(unprotected=not protected, demanded_level=1 if protected else 0) as worker:
         worker.channel_socket.settimeout(30)
         assert worker.channel_socket.recv(1 << 16), "the worker is not ready"
         attacks = Attacks(worker.pid)
