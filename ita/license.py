@@ -53,15 +53,15 @@ class PendingLicense:
 
 def _no_key(missing: tuple[KeyId, ...], brought: tuple[KeyId, ...], path: LicensePath) -> KeyMissingError:
     names = ", ".join(str(kid) for kid in missing)
-    giver = "the keys given" if path is LicensePath.LOCAL else "the license"
+    giver = "keys were given for" if path is LicensePath.LOCAL else "the license has"
     maybe = ""
     for kid in missing:
         if kid.byte_reversed in brought:
             maybe = f"byte order: a key for {kid.byte_reversed} is there; write that KID as guid-le:{kid.byte_reversed}"
-    held = ", ".join(str(kid) for kid in brought) or "no key at all"
+    held = ", ".join(str(kid) for kid in brought) or "no KID at all"
     return KeyMissingError(
         f"no key for KID {names}",
-        seen=f"{giver} has {held}",
+        seen=f"{giver} {held}",
         maybe=maybe,
         remedy=f"--key {missing[0]}:KEY"
         if path is LicensePath.LOCAL

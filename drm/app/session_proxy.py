@@ -241,8 +241,10 @@ class MediaSessionProxy:
         manager = self._manager
         try:
             if manager is None:
+                kids = ", ".join(str(kid) for kid in message.activate.key_ids)
                 raise KeyMissingError(
-                    "the content is protected, and there is neither a key nor a license server",
+                    f"no key for KID {kids}",
+                    seen="the content is protected, and neither keys nor a license server were given",
                     remedy="--key KID:KEY, --keys-file FILE or --license-url URL",
                     kids=tuple(str(kid) for kid in message.activate.key_ids),
                     hresult=HResult.MF_E_NO_CONTENT_PROTECTION_MANAGER,

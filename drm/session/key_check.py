@@ -58,6 +58,8 @@ class KeyVerdict:
     @property
     def seen(self) -> str:
         """What was seen, in words."""
+        if self.outcome is KeyOutcome.MISSING:
+            return "no key was given for it"
         if not self.checked:
             return "no encrypted sample of it was decoded"
         return f"{self.checked - self.failed} of {self.checked} encrypted samples decode with it"
