@@ -68,7 +68,7 @@ def _places(table: SampleTable, place: str) -> Iterator[_Place]:
     sizes = repeat(stsz.constant_size, stsz.sample_count) if stsz.constant_size else iter(stsz.sizes)
     done = 0
     ends = [first - 1 for first in runs[3::3]] + [len(offsets)]
-    for first, per_chunk, description, end in zip(runs[0::3], runs[1::3], runs[2::3], ends, strict=True):
+    for first, per_chunk, description, end in zip(runs[0::3], runs[1::3], runs[2::3], ends, strict=False):
         for chunk in range(first - 1, min(end, len(offsets))):
             at = offsets[chunk]
             for size in islice(sizes, per_chunk):
