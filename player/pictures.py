@@ -24,7 +24,7 @@ _LETTER: Final = (
     7.6  # the width of a letter in the monospaced fonts that pages get, at the size that report.html.jinja sets
 )
 _MOST_ROWS: Final = 60
-_MOST_CHARACTERS: Final = 80  # of the words beside a row
+_MOST_CHARACTERS: Final = 72  # of the words beside a row: with five lanes, as wide as the page at its widest
 
 
 @dataclass(frozen=True, slots=True)
