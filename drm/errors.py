@@ -52,47 +52,15 @@ import msgspec
 from drm.hresult import HResult, name_of
 
 __all__ = [
-    "AlteredFileError",
-    "DRMError",
-    "DuplicateFileError",
-    "EnableRequiredError",
-    "ErrorRecord",
-    "ExitCode",
-    "IndividualizationRequiredError",
-    "InvalidArgumentError",
-    "InvalidRequestError",
-    "IsolationError",
-    "KeyMissingError",
-    "KeyWrongError",
-    "KeysFileError",
-    "LicenseError",
-    "LicenseExpiredError",
-    "LicenseMalformedError",
-    "LicenseRefusedError",
-    "LicenseRequiredError",
-    "LicenseServerUnreachableError",
-    "MalformedMediaError",
-    "MediaError",
-    "NoEventsAvailableError",
-    "OutputNotAllowedError",
-    "PMPProcessDiedError",
-    "PolicyError",
-    "RestartRequiredError",
-    "SessionError",
-    "SessionShutdownError",
-    "ShadowingError",
-    "StorageError",
-    "TopologyError",
-    "TruncatedMediaError",
-    "TrustError",
-    "UnknownComponentError",
-    "UnlistedFileError",
-    "UnsupportedActionError",
-    "UnsupportedMediaError",
-    "WireError",
-    "WrongNamespaceError",
-    "error_from_record",
-]
+    "AlteredFileError", "DRMError", "DuplicateFileError", "EnableRequiredError", "ErrorRecord", "ExitCode",
+    "IndividualizationRequiredError", "InvalidArgumentError", "InvalidRequestError", "IsolationError",
+    "KeyMissingError", "KeyWrongError", "KeysFileError", "LicenseError", "LicenseExpiredError",
+    "LicenseMalformedError", "LicenseRefusedError", "LicenseRequiredError", "LicenseServerUnreachableError",
+    "MalformedMediaError", "MediaError", "NoEventsAvailableError", "OutputNotAllowedError", "PMPProcessDiedError",
+    "PolicyError", "RestartRequiredError", "SessionError", "SessionShutdownError", "ShadowingError", "StorageError",
+    "TopologyError", "TruncatedMediaError", "TrustError", "UnknownComponentError", "UnlistedFileError",
+    "UnsupportedActionError", "UnsupportedMediaError", "WireError", "WrongNamespaceError", "error_from_record",
+]  # fmt: skip
 
 
 class ExitCode(enum.IntEnum):
@@ -133,6 +101,13 @@ class DRMError(Exception):
     code: ClassVar[str] = "E-UNEXPECTED"
     exit_code: ClassVar[ExitCode] = ExitCode.UNEXPECTED
     default_hresult: ClassVar[int] = HResult.E_FAIL
+
+    def __init_subclass__(
+        cls, *, code: str | None = None, exit_code: ExitCode | None = None, hresult: int | None = None
+    ) -> None:
+        cls.code = code or cls.code
+        cls.exit_code = exit_code or cls.exit_code
+        cls.default_hresult = hresult or cls.default_hresult
 
     def __init__(
         self,
@@ -186,258 +161,166 @@ class DRMError(Exception):
         return "\n".join(lines)
 
 
-class InvalidArgumentError(DRMError, ValueError):
+class InvalidArgumentError(
+    DRMError, ValueError, code="E-USAGE", exit_code=ExitCode.USAGE, hresult=HResult.E_INVALIDARG
+):
     """The caller's words are off: an option, a key notation, an argument out of range."""
 
-    code = "E-USAGE"
-    exit_code = ExitCode.USAGE
-    default_hresult = HResult.E_INVALIDARG
 
-
-class MediaError(DRMError):
+class MediaError(
+    DRMError, code="E-MEDIA", exit_code=ExitCode.MALFORMED_INPUT, hresult=HResult.MF_E_INVALID_FILE_FORMAT
+):
     """The input cannot be read as what it claims to be."""
 
-    code = "E-MEDIA"
-    exit_code = ExitCode.MALFORMED_INPUT
-    default_hresult = HResult.MF_E_INVALID_FILE_FORMAT
 
-
-class MalformedMediaError(MediaError):
+class MalformedMediaError(MediaError, code="E-MEDIA-MALFORMED"):
     """A box or a value breaks the format; `where` names the box path and the offset."""
 
-    code = "E-MEDIA-MALFORMED"
 
-
-class TruncatedMediaError(MediaError):
+class TruncatedMediaError(MediaError, code="E-MEDIA-TRUNCATED"):
     """The file ends before what it announces."""
 
-    code = "E-MEDIA-TRUNCATED"
 
-
-class UnsupportedMediaError(MediaError):
+class UnsupportedMediaError(MediaError, code="E-MEDIA-UNSUPPORTED", hresult=HResult.MF_E_UNSUPPORTED_BYTESTREAM_TYPE):
     """A format, scheme or codec that is not read; the message names it and the next step."""
 
-    code = "E-MEDIA-UNSUPPORTED"
-    default_hresult = HResult.MF_E_UNSUPPORTED_BYTESTREAM_TYPE
 
-
-class KeysFileError(DRMError):
+class KeysFileError(DRMError, code="E-KEYS-FILE", exit_code=ExitCode.MALFORMED_INPUT, hresult=HResult.E_INVALIDARG):
     """A keys file that cannot be read, or that contradicts itself. Names the line or entry, never a key."""
 
-    code = "E-KEYS-FILE"
-    exit_code = ExitCode.MALFORMED_INPUT
-    default_hresult = HResult.E_INVALIDARG
 
-
-class StorageError(DRMError):
+class StorageError(DRMError, code="E-STORAGE", exit_code=ExitCode.MALFORMED_INPUT, hresult=HResult.E_FAIL):
     """A file of ours is not what it must be: a key store of another version, a device key that others can read."""
 
-    code = "E-STORAGE"
-    exit_code = ExitCode.MALFORMED_INPUT
-    default_hresult = HResult.E_FAIL
 
-
-class KeyMissingError(DRMError):
+class KeyMissingError(
+    DRMError, code="E-KEY-MISSING", exit_code=ExitCode.KEY_MISSING, hresult=HResult.MF_E_LICENSE_INCORRECT_RIGHTS
+):
     """No license or keys file holds the key of a KID that the media needs."""
 
-    code = "E-KEY-MISSING"
-    exit_code = ExitCode.KEY_MISSING
-    default_hresult = HResult.MF_E_LICENSE_INCORRECT_RIGHTS
 
-
-class KeyWrongError(DRMError):
+class KeyWrongError(DRMError, code="E-KEY-WRONG", exit_code=ExitCode.KEY_WRONG, hresult=HResult.MF_E_INVALID_KEY):
     """The key given for a KID does not decrypt the media: what comes out does not decode."""
 
-    code = "E-KEY-WRONG"
-    exit_code = ExitCode.KEY_WRONG
-    default_hresult = HResult.MF_E_INVALID_KEY
 
-
-class PolicyError(DRMError):
+class PolicyError(DRMError, code="E-POLICY", exit_code=ExitCode.NOT_ALLOWED, hresult=HResult.MF_E_POLICY_UNSUPPORTED):
     """The license does not allow what was asked."""
 
-    code = "E-POLICY"
-    exit_code = ExitCode.NOT_ALLOWED
-    default_hresult = HResult.MF_E_POLICY_UNSUPPORTED
 
-
-class OutputNotAllowedError(PolicyError):
+class OutputNotAllowedError(PolicyError, code="E-POLICY-OUTPUT"):
     """An output asks for an action, or lacks a protection, that the license is about."""
 
-    code = "E-POLICY-OUTPUT"
 
-
-class UnsupportedActionError(PolicyError):
+class UnsupportedActionError(PolicyError, code="E-POLICY-ACTION", hresult=HResult.MF_E_ITA_UNSUPPORTED_ACTION):
     """The input trust authority refuses this action outright."""
 
-    code = "E-POLICY-ACTION"
-    default_hresult = HResult.MF_E_ITA_UNSUPPORTED_ACTION
 
-
-class LicenseExpiredError(PolicyError):
+class LicenseExpiredError(PolicyError, code="E-LICENSE-EXPIRED", hresult=HResult.MF_E_LICENSE_OUTOFDATE):
     """The license in use is past its end."""
 
-    code = "E-LICENSE-EXPIRED"
-    default_hresult = HResult.MF_E_LICENSE_OUTOFDATE
 
-
-class TrustError(DRMError):
+class TrustError(
+    DRMError, code="E-TRUST", exit_code=ExitCode.COMPONENT_REVOKED, hresult=HResult.MF_E_SIGNATURE_VERIFICATION_FAILED
+):
     """A component is not what a manifest vouches for."""
 
-    code = "E-TRUST"
-    exit_code = ExitCode.COMPONENT_REVOKED
-    default_hresult = HResult.MF_E_SIGNATURE_VERIFICATION_FAILED
 
-
-class UnlistedFileError(TrustError):
+class UnlistedFileError(TrustError, code="E-TRUST-UNLISTED"):
     """No manifest lists this file, so its code is not run."""
 
-    code = "E-TRUST-UNLISTED"
 
-
-class AlteredFileError(TrustError):
+class AlteredFileError(TrustError, code="E-TRUST-ALTERED"):
     """The bytes differ from those that the manifest lists, so they are not run."""
 
-    code = "E-TRUST-ALTERED"
 
-
-class DuplicateFileError(TrustError):
+class DuplicateFileError(TrustError, code="E-TRUST-DUPLICATE"):
     """A member, a component's name or a class id stands twice: which one is meant is nobody's to guess."""
 
-    code = "E-TRUST-DUPLICATE"
 
-
-class WrongNamespaceError(TrustError):
+class WrongNamespaceError(TrustError, code="E-TRUST-NAMESPACE"):
     """A component holds a file outside its own folder."""
 
-    code = "E-TRUST-NAMESPACE"
 
-
-class ShadowingError(TrustError):
+class ShadowingError(TrustError, code="E-TRUST-SHADOW"):
     """A component's file would take the place of a module of the platform or of the standard library."""
 
-    code = "E-TRUST-SHADOW"
 
-
-class RestartRequiredError(TrustError):
+class RestartRequiredError(TrustError, code="E-TRUST-RESTART", hresult=HResult.MF_E_PROCESS_RESTART_REQUIRED):
     """Another version of the component runs in this process already; a new process is needed."""
 
-    code = "E-TRUST-RESTART"
-    default_hresult = HResult.MF_E_PROCESS_RESTART_REQUIRED
 
-
-class UnknownComponentError(TrustError):
+class UnknownComponentError(TrustError, code="E-COMPONENT-UNKNOWN", hresult=HResult.REGDB_E_CLASSNOTREG):
     """No trusted component has this class id."""
 
-    code = "E-COMPONENT-UNKNOWN"
-    default_hresult = HResult.REGDB_E_CLASSNOTREG
 
-
-class LicenseError(DRMError):
+class LicenseError(
+    DRMError, code="E-LICENSE", exit_code=ExitCode.LICENSE_SERVER, hresult=HResult.NS_E_DRM_LICENSE_NOTACQUIRED
+):
     """The license server or its answer."""
 
-    code = "E-LICENSE"
-    exit_code = ExitCode.LICENSE_SERVER
-    default_hresult = HResult.NS_E_DRM_LICENSE_NOTACQUIRED
 
-
-class LicenseServerUnreachableError(LicenseError):
+class LicenseServerUnreachableError(LicenseError, code="E-LICENSE-UNREACHABLE"):
     """No answer came: refused, timed out, name unknown, certificate not trusted."""
 
-    code = "E-LICENSE-UNREACHABLE"
 
-
-class LicenseRefusedError(LicenseError):
+class LicenseRefusedError(LicenseError, code="E-LICENSE-REFUSED"):
     """The server answered, and the answer is a refusal or a failure of its own."""
 
-    code = "E-LICENSE-REFUSED"
 
-
-class LicenseMalformedError(LicenseError):
+class LicenseMalformedError(LicenseError, code="E-LICENSE-MALFORMED"):
     """The answer is no license: not JSON, not a JWK Set, not sealed for this session."""
 
-    code = "E-LICENSE-MALFORMED"
 
-
-class IsolationError(DRMError):
+class IsolationError(DRMError, code="E-ISOLATION", exit_code=ExitCode.ISOLATION, hresult=HResult.MF_E_NON_PE_PROCESS):
     """The isolation that is demanded is not to be had here; the message names the missing layer."""
 
-    code = "E-ISOLATION"
-    exit_code = ExitCode.ISOLATION
-    default_hresult = HResult.MF_E_NON_PE_PROCESS
 
-
-class PMPProcessDiedError(DRMError):
+class PMPProcessDiedError(DRMError, code="E-PMP-DIED", hresult=HResult.RPC_E_SERVER_DIED):
     """The PMP worker ended while it was needed."""
 
-    code = "E-PMP-DIED"
-    default_hresult = HResult.RPC_E_SERVER_DIED
 
-
-class WireError(DRMError):
+class WireError(DRMError, code="E-WIRE", hresult=HResult.E_UNEXPECTED):
     """The process at the other end of the channel broke the protocol; the channel is closed."""
 
-    code = "E-WIRE"
-    default_hresult = HResult.E_UNEXPECTED
 
-
-class SessionError(DRMError):
+class SessionError(DRMError, code="E-SESSION", hresult=HResult.MF_E_INVALIDREQUEST):
     """A call on the session that its state does not allow."""
 
-    code = "E-SESSION"
-    default_hresult = HResult.MF_E_INVALIDREQUEST
 
-
-class SessionShutdownError(SessionError):
+class SessionShutdownError(SessionError, code="E-SESSION-SHUTDOWN", hresult=HResult.MF_E_SHUTDOWN):
     """The object was shut down."""
 
-    code = "E-SESSION-SHUTDOWN"
-    default_hresult = HResult.MF_E_SHUTDOWN
 
-
-class InvalidRequestError(SessionError):
+class InvalidRequestError(SessionError, code="E-SESSION-REQUEST"):
     """Not in this state."""
 
-    code = "E-SESSION-REQUEST"
 
-
-class NoEventsAvailableError(SessionError):
+class NoEventsAvailableError(SessionError, code="E-SESSION-NO-EVENTS", hresult=HResult.MF_E_NO_EVENTS_AVAILABLE):
     """The event queue is empty and the caller did not want to wait, or waited long enough."""
 
-    code = "E-SESSION-NO-EVENTS"
-    default_hresult = HResult.MF_E_NO_EVENTS_AVAILABLE
 
-
-class TopologyError(SessionError):
+class TopologyError(SessionError, code="E-TOPOLOGY", hresult=HResult.MF_E_TOPO_CANNOT_CONNECT):
     """The topology cannot be resolved or is not complete."""
 
-    code = "E-TOPOLOGY"
-    default_hresult = HResult.MF_E_TOPO_CANNOT_CONNECT
 
-
-class EnableRequiredError(SessionError):
+class EnableRequiredError(
+    SessionError, code="E-ENABLE-REQUIRED", exit_code=ExitCode.LICENSE_SERVER, hresult=HResult.NS_E_LICENSE_REQUIRED
+):
     """Rights must be obtained first. `enabler_activate` says how, or is None: then the answer is no."""
-
-    code = "E-ENABLE-REQUIRED"
-    exit_code = ExitCode.LICENSE_SERVER
-    default_hresult = HResult.NS_E_LICENSE_REQUIRED
 
     def __init__(self, what: str, *, enabler_activate: object | None = None, seen: str = "") -> None:
         super().__init__(what, seen=seen)
         self.enabler_activate = enabler_activate
 
 
-class LicenseRequiredError(EnableRequiredError):
+class LicenseRequiredError(EnableRequiredError, code="E-LICENSE-REQUIRED"):
     """IMFInputTrustAuthority::RequestAccess: a license must be obtained."""
 
-    code = "E-LICENSE-REQUIRED"
 
-
-class IndividualizationRequiredError(EnableRequiredError):
+class IndividualizationRequiredError(
+    EnableRequiredError, code="E-INDIVIDUALIZE", hresult=HResult.NS_E_DRM_NEEDS_INDIVIDUALIZATION
+):
     """IMFInputTrustAuthority::RequestAccess: the device key must be registered first."""
-
-    code = "E-INDIVIDUALIZE"
-    default_hresult = HResult.NS_E_DRM_NEEDS_INDIVIDUALIZATION
 
 
 def _tree(root: type[DRMError]) -> dict[str, type[DRMError]]:
