@@ -21,6 +21,8 @@ import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from drm.protection import ProtectionReport
 
 __all__ = ["Arguments", "born", "main"]
@@ -62,7 +64,7 @@ def main() -> None:
     """Be born, say what we are, serve."""
     arguments = Arguments.parse(sys.argv[1:])
     sys.path += arguments.path
-    report = born(arguments)
+    report, tracer = born(arguments)
     if arguments.report_only:
         _send_report(arguments.channel, report)
         return
@@ -71,11 +73,11 @@ def main() -> None:
 
     from drm.pmp.session_service import serve  # noqa: PLC0415 - loaded by `born`, before the lock
 
-    serve(arguments.channel, report, device_key, arguments.engine)
+    serve(arguments.channel, report, device_key, arguments.engine, tracer)
 
 
-def born(arguments: Arguments) -> ProtectionReport:
-    """Hide, import and warm up, lock, probe; return what the probes found.
+def born(arguments: Arguments) -> tuple[ProtectionReport, Callable[[], int]]:
+    """Hide, import and warm up, lock, probe; return what the probes found, and a look at who traces us now (0: none).
 
     When this returns, no file can be opened, no socket made, no program run, and nothing imported but verified
     components (in an unprotected process: all of it can).
@@ -107,7 +109,7 @@ def born(arguments: Arguments) -> ProtectionReport:
     clock.lap("lock")
     layers = lockdown.layers()
     clock.lap("probe")
-    return protection.ProtectionReport(
+    report = protection.ProtectionReport(
         level=protection.level_of(layers),
         layers=layers,
         landlock_abi=lockdown.landlock_abi,
@@ -122,6 +124,7 @@ def born(arguments: Arguments) -> ProtectionReport:
         versions=versions,
         startup_ms=clock.laps,
     )
+    return report, lambda: lockdown.status.tracer
 
 
 class _Clock:

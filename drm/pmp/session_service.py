@@ -12,7 +12,8 @@ from typing import Any, Final
 
 import msgspec
 
-from drm.errors import DRMError, ErrorRecord, WireError
+from drm.errors import DRMError, ErrorRecord, IsolationError, WireError
+from drm.hresult import HResult
 from drm.loader import Loader
 from drm.pmp.host_service import HostService
 from drm.pmp.rights_proxy import RightsProxy
@@ -43,12 +44,20 @@ class _Environment(msgspec.Struct, eq=False, weakref=True):
     device_key: bytes | None
     engine: str
     digests: dict[str, str]
+    tracer: Callable[[], int]
 
     @property
     def level(self) -> int:
         return self.protection.level
 
     def report(self) -> dict[str, object]:
+        """Raises IsolationError when a debugger or tracer has come since the lock: then no license is asked for."""
+        if self.level and (tracer := self.tracer()):
+            raise IsolationError(
+                f"process {tracer} traces the PMP worker, so no license is asked for",
+                remedy="end the debugger or tracer",
+                hresult=HResult.NS_E_DRM_DEBUGGING_NOT_ALLOWED,
+            )
         found: dict[str, object] = msgspec.to_builtins(self.protection)
         return found
 
@@ -56,12 +65,17 @@ class _Environment(msgspec.Struct, eq=False, weakref=True):
         return self.digests
 
 
-def serve(channel_fd: int, report: ProtectionReport, device_key: bytes | None, engine: str = "cryptography") -> None:
-    """Serve one session until it is shut down or the application is gone. Runs locked down."""
+def serve(
+    channel_fd: int, report: ProtectionReport, device_key: bytes | None, engine: str, tracer: Callable[[], int]
+) -> None:
+    """Serve one session until it is shut down or the application is gone. Runs locked down.
+
+    `tracer` gives the process id of whoever traces this one now, or 0; it is asked before each license.
+    """
     channel = worker_channel(socket.socket(fileno=channel_fd))
     try:
         channel.send(wire.Ready(report))
-        SessionService(channel, _Environment(report, device_key, engine, {})).run()
+        SessionService(channel, _Environment(report, device_key, engine, {}, tracer)).run()
     except WireError as error:
         # No traceback: the application broke the protocol or ended, and neither is a fault of this code.
         logger.warning("the channel to the application failed: %s", error.what)
