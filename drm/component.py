@@ -112,7 +112,7 @@ class ProtectedEnvironment(Protocol):
         """The device key's 32-byte seed, or None: then no license comes sealed."""
 
     def report(self) -> dict[str, object]:
-        """The protection report, as JSON values."""
+        """The protection report, as JSON values. Raises IsolationError when it no longer holds."""
 
     def component_digests(self) -> dict[str, str]:
         """Component name to sha256 of its manifest."""

@@ -23,9 +23,10 @@ class PendingLicense:
         """Make the request: EME Clear Key, with the member that asks for the sealed form when there is a device key."""
         self.key_ids = tuple(key_ids)
         self._sealed: SealedRequest | None = None
+        report = environment.report()  # raises when a tracer has come: no key is asked for in any form then
         if environment.device_key is not None:
             self._sealed = SealedRequest.make(
-                environment.device_key, self.key_ids, environment.report(), environment.component_digests()
+                environment.device_key, self.key_ids, report, environment.component_digests()
             )
         self.body = encode_license_request(self.key_ids, pmp=self._sealed.jws if self._sealed else None)
 
