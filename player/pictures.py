@@ -59,6 +59,8 @@ def visible(text: str, *, most: int = 2000) -> str:
     File names and box types come from files that nobody vouches for; a lone surrogate cannot even be written.
     """
     cut = text if len(text) <= most else f"{text[: most - 1]}…"
+    if cut.isprintable():
+        return cut
     return "".join(ch if ch in "\n\t" or ch.isprintable() else ascii(ch)[1:-1] for ch in cut)
 
 
