@@ -28,7 +28,8 @@ __all__ = ["TrackEncryption", "encrypt_file"]
 
 logger = logging.getLogger(__name__)
 
-Wanted = Mapping[int | TrackType, TrackEncryption]
+# A mapping is invariant in its keys: each of the three has to be named.
+Wanted = Mapping[int, TrackEncryption] | Mapping[TrackType, TrackEncryption] | Mapping[int | TrackType, TrackEncryption]
 
 
 def encrypt_file(
@@ -79,8 +80,9 @@ def _moov_of(tops: list[TopBox], source: SourceFile) -> TopBox:
     )
 
 
-def _protected_tracks(movie: Movie, wanted: Wanted, scheme: Scheme) -> dict[int, ProtectedTrack]:
+def _protected_tracks(movie: Movie, tracks: Wanted, scheme: Scheme) -> dict[int, ProtectedTrack]:
     """Join what is wanted with what the file has."""
+    wanted = dict[int | TrackType, TrackEncryption](tracks.items())
     ivs = IvSource()
     found = {}
     used: set[int | TrackType] = set()
