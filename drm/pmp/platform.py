@@ -57,6 +57,7 @@ _SHARED: Final = (
     "drm.class_ids",
     "drm.clearkey",
     "drm.component",
+    "drm.descriptors",
     "drm.errors",
     "drm.hresult",
     "drm.jose",

@@ -12,6 +12,7 @@ import mmap
 import os
 from typing import Final
 
+from drm.descriptors import write_all
 from drm.errors import WireError
 
 __all__ = ["MAX_RING", "RingReader", "RingWriter", "read_memfd", "sealed_memfd"]
@@ -122,15 +123,13 @@ class RingReader:
         self._memory.close()
 
 
-def sealed_memfd(name: str, data: bytes | memoryview) -> int:
+def sealed_memfd(name: str, data: bytes) -> int:
     """Return a descriptor that holds `data` and that nobody can change any more."""
     fd = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
-        left = memoryview(data)
-        while left:
-            left = left[os.write(fd, left) :]
+        write_all(fd, data)
         fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _SEALS | fcntl.F_SEAL_WRITE)
-    except OSError:
+    except BaseException:
         os.close(fd)
         raise
     return fd

@@ -16,6 +16,7 @@ from av.audio.resampler import AudioResampler
 from av.video.frame import VideoFrame as AvVideoFrame
 
 from drm.component import AudioFrame, Frame, OutputTrustAuthority, VideoFrame
+from drm.descriptors import write_all
 from drm.errors import InvalidArgumentError
 from drm.media import TrackInfo, TrackType
 from drm.policy import Action, Policy
@@ -41,6 +42,7 @@ class HashSink:
 
     def __init__(self) -> None:
         self._descriptor = -1
+        self._read_on = True  # until the reader of a pipe goes away
         self._index: dict[int, int] = {}
         self._lines: list[str] = []
         self._resamplers: dict[int, AudioResampler] = {}
@@ -88,10 +90,9 @@ class HashSink:
             self._flush()
 
     def _flush(self) -> None:
-        left = memoryview("".join(line + "\n" for line in self._lines).encode())
+        if self._read_on:
+            self._read_on = write_all(self._descriptor, "".join(line + "\n" for line in self._lines).encode())
         self._lines.clear()
-        while left:
-            left = left[os.write(self._descriptor, left) :]
 
     def _sound(self, track_id: int, frame: AudioFrame) -> tuple[int, str]:
         native = cast("AvAudioFrame", frame.native)

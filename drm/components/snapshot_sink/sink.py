@@ -14,6 +14,7 @@ from av.codec.context import CodecContext
 from av.video.frame import VideoFrame as AvVideoFrame
 
 from drm.component import Frame, OutputTrustAuthority, VideoFrame
+from drm.descriptors import write_all
 from drm.errors import InvalidArgumentError, MediaError
 from drm.media import TrackInfo, TrackType
 from drm.policy import Action, Policy
@@ -90,10 +91,7 @@ class SnapshotSink:
         self._last = None
         if not self._kept:
             raise MediaError("no picture was presented, so there is no snapshot")
-        data = _png(_sheet(self._kept, min(self._options.columns, len(self._kept))))
-        left = memoryview(data)
-        while left:
-            left = left[os.write(self._descriptor, left) :]
+        write_all(self._descriptor, _png(_sheet(self._kept, min(self._options.columns, len(self._kept)))))
         os.close(self._descriptor)
         return {"pictures": len(self._kept)}
 
