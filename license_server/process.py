@@ -22,6 +22,10 @@ from license_server.orders import Orders
 
 __all__ = ["LicenseServer"]
 
+# This very package, wherever it lies, but behind the standard library; and nothing from the current folder.
+_START_CODE: Final = (
+    "import runpy, sys; sys.path.append(sys.argv.pop()); runpy.run_module('license_server', run_name='__main__')"
+)
 _START: Final = 20.0  # seconds until the server must have said where it is
 _STOP: Final = 5.0  # seconds until it is killed
 
@@ -77,15 +81,12 @@ class LicenseServer:
 
     def __enter__(self) -> Self:
         """Start it. Raises LicenseServerUnreachableError when it does not come up."""
-        place = str(Path(__file__).resolve().parent.parent)
-        path = os.pathsep.join(filter(None, (place, os.environ.get("PYTHONPATH"))))
         self._log = tempfile.TemporaryFile()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "license_server"],
+        self._process = subprocess.Popen(  # noqa: S603 - our own module, by this very interpreter
+            [sys.executable, "-P", "-c", _START_CODE, str(Path(__file__).resolve().parent.parent)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
-            env={**os.environ, "PYTHONPATH": path},
             start_new_session=True,  # an interrupt at the terminal is for us: we end it
         )
         try:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from secrets import token_bytes
 from typing import TYPE_CHECKING, Final
@@ -74,6 +75,8 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> int:
         if settings.parent is not None:
             threading.Thread(target=_end_with, args=(settings.parent,), daemon=True).start()
         with _answering(create_app(store, settings.rules), listener):
+            if not ip_address(listener.getsockname()[0]).is_loopback:
+                logger.warning("players in pages need https here: browsers offer EME over http on their own host alone")
             announce(_url(listener))
             caught = signal.sigwait(_STOP)
     return 0 if caught == signal.SIGTERM else 130

@@ -140,6 +140,7 @@ class _Attempt:
                 data=self._body,
                 headers=self._headers,
                 timeout=(self._limits.connect, self._limits.gap),
+                auth=lambda request: request,  # or a ~/.netrc would replace the Authorization header that was given
                 allow_redirects=False,
                 stream=True,
                 verify=self._trust,

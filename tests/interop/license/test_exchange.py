@@ -169,6 +169,37 @@ def test_a_ca_file_that_is_not_there(faulty):
     refused(faulty + "/good", InvalidArgumentError, "CA file", "/nowhere", cacert="/nowhere")
 
 
+def test_a_proxy_has_no_business_on_this_machine(faulty, free_port, monkeypatch):
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{free_port}")
+    monkeypatch.delenv("no_proxy", raising=False)
+    assert exchange(faulty + "/good", REQUEST, limits=QUICK).kind is AnswerKind.PLAIN
+    refused("http://license.example/", LicenseServerUnreachableError, "Connection refused")
+
+
+def test_a_netrc_does_not_replace_the_header_that_was_given(tmp_path, monkeypatch):
+    (tmp_path / "netrc").write_text("default login me password other\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    received = []
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            while not b"".join(received).endswith(REQUEST):
+                received.append(connection.recv(65536))
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(GOOD) + GOOD)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    # As a proxy: the one way to be another machine's name here, so that the environment counts.
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{listener.getsockname()[1]}")
+    exchange("http://license.example/", REQUEST, headers={"Authorization": "Bearer mine"}, limits=QUICK)
+    thread.join(5)
+    listener.close()
+    assert b"Authorization: Bearer mine" in b"".join(received)
+
+
 def test_an_unknown_kid_is_a_missing_key(server):
     with pytest.raises(KeyMissingError) as raised:
         exchange(server.license_url, encode_license_request([VIDEO, UNKNOWN]))
