@@ -15,7 +15,7 @@ __all__ = ["AtomicOutput"]
 
 
 class AtomicOutput:
-    """A file being made. `-` is standard output, which cannot be atomic.
+    """A file being made. `-` is standard output; that, a pipe and a device cannot be atomic and are written to.
 
     Leaving the `with` block without an error puts the file in its place; leaving it with one removes what there is.
     """
@@ -31,9 +31,13 @@ class AtomicOutput:
             self.descriptor = os.dup(1)
             return self
         path = Path(self.target)
-        self._draft = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
         try:
-            self.descriptor = os.open(self._draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+            if path.exists() and not path.is_file():
+                self.descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+                return self
+            draft = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
+            self.descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+            self._draft = draft
         except OSError as error:
             raise InvalidArgumentError(f"cannot write {self.target}: {error.strerror}") from None
         return self
