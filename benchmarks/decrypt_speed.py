@@ -3,7 +3,8 @@
 A 1080p clip of 8 Mb/s with AAC sound is encrypted by our packager. Each round decrypts all samples of a track from
 the encrypted bytes into other memory, as the worker decrypts into the decoder's packets, and right after it runs raw
 AES-128-CTR of the same engine library over as many bytes in place, 1 MiB at a time. Reported is the median of the
-rounds' ratios. Every output is checked against the clear original before anything is timed.
+rounds' ratios of CPU time, which other work on the machine disturbs least. Every output is checked against the clear
+original before anything is timed.
 
     python -m benchmarks.decrypt_speed [--rounds N] [--engine NAME] [--folder FOLDER]
 """
@@ -125,15 +126,15 @@ def _case(samples: Samples, rounds: int, engine_name: str | None) -> dict[str, f
     repeats = max(1, (8 << 20) // total)  # short tracks several times, so that a round is long enough to be timed
     ours, theirs = [], []
     for _ in range(rounds + 1):
-        start = time.perf_counter()
+        start = time.thread_time()
         for _ in range(repeats):
             for source, crypto, target in jobs:
                 decrypter.decrypt_into(source, crypto, target)
-        middle = time.perf_counter()
+        middle = time.thread_time()
         for _ in range(0, total * repeats, _RAW_CHUNK):
             raw.update_into(chunk, chunk)
         ours.append(middle - start)
-        theirs.append(time.perf_counter() - middle)
+        theirs.append(time.thread_time() - middle)
     size = total * repeats
     whole_chunks = -(-size // _RAW_CHUNK) * _RAW_CHUNK
     # The first round warms caches and clocks up, and is left out.

@@ -77,7 +77,7 @@ def _video_stream(out: av.container.OutputContainer, clip: Clip) -> av.VideoStre
     stream = out.add_stream("libx264", rate=clip.rate)
     stream.width, stream.height, stream.pix_fmt = clip.width, clip.height, "yuv420p"
     context = stream.codec_context
-    context.thread_count = clip.threads
+    context.thread_count, context.thread_type = clip.threads, "FRAME"  # slice threads would cut pictures up
     context.gop_size, context.max_b_frames = clip.gop, clip.b_frames
     params = f"keyint={clip.gop}:min-keyint={clip.gop}:scenecut=0:slices={clip.slices}:lookahead-threads=1"
     stream.options = {"preset": clip.preset, "x264-params": params, "flags": "+bitexact"}

@@ -34,6 +34,7 @@ class SampleDecrypter:
         self._cipher: Cipher | None = (engine or engine_called()).cipher(key)
         self._dialects = dialects
         self._scratch = memoryview(bytearray())
+        self._last_pattern = EVERY_BLOCK
 
     def decrypt_into(self, source: memoryview, crypto: SampleCrypto, target: memoryview) -> None:
         """Write the clear bytes of the sample `source` to `target`. Both are flat views of bytes.
@@ -57,13 +58,11 @@ class SampleDecrypter:
         if scheme is Scheme.CENC:
             self._ctr(cipher, first, source, target, ranges)
             return
-        pattern = EVERY_BLOCK if scheme is Scheme.CBC1 else pattern_of(crypto, self._dialects)
+        pattern = EVERY_BLOCK if scheme is Scheme.CBC1 else self._pattern_of(crypto)
         if source is not target:
             target[:] = source
-        if scheme is Scheme.CBCS:
-            self._cbc(cipher, [(first, [one]) for one in ranges], pattern, source, target)
-        elif scheme is Scheme.CBC1:
-            self._cbc(cipher, [(first, ranges)], pattern, source, target)
+        if scheme.is_cbc:
+            self._cbc(cipher, first, source, target, ranges, pattern, restart=scheme is Scheme.CBCS)
         else:
             self._pattern_ctr(cipher, first, source, target, ranges, pattern, whole=not crypto.subsamples)
 
@@ -102,28 +101,31 @@ class SampleDecrypter:
     def _cbc(
         self,
         cipher: Cipher,
-        chains: list[tuple[bytes, list[tuple[int, int]]]],
-        pattern: Pattern,
+        first: bytes,
         source: memoryview,
         target: memoryview,
+        ranges: list[tuple[int, int]],
+        pattern: Pattern,
+        *,
+        restart: bool,
     ) -> None:
         """Gather every chain behind its IV block, decrypt all in one call, scatter."""
-        plan: list[tuple[int, int, int, int]] = []  # start and end in the sample, place and end in the scratch buffer
-        heads: list[tuple[int, bytes]] = []
+        plan = []  # start and end in the sample, place and end in the scratch buffer
         at = 0
-        for iv, ranges in chains:
-            heads.append((at, iv))
-            at += BLOCK
-            for start, end in ranges:
-                place, at = at, at + pattern.selected(end - start) * BLOCK
+        for start, end in ranges:
+            size = pattern.selected(end - start) * BLOCK
+            if size:
+                place = at + BLOCK if restart or not at else at
+                at = place + size
                 plan.append((start, end, place, at))
+        if not plan:
+            return
         scratch = self._buffer(at)
-        for place, iv in heads:
-            scratch[place : place + BLOCK] = iv
         for start, end, place, stop in plan:
+            if restart or place == BLOCK:
+                scratch[place - BLOCK : place] = first
             pattern.gather(source[start:end], scratch[place:stop])
-        if at > BLOCK:
-            cipher.cbc_decrypt(scratch, at)
+        cipher.cbc_decrypt(scratch, at)
         for start, end, place, stop in plan:
             pattern.scatter(scratch[place:stop], target[start:end])
 
@@ -154,6 +156,13 @@ class SampleDecrypter:
         self._run_ctr(cipher, first, pieces)
         for start, end, place, stop in plan:
             pattern.scatter(scratch[place:stop], target[start:end])
+
+    def _pattern_of(self, crypto: SampleCrypto) -> Pattern:
+        """The sample's pattern; that of the sample before is at hand, and seldom differs."""
+        last = self._last_pattern
+        if last.crypt != crypto.crypt_blocks or last.skip != crypto.skip_blocks:
+            last = self._last_pattern = pattern_of(crypto, self._dialects)
+        return last
 
     def _buffer(self, size: int) -> memoryview:
         """Memory for `size` bytes of gathered blocks; never more than a sample and an IV for each of its chains."""

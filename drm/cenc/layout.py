@@ -88,7 +88,7 @@ class Pattern(msgspec.Struct, frozen=True, gc=False):
         if not self.skip or not into:
             into[:] = source[: len(into)]
             return
-        packed, spread = into.cast(_WORD), self._covered(source, len(into)).cast(_WORD)
+        packed, spread = into.cast(_WORD), source[: self._covered(len(source), len(into))].cast(_WORD)
         run = _WORDS_PER_BLOCK * self.crypt
         period = run + _WORDS_PER_BLOCK * self.skip
         for word in range(run):
@@ -99,19 +99,19 @@ class Pattern(msgspec.Struct, frozen=True, gc=False):
         if not self.skip or not packed:
             into[: len(packed)] = packed
             return
-        packed, spread = packed.cast(_WORD), self._covered(into, len(packed)).cast(_WORD)
+        spread = into[: self._covered(len(into), len(packed))].cast(_WORD)
+        packed = packed.cast(_WORD)
         run = _WORDS_PER_BLOCK * self.crypt
         period = run + _WORDS_PER_BLOCK * self.skip
         for word in range(run):
             spread[word::period] = packed[word::run]
 
-    def _covered(self, area: memoryview, packed_size: int) -> memoryview:
-        """The whole blocks of `area`, without a last run that is left clear: strided, they hold just the packed."""
-        blocks = len(area) // BLOCK
+    def _covered(self, size: int, packed_size: int) -> int:
+        """Bytes of the whole blocks of a range, without a last run that is left clear: what the strides go over."""
         if self.short_run_is_clear:
             runs = packed_size // (self.crypt * BLOCK)
-            blocks = min(blocks, runs * (self.crypt + self.skip))
-        return area[: blocks * BLOCK]
+            size = min(size, runs * (self.crypt + self.skip) * BLOCK)
+        return size - size % BLOCK
 
 
 EVERY_BLOCK: Final = Pattern(0, 0)
