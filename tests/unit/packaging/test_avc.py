@@ -34,6 +34,7 @@ SYNTAXES = {
     "slices": {"x264": "slices=4"},
     "intra": {"x264": "keyint=1"},
     "4:4:4": {"pix_fmt": "yuv444p"},
+    "grey, weighted": {"pix_fmt": "gray", "x264": "weightp=2:weightb=1:ref=4:bframes=3"},
 }
 
 
@@ -130,6 +131,58 @@ def test_slice_headers_are_as_long_as_ffmpeg_says(coded: Callable[..., Path], sy
             assert slice_header_size(memoryview(nal), layout._sequences, layout._pictures) == with_escapes(nal, bits)
             slices += 1
     assert slices >= 24 * (4 if syntax == "slices" else 1)
+
+
+def bits_of(*fields: tuple[str, int]) -> str:
+    """Bits of `("ue", 5)`, `("se", -1)` and `("u7", 3)`, one behind the other."""
+    made = ""
+    for kind, value in fields:
+        if kind in {"ue", "se"}:
+            code = value if kind == "ue" else 2 * value - 1 if value > 0 else -2 * value
+            made += f"{code + 1:b}".rjust(2 * (code + 1).bit_length() - 1, "0")
+        else:
+            made += f"{value:0{kind[1:]}b}"
+    return made
+
+
+def nal_of(kind: int, bits: str) -> bytes:
+    return bytes([kind]) + int(bits.ljust(-(-len(bits) // 8) * 8, "1"), 2).to_bytes(-(-len(bits) // 8), "big")
+
+
+@pytest.mark.parametrize("map_type", [0, 2, 3, 6])
+def test_syntax_that_no_encoder_at_hand_writes(map_type: int) -> None:
+    """Extended profile: fields, slice groups, redundant pictures, an SP slice, every marking command."""
+    maps = {
+        0: [("ue", 3), ("ue", 4)],
+        2: [("ue", 0), ("ue", 9)],
+        3: [("u1", 0), ("ue", 9)],
+        6: [("ue", 3), *[("u1", 1)] * 4],
+    }
+    sps = bits_of(
+        ("u8", 88), ("u16", 30), ("ue", 0), ("ue", 0), ("ue", 1), ("u1", 0), ("se", -3), ("se", 2), ("ue", 2),
+        ("se", 1), ("se", -1), ("ue", 4), ("u1", 0), ("ue", 10), ("ue", 8), ("u1", 0), ("u1", 1), ("u1", 1), ("u1", 0), ("u1", 0),
+    )  # fmt: skip
+    pps = bits_of(
+        ("ue", 2), ("ue", 0), ("u1", 0), ("u1", 1), ("ue", 1), ("ue", map_type), *maps[map_type], ("ue", 0), ("ue", 0),
+        ("u1", 1), ("u2", 0), ("se", 0), ("se", 0), ("se", 0), ("u1", 1), ("u1", 0), ("u1", 1),
+    )  # fmt: skip
+    config = b"\x01\x58\x00\x1e\xff\xe1"
+    for before, parameter_set in ((b"", nal_of(0x67, sps)), (b"\x01", nal_of(0x68, pps))):
+        config += before + len(parameter_set).to_bytes(2, "big") + parameter_set
+    header = [
+        ("ue", 0), ("ue", 3), ("ue", 2), ("u4", 7), ("u1", 0), ("se", 5), ("se", -6), ("ue", 1),  # to redundant_pic_cnt
+        ("u1", 1), ("ue", 1), ("u1", 1), ("ue", 0), ("ue", 4), ("ue", 2), ("ue", 1), ("ue", 3),  # two references
+        ("ue", 5), ("ue", 5), ("u1", 1), ("se", 9), ("se", -9), ("u1", 1), *[("se", 3)] * 4, ("u1", 0), ("u1", 0),
+        ("u1", 1), ("ue", 1), ("ue", 8), ("ue", 2), ("ue", 8), ("ue", 3), ("ue", 8), ("ue", 6), ("ue", 4), ("ue", 2),
+        ("ue", 5), ("ue", 6), ("ue", 3), ("ue", 0),  # memory management
+        ("se", -2), ("u1", 1), ("se", 4), ("ue", 0), ("se", 1), ("se", 1),
+    ]  # fmt: skip
+    if map_type == 3:  # 11 x 9 map units in changes of 10: Ceil(Log2(99 / 10 + 1)) is 4
+        header.append(("u4", 5))
+    bits = bits_of(*header)
+    layout = AvcLayout(config, Scheme.CBCS)
+    slice_nal = nal_of(0x41, bits) + b"\xff" * 40
+    assert slice_header_size(memoryview(slice_nal), layout._sequences, layout._pictures) == 1 + -(-len(bits) // 8)
 
 
 @given(st.lists(st.integers(0, 2**32 - 2), min_size=1, max_size=12))
