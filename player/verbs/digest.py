@@ -7,8 +7,10 @@ import msgspec
 
 from drm.app.byte_stream import FileByteStream
 from drm.cenc.dialect import Dialect
+from drm.errors import KeyMissingError
 from drm.keys import ContentKey, KeyId
 from player.digests import TrackDigest, digest_tracks
+from player.key_mistakes import explain
 from player.key_options import key_options
 
 __all__ = ["command"]
@@ -33,8 +35,11 @@ def command(files: tuple[str, ...], keys: dict[KeyId, ContentKey], dialects: tup
 
     The hash is SHA-256 over all samples of the track, decrypted, in decode order. Nothing is written but the hashes.
     """
-    with FileByteStream(files) as stream:
-        digests, warnings = digest_tracks(stream, keys, frozenset(map(Dialect, dialects)))
+    try:
+        with FileByteStream(files) as stream:
+            digests, warnings = digest_tracks(stream, keys, frozenset(map(Dialect, dialects)))
+    except KeyMissingError as error:
+        raise explain(error, keys) from None
     if as_json:
         click.echo(msgspec.json.encode({"tracks": digests}))
         return
