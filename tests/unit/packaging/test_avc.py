@@ -160,7 +160,8 @@ def test_syntax_that_no_encoder_at_hand_writes(map_type: int) -> None:
     }
     sps = bits_of(
         ("u8", 88), ("u16", 30), ("ue", 0), ("ue", 0), ("ue", 1), ("u1", 0), ("se", -3), ("se", 2), ("ue", 2),
-        ("se", 1), ("se", -1), ("ue", 4), ("u1", 0), ("ue", 10), ("ue", 8), ("u1", 0), ("u1", 1), ("u1", 1), ("u1", 0), ("u1", 0),
+        ("se", 1), ("se", -1), ("ue", 4), ("u1", 0), ("ue", 10), ("ue", 8), ("u1", 0), ("u1", 1),
+        ("u1", 1), ("u1", 0), ("u1", 0),
     )  # fmt: skip
     pps = bits_of(
         ("ue", 2), ("ue", 0), ("u1", 0), ("u1", 1), ("ue", 1), ("ue", map_type), *maps[map_type], ("ue", 0), ("ue", 0),
@@ -173,7 +174,7 @@ def test_syntax_that_no_encoder_at_hand_writes(map_type: int) -> None:
         ("ue", 0), ("ue", 3), ("ue", 2), ("u4", 7), ("u1", 0), ("se", 5), ("se", -6), ("ue", 1),  # to redundant_pic_cnt
         ("u1", 1), ("ue", 1), ("u1", 1), ("ue", 0), ("ue", 4), ("ue", 2), ("ue", 1), ("ue", 3),  # two references
         ("ue", 5), ("ue", 5), ("u1", 1), ("se", 9), ("se", -9), ("u1", 1), *[("se", 3)] * 4, ("u1", 0), ("u1", 0),
-        ("u1", 1), ("ue", 1), ("ue", 8), ("ue", 2), ("ue", 8), ("ue", 3), ("ue", 8), ("ue", 6), ("ue", 4), ("ue", 2),
+        ("u1", 1), ("ue", 1), ("ue", 8), ("ue", 2), ("ue", 8), ("ue", 3), ("ue", 8), ("ue", 0), ("ue", 4), ("ue", 2),
         ("ue", 5), ("ue", 6), ("ue", 3), ("ue", 0),  # memory management
         ("se", -2), ("u1", 1), ("se", 4), ("ue", 0), ("se", 1), ("se", 1),
     ]  # fmt: skip
