@@ -16,7 +16,7 @@ from drm.errors import DRMError, InvalidRequestError, SessionError, SessionShutd
 from drm.hresult import HResult
 from drm.session.clock import PresentationClock
 from drm.session.events import MediaEvent, MediaEventType, SessionCapability, TopologyStatus
-from drm.session.pipeline import Pipeline, SessionSource
+from drm.session.pipeline import Pipeline, SessionSource, component_failed
 from drm.session.topology import ResolvedTopology, Topology
 from drm.session.topology_loader import TopologyLoader
 
@@ -60,6 +60,7 @@ class MediaSession:
         self._emit_event = emit
         self._interrupt = interrupt
         self._shut = False
+        self._closing = False
         self._state = SessionState.STOPPED
         self._source: SessionSource | None = None
         self._topology: ResolvedTopology | None = None
@@ -90,6 +91,7 @@ class MediaSession:
 
     def close(self) -> None:
         """End everything: SESSION_CLOSED, the last event."""
+        self._closing = True
         if self._interrupt is not None:
             self._interrupt()
         self._queue(self._close)
@@ -134,8 +136,7 @@ class MediaSession:
             self._fail(MediaEventType.SESSION_TOPOLOGY_SET, error)
             return
         except Exception as error:  # noqa: BLE001 - a component's own fault must end as an event, not as silence
-            failure = DRMError(f"a component failed: {type(error).__name__}: {error}")
-            self._fail(MediaEventType.SESSION_TOPOLOGY_SET, failure)
+            self._fail(MediaEventType.SESSION_TOPOLOGY_SET, component_failed(error))
             return
         self._emit(MediaEventType.SESSION_TOPOLOGY_SET, topology=topology.topology_id)
         self._emit(MediaEventType.SESSION_NOTIFY_PRESENTATION_TIME, start_time=0, offset=0)
@@ -196,6 +197,8 @@ class MediaSession:
 
     def _pipeline_finished(self, error: DRMError | None) -> None:
         """On the pipeline's thread, at its very end."""
+        if self._closing and error is not None:
+            return  # `close` cancelled the source: SESSION_CLOSED says all there is to say
         self._commands.put(lambda: self._presentation_ended(error))
 
     def _presentation_ended(self, error: DRMError | None) -> None:
@@ -210,10 +213,12 @@ class MediaSession:
                     counts |= {f"sink{index}.{name}": count for name, count in sink.close().items()}
             except DRMError as failure:
                 error = failure
+            except Exception as failure:  # noqa: BLE001 - a full disk or a broken pipe under the sink ends as an event
+                error = component_failed(failure)
         notes = "; ".join(self._pipeline.notes)
         self._end_pipeline()
         # A sink that is closed cannot be opened again: a restart needs a topology of its own.
-        self._topology = None
+        self._release()
         if error is not None:
             kind = MediaEventType.POLICY_ERROR if error.exit_code == 6 else MediaEventType.ERROR
             self._set_capabilities(SessionCapability(0))

@@ -18,7 +18,7 @@ from drm.session.clock import PresentationClock
 from drm.session.presentation import Presentation
 from drm.session.topology import Node, ResolvedTopology
 
-__all__ = ["Pipeline", "SessionSource"]
+__all__ = ["Pipeline", "SessionSource", "cancelled", "component_failed"]
 
 _HUNDRED_NS: Final = 10_000_000  # units of presentation time in a second
 
@@ -75,13 +75,15 @@ class Pipeline:
         self._lanes = [_Lane(node) for node in topology.nodes]
         self._running = threading.Event()
         self._stopping = False
+        self._begun = False
         self._thread = threading.Thread(target=self._run, name="pipeline", daemon=True)
         self.notes = [lane.presentation.note for lane in self._lanes if lane.presentation.note]
 
     def start(self) -> None:
         """Run, or go on."""
         self._running.set()
-        if not self._thread.is_alive():
+        if not self._begun:  # nor once it has ended, while the session has not heard of it yet
+            self._begun = True
             self._thread.start()
 
     def pause(self) -> None:
@@ -104,7 +106,7 @@ class Pipeline:
                 self._finished(error)
         except Exception as error:  # noqa: BLE001 - a component's own fault must end as an event, not as silence
             if not self._stopping:
-                self._finished(DRMError(f"a component failed: {type(error).__name__}: {error}"))
+                self._finished(component_failed(error))
         else:
             if not self._stopping:
                 self._finished(None)
@@ -157,3 +159,8 @@ class Pipeline:
 def cancelled() -> InvalidRequestError:
     """What a `read` raises when it is cancelled."""
     return InvalidRequestError("the pipeline was stopped", hresult=HResult.MF_E_OPERATION_CANCELLED)
+
+
+def component_failed(error: Exception) -> DRMError:
+    """What a component's own fault, which is no error of the tree, is to the session."""
+    return DRMError(f"a component failed: {type(error).__name__}: {error}")
