@@ -41,25 +41,27 @@ class ListedBox(msgspec.Struct, omit_defaults=True):
 
 def list_boxes(source: ByteSource) -> Iterator[ListedBox]:
     """The outermost boxes with all that is in them. Raises MediaError where the file breaks off."""
-    shape: list[_Shape] = []
-    last: ListedBox | None = None  # the last box of the group that was listed
-    group: list[BoxNode] = []
+    last: ListedBox | None = None  # the last box of the fragment that was listed
+    front: list[BoxNode] = []  # the group at hand: what stands before its moof,
+    core: list[BoxNode] = []  # and the rest
+    listed_front: list[_Shape] = []
+    listed_core: list[_Shape] = []
     for node in box_tree(source):
-        group.append(node)
-        if node.type != "mdat":
+        (core if core or node.type == "moof" else front).append(node)
+        if node.type != "mdat" and not (node.type == "moov" and not core):
             continue
         # A group ends with its media: styp, sidx, moof and mdat belong together.
-        found = [_shape(each) for each in group]
-        if found == shape and last is not None and any(each.type == "moof" for each in group):
+        front_shape, core_shape = list(map(_shape, front)), list(map(_shape, core))
+        if last is not None and core and core_shape == listed_core and front_shape in ([], listed_front):
             last.alike += 1
         else:
             yield from ([] if last is None else [last])
-            *front, last = map(_listed, group)
-            yield from front
-            shape = found
-        group = []
+            *before, last = map(_listed, front + core)
+            yield from before
+            listed_front, listed_core = front_shape, core_shape
+        front, core = [], []
     yield from ([] if last is None else [last])
-    yield from map(_listed, group)
+    yield from map(_listed, front + core)
 
 
 def _shape(node: BoxNode) -> _Shape:

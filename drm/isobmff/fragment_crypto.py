@@ -56,12 +56,14 @@ def from_senc(senc: Senc, sizes: Sequence[int], rules: Rules, place: str, warn: 
     rules = _overridden(senc, rules)
     count, samples = senc.sample_count, len(rules)
     protected = [rule for rule in rules if rule is not None]
+    if not protected:
+        return [None] * samples
     if not senc.payload and not any(rule.iv_size for rule in protected):
         return crypto_without_aux(rules, place)
     if count > samples:
         # FFmpeg 8.1 carries the entries of earlier fragments along; those of this one come last.
         warn("senc has too many entries: the last ones are used, one for each sample")
-        return _opened(senc, sizes, rules, 0, place, skip=count - samples)
+        return _opened(senc, sizes, rules, 0, place, surplus=(count - samples, protected[0].iv_size))
     if count == samples:
         if len(protected) == samples:
             return _opened(senc, sizes, rules, 0, place)
@@ -77,10 +79,17 @@ def from_senc(senc: Senc, sizes: Sequence[int], rules: Rules, place: str, warn: 
 
 
 def _opened(
-    senc: Senc, sizes: Sequence[int], rules: Rules, clear_iv_size: int | None, place: str, *, skip: int = 0
+    senc: Senc,
+    sizes: Sequence[int],
+    rules: Rules,
+    clear_iv_size: int | None,
+    place: str,
+    *,
+    surplus: tuple[int, int] = (0, 0),
 ) -> Cryptos:
+    """Open the entries behind the surplus (how many, and their IV size); nothing may be left."""
     entries = PackedEntries(senc.payload, has_subsamples=senc.has_subsamples, clear_iv_size=clear_iv_size, place=place)
-    entries.skip(skip, next(rule.iv_size for rule in rules if rule is not None))
+    entries.skip(*surplus)
     cryptos = entries.take(sizes, rules)
     if entries.remaining:
         fail(place, "senc is longer than its entries", f"{entries.remaining} bytes too many")

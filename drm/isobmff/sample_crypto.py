@@ -108,6 +108,11 @@ class PackedEntries:
 
     def skip(self, count: int, iv_size: int) -> None:
         """Pass over `count` entries."""
+        if not self._has_subsamples:  # they may have no bytes at all, so counting them one by one might never end
+            end = self._at + count * iv_size
+            self._need(end)
+            self._at = end
+            return
         for _ in range(count):
             self._entry(iv_size)
 

@@ -211,6 +211,12 @@ def test_too_many_entries_the_last_ones_count(build) -> None:
     assert any("too many entries" in warning for warning in opened.warnings)
 
 
+def test_a_huge_count_of_entries_without_bytes_ends_at_once(build) -> None:
+    box = Senc(0xFFFF_FFFF, b"\0", has_subsamples=False).encode()
+    with pytest.raises(MalformedMediaError, match="longer than its entries"):
+        cryptos(build, build.init(build.entry(CBCS, "cbcs")), box)
+
+
 def test_too_few_entries_are_refused(build) -> None:
     with pytest.raises(MalformedMediaError, match="does not match"):
         cryptos(build, build.init(build.entry(CENC)), senc(*IVS[:2]))
@@ -359,8 +365,9 @@ def test_piff_sample_encryption_and_its_override(build) -> None:
     assert cryptos(build, init, piff.encode()) == [crypto(iv) for iv in IVS]
     own = Senc(3, payload, has_subsamples=False, is_piff=True, override=(2, 8, OTHER)).encode()
     assert cryptos(build, init, own) == [SampleCrypto(OTHER, Scheme.CBC1, iv) for iv in IVS]
-    clear = Senc(3, b"", has_subsamples=False, is_piff=True, override=(0, 0, OTHER)).encode()
-    assert cryptos(build, init, clear) == [None] * 3
+    for count in (3, 7):
+        clear = Senc(count, b"", has_subsamples=False, is_piff=True, override=(0, 0, OTHER)).encode()
+        assert cryptos(build, init, clear) == [None] * 3
 
 
 # ------------------------------------------------------------------------------------------------ refusals
