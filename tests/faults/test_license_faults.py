@@ -173,4 +173,3 @@ def test_a_slow_server_is_given_up_in_time(slow, path: str, limit: float, words:
     assert ran.code == 8, ran.err
     assert is_one_paragraph(ran), ran.err
     assert words in ran.err
-

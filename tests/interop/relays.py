@@ -16,7 +16,8 @@ def relay(target: str, *, wanted: tuple[str, str] | None = None, drop_pmp: bool 
     """Pass requests on to `target`; give the URL to ask.
 
     `wanted`: a header without which the answer is 401. `drop_pmp`: the request arrives without that member, as a
-    man in the middle would have it. `keep`: seconds for which a sealed license is kept back. `content_type`: of the answer.
+    man in the middle would have it. `keep`: seconds for which a sealed license is kept back. `content_type`: of the
+    answer.
     """
 
     class Handler(http.server.BaseHTTPRequestHandler):
