@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import Final
 
@@ -35,6 +36,15 @@ class _LazyGroup(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # The reader of a pipe went away: not our failure, though click would say so. What is still buffered must
+            # go somewhere when Python ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise click.exceptions.Exit(ExitCode.GOOD) from None
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Verbs"):
             formatter.write_dl(list(_VERBS.items()))
@@ -61,10 +71,6 @@ def main(argv: list[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         sys.exit(ExitCode.INTERRUPTED)
-    except BrokenPipeError:
-        # The reader of a pipe went away: not our failure, and nothing more can be said there.
-        sys.stderr.close()
-        sys.exit(ExitCode.GOOD)
     except OSError as error:
         click.echo(f"error: {error.strerror or error}: {error.filename or 'no file named'}  [E-UNEXPECTED]", err=True)
         sys.exit(ExitCode.UNEXPECTED)

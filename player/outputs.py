@@ -27,6 +27,8 @@ class AtomicOutput:
 
     def __enter__(self) -> Self:
         if self.target == "-":
+            if sys.stdout is None:  # its descriptor was closed, and the number may be another file's by now
+                raise InvalidArgumentError("there is no standard output to write to", remedy="give a file instead of -")
             sys.stdout.flush()
             self.descriptor = os.dup(1)
             return self
