@@ -1,0 +1,61 @@
+"""One example or more of every message of both directions. A new message fails a test until it stands here."""
+
+from __future__ import annotations
+
+from typing import get_args
+from uuid import UUID
+
+from drm.errors import ErrorRecord
+from drm.keys import KeyId
+from drm.media import Edit, Protection, Sample, SampleCrypto, Scheme, StreamDescriptor, TrackInfo, TrackType
+from drm.protection import ProtectionReport
+from drm.rights import EnablerActivate, EnableType, LicensePath
+from drm.wire import messages as wire
+
+KEY_ID = KeyId(bytes(range(16)))
+CLASS_ID = UUID("11111111-2222-3333-4444-555555555555")
+ERROR = ErrorRecord("E-KEY-MISSING", 0xC00D7148, "no key", "track 1", "nothing", "no", "give it", (str(KEY_ID),))
+TRACK = TrackInfo(
+    1, TrackType.VIDEO, "avc1", 90_000, 1000, "h264", b"\x01config", 1920, 1080, 0, 0, "und", 7, (Edit(5, -1),),
+    (Protection(Scheme.CBCS, KEY_ID, 0, bytes(16), 1, 9), None), (b"\x01config", b""),
+)  # fmt: skip
+STREAM = StreamDescriptor(TRACK, (KEY_ID,))
+CRYPTO = SampleCrypto(KEY_ID, Scheme.CENC, b"\xff" * 8, ((5, 100), (0, 16)))
+SAMPLE = Sample(1, 2**40, -3, 512, True, 4096, 121, 2, CRYPTO)
+REPORT = ProtectionReport(
+    level=2, layers={"seccomp": "yes"}, landlock_abi=4, kernel="6.1", machine="x86_64", filter_sha256="00",
+    untraced=True, userns_owner="initial", threads=1, started=1.5, nonce="aa", versions={"av": "18.1"},
+    startup_ms={"python": 10.0},
+)  # fmt: skip
+
+FROM_APP = [
+    wire.LoadComponents(1, 100),
+    wire.CreateObject(2, CLASS_ID, b"stream"),
+    wire.SetTopology(
+        wire.TopologySpec(
+            9, (wire.BranchSpec(STREAM, 4, (0, 1)),), (wire.SinkSpec(CLASS_ID, b"{}", 0), wire.SinkSpec(CLASS_ID, b"")),
+        )
+    ),
+    wire.Start(), wire.Pause(), wire.Stop(), wire.Close(), wire.Shutdown(),
+    wire.AttachRing(1, 4096),
+    wire.Samples(1, 1, (SAMPLE, Sample(1, 0, 0, 1, False, 0, 0)), end=False),
+    wire.Samples(1, 1, (), end=True),
+    wire.SourceFailed(1, ERROR),
+    wire.EnablerAnswer(1, LicensePath.SEALED, b"answer", 6),
+    wire.EnablerFailed(1, ERROR),
+]  # fmt: skip
+FROM_WORKER = [
+    wire.Ready(REPORT),
+    wire.Returned(1),
+    wire.Returned(2, wire.RemoteObject(1, CLASS_ID), {"ita": "00"}),
+    wire.Raised(3, ERROR),
+    wire.Event(101, 0, {"topology": 1, "seconds": 0.5, "note": "ü"}),
+    wire.Event(1, 0xC00D36B2, {}, ERROR),
+    wire.SelectStreams(1, (1, 2)),
+    wire.NeedSamples(1, 1, 32, 0),
+    wire.BeginEnableContent(1, EnablerActivate(EnableType.LICENSE_ACQUISITION, (KEY_ID,), b"{}")),
+]
+
+
+def kinds(union: object) -> set[type]:
+    return set(get_args(union))
