@@ -188,5 +188,17 @@ def test_compact_sizes() -> None:
         stz2(16, 2, b"\x12\x30\0")
 
 
+@pytest.mark.parametrize(("kind", "box"), [(Mvhd, Mvhd(1000, 9)), (Mdhd, Mdhd(1000, 9))], ids=["mvhd", "mdhd"])
+def test_a_duration_of_all_ones_is_not_known(kind: type[Box], box: Box) -> None:
+    data = bytearray(box.encode())
+    data[24:28] = b"\xff" * 4
+    assert parse(kind, bytes(data)).duration == 0  # type: ignore[attr-defined]
+
+
+def test_a_timescale_of_zero_is_refused() -> None:
+    with pytest.raises(MalformedMediaError, match="timescale"):
+        parse(Mdhd, Mdhd(0).encode())
+
+
 def test_handlers_give_track_types() -> None:
     assert [Hdlr(name).track_type for name in ("vide", "soun", "text")] == list(TrackType)

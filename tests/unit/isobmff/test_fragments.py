@@ -352,9 +352,10 @@ def test_senc_is_believed_before_saio(build) -> None:
 
 
 def test_aux_information_of_a_foreign_type_is_none_of_ours(build) -> None:
-    boxes = Saiz(3, 8, b"", "abcd").encode(), Saio((0,), "abcd").encode()
-    with pytest.raises(MalformedMediaError, match="lack their IVs"):
-        cryptos(build, build.init(build.entry(CENC)), *boxes)
+    for saiz_type, saio_type in (("abcd", "abcd"), ("abcd", None), (None, "abcd")):
+        boxes = Saiz(3, 8, b"", saiz_type).encode(), Saio((0,), saio_type).encode()
+        with pytest.raises(MalformedMediaError, match="lack their IVs"):
+            cryptos(build, build.init(build.entry(CENC)), *boxes)
 
 
 def test_piff_sample_encryption_and_its_override(build) -> None:
