@@ -80,7 +80,7 @@ class TrackReport(msgspec.Struct, frozen=True):
     timescale: int
     seconds: float  # of media, by its samples
     edits: tuple[tuple[float, float], ...]  # seconds of presentation (0: to the end), start in the media (-1: empty)
-    encrypted: bool  # any sample is
+    encrypted: bool  # any sample is; for a track that could not be read to its end, any may be
     scheme: str  # as the file spells it
     protections: tuple[ProtectionReport, ...]
     kids: tuple[Kid, ...]
@@ -114,7 +114,7 @@ class Inspection(msgspec.Struct, frozen=True):
     file: str
     bytes: int
     container: str
-    encrypted: bool  # any sample of any track is
+    encrypted: bool  # any track is
     tracks: tuple[TrackReport, ...]
     pssh: tuple[PsshReport, ...]
     warnings: tuple[str, ...]
@@ -192,7 +192,7 @@ def _track(presentation: Presentation, track: TrackInfo, errors: list[MediaError
         timescale=track.timescale,
         seconds=_seconds(tally.end - tally.first_dts, track.timescale),
         edits=tuple(_edits(track)),
-        encrypted=tally.encrypted > 0,
+        encrypted=tally.encrypted > 0 or (error is not None and track.is_protected),
         scheme=presentation.scheme_type(track.track_id),
         protections=tuple(ProtectionReport.of(n, p) for n, p in enumerate(track.protections, 1) if p),
         kids=tuple(Kid.of(kid, tally.by_kid.get(kid, 0)) for kid in dict.fromkeys((*named, *tally.by_kid))),

@@ -87,6 +87,9 @@ def _encryption(track: TrackReport) -> Iterator[str]:
         yield f"  description {each.description}: {each.scheme}, default KID {each.default_kid.uuid}, {iv}{pattern}"
     for kid in track.kids:
         yield f"  KID {kid.uuid}: {kid.samples} samples"
+    if track.error is not None:
+        yield f"  {track.samples_encrypted} samples encrypted, {track.samples_clear} clear, then: {track.error['what']}"
+        return
     if track.clear_lead is None:
         yield f"  marked as encrypted, but not one of its {track.samples} samples is"
         return

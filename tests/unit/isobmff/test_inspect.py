@@ -108,7 +108,13 @@ def test_a_broken_file_is_shown_as_far_as_it_goes_and_then_refused(own_vectors: 
 def test_several_keys_for_one_sample_are_an_error_with_a_report(own_vectors: Path) -> None:
     ran = CliRunner().invoke(command, [str(own_vectors / "generated" / "gp_multikey_prog_v.mp4"), "--json"])
     assert isinstance(ran.exception, DRMError)
-    assert json.loads(ran.stdout)["tracks"][1]["samples"] == 142
+    found = json.loads(ran.stdout)
+    assert [track["encrypted"] for track in found["tracks"]] == [True, False]
+    assert found["encrypted"]
+    assert found["tracks"][1]["samples"] == 142
+    text = CliRunner().invoke(command, [str(own_vectors / "generated" / "gp_multikey_prog_v.mp4")]).stdout
+    assert "not encrypted" not in text.splitlines()[0]
+    assert "multi-key" in text
 
 
 PARSE_ONLY = [
