@@ -108,6 +108,10 @@ class ProtectedEnvironment(Protocol):
         """The cipher engine's name."""
 
     @property
+    def dialects(self) -> tuple[str, ...]:
+        """The readings of Common Encryption that the application asked for, by name (drm.cenc.dialect)."""
+
+    @property
     def device_key(self) -> bytes | None:
         """The device key's 32-byte seed, or None: then no license comes sealed."""
 

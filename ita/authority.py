@@ -60,7 +60,7 @@ class ClearKeyInputTrustAuthority:
         self._gate.level = environment.level
         self._ring = _rings.get(environment)
         if self._ring is None:
-            self._ring = _rings[environment] = KeyRing(environment.engine)
+            self._ring = _rings[environment] = KeyRing(environment.engine, environment.dialects)
 
     def load(self, stream: bytes) -> None:
         """Read the source's initialization data. Raises InvalidArgumentError."""

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from drm.cenc.decrypt import SampleDecrypter
+from drm.cenc.dialect import Dialect
 from drm.cenc.engines import engine
 from drm.errors import KeyMissingError
 from drm.keys import ContentKey, KeyId
@@ -32,8 +33,9 @@ class Entry:
 class KeyRing:
     """Keys by KID. Any thread."""
 
-    def __init__(self, engine_name: str) -> None:
+    def __init__(self, engine_name: str, dialects: Iterable[str] = ()) -> None:
         self._engine_name = engine_name
+        self._dialects = frozenset(Dialect(name) for name in dialects)
         self._entries: dict[KeyId, Entry] = {}
         self._lock = threading.Lock()
 
@@ -71,7 +73,7 @@ class KeyRing:
 
     def cipher(self, key_id: KeyId) -> SampleDecrypter:
         """Return a cipher for one key. Raises KeyMissingError."""
-        return SampleDecrypter(self.entry(key_id).key, engine=engine(self._engine_name))
+        return SampleDecrypter(self.entry(key_id).key, engine=engine(self._engine_name), dialects=self._dialects)
 
     def wipe(self) -> None:
         """Forget every key (best effort: Python and the ciphers made copies)."""

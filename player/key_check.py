@@ -6,13 +6,14 @@ Also the diagnosis that playback makes in the worker, here for every KID at once
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import cast
+from typing import TypeAlias, cast
 
 import click
 
 from drm.app.byte_stream import FileByteStream
 from drm.app.sources import component_loader, open_source
 from drm.cenc.decrypt import SampleDecrypter
+from drm.cenc.dialect import Dialect
 from drm.class_ids import AV_DECODER
 from drm.component import Decoder, MediaSource
 from drm.errors import DRMError, ExitCode, KeyMissingError
@@ -24,11 +25,14 @@ from player.key_mistakes import explain
 __all__ = ["run", "verdicts"]
 
 
+_Samples: TypeAlias = Callable[[], Iterator[tuple[Sample, memoryview]]]
+
+
 class _Decrypter:
     """Decrypts with the keys at hand (drm.component.Decrypter)."""
 
-    def __init__(self, keys: Mapping[KeyId, ContentKey]) -> None:
-        self._ciphers = {key_id: SampleDecrypter(key) for key_id, key in keys.items()}
+    def __init__(self, keys: Mapping[KeyId, ContentKey], dialects: frozenset[Dialect] = frozenset()) -> None:
+        self._ciphers = {key_id: SampleDecrypter(key, dialects=dialects) for key_id, key in keys.items()}
 
     def decrypt_into(self, source: memoryview, crypto: SampleCrypto, target: memoryview) -> None:
         cipher = self._ciphers.get(crypto.key_id)
@@ -62,9 +66,10 @@ def run(file: str, segments: Sequence[str], keys: Mapping[KeyId, ContentKey]) ->
         return ExitCode.GOOD
     for verdict in found:
         track = verdict.track
+        dialect = f", all of them with --dialect {verdict.dialect}" if verdict.dialect else ""
         click.echo(
             f"track {track.track_id} ({track.type.value} {track.codec}, {track.scheme})  KID {verdict.key_id}  "
-            f"{verdict.outcome.value}: {verdict.seen}"
+            f"{verdict.outcome.value}: {verdict.seen}{dialect}"
         )
     for verdict in found:
         try:
@@ -84,14 +89,30 @@ def _track_verdicts(
     missing = [KeyVerdict(track, key_id, KeyOutcome.MISSING) for key_id in key_ids if key_id not in keys]
     held = [key_id for key_id in key_ids if key_id in keys]
     samples = _samples(source, track.track_id)
-    return missing + check_keys(track, held, samples, _Decrypter(keys), _decoder, others=keys)
+    found = check_keys(track, held, samples, _Decrypter(keys), _decoder, others=keys)
+    for verdict in found:
+        if verdict.failed and verdict.works_with is None:
+            verdict.dialect = _dialect(verdict, keys, samples)
+            if verdict.dialect:
+                verdict.outcome = KeyOutcome.RIGHT
+    return missing + found
+
+
+def _dialect(verdict: KeyVerdict, keys: Mapping[KeyId, ContentKey], samples: _Samples) -> str:
+    """The dialect of decryption under which no sample is refused any more, or an empty string."""
+    for dialect in Dialect:
+        decrypter = _Decrypter(keys, frozenset({dialect}))
+        (again,) = check_keys(verdict.track, [verdict.key_id], samples, decrypter, _decoder)
+        if again.checked and not again.failed:
+            return dialect.value
+    return ""
 
 
 def _decoder() -> Decoder:
     return cast("Decoder", component_loader().create(AV_DECODER))
 
 
-def _samples(source: MediaSource, track_id: int) -> Callable[[], Iterator[tuple[Sample, memoryview]]]:
+def _samples(source: MediaSource, track_id: int) -> _Samples:
     def from_the_start() -> Iterator[tuple[Sample, memoryview]]:
         source.select([track_id])
         while sample := source.next_sample(track_id):

@@ -65,6 +65,7 @@ class Playback:
         unprotected: bool = False,
         min_level: int = 1,
         engine: str = "cryptography",
+        dialects: tuple[str, ...] = (),
         on_event: Callable[[MediaEvent], None] | None = None,
         on_progress: Callable[[float, float], None] | None = None,
         on_ready: Callable[[MediaSessionProxy], None] | None = None,
@@ -72,7 +73,7 @@ class Playback:
         """`framemd5` is a descriptor. `on_progress` gets seconds done and seconds in all; `on_ready`, the session."""
         self._paths = list(paths)
         self._configuration = SessionConfiguration(
-            content_protection_manager=manager, min_level=min_level, engine=engine
+            content_protection_manager=manager, min_level=min_level, engine=engine, dialects=dialects
         )
         self._flags = PMPSessionFlags.UNPROTECTED_PROCESS if unprotected else PMPSessionFlags(0)
         self._framemd5 = framemd5
@@ -111,7 +112,7 @@ class Playback:
         topology = self._topology(watched, played)
         result.commands.append((time.monotonic(), "set_topology"))
         session.set_topology(topology)
-        self._wait(session, MediaEventType.SESSION_TOPOLOGY_SET, result, watched)
+        resolved = self._wait(session, MediaEventType.SESSION_TOPOLOGY_SET, result, watched)
         result.license_path = session.license_path
         result.report = session.protection_report
         started = time.monotonic()
@@ -119,9 +120,10 @@ class Playback:
         session.start()
         ended = self._wait(session, MediaEventType.SESSION_ENDED, result, watched)
         result.seconds = time.monotonic() - started
+        for event in (resolved, ended):
+            if notes := event.values.get("notes"):
+                result.notes.append(str(notes))
         result.frames = int(ended.values.get("sink0.frames", 0))
-        if notes := ended.values.get("notes"):
-            result.notes.append(str(notes))
         result.commands.append((time.monotonic(), "close"))
         session.close()
         self._wait(session, MediaEventType.SESSION_CLOSED, result, watched)

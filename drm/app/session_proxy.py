@@ -52,6 +52,7 @@ class SessionConfiguration:
     content_protection_manager: ContentProtectionManager | None = None
     min_level: int = 1  # isolation level below which creation fails
     engine: str = "cryptography"  # cipher engine of the worker
+    dialects: tuple[str, ...] = ()  # readings of Common Encryption that the worker's decrypters follow
     sealed: bool = True  # ask for sealed licenses, which needs a device key
     start_timeout: float = 20.0  # seconds until the worker is locked down
     call_timeout: float = 20.0  # seconds for one call into the worker
@@ -286,6 +287,7 @@ def _launch(configuration: SessionConfiguration, *, unprotected: bool) -> PMPPro
             device_key_fd=device_key,
             unprotected=unprotected,
             engine=configuration.engine,
+            dialects=configuration.dialects,
             demanded_level=0 if unprotected else configuration.min_level,
         )
     finally:

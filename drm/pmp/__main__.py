@@ -6,6 +6,7 @@ Arguments, each as name=value:
     device_key   descriptor to read the device key from; -1: there is none
     path         a folder to import from, after the standard library; given once for each
     engine       the cipher engine's name
+    dialect      a reading of Common Encryption to follow (drm/cenc/dialect.py); given once for each
     level        the isolation level below which the worker does not serve
     unprotected  1: do not lock down (MFPMPSESSION_UNPROTECTED_PROCESS)
     report_only  1: write the protection report to the channel, as JSON, and end
@@ -39,6 +40,7 @@ class Arguments(NamedTuple):
     device_key: int = -1
     path: tuple[str, ...] = ()
     engine: str = "cryptography"
+    dialects: tuple[str, ...] = ()
     level: int = 1
     unprotected: bool = False
     report_only: bool = False
@@ -54,6 +56,7 @@ class Arguments(NamedTuple):
             device_key=int(given.get("device_key", -1)),
             path=tuple(value for name, value in pairs if name == "path"),
             engine=given.get("engine", "cryptography"),
+            dialects=tuple(value for name, value in pairs if name == "dialect"),
             level=int(given.get("level", 1)),
             unprotected=given.get("unprotected") == "1",
             report_only=given.get("report_only") == "1",
@@ -73,7 +76,7 @@ def main() -> None:
 
     from drm.pmp.session_service import serve  # noqa: PLC0415 - loaded by `born`, before the lock
 
-    serve(arguments.channel, report, device_key, arguments.engine, tracer)
+    serve(arguments.channel, report, device_key, tracer, arguments.engine, arguments.dialects)
 
 
 def born(arguments: Arguments) -> tuple[ProtectionReport, Callable[[], int]]:

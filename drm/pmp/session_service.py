@@ -43,6 +43,7 @@ class _Environment(msgspec.Struct, eq=False, weakref=True):
     protection: ProtectionReport
     device_key: bytes | None
     engine: str
+    dialects: tuple[str, ...]
     digests: dict[str, str]
     tracer: Callable[[], int]
 
@@ -66,7 +67,12 @@ class _Environment(msgspec.Struct, eq=False, weakref=True):
 
 
 def serve(
-    channel_fd: int, report: ProtectionReport, device_key: bytes | None, engine: str, tracer: Callable[[], int]
+    channel_fd: int,
+    report: ProtectionReport,
+    device_key: bytes | None,
+    tracer: Callable[[], int],
+    engine: str = "cryptography",
+    dialects: tuple[str, ...] = (),
 ) -> None:
     """Serve one session until it is shut down or the application is gone. Runs locked down.
 
@@ -75,7 +81,7 @@ def serve(
     channel = worker_channel(socket.socket(fileno=channel_fd))
     try:
         channel.send(wire.Ready(report))
-        SessionService(channel, _Environment(report, device_key, engine, {}, tracer)).run()
+        SessionService(channel, _Environment(report, device_key, engine, dialects, {}, tracer)).run()
     except WireError as error:
         # No traceback: the application broke the protocol or ended, and neither is a fault of this code.
         logger.warning("the channel to the application failed: %s", error.what)

@@ -54,6 +54,12 @@ class KeyVerdict:
     checked: int = 0  # encrypted samples decoded
     failed: int = 0  # of these, how many the decoder refused
     works_with: KeyId | None = None  # another KID whose key does decrypt these samples
+    dialect: str = ""  # the reading of Common Encryption under which every sample decodes
+
+    @property
+    def is_doubtful(self) -> bool:
+        """A right key under which some samples do not decode: damaged media, or another dialect."""
+        return self.outcome is KeyOutcome.RIGHT and self.failed > 0
 
     @property
     def seen(self) -> str:
@@ -180,6 +186,8 @@ def raise_for_verdict(verdict: KeyVerdict, *, where: str = "") -> None:
     if verdict.outcome is not KeyOutcome.WRONG:
         return
     maybe = ""
+    if verdict.failed * 2 < verdict.checked:
+        maybe = "most samples decode, so the file may be damaged, or in another dialect, which `keys check` names"
     if verdict.works_with is not None:
         maybe = f"keys are swapped: the key given for {verdict.works_with} does decrypt it"
     raise KeyWrongError(

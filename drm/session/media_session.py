@@ -138,7 +138,8 @@ class MediaSession:
         except Exception as error:  # noqa: BLE001 - a component's own fault must end as an event, not as silence
             self._fail(MediaEventType.SESSION_TOPOLOGY_SET, component_failed(error))
             return
-        self._emit(MediaEventType.SESSION_TOPOLOGY_SET, topology=topology.topology_id)
+        told = {"notes": "; ".join(self._topology.notes)} if self._topology.notes else {}
+        self._emit(MediaEventType.SESSION_TOPOLOGY_SET, topology=topology.topology_id, **told)
         self._emit(MediaEventType.SESSION_NOTIFY_PRESENTATION_TIME, start_time=0, offset=0)
         self._set_capabilities(_READY)
         self._status(TopologyStatus.READY)

@@ -102,3 +102,4 @@ class ResolvedTopology:
     topology_id: int
     nodes: list[Node]
     sinks: list[Sink]
+    notes: list[str]  # what a person should know about it

@@ -72,12 +72,12 @@ class TopologyLoader:
         for branch in topology.branches:
             outputs = [sinks[activate] for activate in branch.outputs]
             nodes.append(self._node(source, branch.stream, outputs))
-        self._check_keys(source, nodes)
+        notes = self._check_keys(source, nodes)
         for activate, sink in sinks.items():
             tracks = [branch.stream.track for branch in topology.branches if activate in branch.outputs]
             sink.open(tracks, activate.descriptor)
         source.select(node.stream.track.track_id for node in nodes)
-        return ResolvedTopology(topology.topology_id, nodes, list(sinks.values()))
+        return ResolvedTopology(topology.topology_id, nodes, list(sinks.values()), notes)
 
     def _refuse_unprotected(self, topology: Topology[SessionSource]) -> None:
         for branch in topology.branches:
@@ -145,7 +145,8 @@ class TopologyLoader:
     def _decoder(self) -> Decoder:
         return cast("Decoder", self.host.create(AV_DECODER))
 
-    def _check_keys(self, source: SessionSource, nodes: Sequence[Node]) -> None:
+    def _check_keys(self, source: SessionSource, nodes: Sequence[Node]) -> list[str]:
+        notes = []
         for node in nodes:
             if node.decrypter is None or node.authority is None:
                 continue
@@ -160,6 +161,12 @@ class TopologyLoader:
             )
             for verdict in verdicts:
                 raise_for_verdict(verdict)
+                if verdict.is_doubtful:
+                    notes.append(
+                        f"{place(track)}: {verdict.seen}; damaged media, or another dialect, "
+                        "which `clearkey keys check` names"
+                    )
+        return notes
 
 
 def _from_the_start(source: SessionSource, stream_id: int) -> Callable[[], Iterator[tuple[Sample, memoryview]]]:

@@ -9,6 +9,7 @@ from drm.app.byte_stream import FileByteStream
 from drm.cenc.dialect import Dialect
 from drm.errors import KeyMissingError
 from drm.keys import ContentKey, KeyId
+from player.dialect_option import dialect_option
 from player.digests import TrackDigest, digest_tracks
 from player.key_mistakes import explain
 from player.key_options import key_options
@@ -21,14 +22,7 @@ _HEADINGS = ("track", "type", "scheme", "samples", "encrypted", "sha256 of the d
 @click.command("digest")
 @click.argument("files", metavar="FILE [SEGMENT…]", nargs=-1, required=True, type=click.Path())
 @key_options
-@click.option(
-    "--dialect",
-    "dialects",
-    metavar="NAME",
-    multiple=True,
-    type=click.Choice([dialect.value for dialect in Dialect]),
-    help=f"A reading of Common Encryption to follow: {', '.join(Dialect)}.",
-)
+@dialect_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(files: tuple[str, ...], keys: dict[KeyId, ContentKey], dialects: tuple[str, ...], *, as_json: bool) -> None:
     """Hash the decrypted samples of each track of FILE (an MP4, or an init segment and its media segments).

@@ -13,6 +13,7 @@ from drm.keys import ContentKey, KeyId
 from drm.protection import Level
 from drm.session.events import MediaEvent
 from player.comparison import compare
+from player.dialect_option import dialect_option
 from player.key_mistakes import explain
 from player.key_options import key_options
 from player.outputs import AtomicOutput
@@ -33,6 +34,7 @@ __all__ = ["command"]
 @click.option("--snapshot", metavar="FILE", help="Write a contact sheet (PNG), if the license grants snapshots.")
 @click.option("--at", "moments", metavar="SECONDS", type=float, multiple=True, help="Moment of the snapshot.")
 @click.option("--compare", "clear", metavar="CLEAR.mp4", type=click.Path(), help="Are all frames equal to this file's?")
+@dialect_option
 @click.option("--unprotected", is_flag=True, help="Isolated but not locked down; plays clear content only.")
 @click.option("--min-level", type=click.IntRange(1, 3), default=1, show_default=True, help="Isolation level to demand.")
 @click.option("--engine", type=click.Choice(["cryptography", "pycryptodome"]), default="cryptography", hidden=True)
@@ -48,6 +50,7 @@ def command(
     snapshot: str | None,
     moments: tuple[float, ...],
     clear: str | None,
+    dialects: tuple[str, ...],
     unprotected: bool,
     min_level: int,
     engine: str,
@@ -79,6 +82,7 @@ def command(
             unprotected=unprotected,
             min_level=min_level,
             engine=engine,
+            dialects=dialects,
             on_event=_show if verbose else None,
             on_progress=progress.show,
         )
