@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from drm.component import MediaSource
-from drm.errors import DRMError, ErrorRecord, WireError
+from drm.errors import DRMError, ErrorRecord, UnsupportedMediaError, WireError
 from drm.media import Sample, StreamDescriptor, TrackType
 from drm.wire.messages import AttachRing, FromApp, NeedSamples, Samples, SelectStreams, SourceFailed
 from drm.wire.ring import RingWriter
@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 _VIDEO_RING: Final = 16 << 20  # bytes; one picture must fit
 _OTHER_RING: Final = 4 << 20
+_MAX_CREDIT: Final = 1024  # samples that a worker may ask for at once
+_MAX_REQUESTS: Final = 4096  # that wait to be served; a worker's credits run out long before
 _BATCH: Final = 16  # samples in one message
 _BATCH_SUBSAMPLES: Final = 2048  # and the subsamples that they may have together, which bounds the message
 
@@ -50,7 +52,9 @@ class SourceService:
         self._send = send
         self._streams = {stream.track.track_id: _Stream(stream) for stream in streams}
         self._requests: queue.SimpleQueue[SelectStreams | NeedSamples | None] = queue.SimpleQueue()
+        self._stream_ids = frozenset(self._streams)
         self._epoch = 0
+        self._broken: WireError | None = None
         self._thread = threading.Thread(target=self._serve, name="media-source", daemon=True)
 
     def start(self) -> None:
@@ -60,7 +64,20 @@ class SourceService:
         self._thread.start()
 
     def request(self, message: SelectStreams | NeedSamples) -> None:
-        """Take what the worker asks for; the reader's thread calls this and never waits."""
+        """Take what the worker asks for; the reader's thread calls this and never waits.
+
+        Raises:
+            WireError: no sound worker asks for that, now or the last time.
+        """
+        if self._broken is not None:
+            raise self._broken
+        if isinstance(message, NeedSamples):
+            if message.stream_id not in self._stream_ids:
+                raise WireError(f"the worker asks for stream {message.stream_id}, which is not in its topology")
+            if not 0 < message.count <= _MAX_CREDIT:
+                raise WireError(f"the worker asks for {message.count} samples at once")
+        if self._requests.qsize() >= _MAX_REQUESTS:
+            raise WireError(f"the worker left {_MAX_REQUESTS} requests waiting")
         self._requests.put(message)
 
     def close(self) -> None:
@@ -80,6 +97,7 @@ class SourceService:
                 elif message.epoch == self._epoch:
                     self._supply(message)
             except WireError as error:
+                self._broken = error
                 logger.info("the media source stops: %s", error.what)
                 return
             except DRMError as error:
@@ -104,9 +122,7 @@ class SourceService:
         self._source.select(wanted)
 
     def _supply(self, message: NeedSamples) -> None:
-        stream = self._streams.get(message.stream_id)
-        if stream is None:
-            raise WireError(f"the worker asks for stream {message.stream_id}, which is not in its topology")
+        stream = self._streams[message.stream_id]
         stream.ring.release(message.released)
         stream.credit += message.count
         while stream.credit > 0 and not stream.ended:
@@ -124,6 +140,13 @@ class SourceService:
             if sample is None:
                 stream.ended = True
                 break
+            if sample.size > stream.ring.size:
+                raise UnsupportedMediaError(
+                    f"a sample of {sample.size} bytes is larger than any that is played",
+                    where=f"track {stream.stream_id}",
+                    seen=f"the limit is {stream.ring.size} bytes",
+                    maybe="the file is damaged",
+                )
             place = stream.ring.place(sample.size)
             if place is None:
                 stream.held = sample

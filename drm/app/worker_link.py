@@ -5,7 +5,7 @@ A reader thread takes every message; it never waits for anything but the channel
 
 from __future__ import annotations
 
-import itertools
+import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -24,6 +24,8 @@ from drm.wire import messages as wire
 from drm.wire.channel import app_channel, close_all
 
 __all__ = ["WorkerLink"]
+
+logger = logging.getLogger(__name__)
 
 
 class WorkerLink:
@@ -46,9 +48,10 @@ class WorkerLink:
         self._on_message = on_message
         self._on_end = on_end
         self._call_timeout = call_timeout
-        self._calls = itertools.count(1)
+        self._calls = 0  # so many were made, and so many answers at most may come
         self._answers: dict[int, wire.Returned | DRMError | None] = {}
         self._changed = threading.Condition()
+        self._enabling = False  # an enabler of the application's is at work
         self._report: ProtectionReport | None = None
         self._gone: DRMError | None = None
         self._closed = False
@@ -77,10 +80,12 @@ class WorkerLink:
             raise SessionShutdownError("the session was shut down")
         if self._gone is not None:
             raise self._gone
+        if isinstance(message, wire.EnablerAnswer | wire.EnablerFailed):
+            self._enabling = False
         try:
             self._channel.send(message, fds)
         except WireError:
-            raise self.process.failure() from None
+            raise self._reason() from None
 
     def call(self, make: Callable[[int], wire.FromApp], fds: Sequence[int] = ()) -> wire.Returned:
         """Send the message that `make` makes of a call number and return the answer, or raise what came instead.
@@ -90,8 +95,8 @@ class WorkerLink:
         """
         if getattr(self._callback, "active", False) or threading.current_thread() is self._reader:
             raise InvalidRequestError("a blocking call into the worker from inside one of its callbacks")
-        number = next(self._calls)
         with self._changed:
+            self._calls = number = self._calls + 1
             self._answers[number] = None
         try:
             self.send(make(number), fds)
@@ -106,6 +111,9 @@ class WorkerLink:
             late = PMPProcessDiedError(f"the worker gave no answer within {self._call_timeout:.0f} seconds")
             raise self._gone or late
         return answer
+
+    def _reason(self) -> DRMError:
+        return self._gone or self.process.failure()
 
     @contextmanager
     def calling_back(self) -> Iterator[None]:
@@ -130,6 +138,7 @@ class WorkerLink:
 
     def _read(self) -> None:
         error: DRMError
+        ended = True
         try:
             while (received := self._channel.receive()) is not None:
                 message, fds = received
@@ -137,11 +146,15 @@ class WorkerLink:
                 self._take(message)
             error = SessionShutdownError("the session was shut down") if self._closed else self.process.failure()
         except WireError as broken:
-            self.process.kill()
-            error = broken
+            error, ended = broken, False
+        except Exception as fault:  # the application's own code, called back from here: without a reader it would wait
+            logger.exception("a callback of the application failed")
+            error, ended = DRMError(f"a callback of the application failed: {type(fault).__name__}: {fault}"), False
         with self._changed:
             self._gone = error
             self._changed.notify_all()
+        if not ended:  # after the word of why, so that a sender is not told of a death that is our own doing
+            self.process.kill()
         if not self._closed:
             self._on_end(error)
 
@@ -153,13 +166,22 @@ class WorkerLink:
                 self._answer(number, error_from_record(record))
             case wire.Ready(report=report):
                 with self._changed:
+                    if self._report is not None:
+                        raise WireError("the worker says for a second time what it probed")
                     self._report = report
                     self._changed.notify_all()
+            case wire.BeginEnableContent():
+                if self._enabling:  # each would start a thread and a license exchange here
+                    raise WireError("the worker asks for an enabler while one is at work")
+                self._enabling = True
+                self._on_message(message)
             case _:
                 self._on_message(message)
 
     def _answer(self, number: int, answer: wire.Returned | DRMError) -> None:
         with self._changed:
+            if not 0 < number <= self._calls:
+                raise WireError(f"the worker answers call {number}, which was never made")
             if number in self._answers:  # else it came after its caller gave up
                 self._answers[number] = answer
                 self._changed.notify_all()
