@@ -82,7 +82,7 @@ def serve(
     try:
         channel.send(wire.Ready(report))
         SessionService(channel, _Environment(report, device_key, engine, dialects, {}, tracer)).run()
-    except WireError as error:
+    except DRMError as error:
         # No traceback: the application broke the protocol or ended, and neither is a fault of this code.
         logger.warning("the channel to the application failed: %s", error.what)
     finally:
