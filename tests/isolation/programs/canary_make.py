@@ -1,0 +1,52 @@
+"""Makes a film whose key is random and stands in no file.
+
+    canary_make.py FOLDER
+
+Leaves FOLDER/film.mp4 and FOLDER/clear.mp4 and prints one JSON object: `keys`, KID to key in hex, and `clear`, pieces
+of clear samples in hex that the encrypted film does not contain.
+"""
+
+import json
+import secrets
+import sys
+from pathlib import Path
+
+from drm.app.byte_stream import FileByteStream
+from drm.app.sources import open_source
+from drm.keys import ContentKey, KeyId
+from drm.media import Scheme, TrackType
+from drm.packaging.encrypt import TrackEncryption, encrypt_file
+from sample_content.clip import Clip, make_clip
+
+
+def main():
+    folder = Path(sys.argv[1])
+    folder.mkdir(exist_ok=True)
+    clear, film = folder / "clear.mp4", folder / "film.mp4"
+    make_clip(clear, Clip(width=320, height=180, frames=90, fragmented=True))
+    keys = {kind: (secrets.token_bytes(16), secrets.token_bytes(16)) for kind in (TrackType.VIDEO, TrackType.AUDIO)}
+    tracks = {kind: TrackEncryption(KeyId(kid), ContentKey(key)) for kind, (kid, key) in keys.items()}
+    encrypt_file(clear, film, scheme=Scheme.CENC, tracks=tracks)
+    encrypted = film.read_bytes()
+    pieces = [piece for piece in clear_pieces(clear) if piece not in encrypted][::10]
+    print(json.dumps({
+        "keys": {kid.hex(): key.hex() for kid, key in keys.values()},
+        "clear": [piece.hex() for piece in pieces],
+    }))  # fmt: skip
+
+
+def clear_pieces(path):
+    """32 bytes out of the middle of samples, where Common Encryption leaves nothing clear."""
+    with FileByteStream([str(path)]) as stream:
+        source = open_source(stream)
+        for descriptor in source.streams():
+            track_id = descriptor.track.track_id
+            source.select([track_id])
+            while sample := source.next_sample(track_id):
+                data = bytearray(sample.size)
+                source.read_into(sample, memoryview(data))
+                if sample.size > 300:
+                    yield bytes(data[sample.size // 2 : sample.size // 2 + 32])
+
+
+main()

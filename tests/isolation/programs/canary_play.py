@@ -1,0 +1,74 @@
+"""An application that plays a protected film and stands still where it is told to be searched.
+
+    canary_play.py FILE LICENSE_URL [decrypt-here]
+
+Prints one JSON line at each stand and waits for a line on stdin: when the license has come, when the session has
+started, at the end, and when the session is gone. With `decrypt-here` it also does what no application should: takes
+keys (hex KID:KEY words, one line of stdin), decrypts the film itself and holds on to the samples.
+"""
+
+import json
+import os
+import sys
+
+from drm.session.events import MediaEventType
+from player.playback import Playback
+from player.protection_manager import LicenseManager
+
+FILM, URL, *OPTIONS = sys.argv[1:]
+STANDS = {
+    MediaEventType.LICENSE_ACQUISITION_COMPLETED: "licensed",
+    MediaEventType.SESSION_STARTED: "started",
+    MediaEventType.SESSION_ENDED: "ended",
+}
+SEEN = {"worker": 0}
+
+
+def stand(name, **told):
+    print(json.dumps({"stand": name, "pid": os.getpid(), **SEEN, **told}), flush=True)
+    return sys.stdin.readline()
+
+
+def on_event(event):
+    name = STANDS.pop(event.type, None)
+    if name:
+        stand(name)
+
+
+def on_ready(session):
+    SEEN["worker"] = session.pid
+
+
+def decrypt_here(words):
+    from drm.app.byte_stream import FileByteStream
+    from drm.app.sources import open_source
+    from drm.cenc.decrypt import SampleDecrypter
+    from drm.keys import ContentKey, KeyId
+
+    ciphers = {}
+    for word in words.split():
+        kid, key = word.split(":")
+        ciphers[KeyId.parse(kid)] = SampleDecrypter(ContentKey.parse(key))
+    held = []
+    with FileByteStream([FILM]) as stream:
+        source = open_source(stream)
+        for descriptor in source.streams():
+            source.select([descriptor.track.track_id])
+            while sample := source.next_sample(descriptor.track.track_id):
+                data, clear = bytearray(sample.size), bytearray(sample.size)
+                source.read_into(sample, memoryview(data))
+                ciphers[sample.crypto.key_id].decrypt_into(memoryview(data), sample.crypto, memoryview(clear))
+                held.append(clear)
+    return held
+
+
+def main():
+    hashes = os.memfd_create("framemd5")
+    held = decrypt_here(stand("wants-keys")) if "decrypt-here" in OPTIONS else []
+    playback = Playback([FILM], manager=LicenseManager(URL), framemd5=hashes, on_event=on_event, on_ready=on_ready)
+    result = playback.run()
+    stand("gone", frames=result.frames, level=result.report.level, license_path=result.license_path.value,
+          held=len(held), hashes=os.pread(hashes, 1 << 20, 0).decode())  # fmt: skip
+
+
+main()

@@ -1,0 +1,168 @@
+"""The canary: a random key that a sealed license brought is nowhere in the application, during and after a playback.
+
+A third process searches. The same search finds the key when the license came in clear, in the worker when it came
+sealed, and clear samples in an application that decrypts for itself: so it can fail.
+"""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from drm.clearkey import b64url
+from drm.keys import ContentKey, KeyId
+from license_server.process import LicenseServer
+from tests.interop.license.plain_server import plain_server
+from tests.isolation.memory_search import Searched, forms, search
+
+STANDS = ["licensed", "started", "ended", "gone"]
+
+
+@dataclass
+class Film:
+    path: str
+    keys: dict[KeyId, ContentKey]
+    needles: dict[str, bytes]  # forms of each key
+    pieces: dict[str, bytes]  # of clear samples
+
+    @property
+    def plain_keys(self) -> dict[str, str]:
+        return {kid.base64url: b64url(key.secret) for kid, key in self.keys.items()}
+
+
+@pytest.fixture(scope="module")
+def film(account) -> Film:
+    """Made by a process of its own, which tells us the keys and writes them nowhere."""
+    made = account.application("canary_make.py", account.home / "canary")
+    keys = {KeyId.parse(kid): ContentKey.parse(key) for kid, key in made["keys"].items()}
+    needles = {
+        f"{form} of key {number}": needle
+        for number, key in enumerate(keys.values())
+        for form, needle in forms(key.secret).items()
+    }
+    pieces = {f"sample {number}": bytes.fromhex(piece) for number, piece in enumerate(made["clear"])}
+    assert len(keys) == 2
+    assert len(pieces) > 10
+    return Film(str(account.home / "canary" / "film.mp4"), keys, needles, pieces)
+
+
+@contextlib.contextmanager
+def application(account, *words: str) -> Iterator[subprocess.Popen]:
+    argv = [str(account.python), str(account.programs / "canary_play.py"), *words]
+    if account.user is not None:
+        process = account.user.popen(argv, stdin=subprocess.PIPE)
+    else:
+        environment = {"HOME": str(account.home), "PATH": os.defpath, "LANG": "C.UTF-8"}
+        process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate(timeout=10)
+
+
+def stands(process: subprocess.Popen) -> Iterator[dict]:
+    """Each stand of the application, which goes on when the loop does."""
+    while line := process.stdout.readline():
+        yield json.loads(line)
+        process.stdin.write("\n")
+        process.stdin.flush()
+    assert process.wait(10) == 0
+
+
+def searched_at_each_stand(account, film: Film, url: str) -> tuple[dict[str, Searched], dict, set[str]]:
+    """Play; return what was found at each stand, what the application told at the end, and what the worker held."""
+    found, told, in_worker = {}, {}, set()
+    with application(account, film.path, url) as process:
+        for told in stands(process):
+            found[told["stand"]] = search(told["pid"], film.needles | film.pieces)
+            if told["stand"] == "licensed" and os.geteuid() == 0:
+                in_worker = {name for _place, name in search(told["worker"], film.needles).found}
+    assert list(found) == STANDS
+    return found, told, in_worker
+
+
+@pytest.fixture(scope="module")
+def sealed(account, film: Film):
+    with LicenseServer(keys=film.keys) as server:
+        return searched_at_each_stand(account, film, server.license_url)
+
+
+@pytest.fixture(scope="module")
+def in_clear(account, film: Film):
+    with plain_server(film.plain_keys) as url:
+        return searched_at_each_stand(account, film, url)
+
+
+@pytest.mark.parametrize("stand", STANDS)
+def test_a_sealed_key_is_nowhere_in_the_application(sealed, stand: str) -> None:
+    searched = sealed[0][stand]
+    assert searched.found == set()
+
+
+def test_the_search_went_through_all_of_the_application(sealed) -> None:
+    for searched in sealed[0].values():
+        assert searched.mappings > 30
+        assert searched.size > 10 << 20
+    assert sealed[0]["started"].files >= 2, "the film and the hashes"
+
+
+def test_the_same_search_finds_a_key_that_came_in_clear(in_clear, film: Film) -> None:
+    found = {name for searched in in_clear[0].values() for place, name in searched.found if place == "memory"}
+    for number in range(len(film.keys)):
+        assert f"base64url of key {number}" in found
+    assert in_clear[1]["license_path"] == "clear"
+
+
+def test_the_sealed_key_is_in_the_worker(sealed) -> None:
+    """Root can look there: the key is in the process that needs it, in a form that the search knows."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can show what root's worker withstands")
+    assert {"raw of key 0"} <= sealed[2]
+
+
+def test_an_application_that_decrypts_for_itself_is_found_out(account, film: Film) -> None:
+    """The control for clear samples: where they are, they are found."""
+    keys = " ".join(f"{kid.hex}:{key.secret.hex()}" for kid, key in film.keys.items())
+    with LicenseServer(keys=film.keys) as server, application(account, film.path, server.license_url,
+                                                              "decrypt-here") as process:  # fmt: skip
+        assert json.loads(process.stdout.readline())["stand"] == "wants-keys"
+        process.stdin.write(f"{keys}\n")
+        process.stdin.flush()
+        told = json.loads(process.stdout.readline())
+        found = {name for _place, name in search(told["pid"], film.needles | film.pieces).found}
+    assert len([name for name in found if name in film.pieces]) > len(film.pieces) / 2
+
+
+@pytest.mark.parametrize("place", ["arguments", "environment", "open file"])
+def test_the_search_finds_what_lies_outside_of_memory(tmp_path, place: str) -> None:
+    secret = "canary-" + os.urandom(8).hex()
+    path = tmp_path / "held"
+    path.write_text(secret if place == "open file" else "nothing")
+    program = "import time; print(flush=True); time.sleep(60)"
+    words = [sys.executable, "-c", program, secret if place == "arguments" else "nothing"]
+    environment = {"CANARY": secret} if place == "environment" else {}
+    with (
+        path.open("rb") as held,
+        subprocess.Popen(words, stdin=held, stdout=subprocess.PIPE, env=environment) as process,
+    ):
+        try:
+            process.stdout.readline()  # before its first line it may not be quite there
+            found = search(process.pid, {"canary": secret.encode()}).found
+        finally:
+            process.kill()
+    assert [where for where, _name in found if where.startswith(place)]
+
+
+def test_the_film_was_played_in_a_worker_of_level_two(sealed) -> None:
+    """Under this account: root, and an ordinary user."""
+    told = sealed[1]
+    assert told["level"] == 2
+    assert told["license_path"] == "sealed"
+    assert told["frames"] == 231
+    assert told["hashes"].count("\n0,") == 90
