@@ -6,9 +6,10 @@ import threading
 from typing import Final, cast
 
 from drm.app.bundle import collect_components
-from drm.class_ids import MP4_SOURCE
+from drm.class_ids import MP4_SOURCE, WEBM_SOURCE
 from drm.component import ByteStream, MediaSource
 from drm.loader import Loader
+from drm.webm.container import begins_as_ebml
 
 __all__ = ["component_loader", "open_source"]
 
@@ -25,11 +26,11 @@ def component_loader() -> Loader:
 
 
 def open_source(stream: ByteStream) -> MediaSource:
-    """Open the media in `stream`.
+    """Open the media in `stream`, with the source for what it begins with.
 
     Raises:
-        MediaError: it is not MP4, or not sound. The message names what it is.
+        MediaError: it is neither MP4 nor WebM, or not sound. The message names what it is.
         TrustError: the source component is not what its manifest says.
     """
-    make = component_loader().component_class(MP4_SOURCE)
+    make = component_loader().component_class(WEBM_SOURCE if begins_as_ebml(stream) else MP4_SOURCE)
     return cast("MediaSource", make(stream))

@@ -1,0 +1,1 @@
+"""The WebM media source component."""
