@@ -31,7 +31,8 @@ def wrong() -> DRMError:
         (missing(), {}, "what the worker thought"),
         (MediaError("a file", maybe="what the worker thought"), {KID.byte_reversed: KEY}, "what the worker thought"),
     ],
-    ids=["swapped", "swapped-and-guid", "guid", "kid-as-key", "one-key-twice", "nothing-to-see", "no-keys", "no-key-error"],
+    ids=["swapped", "swapped-and-guid", "guid", "kid-as-key", "one-key-twice", "nothing-to-see", "no-keys",
+         "no-key-error"],
 )  # fmt: skip
 def test_the_mistake_is_named_and_no_key_is_shown(error: DRMError, keys: dict[KeyId, ContentKey], words: str) -> None:
     explained = explain(error, keys)

@@ -22,11 +22,16 @@ def test_it_appears_at_the_end_and_whole(tmp_path: Path) -> None:
 def test_after_an_error_nothing_new_is_there_and_what_was_is_kept(tmp_path: Path) -> None:
     target = tmp_path / "out"
     target.write_bytes(b"of yesterday")
-    with pytest.raises(KeyboardInterrupt), AtomicOutput(str(target)) as output:
-        os.write(output.descriptor, b"half")
-        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        interrupted_in_the_middle(target)
     assert target.read_bytes() == b"of yesterday"
     assert list(tmp_path.iterdir()) == [target]
+
+
+def interrupted_in_the_middle(target: Path) -> None:
+    with AtomicOutput(str(target)) as output:
+        os.write(output.descriptor, b"half")
+        raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize("fails", [False, True])
