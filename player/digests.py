@@ -14,9 +14,9 @@ from drm.app.byte_stream import FileByteStream
 from drm.cenc.decrypt import SampleDecrypter
 from drm.cenc.dialect import Dialect
 from drm.errors import KeyMissingError, TruncatedMediaError
-from drm.isobmff.samples import Presentation, open_presentation
 from drm.keys import ContentKey, KeyId
 from drm.media import Sample, TrackInfo
+from player.media_file import MediaFile, open_media
 
 __all__ = ["TrackDigest", "digest_tracks"]
 
@@ -39,16 +39,16 @@ def digest_tracks(
 
     Raises:
         KeyMissingError: a sample needs a key that is not in `keys`; names the KID and the track.
-        MediaError: the file is not MP4, is broken, or is encrypted in a way that is not read.
+        MediaError: the file is neither MP4 nor WebM, is broken, or is encrypted in a way that is not read.
     """
-    presentation = open_presentation(stream)
+    presentation, _ = open_media(stream)
     decrypters = {key_id: SampleDecrypter(key, dialects=dialects) for key_id, key in keys.items()}
     digests = [_digest(stream, presentation, track, decrypters) for track in presentation.tracks]
     return digests, presentation.warnings
 
 
 def _digest(
-    stream: FileByteStream, presentation: Presentation, track: TrackInfo, decrypters: Mapping[KeyId, SampleDecrypter]
+    stream: FileByteStream, presentation: MediaFile, track: TrackInfo, decrypters: Mapping[KeyId, SampleDecrypter]
 ) -> TrackDigest:
     digest = hashlib.sha256()
     count = encrypted = 0

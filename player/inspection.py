@@ -12,9 +12,9 @@ import msgspec
 from drm.app.byte_stream import FileByteStream
 from drm.errors import MediaError
 from drm.isobmff.pssh import Pssh
-from drm.isobmff.samples import Presentation, open_presentation
 from drm.keys import KeyId
 from drm.media import Protection, Sample, TrackInfo
+from player.media_file import MediaFile, open_media
 
 __all__ = ["ClearLead", "Inspection", "Kid", "ProtectionReport", "PsshReport", "TrackReport", "inspect_stream"]
 
@@ -124,15 +124,15 @@ def inspect_stream(stream: FileByteStream) -> tuple[Inspection, MediaError | Non
     """Read every sample's place and encryption, no sample's bytes. Return the report and the first error met.
 
     Raises:
-        MediaError: it is not MP4, or its movie box is broken: there is nothing to report.
+        MediaError: it is neither MP4 nor WebM, or its head is broken: there is nothing to report.
     """
-    presentation = open_presentation(stream)
+    presentation, container = open_media(stream)
     errors: list[MediaError] = []
     tracks = tuple(_track(presentation, track, errors) for track in presentation.tracks)
     report = Inspection(
         file=stream.name,
         bytes=stream.size,
-        container="fragmented MP4" if presentation.is_fragmented else "progressive MP4",
+        container=container,
         encrypted=any(track.encrypted for track in tracks),
         tracks=tracks,
         pssh=tuple(map(PsshReport.of, presentation.pssh)),
@@ -166,7 +166,7 @@ class _Tally:
             self.end = max(self.end, sample.dts + sample.duration)
 
 
-def _track(presentation: Presentation, track: TrackInfo, errors: list[MediaError]) -> TrackReport:
+def _track(presentation: MediaFile, track: TrackInfo, errors: list[MediaError]) -> TrackReport:
     tally = _Tally()
     error = None
     try:

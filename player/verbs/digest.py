@@ -25,7 +25,7 @@ _HEADINGS = ("track", "type", "scheme", "samples", "encrypted", "sha256 of the d
 @dialect_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(files: tuple[str, ...], keys: dict[KeyId, ContentKey], dialects: tuple[str, ...], *, as_json: bool) -> None:
-    """Hash the decrypted samples of each track of FILE (an MP4, or an init segment and its media segments).
+    """Hash the decrypted samples of each track of FILE (MP4 or WebM, or an init segment and its media segments).
 
     The hash is SHA-256 over all samples of the track, decrypted, in decode order. Nothing is written but the hashes.
     """

@@ -9,7 +9,9 @@ import msgspec
 
 from drm.app.byte_stream import FileByteStream
 from drm.errors import MediaError
+from drm.webm.container import begins_as_ebml
 from player.box_listing import ListedBox, list_boxes
+from player.element_listing import list_elements
 from player.inspection import Inspection, PsshReport, TrackReport, inspect_stream
 
 __all__ = ["command"]
@@ -21,9 +23,9 @@ VERSION = 1
 @click.command("inspect")
 @click.argument("files", metavar="FILE [SEGMENT…]", nargs=-1, required=True, type=click.Path())
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("--no-boxes", is_flag=True, help="Leave the box tree out.")
+@click.option("--no-boxes", is_flag=True, help="Leave the tree of boxes or elements out.")
 def command(files: tuple[str, ...], *, as_json: bool, no_boxes: bool) -> None:
-    """Show what FILE (an MP4, or an init segment and its media segments) says about its tracks and their encryption.
+    """Show what FILE (MP4 or WebM, or an init segment and its media segments) says of its tracks and their encryption.
 
     A file that is broken further on is shown as far as it can be read; the command then ends with the error.
     """
@@ -32,7 +34,7 @@ def command(files: tuple[str, ...], *, as_json: bool, no_boxes: bool) -> None:
         boxes: list[ListedBox] = []
         if not no_boxes:
             try:
-                boxes.extend(list_boxes(stream))
+                boxes.extend(list_elements(stream) if begins_as_ebml(stream) else list_boxes(stream))
             except MediaError as broken:
                 error = error or broken
     if as_json:
@@ -113,4 +115,5 @@ def _tree(boxes: list[ListedBox], depth: int = 0) -> Iterator[str]:
         yield click.style(mark + text, fg="yellow") if box.encryption else click.style(mark + text, dim=True)
         yield from _tree(list(box.children), depth + 1)
         if box.alike:
-            yield click.style(f"  … and {box.alike} more fragments alike", dim=True)
+            kind = "Clusters" if box.type == "Cluster" else "fragments alike"
+            yield click.style(f"  … and {box.alike} more {kind}", dim=True)
