@@ -15,7 +15,7 @@ _MP4_FIRST: Final = frozenset(
 )  # fmt: skip
 _TO_MP4: Final = "put it into MP4 first, for example: ffmpeg -i INPUT -c copy output.mp4"
 _SIGNATURES: Final = (
-    (b"\x1a\x45\xdf\xa3", "WebM or Matroska", "encrypted WebM is not read yet; package it as fragmented MP4"),
+    (b"\x1a\x45\xdf\xa3", "WebM or Matroska", _TO_MP4),
     (b"ID3", "MPEG audio (MP3 or AAC) with an ID3 tag", _TO_MP4),
     (b"OggS", "Ogg", _TO_MP4),
     (b"fLaC", "FLAC", _TO_MP4),
