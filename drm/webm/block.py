@@ -69,7 +69,8 @@ def frame_sizes(ebml: Ebml, block: Block, element: Element) -> tuple[int, list[i
 
 def _xiph(table: bytes, count: int) -> tuple[list[int], int] | None:
     """Sizes as runs of 255 that end with a smaller byte."""
-    sizes, at, size = [], 1, 0
+    sizes: list[int] = []
+    at, size = 1, 0
     while len(sizes) < count:
         if at >= len(table):
             return None
