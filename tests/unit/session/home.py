@@ -40,6 +40,7 @@ class Environment:
 
     def __init__(self, level: int = 1, device_key: bytes | None = None, engine: str = "cryptography") -> None:
         self.level, self.device_key, self.engine = level, device_key, engine
+        self.dialects: tuple[str, ...] = ()
 
     def report(self) -> dict[str, object]:
         return {"level": self.level}
