@@ -10,12 +10,20 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Final
 
 import msgspec
 
 from drm.component import MediaSource
-from drm.errors import DRMError, ErrorRecord, UnsupportedMediaError, WireError
+from drm.errors import (
+    DRMError,
+    ErrorRecord,
+    PMPProcessDiedError,
+    SessionShutdownError,
+    UnsupportedMediaError,
+    WireError,
+)
 from drm.media import Sample, StreamDescriptor, TrackType
 from drm.wire.messages import AttachRing, FromApp, NeedSamples, Samples, SelectStreams, SourceFailed
 from drm.wire.ring import RingWriter
@@ -100,16 +108,17 @@ class SourceService:
                 self._broken = error
                 logger.info("the media source stops: %s", error.what)
                 return
+            except (PMPProcessDiedError, SessionShutdownError) as error:
+                logger.info("the media source stops: %s", error.what)
+                return
             except DRMError as error:
                 self._failed(error.to_record())
             except Exception as error:  # noqa: BLE001 - an application's own source must not leave the session waiting
                 self._failed(DRMError(f"the media source failed: {type(error).__name__}: {error}").to_record())
 
     def _failed(self, record: ErrorRecord) -> None:
-        try:
+        with suppress(WireError, PMPProcessDiedError, SessionShutdownError):  # then nobody waits any more
             self._send(SourceFailed(self._epoch, record), ())
-        except WireError:
-            logger.info("the worker is gone")
 
     def _select(self, message: SelectStreams) -> None:
         self._epoch = message.epoch

@@ -1,5 +1,6 @@
 """Components run from verified bytes, and from nothing else; each way to be refused has its own error."""
 
+import importlib
 import subprocess
 import sys
 import threading
@@ -152,11 +153,10 @@ def test_the_copy_on_disk_never_runs(tmp_path: Path, monkeypatch: pytest.MonkeyP
     folder.mkdir(parents=True)
     for name in ("__init__.py", "part.py", "inner.py", "unlisted.py"):
         (folder / name).write_text("VALUE = 'from disk'\nclass Part:\n    value = VALUE\n")
-    import drm.components
-
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(drm.components, "__path__", [str(tmp_path / "drm" / "components")])
-    import importlib
+    # By name and not as an attribute of `drm`, which may still be what another test's loader made.
+    components = importlib.import_module("drm.components")
+    monkeypatch.setattr(components, "__path__", [str(tmp_path / "drm" / "components")])
 
     on_disk = importlib.import_module(f"{PACKAGE}.part")
     assert on_disk.Part.value == "from disk", "the control must find the copy on disk, or nothing is proved"
