@@ -45,10 +45,10 @@ class PendingLicense:
         else:
             path = LicensePath.LOCAL if path is LicensePath.LOCAL else LicensePath.CLEAR
             keys, policy = parse_jwk_set(answer), PLAIN_LICENSE_POLICY
-        ring.add(keys, policy, path)
-        missing = ring.missing(self.key_ids)
+        missing = tuple(key_id for key_id in self.key_ids if key_id not in keys)
         if missing:
             raise _no_key(missing, tuple(keys), path)
+        ring.add(keys, policy, path)
         return path
 
 
