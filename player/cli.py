@@ -20,6 +20,7 @@ _VERBS: Final = {
     "keys": "make, import, list, convert and check keys",
     "inspect": "show tracks, schemes, KIDs, pssh and the box tree of a file",
     "digest": "hash the decrypted samples of each track",
+    "decrypt": "write the decrypted file",
     "doctor": "show what isolation this machine gives",
 }
 
@@ -73,6 +74,16 @@ def main(argv: list[str] | None = None) -> None:
         sys.exit(ExitCode.INTERRUPTED)
     except OSError as error:
         click.echo(f"error: {error.strerror or error}: {error.filename or 'no file named'}  [E-UNEXPECTED]", err=True)
+        sys.exit(ExitCode.UNEXPECTED)
+    except Exception as error:
+        # A fault of ours. The paragraph is for the user, the traceback for whoever wants to mend it.
+        if os.environ.get("CLEARKEY_TRACEBACK"):
+            raise
+        fault = DRMError(
+            f"a fault in clearkey itself: {type(error).__name__}: {error}",
+            remedy="repeat with CLEARKEY_TRACEBACK=1 in the environment, and report what it shows",
+        )
+        click.echo(fault.render(), err=True)
         sys.exit(ExitCode.UNEXPECTED)
     sys.exit(result if isinstance(result, int) else ExitCode.GOOD)
 
