@@ -21,6 +21,7 @@ from drm.policy import Action, Policy
 
 __all__ = ["SnapshotSink"]
 
+_WIDEST: Final = 8192  # pixels of one picture
 _GAP: Final = 8  # pixels between the pictures of a sheet
 _BACKGROUND: Final = b"\x14\x16\x1a"
 
@@ -60,6 +61,8 @@ class SnapshotSink:
             raise InvalidArgumentError(f"the options of the snapshot sink are off: {error}") from None
         if not (0 < len(self._options.times) <= 64 and 0 < self._options.columns <= 16):
             raise InvalidArgumentError("a contact sheet has 1 to 64 pictures in 1 to 16 columns")
+        if not 0 <= self._options.width <= _WIDEST:
+            raise InvalidArgumentError(f"a picture of a snapshot is up to {_WIDEST} pixels wide; 0 keeps its size")
 
     def output_trust_authorities(self) -> Sequence[OutputTrustAuthority]:
         """One: snapshot."""
