@@ -1,4 +1,4 @@
-"""The progress bar of a play-through: on a terminal only, and only when it takes a while."""
+"""The progress bar of a verb that takes a while: on a terminal only, and only once it has taken a while."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ _PATIENCE: Final = 0.5  # seconds before a bar is drawn
 
 
 class Progress:
-    """Draws seconds done of seconds in all, with rich, which is imported when the first bar is drawn."""
+    """Draws what is done of all there is, with rich, which is imported when the first bar is drawn."""
 
-    def __init__(self, *, quiet: bool) -> None:
+    def __init__(self, *, quiet: bool, what: str = "playing") -> None:
+        self._what = what
         self._wanted = not quiet and sys.stderr.isatty()
         self._began = time.monotonic()
         self._bar: rich.progress.Progress | None = None
@@ -34,7 +35,7 @@ class Progress:
 
             self._bar = Bar(console=Console(stderr=True), transient=True)
             self._bar.start()
-            self._task = self._bar.add_task("playing", total=total)
+            self._task = self._bar.add_task(self._what, total=total)
         assert self._task is not None
         self._bar.update(self._task, completed=min(done, total))
 

@@ -26,6 +26,7 @@ SECRET_READERS: dict[str, str] = {
     "drm/keys_file.py": "tells a swapped KID and key in a keys file",
     "drm/cenc/cryptography_engine.py": "decrypts",
     "drm/cenc/pycryptodome_engine.py": "decrypts",
+    "drm/packaging/decrypt_file.py": "hands keys to the fast way of decryption, which knows no classes",
     "drm/packaging/track_encryption.py": "makes the IVs of samples from the key",
     "license_server/wrapping.py": "wraps keys at rest",
     "player/keys_text.py": "writes keys in the notation that was asked for",

@@ -1,0 +1,87 @@
+"""`clearkey decrypt`: write the decrypted file. An everyday call of it never comes here: see `player.decrypt_start`."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import click
+
+from drm.cenc.dialect import Dialect
+from drm.errors import InvalidArgumentError, KeyMissingError, KeyWrongError, UnsupportedMediaError
+from drm.keys import ContentKey, KeyId
+from drm.packaging.decrypt_file import decrypt_file
+from player.decrypt_start import MAX_JOBS, end_tidily, said_when_done, useful_jobs
+from player.dialect_option import dialect_option
+from player.key_mistakes import explain
+from player.key_options import key_options
+from player.progress import Progress
+
+__all__ = ["command"]
+
+
+@click.command("decrypt")
+@click.argument("files", metavar="INPUT [SEGMENT…]", nargs=-1, required=True, type=click.Path())
+@click.option("-o", "--output", metavar="FILE", required=True, type=click.Path(), help="The file to write.")
+@key_options
+@dialect_option
+@click.option("--check", is_flag=True, help="Decode a little with each key first, and stop if one is wrong.")
+@click.option(
+    "--jobs",
+    metavar="N",
+    type=click.IntRange(1, MAX_JOBS),
+    default=1,
+    show_default=True,
+    help="Processes for a large file.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+def command(
+    files: tuple[str, ...],
+    output: str,
+    keys: dict[KeyId, ContentKey],
+    dialects: tuple[str, ...],
+    check: bool,
+    jobs: int,
+    quiet: bool,
+) -> None:
+    """Write INPUT decrypted: an MP4, or an initialization segment and its media segments, which become one file.
+
+    The output has the size of the input; the boxes that told of the encryption are renamed to `free`, and nothing
+    moves. It appears when it is complete, or not at all. A missing key ends this with exit code 4 before anything is
+    written. A wrong one makes noise, which no file tells by itself: --check finds it (exit code 5), and takes a
+    moment, since it loads a decoder.
+    """
+    if output == "-":
+        raise InvalidArgumentError("decrypt writes a file, not a stream", remedy="give a name to -o")
+    end_tidily()
+    try:
+        if check:
+            _check(files, keys, dialects)
+        jobs = useful_jobs(jobs, sum(Path(file).stat().st_size for file in files if Path(file).is_file()))
+        with Progress(quiet=quiet, what="decrypting") as progress:
+            done = decrypt_file(
+                files, output, keys, dialects=frozenset(map(Dialect, dialects)), jobs=jobs, progress=progress.show
+            )
+    except (KeyMissingError, KeyWrongError) as error:
+        raise explain(error, keys) from None
+    if quiet:
+        return
+    for warning in done.warnings:
+        click.echo(f"note: {warning}", err=True)
+    if not done.is_encrypted:
+        click.echo(f"note: {files[0]} is not encrypted: it was copied as it is", err=True)
+    click.echo(said_when_done(output, checked=check or not done.is_encrypted), err=True)
+
+
+def _check(files: tuple[str, ...], keys: dict[KeyId, ContentKey], dialects: tuple[str, ...]) -> None:
+    """Raise KeyWrongError for a key that decodes nothing. Which keys are needed at all, decryption itself knows."""
+    for verdict in importlib.import_module("player.key_check").verdicts(files, keys):
+        if verdict.key_id not in keys:
+            continue
+        if verdict.dialect and verdict.dialect not in dialects:
+            raise UnsupportedMediaError(
+                f"samples of KID {verdict.key_id} decode in another dialect alone",
+                where=files[0],
+                remedy=f"add --dialect {verdict.dialect}",
+            )
+        importlib.import_module("drm.session.key_check").raise_for_verdict(verdict, where=files[0])
