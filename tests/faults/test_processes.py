@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from drm.app.session_proxy import create_pmp_media_session
+from drm.errors import NoEventsAvailableError, PMPProcessDiedError
+from drm.session.events import MediaEventType
 from tests.interop.command import descendants, end, frames, gone_within, is_running, write_keys
 
 FRAMES = 600
@@ -218,3 +221,15 @@ def test_a_folder_that_cannot_be_written_is_told(clearkey, film, tmp_path) -> No
     assert ran.code == 2, ran.err
     assert "Traceback" not in ran.said
     assert str(tmp_path / "nowhere") in ran.err
+
+
+def test_a_killed_worker_is_one_event_of_the_session() -> None:
+    """Whoever reads events gets one, within a second, and no second one after it."""
+    with create_pmp_media_session() as session:
+        os.kill(session.pid, signal.SIGKILL)
+        error = session.get_event(timeout=1.0)
+        assert error.type == MediaEventType.ERROR
+        with pytest.raises(PMPProcessDiedError):
+            error.raise_for_status()
+        with pytest.raises(NoEventsAvailableError):
+            session.get_event(timeout=1.0)

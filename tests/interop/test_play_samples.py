@@ -4,6 +4,7 @@ The original is decoded by plain PyAV in the same run, which honours edit lists;
 """
 
 import hashlib
+import struct
 
 import av
 import pytest
@@ -12,9 +13,14 @@ from drm.app.byte_stream import FileByteStream
 from drm.app.sources import open_source
 from drm.cenc.decrypt import SampleDecrypter
 from drm.keys import ContentKey, KeyId
+from drm.media import Scheme, TrackType
+from drm.packaging.encrypt import TrackEncryption, encrypt_file
 from sample_content.recipes import RECIPES
 from tests.interop.command import frames
 from tests.interop.reference import ffmpeg_video_hashes, picture_bytes, pyav_frames
+
+PICTURE, SOUND = KeyId(bytes(range(16))), KeyId(bytes(range(16, 32)))
+KEY = ContentKey(bytes(range(32, 48)))
 
 CLEAR = [recipe.name for recipe in RECIPES.values() if recipe.scheme is None]
 ENCRYPTED = [recipe.name for recipe in RECIPES.values() if recipe.scheme is not None]
@@ -44,6 +50,41 @@ def test_the_edit_list_of_a_clear_sample_hides_a_frame(samples) -> None:
         presented = pyav_frames(samples[name].clear)["audio 1"]
         assert len(whole) == len(presented) + 1
         assert whole[1:] == presented
+
+
+@pytest.mark.parametrize(("start", "length"), [(0, 2000), (700, 1500)])
+def test_an_edit_list_that_presents_a_part_is_honoured(
+    clearkey, own_vectors, tmp_path, start: int, length: int
+) -> None:
+    """Milliseconds; the second begins inside a group of pictures and inside a frame of sound.
+
+    Starts lie within the first second: FFmpeg decodes sound from one second before an edit on, we from the beginning,
+    and AAC's noise substitution depends on all that was decoded before.
+    """
+    clear, film, hashes = tmp_path / "clear.mp4", tmp_path / "film.mp4", tmp_path / "hashes"
+    original = own_vectors / "clear" / "src_avc_aac.mp4"
+    clear.write_bytes(with_edits(original.read_bytes(), start, length))
+    encrypt_file(clear, film, scheme=Scheme.CENC, tracks={
+        TrackType.VIDEO: TrackEncryption(PICTURE, KEY), TrackType.AUDIO: TrackEncryption(SOUND, KEY),
+    })  # fmt: skip
+    ran = clearkey("play", film, f"--key={PICTURE}:{KEY.secret.hex()}", f"--key={SOUND}:{KEY.secret.hex()}",
+                   "--framemd5", hashes)  # fmt: skip
+    assert ran.code == 0, ran.err
+    part, whole = pyav_frames(clear), pyav_frames(original)
+    assert len(part["video 1"]) < len(whole["video 1"])
+    assert len(part["audio 1"]) < len(whole["audio 1"])
+    assert frames(hashes.read_text()) == part
+
+
+def with_edits(data: bytes, start: int, length: int) -> bytes:
+    """Let each track's only edit begin `start` milliseconds later and last `length`."""
+    altered, at = bytearray(data), -1
+    scales = iter([24 * 512, 48_000])
+    while (at := data.find(b"elst", at + 1)) >= 0:
+        _version, count, _length, media_time = struct.unpack(">IIIi", data[at + 4 : at + 20])
+        assert count == 1
+        struct.pack_into(">Ii", altered, at + 12, length, media_time + start * next(scales) // 1000)
+    return bytes(altered)
 
 
 @pytest.mark.parametrize("name", ENCRYPTED)
