@@ -15,6 +15,7 @@ from drm.keys import KeyId
 
 __all__ = [
     "Edit",
+    "KeyPart",
     "Protection",
     "Sample",
     "SampleCrypto",
@@ -52,6 +53,14 @@ Subsample: TypeAlias = tuple[int, int]
 """Clear bytes, then protected bytes (ISO/IEC 23001-7, clause 9.5)."""
 
 
+class KeyPart(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
+    """What one more key protects of a sample of several keys; to this part, the bytes of other keys are clear ones."""
+
+    key_id: KeyId
+    iv: bytes
+    subsamples: tuple[Subsample, ...]  # of the whole sample, never empty
+
+
 class SampleCrypto(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
     """All that a decrypter is told about one sample. It asks nobody for anything that is not in here."""
 
@@ -61,6 +70,20 @@ class SampleCrypto(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_
     subsamples: tuple[Subsample, ...] = ()  # empty: the whole sample is protected
     crypt_blocks: int = 0  # pattern, in blocks of 16 bytes; 0:0 means every block
     skip_blocks: int = 0
+    others: tuple[KeyPart, ...] = ()  # the parts under further keys (ISO/IEC 23001-7:2023); almost always none
+
+    @property
+    def key_ids(self) -> tuple[KeyId, ...]:
+        """Every key that the sample needs, each once."""
+        return (self.key_id, *(part.key_id for part in self.others))
+
+    def parts(self) -> tuple[SampleCrypto, ...]:
+        """The same by key: decrypted one after another, in place, they give the clear sample."""
+        if not self.others:
+            return (self,)
+        scheme, crypt, skip = self.scheme, self.crypt_blocks, self.skip_blocks
+        own = SampleCrypto(self.key_id, scheme, self.iv, self.subsamples, crypt, skip)
+        return (own, *(SampleCrypto(p.key_id, scheme, p.iv, p.subsamples, crypt, skip) for p in self.others))
 
 
 class Protection(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):

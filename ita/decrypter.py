@@ -6,7 +6,7 @@ import enum
 import time
 from typing import Final
 
-from drm.cenc.decrypt import SampleDecrypter
+from drm.cenc.decrypt import SampleDecrypter, decrypt_sample
 from drm.errors import InvalidRequestError
 from drm.hresult import HResult
 from drm.keys import KeyId
@@ -61,13 +61,17 @@ class ClearKeyDecrypter:
     def decrypt_into(self, source: memoryview, crypto: SampleCrypto, target: memoryview) -> None:
         """Write the clear bytes of one sample to `target` (drm.component.Decrypter)."""
         self._gate.check()
-        cipher = self._ciphers.get(crypto.key_id)
+        decrypt_sample(source, crypto, target, self._cipher)
+
+    def _cipher(self, key_id: KeyId) -> SampleDecrypter:
+        """The cipher of one key, whose license still allows what it is for. Raises KeyMissingError, PolicyError."""
+        cipher = self._ciphers.get(key_id)
         if cipher is None:
-            cipher = self._ciphers[crypto.key_id] = self._ring.cipher(crypto.key_id)
+            cipher = self._ciphers[key_id] = self._ring.cipher(key_id)
         now = time.monotonic()
-        if now >= self._checked.get(crypto.key_id, 0.0):
-            policy = self._ring.entry(crypto.key_id).policy
+        if now >= self._checked.get(key_id, 0.0):
+            policy = self._ring.entry(key_id).policy
             for action in self._gate.actions:
                 policy.check(action, level=self._gate.level)
-            self._checked[crypto.key_id] = now + _RECHECK
-        cipher.decrypt_into(source, crypto, target)
+            self._checked[key_id] = now + _RECHECK
+        return cipher

@@ -135,7 +135,8 @@ def _saio(r: Reader) -> str:
 def _sgpd(r: Reader) -> str:
     entries = Sgpd.parse(r).entries
     return "; ".join(
-        "several keys" if e.is_multi_key else f"KID {e.key_id}" if e.is_protected else "clear" for e in entries[:8]
+        e.refusal or f"{'KIDs' if e.keys else 'KID'} {', '.join(map(str, e.key_ids))}" if e.is_protected else "clear"
+        for e in entries[:8]
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import msgspec
 
 from drm.app.byte_stream import FileByteStream
-from drm.cenc.decrypt import SampleDecrypter
+from drm.cenc.decrypt import SampleDecrypter, decrypt_sample
 from drm.cenc.dialect import Dialect
 from drm.errors import KeyMissingError, TruncatedMediaError
 from drm.keys import ContentKey, KeyId
@@ -61,10 +61,10 @@ def _digest(
             raise TruncatedMediaError("the file ends inside a sample", where=f"{stream.name}, track {track.track_id}")
         crypto = sample.crypto
         if crypto is not None:
-            decrypter = decrypters.get(crypto.key_id)
-            if decrypter is None:
-                raise _missing(stream, track, sample, crypto.key_id, len(decrypters))
-            decrypter.decrypt_into(data, crypto, data)
+            absent = [key_id for key_id in crypto.key_ids if key_id not in decrypters]
+            if absent:
+                raise _missing(stream, track, sample, absent[0], len(decrypters))
+            decrypt_sample(data, crypto, data, decrypters.__getitem__)
             encrypted += 1
         digest.update(data)
         count += 1

@@ -159,7 +159,8 @@ class _Tally:
             if crypto is not None:
                 if self.lead is None:
                     self.lead = self.samples, sample.dts
-                by_kid[crypto.key_id] = by_kid.get(crypto.key_id, 0) + 1
+                for key_id in crypto.key_ids:
+                    by_kid[key_id] = by_kid.get(key_id, 0) + 1
                 self.encrypted += 1
             self.samples += 1
             self.bytes += sample.size

@@ -12,7 +12,7 @@ import click
 
 from drm.app.byte_stream import FileByteStream
 from drm.app.sources import component_loader, open_source
-from drm.cenc.decrypt import SampleDecrypter
+from drm.cenc.decrypt import SampleDecrypter, decrypt_sample
 from drm.cenc.dialect import Dialect
 from drm.class_ids import AV_DECODER
 from drm.component import Decoder, MediaSource
@@ -35,10 +35,13 @@ class _Decrypter:
         self._ciphers = {key_id: SampleDecrypter(key, dialects=dialects) for key_id, key in keys.items()}
 
     def decrypt_into(self, source: memoryview, crypto: SampleCrypto, target: memoryview) -> None:
-        cipher = self._ciphers.get(crypto.key_id)
+        decrypt_sample(source, crypto, target, self._cipher)
+
+    def _cipher(self, key_id: KeyId) -> SampleDecrypter:
+        cipher = self._ciphers.get(key_id)
         if cipher is None:
-            raise KeyMissingError(f"no key for KID {crypto.key_id}", kids=(str(crypto.key_id),))
-        cipher.decrypt_into(source, crypto, target)
+            raise KeyMissingError(f"no key for KID {key_id}", kids=(str(key_id),))
+        return cipher
 
 
 def verdicts(paths: Sequence[str], keys: Mapping[KeyId, ContentKey]) -> list[KeyVerdict]:

@@ -11,15 +11,32 @@ Runs in the PMP worker, or in a developer's verb that holds the key anyway; neve
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from drm.cenc.dialect import Dialect
 from drm.cenc.engines import BLOCK, SPARE, Cipher, Engine
 from drm.cenc.engines import engine as engine_called
 from drm.cenc.layout import EVERY_BLOCK, Pattern, initial_block, pattern_of, protected_ranges
 from drm.errors import InvalidArgumentError, InvalidRequestError
-from drm.keys import ContentKey
+from drm.keys import ContentKey, KeyId
 from drm.media import SampleCrypto, Scheme
 
-__all__ = ["SampleDecrypter"]
+__all__ = ["SampleDecrypter", "decrypt_sample"]
+
+
+def decrypt_sample(
+    source: memoryview, crypto: SampleCrypto, target: memoryview, decrypter: Callable[[KeyId], SampleDecrypter]
+) -> None:
+    """Write the clear bytes of `source` to `target`, whatever number of keys it takes; `decrypter` finds each.
+
+    All keys are found before anything is written. Otherwise as `SampleDecrypter.decrypt_into`.
+    """
+    if not crypto.others:
+        decrypter(crypto.key_id).decrypt_into(source, crypto, target)
+        return
+    for part, found in [(part, decrypter(part.key_id)) for part in crypto.parts()]:
+        found.decrypt_into(source, part, target)
+        source = target
 
 
 class SampleDecrypter:
@@ -44,7 +61,7 @@ class SampleDecrypter:
 
         Raises:
             MalformedMediaError: the encryption data does not fit the sample.
-            InvalidArgumentError: `target` has another length than `source`.
+            InvalidArgumentError: `target` has another length than `source`, or the sample needs further keys.
             InvalidRequestError: the decrypter was wiped.
         """
         cipher = self._cipher
@@ -52,6 +69,8 @@ class SampleDecrypter:
             raise InvalidRequestError("this decrypter was wiped")
         if len(source) != len(target):
             raise InvalidArgumentError(f"a sample of {len(source)} bytes, and {len(target)} to write it to")
+        if crypto.others:  # one key would leave the rest as noise
+            raise InvalidArgumentError(f"a sample of {len(crypto.key_ids)} keys, given to a decrypter of one")
         ranges = protected_ranges(crypto.subsamples, len(source))
         first = initial_block(crypto.iv)
         scheme = crypto.scheme

@@ -27,7 +27,9 @@ class Dialect(enum.StrEnum):
     clear (Shaka Packager)."""
 
     SENC_USE_LAST = "senc-has-too-many-entries-use-last"
-    """Reader: a `senc` with more entries than its fragment has samples ends with the right ones (FFmpeg's writer)."""
+    """A `senc` with more entries than its fragment has samples ends with the right ones (FFmpeg's writer). Accepted,
+    and changes nothing: the counts say so themselves, no other reading fits, and the reader warns."""
 
     MULTI_KEY = "iso23001-7-2023-multi-key"
-    """Reader: samples of several keys, as the 2023 edition writes them."""
+    """Samples of several keys, as ISO/IEC 23001-7:2023 writes them. Accepted, and changes nothing: a bit of `seig` that
+    was zero in all editions before says so (drm.isobmff.multi_key)."""

@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from drm.errors import MalformedMediaError, MediaError
+from drm.errors import MalformedMediaError, MediaError, UnsupportedMediaError
+from drm.isobmff.multi_key import MultiKeyProtection
 from drm.isobmff.reader import ByteSource
-from drm.isobmff.rules import multi_key
 from drm.isobmff.sample_aux import Saio, Saiz, Senc
 from drm.isobmff.sample_crypto import Cryptos, PackedEntries, Rules, crypto_from_aux, crypto_without_aux, fail
 from drm.isobmff.tracks import EncryptionBoxes, Warn
 from drm.media import Protection, SampleCrypto, Scheme
 
-__all__ = ["FragmentPlace", "aux_sizes", "fragment_crypto", "from_senc"]
+__all__ = ["FragmentPlace", "aux_sizes", "check_version", "fragment_crypto", "from_senc"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +49,18 @@ def from_senc(senc: Senc, sizes: Sequence[int], rules: Rules, place: str, warn: 
 
     Raises:
         MalformedMediaError: under none of these readings do its entries fit.
-        UnsupportedMediaError: it is the multi-key form.
+        UnsupportedMediaError: a version that we do not know.
     """
-    if senc.version and not senc.is_piff:
-        raise multi_key(place)
+    check_version(senc, rules, place)
     rules = _overridden(senc, rules)
     count, samples = senc.sample_count, len(rules)
     protected = [rule for rule in rules if rule is not None]
     if not protected:
         return [None] * samples
+    if senc.version and not senc.is_piff:
+        if count not in {samples, len(protected)}:
+            fail(place, "senc does not match the samples", f"{count} entries, {samples} samples")
+        return _opened(senc, sizes, rules, None, place)  # a clear sample has no bytes in this version
     if not senc.payload and not any(rule.iv_size for rule in protected):
         return crypto_without_aux(rules, place)
     if count > samples:
@@ -76,6 +79,25 @@ def from_senc(senc: Senc, sizes: Sequence[int], rules: Rules, place: str, warn: 
         seen = f"{count} entries, {samples} samples, {len(protected)} protected"
         fail(place, "senc does not match the samples", seen)
     return _opened(senc, sizes, rules, None, place)
+
+
+def check_version(senc: Senc, rules: Rules, place: str) -> None:
+    """Version 1 is for samples of several keys, and no other is: `senc` and the groups must agree.
+
+    Raises:
+        MalformedMediaError: they do not.
+        UnsupportedMediaError: a version that we do not know.
+    """
+    if senc.version > 1 and not senc.is_piff:
+        raise UnsupportedMediaError(
+            f"a senc box of version {senc.version}",
+            where=place,
+            remedy="package the file again with a senc box of version 0",
+        )
+    several = senc.version == 1 and not senc.is_piff
+    if any(rule is not None and isinstance(rule, MultiKeyProtection) is not several for rule in rules):
+        told = "several keys for each sample, and their group one" if several else "one key, and their group several"
+        fail(place, f"senc names {told}")
 
 
 def _opened(

@@ -7,9 +7,9 @@ from itertools import chain, groupby, islice, repeat
 from typing import Final, TypeAlias
 
 from drm.errors import MalformedMediaError, TruncatedMediaError
-from drm.isobmff.fragment_crypto import aux_sizes
+from drm.isobmff.fragment_crypto import aux_sizes, check_version
 from drm.isobmff.reader import ByteSource
-from drm.isobmff.rules import RuleBook, group_indices, multi_key
+from drm.isobmff.rules import RuleBook, group_indices
 from drm.isobmff.sample_aux import Saio, Saiz, Senc
 from drm.isobmff.sample_crypto import Cryptos, PackedEntries, Rules, crypto_from_aux, crypto_without_aux, fail
 from drm.isobmff.table import Table
@@ -190,10 +190,9 @@ class _SencBox:
     wants_chunks = False
 
     def __init__(self, senc: Senc, track: Track, place: str) -> None:
-        if senc.version and not senc.is_piff:
-            raise multi_key(place)
         samples = track.table.stsz.sample_count
-        clear_iv_size: int | None = 0
+        # In version 1 a clear sample has an entry of no bytes, which is to say none.
+        clear_iv_size: int | None = None if senc.version and not senc.is_piff else 0
         if senc.sample_count != samples:
             protected = _count_protected(track, place)
             if senc.sample_count != protected:
@@ -201,11 +200,13 @@ class _SencBox:
                 fail(place, "senc does not match the samples", seen)
             clear_iv_size = None
         self._place = place
+        self._senc = senc
         self._entries = PackedEntries(
             senc.payload, has_subsamples=senc.has_subsamples, clear_iv_size=clear_iv_size, place=place
         )
 
     def take(self, chunk: int, sizes: Sequence[int], rules: Rules) -> Cryptos:  # noqa: ARG002 - one shape for three
+        check_version(self._senc, rules, self._place)
         return self._entries.take(sizes, rules)
 
     def finish(self) -> None:

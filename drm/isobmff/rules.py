@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain, repeat
 
 from drm.errors import MalformedMediaError, UnsupportedMediaError
+from drm.isobmff.multi_key import MultiKeyProtection
 from drm.isobmff.sample_entry import SampleEntry
 from drm.isobmff.sample_group import FRAGMENT_INDEX, Sbgp, Seig, Sgpd
 from drm.isobmff.tracks import Track
@@ -66,8 +67,12 @@ class RuleBook:
         return table[index - 1]
 
     def _of_group(self, entry: SampleEntry, seig: Seig) -> Protection | None:
-        if seig.is_multi_key:
-            raise multi_key(self._place)
+        if seig.refusal:
+            raise UnsupportedMediaError(
+                f"samples cannot be decrypted: {seig.refusal}",
+                where=self._place,
+                remedy="package the file again with a pattern of at most 15 and 15 blocks",
+            )
         if not seig.is_protected:
             return None
         if entry.protection is None:
@@ -75,20 +80,7 @@ class RuleBook:
                 "an encryption group protects samples whose description is a clear one and names no scheme",
                 where=self._place,
             )
-        return Protection(
-            entry.protection.scheme,
-            seig.key_id,
-            seig.iv_size,
-            seig.constant_iv,
-            seig.crypt_blocks,
-            seig.skip_blocks,
-        )
-
-
-def multi_key(place: str) -> UnsupportedMediaError:
-    """The refusal of samples under several keys each (ISO/IEC 23001-7:2023)."""
-    return UnsupportedMediaError(
-        "samples encrypted with several keys each (multi-key) are not read yet",
-        where=place,
-        remedy="package the file with one key per sample",
-    )
+        scheme, pattern = entry.protection.scheme, (seig.crypt_blocks, seig.skip_blocks)
+        if seig.keys:
+            return MultiKeyProtection(scheme, seig.key_id, 0, b"", *pattern, seig.keys)
+        return Protection(scheme, seig.key_id, seig.iv_size, seig.constant_iv, *pattern)

@@ -12,6 +12,8 @@ from struct import Struct
 from typing import Final, NoReturn
 
 from drm.errors import MalformedMediaError
+from drm.isobmff.multi_key import MultiKeyProtection, read_multi_key_entry
+from drm.isobmff.reader import Reader
 from drm.media import Protection, SampleCrypto, Subsample
 
 __all__ = ["Cryptos", "PackedEntries", "Rules", "crypto_from_aux", "crypto_without_aux"]
@@ -36,6 +38,8 @@ def crypto_without_aux(rules: Rules, place: str) -> list[SampleCrypto | None]:
 
 
 def _whole(rule: Protection, place: str) -> SampleCrypto:
+    if isinstance(rule, MultiKeyProtection):
+        fail(place, "samples of several keys lack what says which key is where: there is neither senc nor saiz")
     if rule.iv_size:
         fail(
             place, f"encrypted samples lack their IVs of {rule.iv_size} bytes: there is neither senc nor saiz with saio"
@@ -119,7 +123,7 @@ class PackedEntries:
     def take(self, sizes: Sequence[int], rules: Rules) -> Cryptos:
         """Open the entries of the next samples."""
         first = rules[0]
-        if first is not None and rules.count(first) == len(rules):
+        if type(first) is Protection and rules.count(first) == len(rules):
             width = first.iv_size + (8 if self._has_subsamples else 0)
             end = self._at + width * len(sizes)
             chunk = self._data[self._at : end]
@@ -138,6 +142,11 @@ class PackedEntries:
             if self._clear_iv_size is not None:
                 self._entry(self._clear_iv_size)
             return None
+        if isinstance(rule, MultiKeyProtection):
+            reader = _reader(self._data, self._at, len(self._data), self._place)
+            crypto = read_multi_key_entry(reader, rule, size)
+            self._at = reader.offset
+            return crypto
         iv, subsamples = self._entry(rule.iv_size)
         told = sum(map(sum, subsamples))
         if told > size:
@@ -173,11 +182,12 @@ def crypto_from_aux(data: bytes, aux_sizes: Sequence[int], sizes: Sequence[int],
     """
     view = memoryview(data)
     first = rules[0]
-    if first is not None and rules.count(first) == len(rules) and set(aux_sizes) == {first.iv_size + 8}:
+    same = type(first) is Protection and rules.count(first) == len(rules)
+    if first is not None and same and set(aux_sizes) == {first.iv_size + 8}:
         made = _usual_entries(view, sizes, first, place)
         if made is not None:
             return made
-    if first is not None and rules.count(first) == len(rules) and set(aux_sizes) == {first.iv_size}:
+    if first is not None and same and set(aux_sizes) == {first.iv_size}:
         return _bare_ivs(view, first) if first.iv_size else crypto_without_aux(rules, place)
     cryptos: list[SampleCrypto | None] = []
     at = 0
@@ -185,6 +195,10 @@ def crypto_from_aux(data: bytes, aux_sizes: Sequence[int], sizes: Sequence[int],
         end = at + aux
         if rule is None or (aux == 0 and rule.iv_size):
             cryptos.append(None)
+        elif isinstance(rule, MultiKeyProtection):
+            reader = _reader(view, at, end, place)
+            cryptos.append(read_multi_key_entry(reader, rule, size))
+            reader.expect_end()
         else:
             iv = bytes(view[at : at + rule.iv_size])
             subsamples = _cut(view, at + rule.iv_size, end, place) if aux else ()
@@ -194,6 +208,13 @@ def crypto_from_aux(data: bytes, aux_sizes: Sequence[int], sizes: Sequence[int],
             cryptos.append(_crypto(rule, iv, subsamples, place))
         at = end
     return cryptos
+
+
+def _reader(view: memoryview, at: int, end: int, place: str) -> Reader:
+    """The entries between `at` and `end`; offsets in its errors count from the first entry."""
+    reader = Reader(view, at=at, end=end)
+    reader.path = f"{place}, encryption data"
+    return reader
 
 
 def _cut(view: memoryview, at: int, end: int, place: str) -> tuple[Subsample, ...]:

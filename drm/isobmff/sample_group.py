@@ -15,9 +15,10 @@ from drm.isobmff.reader import Reader
 from drm.isobmff.table import Table, encode_table, read_table
 from drm.keys import KeyId
 
-__all__ = ["FRAGMENT_INDEX", "Sbgp", "Seig", "Sgpd", "grouping_type"]
+__all__ = ["FRAGMENT_INDEX", "Sbgp", "Seig", "SeigKey", "Sgpd", "grouping_type"]
 
 FRAGMENT_INDEX: Final = 0x10000  # indices above it count in the fragment's own sgpd (ISO/IEC 14496-12, 8.9.4)
+_MULTI_KEY, _WIDE_PATTERN = 0x80, 0x40  # flags of the edition of 2023, in a byte that was reserved before
 
 
 def grouping_type(r: Reader) -> str:
@@ -25,6 +26,34 @@ def grouping_type(r: Reader) -> str:
     peek = r.copy()
     peek.full_box()
     return peek.fourcc()
+
+
+@dataclass(frozen=True, slots=True)
+class SeigKey:
+    """One of the keys of a group whose samples have several; they name it by its place, from 1."""
+
+    key_id: KeyId
+    iv_size: int  # bytes: 0, 8 or 16
+    constant_iv: bytes = b""
+
+    @classmethod
+    def parse(cls, r: Reader, *, is_protected: bool) -> SeigKey:
+        """Read it: the fields that a group of one key has too."""
+        iv_size = r.u8()
+        if iv_size not in {0, 8, 16}:
+            r.fail(f"IVs of {iv_size} bytes in a sample group; 0, 8 and 16 are defined")
+        key_id = KeyId(r.take(16))
+        constant_iv = r.take(r.u8()) if is_protected and iv_size == 0 else b""
+        if constant_iv and len(constant_iv) not in {8, 16}:
+            r.fail(f"a constant IV of {len(constant_iv)} bytes; 8 and 16 are defined")
+        return cls(key_id, iv_size, constant_iv)
+
+    def encode(self, *, is_protected: bool) -> bytes:
+        """Return its bytes."""
+        fields = bytes((self.iv_size,)) + self.key_id.value
+        if is_protected and self.iv_size == 0:
+            fields += bytes((len(self.constant_iv),)) + self.constant_iv
+        return fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,33 +66,40 @@ class Seig:
     crypt_blocks: int = 0
     skip_blocks: int = 0
     is_protected: bool = True
-    is_multi_key: bool = False  # several keys per sample (edition of 2023): the other fields then say nothing
+    keys: tuple[SeigKey, ...] = ()  # several keys per sample (edition of 2023); key and IVs above are the first one's
+    refusal: str = ""  # why samples of this group cannot be read
 
     @classmethod
     def parse(cls, r: Reader) -> Seig:
         """Read it."""
         reserved, pattern, is_protected = r.u8(), r.u8(), r.u8()
-        if reserved & 0x80:
+        if reserved & _WIDE_PATTERN:
             r.rest()
-            return cls(KeyId(bytes(16)), 0, is_multi_key=True)
+            return cls(KeyId(bytes(16)), 0, refusal="a pattern of more than 15 blocks")
         if is_protected > 1:
             r.fail(f"isProtected is {is_protected} in a sample group; 0 and 1 are defined")
-        iv_size = r.u8()
-        if iv_size not in {0, 8, 16}:
-            r.fail(f"IVs of {iv_size} bytes in a sample group; 0, 8 and 16 are defined")
-        key_id = KeyId(r.take(16))
-        constant_iv = r.take(r.u8()) if is_protected and iv_size == 0 else b""
-        if constant_iv and len(constant_iv) not in {8, 16}:
-            r.fail(f"a constant IV of {len(constant_iv)} bytes; 8 and 16 are defined")
-        return cls(key_id, iv_size, constant_iv, pattern >> 4, pattern & 15, bool(is_protected))
+        count = r.u16() if reserved & _MULTI_KEY else 1
+        if not count:
+            r.fail("a sample group of several keys names none")
+        keys = tuple(SeigKey.parse(r, is_protected=bool(is_protected)) for _ in range(count))
+        first, own = keys[0], (pattern >> 4, pattern & 15, bool(is_protected))
+        return cls(first.key_id, first.iv_size, first.constant_iv, *own, keys if reserved & _MULTI_KEY else ())
+
+    @property
+    def key_ids(self) -> tuple[KeyId, ...]:
+        """Every key that its samples may need; none when they are clear, or cannot be read."""
+        if not self.is_protected or self.refusal:
+            return ()
+        return tuple(dict.fromkeys(key.key_id for key in self.keys)) or (self.key_id,)
 
     def encode(self) -> bytes:
         """Return the entry (not a box)."""
         pattern = self.crypt_blocks << 4 | self.skip_blocks
-        fields = pack(">BBBB", 0, pattern, self.is_protected, self.iv_size) + self.key_id.value
-        if self.is_protected and self.iv_size == 0:
-            fields += bytes((len(self.constant_iv),)) + self.constant_iv
-        return fields
+        if self.keys:
+            head = pack(">BBBH", _MULTI_KEY, pattern, self.is_protected, len(self.keys))
+            return head + b"".join(key.encode(is_protected=self.is_protected) for key in self.keys)
+        own = SeigKey(self.key_id, self.iv_size, self.constant_iv)
+        return pack(">BBB", 0, pattern, self.is_protected) + own.encode(is_protected=self.is_protected)
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,7 +109,7 @@ class Presentation:
         Raises (while it is iterated):
             MalformedMediaError: boxes contradict one another.
             TruncatedMediaError: the file ends before what it announces.
-            UnsupportedMediaError: a scheme, or several keys for one sample.
+            UnsupportedMediaError: a scheme or a pattern that is not read.
         """
         return self._samples(self._track(track_id))
 
@@ -162,12 +162,12 @@ class Presentation:
 def _track_keys(track: Track) -> dict[KeyId, None]:
     """The key ids that the movie box names for samples of this track."""
     defaults = (e.protection.key_id for e in track.entries if e.protection and not e.is_clear_by_default)
-    return dict.fromkeys((*defaults, *(seig.key_id for seig in track.seigs if seig.is_protected)))
+    return dict.fromkeys((*defaults, *(kid for seig in track.seigs for kid in seig.key_ids)))
 
 
 def _group_keys(traf: Traf) -> dict[KeyId, None]:
     entries = traf.encryption.sgpd.entries if traf.encryption.sgpd else ()
-    named = {seig.key_id: None for seig in entries if seig.is_protected}
+    named = dict.fromkeys(kid for seig in entries for kid in seig.key_ids)
     if traf.encryption.senc and traf.encryption.senc.override:
         named[traf.encryption.senc.override[2]] = None
     return named

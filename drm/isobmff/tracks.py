@@ -188,7 +188,8 @@ def _flatten(parent: Reader, found: dict[str, Reader], encryption: EncryptionBox
     for box in parent.boxes():
         if box.type in {"mdia", "minf", "stbl", "edts"}:
             _flatten(box, found, encryption)
-        elif parent.type == "stbl":
+        elif parent.type == "stbl" or (parent.type == "trak" and (box.type == Senc.TYPE or box.uuid == PIFF_SENC)):
+            # ISO/IEC 23001-7, clause 7.2.1, puts senc beside mdia; some writers put it in stbl.
             encryption.offer(box)
         found.setdefault({"stz2": "stsz", "co64": "stco"}.get(box.type, box.type), box)
 

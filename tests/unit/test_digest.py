@@ -33,7 +33,6 @@ FOREIGN = [
     "sp_hls_sample_aes",
 ]
 REFUSED = {
-    "gp_multikey_prog_v": "multi-key",
     "pk_hls_ts": "MPEG audio",  # the set's first file; its video is an MPEG transport stream
 }
 READ = [vector for vector in OWN_VECTORS if vector["id"] not in REFUSED]

@@ -14,7 +14,7 @@ from drm.isobmff.protection import Frma, PiffTenc, Schm, Sinf, Tenc
 from drm.isobmff.pssh import Pssh
 from drm.isobmff.reader import Reader
 from drm.isobmff.sample_aux import Saio, Saiz, Senc
-from drm.isobmff.sample_group import Sbgp, Seig, Sgpd
+from drm.isobmff.sample_group import Sbgp, Seig, SeigKey, Sgpd
 from drm.isobmff.sample_table import Ctts, Stco, Stsc, Stss, Stsz, Stts
 from drm.keys import KeyId, SystemId
 from drm.media import Edit, TrackType
@@ -40,6 +40,7 @@ BOXES: list[Box] = [
     Saio((BIG, 3), "cbcs", 7, version=1),
     Sgpd((SEIG, Seig(KID, 8), Seig(KID, 0, is_protected=False))),
     Sgpd((SEIG,), default_index=1),
+    Sgpd((Seig(KID, 8, keys=(SeigKey(KID, 8), SeigKey(OTHER, 0, bytes(16)))),)),
     Sbgp(array("I", [3, 1, 2, 65537])),
     Mvhd(1000, 9),
     Mvhd(1000, BIG),
@@ -171,9 +172,15 @@ def test_sgpd_version_0_ends_each_entry_where_its_fields_end() -> None:
     assert parse(Sgpd, data) == Sgpd(entries)
 
 
-def test_an_entry_for_several_keys_is_known_as_such() -> None:
-    entry = b"\x80" + Seig(KID, 8).encode()[1:]
-    assert Seig.parse(Reader(entry)).is_multi_key
+def test_a_wide_pattern_is_known_as_such() -> None:
+    found = Seig.parse(Reader(b"\x40" + bytes(40)))
+    assert "pattern" in found.refusal
+    assert found.key_ids == ()
+
+
+def test_an_entry_of_several_keys_names_at_least_one() -> None:
+    with pytest.raises(MalformedMediaError, match="names none"):
+        Seig.parse(Reader(b"\x80\0\x01\0\0"))
 
 
 def test_compact_sizes() -> None:

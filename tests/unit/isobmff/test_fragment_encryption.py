@@ -256,23 +256,6 @@ def test_piff_sample_encryption_and_its_override(build) -> None:
 
 
 # ------------------------------------------------------------------------------------------------ refusals
-def test_several_keys_for_one_sample_are_refused_by_name(build) -> None:
-    init = build.init(build.entry(CENC))
-    for boxes in (
-        (Senc(3, bytes(60), has_subsamples=True, version=1).encode(),),
-        (_multi_key_group(), Sbgp(array("I", [3, 65537])).encode(), senc(*IVS)),
-    ):
-        with pytest.raises(UnsupportedMediaError, match="multi-key"):
-            cryptos(build, init, *boxes)
-
-
-def _multi_key_group() -> bytes:
-    data = bytearray(Sgpd((Seig(KID, 8),)).encode())
-    at = data.index(KID.value) - 4
-    data[at] = 0x80
-    return bytes(data)
-
-
 def test_an_unknown_scheme_is_refused_where_its_samples_are_read_and_nowhere_else(build) -> None:
     init = build.init(build.entry(CENC, "adkm"), build.entry(None))
     opened = build.open(init + build.fragment(MEDIA, SIZES))
