@@ -63,31 +63,22 @@ def _in_clusters(ebml: Ebml, segment: Element, start: int) -> Iterator[tuple[Ele
         if cluster is not None and at == cluster.end:
             cluster = None
         around = cluster or segment
-        if at == around.end:
+        limit = around.limit
+        if at == limit or (at >= ebml.size and limit is None):
             return
         if at >= ebml.size:
-            if around.end is None and segment.end is None:
-                return
-            ebml.cut(
-                f"the file ends before its {name_of(around.id if around.end else segment.id)} does",
-                at,
-                around,
-                seen=f"it should last to byte {around.end or segment.end}, the file has {ebml.size}",
-            )
+            ebml.cut("the file ends early", at, around, seen=f"byte {limit} is its end, the file has {ebml.size}")
         element = ebml.element(at, around)
         if cluster is not None and cluster.end is None and element.id in LEVEL_1:
             cluster = None
             element = element._replace(parent=segment)
-            if segment.end is not None and element.end is not None and element.end > segment.end:
-                ebml.fail("an element is longer than its Segment", at, element)
-        if element.id in _OUTERMOST and around.end is None:
+        if element.id in _OUTERMOST and limit is None:
             return  # another file was appended
-        if element.end is None and (element.id != _CLUSTER or cluster is not None):
-            ebml.fail(f"a {name_of(element.id)} element does not belong here", at, element)
         if element.id == _CLUSTER and cluster is None:
             cluster, time, at = element, None, element.data
             continue
-        assert element.end is not None
+        if element.end is None or element.id == _CLUSTER or element.id in _OUTERMOST:
+            ebml.fail(f"a {name_of(element.id)} element does not belong here", at, element)
         at = element.end
         if cluster is None:
             continue  # Cues, Tags …

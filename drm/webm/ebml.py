@@ -54,6 +54,13 @@ class Element(NamedTuple):
         return f"{self.parent.path}/{name}" if self.parent else name
 
     @property
+    def limit(self) -> int | None:
+        """Where it ends at the latest: its own end, or that of the nearest element around it that tells one."""
+        if self.end is None and self.parent is not None:
+            return self.parent.limit
+        return self.end
+
+    @property
     def size(self) -> int:
         """Bytes of its contents; 0 when that is unknown."""
         return 0 if self.end is None else self.end - self.data
@@ -184,19 +191,18 @@ class Ebml:
         return found
 
     def _check(self, found: Element, parent: Element | None) -> None:
-        limit = parent.end if parent else self.size
-        if found.end is None:
-            if found.id not in STREAMED:
-                self.fail(f"the {name_of(found.id)} element has an unknown size", found.start, found)
-            return
-        if parent and limit is not None and found.end > limit:
+        if found.end is None and found.id not in STREAMED:
+            self.fail(f"the {name_of(found.id)} element has an unknown size", found.start, found)
+        end = found.data if found.end is None else found.end
+        limit = None if parent is None else parent.limit
+        if limit is not None and end > limit:
             self.fail(
                 f"the {name_of(found.id)} element is longer than what is around it",
                 found.start,
                 found,
-                seen=f"it ends at byte {found.end}, {name_of(parent.id)} at {limit}",
+                seen=f"it ends at byte {end}, what is around it at {limit}",
             )
-        if found.end > self.size and found.id not in STREAMED:
+        if found.end is not None and found.end > self.size and found.id not in STREAMED:
             self.cut(
                 "the file ends inside an element",
                 found.start,

@@ -1,4 +1,9 @@
-"""From blocks to samples: lacing taken apart, encryption read, times and durations told. Checked here, once."""
+"""From blocks to samples: lacing taken apart, encryption read, times and durations told. Checked here, once.
+
+CodecDelay is taken from every time, as FFmpeg does; a time before 0 becomes 0, since the decoders of Opus (by the
+pre-skip of OpusHead) and Vorbis (by its first packet) drop that sound themselves. An edit list could not say it: block
+times are rounded to whole ticks, and sound would be cut where it begins. DiscardPadding, at Opus's end, is not applied.
+"""
 
 from __future__ import annotations
 
@@ -81,7 +86,7 @@ def _frames(ebml: Ebml, track: Track, info: Info, segment: Element, start: int) 
         time, step = _times(ebml, found, track, info, len(sizes))
         for size in sizes:
             header, crypto = _header(ebml, key_id, begin, begin + size, found.element)
-            yield _Frame(max(0, time - track.lead), step, found.is_sync, begin + header, size - header, crypto)
+            yield _Frame(max(0, time - track.codec_delay), step, found.is_sync, begin + header, size - header, crypto)
             begin += size
             time += step or 0
 

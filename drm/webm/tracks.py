@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from drm.media import Edit, Protection, TrackInfo, TrackType
+from drm.media import Protection, TrackInfo, TrackType
 from drm.webm.codec import decoder_of
 from drm.webm.ebml import Ebml, Element
 from drm.webm.encryption import parse_encodings
@@ -53,7 +53,7 @@ class Track:
     info: TrackInfo
     refusal: str = ""  # why its frames cannot be read
     default_duration: int = 0  # nanoseconds of one frame; 0: not told
-    lead: int = 0  # nanoseconds that are taken from every time: sound that the decoder itself drops at its start
+    codec_delay: int = 0  # nanoseconds of sound that a decoder gives before what was recorded
     seek_pre_roll: int = 0  # nanoseconds to decode before a place that was sought
 
 
@@ -150,11 +150,6 @@ class _Entry:
             warn(
                 f"track {number}: its TrackTimestampScale of {self._scale:g} is passed over, as Matroska has dropped it"
             )
-        delay = min(self._uints[_CODEC_DELAY], MAX_TIME)
-        decoder = decoder_of(codec)
-        # FFmpeg's Opus decoder drops what OpusHead calls the pre-skip, and CodecDelay is its length; of other codecs,
-        # the sound before CodecDelay is decoded and not presented.
-        drops_itself = decoder == "opus"
         return Track(
             TrackInfo(
                 track_id=number,
@@ -162,7 +157,7 @@ class _Entry:
                 codec=codec,
                 timescale=NANOSECONDS,
                 movie_timescale=NANOSECONDS,
-                decoder=decoder,
+                decoder=decoder_of(codec),
                 codec_config=self._private,
                 width=self._size[0],
                 height=self._size[1],
@@ -170,12 +165,11 @@ class _Entry:
                 channels=self._sound[1],
                 language=self._texts[_LANGUAGE_BCP47] or self._texts[_LANGUAGE],
                 duration=info.duration,
-                edits=(Edit(0, delay),) if delay and not drops_itself else (),
                 protections=(self._protection,),
                 codec_configs=(self._private,),
             ),
             self._refusal,
             min(self._uints[_DEFAULT_DURATION], MAX_TIME),
-            delay if drops_itself else 0,
+            min(self._uints[_CODEC_DELAY], MAX_TIME),
             self._uints[_SEEK_PRE_ROLL],
         )
