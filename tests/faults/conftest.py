@@ -1,6 +1,10 @@
 """The command, a film to play, and its keys: for tests of what goes wrong."""
 
 import secrets
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +14,8 @@ from drm.keys import ContentKey, KeyId
 from drm.media import Scheme, TrackType
 from drm.packaging.encrypt import TrackEncryption, encrypt_file
 from sample_content.clip import Clip, make_clip
-from tests.interop.command import Command, write_jwk_set
+from tests.interop.command import Command, end, write_jwk_set
+from tests.interop.license.faulty_server import faulty_server
 from tests.interop.vectors import Vector, read_vector
 
 
@@ -50,3 +55,26 @@ def long_film(tmp_path_factory: pytest.TempPathFactory) -> LongFilm:
     kid, key = KeyId(secrets.token_bytes(16)), ContentKey(secrets.token_bytes(16))
     encrypt_file(clear, path, scheme=Scheme.CENC, tracks={TrackType.VIDEO: TrackEncryption(kid, key)})
     return LongFilm(path, clear, {kid: key}, write_jwk_set(folder / "keys.json", {kid: key}))
+
+
+@pytest.fixture(scope="session")
+def faulty() -> Iterator[str]:
+    with faulty_server() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def slow(clearkey: Command, film: Vector, faulty: str) -> Iterator[dict[str, tuple[subprocess.Popen, float]]]:
+    """Plays that wait for slow license servers, half a minute in all; other tests run meanwhile."""
+    with ExitStack() as ending:
+        started = {}
+        for path in ("/drip", "/silent"):
+            process = clearkey.start("play", *film.files, "--license-url", faulty + path)
+            ending.callback(end, process)
+            started[path] = process, time.monotonic()
+        yield started
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _slow_ones_run_from_the_start(slow) -> None:
+    """Whoever asks for their end then waits no longer than need be."""

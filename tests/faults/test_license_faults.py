@@ -4,41 +4,16 @@ import signal
 import socket
 import subprocess
 import time
-from contextlib import ExitStack
 
 import pytest
 
 from drm.clearkey import encode_jwk_set
 from drm.keys import ContentKey, KeyId
 from tests.interop.command import Ran, end, is_one_paragraph
-from tests.interop.license.faulty_server import faulty_server
 from tests.interop.relays import fixed_answer
 
 AN_ANSWER_TAKES = 30.0  # seconds that a license request may take in all
 SILENCE = 10.0  # seconds without a byte
-
-
-@pytest.fixture(scope="module")
-def faulty():
-    with faulty_server() as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def slow(clearkey, film, faulty):
-    """Plays that wait for slow servers, started first and awaited last: others run meanwhile."""
-    with ExitStack() as ending:
-        started = {}
-        for path in ("/drip", "/silent"):
-            process = clearkey.start("play", *film.files, "--license-url", faulty + path)
-            ending.callback(end, process)
-            started[path] = process, time.monotonic()
-        yield started
-
-
-@pytest.fixture(autouse=True)
-def _slow_ones_run_from_the_start(slow) -> None:
-    """For the whole module."""
 
 
 @pytest.mark.parametrize(
@@ -158,7 +133,7 @@ def test_a_license_server_that_is_killed_after_the_license_is_not_missed(clearke
         end(process)
 
 
-# Last in the file: these were started first.
+# Last in the file: these were started first of all (conftest.py).
 @pytest.mark.parametrize(("path", "limit", "words"), [
     ("/silent", SILENCE, "nothing for 10 seconds"),
     ("/drip", AN_ANSWER_TAKES, "did not finish"),

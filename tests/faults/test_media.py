@@ -184,7 +184,7 @@ def test_hostile_values_in_a_sample_table(clearkey, sound_film, tmp_path, name, 
     assert is_one_paragraph(ran), ran.err
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(5))
 def test_random_damage_never_ends_in_a_traceback_or_a_hang(clearkey, film, tmp_path, seed: int) -> None:
     """Bytes of the headers altered at random: it plays, or it is refused as what it is."""
     dice = random.Random(seed)

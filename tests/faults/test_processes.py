@@ -142,7 +142,7 @@ def test_a_terminal_that_interrupts_the_whole_group(playing) -> None:
 
 
 @pytest.mark.parametrize("stopped", [False, True], ids=["running", "stopped"])
-@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM], ids=lambda number: number.name)
 def test_an_application_that_is_killed_takes_its_worker_along(playing, ending: int, stopped: bool) -> None:
     with playing() as now:
         if stopped:
