@@ -176,6 +176,18 @@ def test_strict_mode_refuses_noise_at_the_first_sample(clip: Path, kind: TrackTy
         decode(track, spoilt[:1], strict=True)
 
 
+def test_strict_mode_alone_refuses_a_damaged_end(clip: Path) -> None:
+    """A picture whose last bytes are gone is concealed in play; the key check must hear of it, at that very sample."""
+    track, found = samples(clip, TrackType.VIDEO)
+    sample, data = found[12]
+    assert sample.is_sync
+    found[12] = (sample, data[: len(data) // 4] + bytes(len(data) - len(data) // 4))
+    assert len(decode(track, found, strict=False)) == 24
+    decode(track, found[:12], strict=True)
+    with pytest.raises(MediaError, match="damaged"):
+        decode(track, found[:13], strict=True)
+
+
 def test_an_unknown_codec_is_refused_by_name() -> None:
     with pytest.raises(UnsupportedMediaError, match="xyz9"):
         component_loader().create(AV_DECODER).open(TrackInfo(1, TrackType.VIDEO, "xyz9", 1, decoder="no such decoder"))
