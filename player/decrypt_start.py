@@ -8,6 +8,7 @@ before anything was said, and the verb starts from the beginning: it knows every
 from __future__ import annotations
 
 import os
+import stat
 import sys
 
 from drm.packaging.decrypt_boxes import OddLayoutError
@@ -46,6 +47,8 @@ def decrypt_at_once(words: list[str]) -> int | None:
         if not 1 <= jobs <= MAX_JOBS:
             return None
         source = os.open(source_path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        if not stat.S_ISREG(os.fstat(source).st_mode):
+            return None
     except (_UnusualError, ValueError, OSError):
         return None
     end_tidily()

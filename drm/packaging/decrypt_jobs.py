@@ -6,7 +6,8 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+    from typing import NoReturn
 
 __all__ = ["share_out", "write_at"]
 
@@ -17,8 +18,12 @@ def share_out(work: Callable[[int], None], jobs: int) -> None:
     `work` does a part that depends on its share alone. A share that fails elsewhere is done here once more: if the
     reason was the file or the disk, it fails here too and says why. Raises what `work` raises.
     """
-    children = {_fork(work, share): share for share in range(1, jobs)}
+    if jobs == 1:
+        work(0)
+        return
+    children: dict[int, int] = {}
     try:
+        _fork_all(work, jobs, children)
         work(0)
         while children:
             child, status = os.waitpid(next(iter(children)), 0)
@@ -33,13 +38,28 @@ def share_out(work: Callable[[int], None], jobs: int) -> None:
         raise
 
 
-def _fork(work: Callable[[int], None], share: int) -> int:
-    child = os.fork()
-    if child:
-        return child
-    # Nothing that the parent began is finished here: no clean-up, no output, no handlers at exit.
+def _fork_all(work: Callable[[int], None], jobs: int, children: dict[int, int]) -> None:
+    """Put the child of each share into `children`. No signal ends this halfway, with a child that nobody knows."""
+    import signal  # noqa: PLC0415 - a decryption without jobs has no need of it
+
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+    try:
+        for share in range(1, jobs):
+            child = os.fork()
+            if child == 0:
+                _end_after(work, share, mask)
+            children[child] = share
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _end_after(work: Callable[[int], None], share: int, mask: Iterable[int]) -> NoReturn:
+    """Do the share and end this process. Nothing that the parent began is finished: no clean-up, no words."""
+    import signal  # noqa: PLC0415 - as above
+
     status = 1
     try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         work(share)
         status = 0
     except BaseException:  # noqa: BLE001, S110 - the parent does this share again and hears the reason itself

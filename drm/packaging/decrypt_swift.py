@@ -109,7 +109,8 @@ def _read(source: int, into: memoryview, offset: int) -> None:
 def _tops(source: int, at: int, size: int) -> Iterator[_Top]:
     """The outermost boxes from `at` on."""
     while size - at >= 8:
-        head = os.pread(source, 16, at)
+        head = bytearray(min(16, size - at))
+        _read(source, memoryview(head), at)
         length, kind = _HEAD.unpack_from(head)
         body = at + 8
         if length == 1 and len(head) == 16:
