@@ -66,8 +66,8 @@ def _encoding(ebml: Ebml, encoding: Element) -> tuple[Protection | None, str]:
             compression = child
         elif child.id == _ENCRYPTION:
             encryption = child
-    if kind == 0 or (encryption is None and compression is not None):
-        algorithm = _first_uint(ebml, compression, _COMP_ALGO, 0) if compression else 0
+    if encryption is None and compression is not None:
+        algorithm = _first_uint(ebml, compression, _COMP_ALGO, 0)
         return None, f"compressed frames ({_COMPRESSIONS.get(algorithm, f'algorithm {algorithm}')})"
     if kind != 1 or encryption is None:
         return None, f"a content encoding of type {kind}"

@@ -79,6 +79,7 @@ def read_all(data: bytes) -> tuple[Found, DRMError | None]:
                 assert 0 <= sample.duration < 1 << 63
                 if sample.crypto is not None:
                     assert len(sample.crypto.iv) == 8
+                    assert all(clear >= 0 and protected >= 0 for clear, protected in sample.crypto.subsamples)
                     covered = sum(map(sum, sample.crypto.subsamples))
                     assert covered == (sample.size if sample.crypto.subsamples else 0)
                 end = sample.offset + sample.size

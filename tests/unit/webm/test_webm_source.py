@@ -95,6 +95,20 @@ def test_a_file_that_shrinks_is_truncated_media(own_vectors: Path, tmp_path: Pat
             source.read_into(sample, memoryview(bytearray(sample.size)))
 
 
+def test_a_stream_that_gives_less_than_it_said(build) -> None:
+    class Short(build.Bytes):
+        def read_into(self, offset: int, into: memoryview) -> int:
+            return len(into) - 1
+
+    source = WebmSource(Short(build.encrypted(build.simple(build.frame(b"abc")))))
+    source.select([1])
+    sample = source.next_sample(1)
+    assert sample is not None
+    with pytest.raises(TruncatedMediaError, match="inside a sample") as error:
+        source.read_into(sample, memoryview(bytearray(3)))
+    assert error.value.seen == "2 of 3 bytes"
+
+
 def test_its_manifest_names_it() -> None:
     folder = Path(drm.__file__).parent / "components" / "webm_source"
     manifest = tomllib.loads((folder / "component.toml").read_text())
