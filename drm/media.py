@@ -137,6 +137,8 @@ class TrackInfo(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fie
     edits: tuple[Edit, ...] = ()
     protections: tuple[Protection | None, ...] = ()  # by sample description; None: a clear one
     codec_configs: tuple[bytes, ...] = ()  # by sample description, like `protections`
+    bit_rate: int = 0  # bits per second, and
+    block_align: int = 0  # bytes, of codecs that WAVEFORMATEX describes: their decoders need both
 
     @property
     def is_protected(self) -> bool:

@@ -12,7 +12,7 @@ from typing import Final
 from drm.isobmff.reader import Reader
 from drm.isobmff.sample_entry import SampleEntry
 
-__all__ = ["codec_of"]
+__all__ = ["codec_of", "wave_rates"]
 
 _DECODERS: Final = {
     "avc1": "h264", "avc2": "h264", "avc3": "h264", "avc4": "h264", "dva1": "h264", "dvav": "h264",
@@ -28,6 +28,7 @@ _OBJECT_TYPES: Final = {  # ISO/IEC 14496-1, table 5
     0xA9: "dca", 0xAD: "opus",
 }  # fmt: skip
 _WAVE_FORMATS: Final = {0x160: "wmav1", 0x161: "wmav2", 0x162: "wmapro", 0x163: "wmalossless"}
+_MAX_BIT_RATE: Final = 1 << 30  # bits per second: keeps a damaged number inside what decoders take
 _OPUS_HEAD: Final = Struct(">BBHIhB")
 _ES_DESCRIPTOR, _DECODER_CONFIG, _DECODER_SPECIFIC = 3, 4, 5
 
@@ -98,6 +99,17 @@ def _wave_format(r: Reader) -> tuple[str, bytes]:
     tag = int.from_bytes(r.take(2), "little")
     r.skip(14)
     return _WAVE_FORMATS.get(tag, ""), r.take(int.from_bytes(r.take(2), "little"))
+
+
+def wave_rates(entry: SampleEntry) -> tuple[int, int]:
+    """Bit rate and block size in bytes as WAVEFORMATEX tells them; 0 and 0 without it."""
+    if "wfex" not in entry.boxes:
+        return 0, 0
+    r = Reader(entry.boxes["wfex"])
+    r.path = "stsd/wfex"
+    r.skip(8)
+    bytes_per_second, block_align = int.from_bytes(r.take(4), "little"), int.from_bytes(r.take(2), "little")
+    return min(8 * bytes_per_second, _MAX_BIT_RATE), block_align
 
 
 def _opus_head(r: Reader) -> bytes:

@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 
 from drm.errors import MalformedMediaError, MediaError, UnsupportedMediaError
 from drm.isobmff.box import Box
-from drm.isobmff.codec import codec_of
+from drm.isobmff.codec import codec_of, wave_rates
 from drm.isobmff.movie import Elst, Hdlr, Mdhd, Mehd, Mvhd, Tkhd, Trex
 from drm.isobmff.pssh import Pssh
 from drm.isobmff.reader import Reader, printable
@@ -214,6 +214,7 @@ def _info(
 ) -> TrackInfo:
     codecs = [codec_of(entry) for entry in entries]
     entry = entries[0]
+    bit_rate, block_align = wave_rates(entry)
     duration = mdhd.duration
     if not duration and mehd:
         duration = mehd.duration * mdhd.timescale // mvhd.timescale
@@ -235,4 +236,6 @@ def _info(
         # An encrypted entry whose tenc says "not protected" is still one: groups may protect its samples.
         protections=tuple(entry.protection for entry in entries),
         codec_configs=tuple(config for _, config in codecs),
+        bit_rate=bit_rate,
+        block_align=block_align,
     )

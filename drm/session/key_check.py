@@ -17,7 +17,7 @@ import msgspec
 from drm.component import Decoder, Decrypter
 from drm.errors import DRMError, KeyMissingError, KeyWrongError, MediaError
 from drm.keys import KeyId
-from drm.media import Sample, TrackInfo
+from drm.media import Sample, SampleCrypto, TrackInfo
 
 __all__ = ["CHECKED_SAMPLES", "KeyOutcome", "KeyVerdict", "check_keys", "raise_for_verdict"]
 
@@ -54,6 +54,7 @@ class KeyVerdict:
     checked: int = 0  # encrypted samples decoded
     failed: int = 0  # of these, how many the decoder refused
     works_with: KeyId | None = None  # another KID whose key does decrypt these samples
+    companions: tuple[KeyId, ...] = ()  # keys that its samples need as well: a failure may be theirs
     dialect: str = ""  # the reading of Common Encryption under which every sample decodes
 
     @property
@@ -116,10 +117,13 @@ def _try_key(
     first_failed = False
     with contextlib.closing(samples()) as stream:  # type: ignore[type-var]  # every caller passes a generator
         for sample, stored in _from_first_encrypted(stream, wanted):
+            assert sample.crypto is not None
+            verdict.companions = verdict.companions or tuple(kid for kid in sample.crypto.key_ids if kid != wanted)
             try:
-                failed = not _decodes(decoder, decrypter, sample, stored, used)
-            except KeyMissingError:
-                verdict.outcome = KeyOutcome.MISSING
+                failed = not _decodes(decoder, decrypter, sample, stored, _with_key(sample.crypto, wanted, used))
+            except KeyMissingError as missing:
+                # Of samples of several keys, another one's absence says nothing about this one.
+                verdict.outcome = KeyOutcome.MISSING if str(used) in missing.kids else KeyOutcome.NOT_REACHED
                 return verdict
             verdict.checked += 1
             verdict.failed += failed
@@ -148,7 +152,7 @@ def _from_first_encrypted(
 ) -> Iterator[tuple[Sample, memoryview]]:
     started = False
     for index, (sample, stored) in enumerate(stream):
-        mine = sample.crypto is not None and sample.crypto.key_id == wanted
+        mine = sample.crypto is not None and wanted in sample.crypto.key_ids
         started = started or (mine and sample.is_sync)
         if started and not mine:
             return
@@ -158,11 +162,18 @@ def _from_first_encrypted(
             return
 
 
-def _decodes(decoder: Decoder, decrypter: Decrypter, sample: Sample, stored: memoryview, used: KeyId) -> bool:
-    assert sample.crypto is not None
+def _with_key(crypto: SampleCrypto, wanted: KeyId, used: KeyId) -> SampleCrypto:
+    """The same with the key `used` in the place of `wanted`."""
+    if used == wanted:
+        return crypto
+    swap = {wanted: used}
+    others = tuple(msgspec.structs.replace(part, key_id=swap.get(part.key_id, part.key_id)) for part in crypto.others)
+    return msgspec.structs.replace(crypto, key_id=swap.get(crypto.key_id, crypto.key_id), others=others)
+
+
+def _decodes(decoder: Decoder, decrypter: Decrypter, sample: Sample, stored: memoryview, crypto: SampleCrypto) -> bool:
     buffer = decoder.buffer(sample.size)
     with buffer.view() as target:
-        crypto = sample.crypto if used == sample.crypto.key_id else msgspec.structs.replace(sample.crypto, key_id=used)
         decrypter.decrypt_into(stored, crypto, target[: sample.size])
     try:
         decoder.decode(buffer, sample)
@@ -188,6 +199,9 @@ def raise_for_verdict(verdict: KeyVerdict, *, where: str = "") -> None:
     maybe = ""
     if verdict.failed * 2 < verdict.checked:
         maybe = "most samples decode, so the file may be damaged, or in another dialect, which `keys check` names"
+    if verdict.companions:
+        named = ", ".join(map(str, verdict.companions))
+        maybe = f"its samples need several keys, and no decoder can tell which is wrong: this one, or that of {named}"
     if verdict.works_with is not None:
         maybe = f"keys are swapped: the key given for {verdict.works_with} does decrypt it"
     raise KeyWrongError(
@@ -196,7 +210,7 @@ def raise_for_verdict(verdict: KeyVerdict, *, where: str = "") -> None:
         seen=verdict.seen,
         maybe=maybe or "the key belongs to another KID, or KID and key were mixed up where the key was made",
         remedy="clearkey keys check FILE --keys-file KEYS",
-        kids=(str(verdict.key_id),),
+        kids=(str(verdict.key_id), *map(str, verdict.companions)),
     )
 
 

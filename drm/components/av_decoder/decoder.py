@@ -59,9 +59,9 @@ class AvDecoder:
             ) from None
         if config:
             context.extradata = config
+        context.options = (_STRICT if strict else {}) | _wave_options(track)
         if strict:
             # One thread, so that an error belongs to the packet that was just given.
-            context.options = _STRICT
             context.thread_count = 1
         elif context.type == "video":
             context.thread_type = "AUTO"
@@ -120,3 +120,15 @@ class AvDecoder:
                 frame,
             )
         return None
+
+
+def _wave_options(track: TrackInfo) -> dict[str, str]:
+    """What decoders of Windows Media want and no extradata holds."""
+    if not track.block_align:
+        return {}
+    return {
+        "ar": str(track.sample_rate),
+        "ch_layout": f"{track.channels}c",
+        "b": str(track.bit_rate),
+        "block_align": str(track.block_align),
+    }
