@@ -259,6 +259,9 @@ class MediaSessionProxy:
                 manager.begin_enable_content(EnablerActivation(message.activate, self._queue_quietly), called_back)
         except DRMError as error:
             self._answer(wire.EnablerFailed(message.ticket, error.to_record()))
+        except Exception as error:  # noqa: BLE001 - the application's own manager; the session must not wait for it
+            fault = DRMError(f"the content protection manager failed: {type(error).__name__}: {error}")
+            self._answer(wire.EnablerFailed(message.ticket, fault.to_record()))
 
     def _finish_enabling(self, ticket: int, activation: EnablerActivation) -> None:
         outcome = activation.activate_object().outcome

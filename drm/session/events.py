@@ -16,7 +16,7 @@ from drm.hresult import HResult, name_of, succeeded
 
 __all__ = ["EventQueue", "MediaEvent", "MediaEventType", "SessionCapability", "TopologyStatus"]
 
-_MAX_QUEUED: Final = 4096  # events that nobody reads; the oldest progress goes first
+_MAX_QUEUED: Final = 1024  # events that nobody reads; the oldest progress goes first
 
 
 class MediaEventType(enum.IntEnum):

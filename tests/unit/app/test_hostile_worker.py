@@ -149,13 +149,6 @@ def test_play_ends_with_one_clear_error(launch: Callable[..., MediaSessionProxy]
     assert "Traceback" not in error.render()
 
 
-def test_a_callback_that_raises_ends_the_session_with_its_words(
-    launch: Callable[..., MediaSessionProxy], encrypted: Path
-) -> None:
-    error = play(launch("a wish for a license", Manager(ValueError("planted"))), encrypted)
-    assert "ValueError: planted" in error.what
-
-
 def test_a_worker_gets_one_enabler_at_a_time(launch: Callable[..., MediaSessionProxy], encrypted: Path) -> None:
     """Or it would start any number of threads and license requests in the application."""
     manager = Manager()

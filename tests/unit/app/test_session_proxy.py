@@ -209,6 +209,23 @@ def test_a_callback_before_completion_is_the_managers_error(player: Callable[...
         failed.raise_for_status()
 
 
+class FailingManager(Manager):
+    """One with a fault of its own."""
+
+    def begin_enable_content(self, activation: EnablerActivation, callback: EnableCallback) -> None:
+        raise ValueError("planted")
+
+
+def test_a_manager_that_fails_ends_the_acquisition_and_not_the_session(player: Callable[..., Player]) -> None:
+    made = player(FailingManager(None))
+    made.set_topology()
+    failed = made.until(E.SESSION_TOPOLOGY_SET)[-1]
+    with pytest.raises(DRMError, match="ValueError: planted"):
+        failed.raise_for_status()
+    made.session.close()
+    assert made.until(E.SESSION_CLOSED)[-1].status == HResult.S_OK
+
+
 def test_without_a_manager_protected_content_is_refused(player: Callable[..., Player]) -> None:
     p = player(None)
     p.set_topology()
