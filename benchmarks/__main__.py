@@ -6,19 +6,15 @@ A missed bar fails the run with `--strict` only: on a busy machine ratios are st
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, cast
+from typing import cast
 
-from benchmarks import decrypt_speed, playback
+from benchmarks import decrypt_files, decrypt_speed, playback
 from benchmarks.results import Ratio, write_results
 
-__all__ = ["absent_peers", "main"]
-
-PEERS: Final = ("ffmpeg", "gpac", "MP4Box", "mp4decrypt", "packager")
-"""Programs that a comparison may run. Neither ratio of this version needs one; who is not here is said by name."""
+__all__ = ["main"]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -36,16 +32,12 @@ def main(arguments: list[str] | None = None) -> int:
     for measure in measures:
         ratios.append(measure())
         print(ratios[-1].line(), flush=True)
-    absent = absent_peers()
+    file_ratios, absent = decrypt_files.run(options.folder, options.pairs)
+    ratios += file_ratios
     print(f"absent peers: {', '.join(absent) or 'none'}")
     write_results(options.folder / "results.json", ratios, absent)
     print(f"written: {options.folder / 'results.json'}")
     return int(options.strict and not all(ratio.is_met for ratio in ratios))
-
-
-def absent_peers() -> list[str]:
-    """Peers that PATH does not have."""
-    return [peer for peer in PEERS if shutil.which(peer) is None]
 
 
 def _decryption(folder: Path) -> Ratio:

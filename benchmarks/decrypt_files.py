@@ -75,6 +75,9 @@ def run(folder: Path, turns: int = TURNS, only: str = "") -> tuple[list[Ratio], 
     ratios: list[Ratio] = []
     with _room() as room:
         peers, absent = find_peers(room)
+        if not peers:
+            print("decryption of files: no peer is here to compare with")
+            return [], absent
         print("peers: " + ", ".join(f"{peer.name} {peer.version}" for peer in peers))
         for case, bars in BARS.items():
             if only in case.name:

@@ -56,7 +56,7 @@ def find_peers(folder: Path) -> tuple[list[Peer], list[str]]:
                 found.append(Peer(label, path, version))
         if not paths:
             absent.append(name)
-    return found, absent
+    return found, sorted(absent, key=str.lower)
 
 
 def _in_package(name: str) -> str | None:

@@ -40,6 +40,8 @@ class _UnusualError(Exception):
 
 def decrypt_at_once(words: list[str]) -> int | None:
     """Decrypt as `words` say and return the exit code; None: nothing was done, and the verb is needed."""
+    if sys.stderr is None:
+        return None
     try:
         source_path, told, quiet = _read_words(words)
         keys = _keys(told)
