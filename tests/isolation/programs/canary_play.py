@@ -2,9 +2,10 @@
 
     canary_play.py FILE LICENSE_URL [decrypt-here]
 
-Prints one JSON line at each stand and waits for a line on stdin: when the license has come, when the session has
-started, at the end, and when the session is gone. With `decrypt-here` it also does what no application should: takes
-keys (hex KID:KEY words, one line of stdin), decrypts the film itself and holds on to the samples.
+Prints one JSON line at each stand and waits for a line on stdin: while each answer of the license server is in hand,
+when the session has started, at the end, and when the session is gone. With `decrypt-here` it also does what no
+application should: takes keys (hex KID:KEY words, one line of stdin), decrypts the film itself and holds on to the
+samples.
 """
 
 import json
@@ -17,7 +18,6 @@ from player.protection_manager import LicenseManager
 
 FILM, URL, *OPTIONS = sys.argv[1:]
 STANDS = {
-    MediaEventType.LICENSE_ACQUISITION_COMPLETED: "licensed",
     MediaEventType.SESSION_STARTED: "started",
     MediaEventType.SESSION_ENDED: "ended",
 }
@@ -27,6 +27,17 @@ SEEN = {"worker": 0}
 def stand(name, **told):
     print(json.dumps({"stand": name, "pid": os.getpid(), **SEEN, **told}), flush=True)
     return sys.stdin.readline()
+
+
+class Manager(LicenseManager):
+    """Stands still while it holds an answer: after that its memory is free, and may be overwritten."""
+
+    def begin_enable_content(self, activation, callback):
+        def called_back(done):
+            stand("answer in hand")
+            callback(done)
+
+        super().begin_enable_content(activation, called_back)
 
 
 def on_event(event):
@@ -65,7 +76,7 @@ def decrypt_here(words):
 def main():
     hashes = os.memfd_create("framemd5")
     held = decrypt_here(stand("wants-keys")) if "decrypt-here" in OPTIONS else []
-    playback = Playback([FILM], manager=LicenseManager(URL), framemd5=hashes, on_event=on_event, on_ready=on_ready)
+    playback = Playback([FILM], manager=Manager(URL), framemd5=hashes, on_event=on_event, on_ready=on_ready)
     result = playback.run()
     stand("gone", frames=result.frames, level=result.report.level, license_path=result.license_path.value,
           held=len(held), hashes=os.pread(hashes, 1 << 20, 0).decode())  # fmt: skip
