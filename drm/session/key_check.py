@@ -18,19 +18,25 @@ from drm.component import Decoder, Decrypter
 from drm.errors import DRMError, KeyMissingError, KeyWrongError, MediaError
 from drm.keys import KeyId
 from drm.media import Sample, SampleCrypto, TrackInfo
+from drm.session.noise_check import NOISE_CHECKED, SAMPLES, slices_end_where_they_should
 
 __all__ = ["CHECKED_SAMPLES", "KeyOutcome", "KeyVerdict", "check_keys", "raise_for_verdict"]
 
 CHECKED_SAMPLES: Final = 72  # encrypted samples of one KID that are decoded at most
 _LOOK_AHEAD: Final = 5000  # samples of a track that are looked through, so that a long clear lead ends the search
 
+_NEVER: Final = CHECKED_SAMPLES + 1
 _ENOUGH: Final = 8  # failures after which nothing more needs to be seen
 
-_SILENT: Final = frozenset({"hevc", "mp3", "opus", "pcm_s16be", "pcm_s16le", "vp8"})
-"""Decoders that take noise without an error often enough that their silence proves nothing.
+_HEARD: Final = {
+    "aac": 1, "ac3": 1, "alac": 1, "eac3": 1, "flac": 1, "h264": 1, "libdav1d": 2, "mjpeg": 1, "mp3": 1, "mpeg4": 2,
+    "opus": 16, "vp8": 1, "vp9": 1, "wmav2": 2,
+}  # fmt: skip
+"""Decoders that object to noise, and how many samples must decode before a key is believed.
 
-FFmpeg's HEVC decoder refused 0 to 5 of 72 samples under a wrong key, where AVC's refused at least one in six and the
-first one always. So one refusal by such a decoder is enough to disprove a key, and none proves nothing.
+Of a hundred wrong keys, each of these noticed every one. What is not listed takes noise without a word (MPEG-1 and
+MPEG-2 video, WMA 1, PCM), now and then (HEVC), or was not measured; its silence proves nothing, unless
+`drm.session.noise_check` looks closer. docs/explanation/key-check.md has the rates.
 """
 
 
@@ -44,6 +50,9 @@ class KeyOutcome(enum.StrEnum):
     NOT_REACHED = "not reached"  # no encrypted sample of this KID among those looked through
 
 
+_OF_SLICES: Final = {True: KeyOutcome.RIGHT, False: KeyOutcome.WRONG, None: KeyOutcome.NOT_DISPROVED}
+
+
 @dataclass(slots=True)
 class KeyVerdict:
     """The answer for one KID of one track."""
@@ -55,6 +64,7 @@ class KeyVerdict:
     failed: int = 0  # of these, how many the decoder refused
     works_with: KeyId | None = None  # another KID whose key does decrypt these samples
     companions: tuple[KeyId, ...] = ()  # keys that its samples need as well: a failure may be theirs
+    is_noise: bool = False  # the decoder took what was no coded media: `noise_check` says so
     dialect: str = ""  # the reading of Common Encryption under which every sample decodes
 
     @property
@@ -69,6 +79,8 @@ class KeyVerdict:
             return "no key was given for it"
         if not self.checked:
             return "no encrypted sample of it was decoded"
+        if self.is_noise:
+            return "what it decrypts to decodes, and is noise: its slices do not end where they should"
         return f"{self.checked - self.failed} of {self.checked} encrypted samples decode with it"
 
 
@@ -115,12 +127,14 @@ def _try_key(
     decoder = make_decoder()
     decoder.open(track, strict=True)
     first_failed = False
+    kept: list[tuple[Sample, bytes]] = []
     with contextlib.closing(samples()) as stream:  # type: ignore[type-var]  # every caller passes a generator
         for sample, stored in _from_first_encrypted(stream, wanted):
             assert sample.crypto is not None
             verdict.companions = verdict.companions or tuple(kid for kid in sample.crypto.key_ids if kid != wanted)
             try:
-                failed = not _decodes(decoder, decrypter, sample, stored, _with_key(sample.crypto, wanted, used))
+                keep = kept if track.decoder in NOISE_CHECKED and len(kept) < SAMPLES else None
+                failed = not _decodes(decoder, decrypter, sample, stored, _with_key(sample.crypto, wanted, used), keep)
             except KeyMissingError as missing:
                 # Of samples of several keys, another one's absence says nothing about this one.
                 verdict.outcome = KeyOutcome.MISSING if str(used) in missing.kids else KeyOutcome.NOT_REACHED
@@ -135,6 +149,10 @@ def _try_key(
             verdict.failed += not _drains(decoder)
     if verdict.checked:
         verdict.outcome = _judge(track, verdict, first_failed=first_failed)
+    if verdict.outcome is KeyOutcome.NOT_DISPROVED and kept:
+        found = slices_end_where_they_should(track, kept, make_decoder)
+        verdict.is_noise = found is False
+        verdict.outcome = _OF_SLICES[found]
     return verdict
 
 
@@ -142,9 +160,7 @@ def _judge(track: TrackInfo, verdict: KeyVerdict, *, first_failed: bool) -> KeyO
     # A few refusals in the middle are damaged media; the first sample, or one in five of them, is the key.
     if first_failed or verdict.failed >= _ENOUGH or verdict.failed * 5 >= verdict.checked:
         return KeyOutcome.WRONG
-    if track.decoder in _SILENT:
-        return KeyOutcome.WRONG if verdict.failed else KeyOutcome.NOT_DISPROVED
-    return KeyOutcome.RIGHT
+    return KeyOutcome.RIGHT if verdict.checked >= _HEARD.get(track.decoder, _NEVER) else KeyOutcome.NOT_DISPROVED
 
 
 def _from_first_encrypted(
@@ -171,10 +187,19 @@ def _with_key(crypto: SampleCrypto, wanted: KeyId, used: KeyId) -> SampleCrypto:
     return msgspec.structs.replace(crypto, key_id=swap.get(crypto.key_id, crypto.key_id), others=others)
 
 
-def _decodes(decoder: Decoder, decrypter: Decrypter, sample: Sample, stored: memoryview, crypto: SampleCrypto) -> bool:
+def _decodes(
+    decoder: Decoder,
+    decrypter: Decrypter,
+    sample: Sample,
+    stored: memoryview,
+    crypto: SampleCrypto,
+    kept: list[tuple[Sample, bytes]] | None,
+) -> bool:
     buffer = decoder.buffer(sample.size)
     with buffer.view() as target:
         decrypter.decrypt_into(stored, crypto, target[: sample.size])
+        if kept is not None:
+            kept.append((sample, bytes(target[: sample.size])))
     try:
         decoder.decode(buffer, sample)
     except MediaError:

@@ -32,7 +32,10 @@ VECTOR = Path(__file__).parents[1] / "data" / "vectors" / "generated" / "gp_mult
 A = KeyId.parse("10000000100010001000100000000001")
 B = KeyId.parse("30000000300030003000300000000003")
 WRONG = ContentKey(b"w" * 16)
-KEYS = {A: ContentKey.parse("3a2a1b68dd2bd9b2eeb25e84c4776668"), B: ContentKey.parse("11223344556677889900aabbccddeeff")}
+KEYS = {
+    A: ContentKey.parse("3a2a1b68dd2bd9b2eeb25e84c4776668"),
+    B: ContentKey.parse("11223344556677889900aabbccddeeff"),
+}
 CLEAR_SHA256 = "931575a86462beabc6b275999690a7fe788edde3b43a7a14fa75d078332c5b52"
 IV_A, IV_B = bytes(range(16)), bytes(range(16, 32))
 

@@ -1,0 +1,125 @@
+"""A hundred wrong keys for each codec and scheme of the vectors: every one is called wrong. Right ones never are.
+
+`python -m pytest tests/conformance/test_key_check.py -s -k rates` prints the table of docs/explanation/key-check.md.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from random import Random
+
+import av
+import pytest
+
+from drm.app.sources import component_loader, open_source
+from drm.class_ids import AV_DECODER
+from drm.keys import ContentKey
+from drm.media import Sample, TrackInfo, TrackType
+from drm.session.key_check import KeyOutcome, check_keys
+from drm.session.noise_check import slices_end_where_they_should
+from player.key_check import _Decrypter, _samples
+from tests.conformance.test_vectors import OWN, Opened, manifest
+
+KEYS = 100
+CASES = [
+    ("h264", "cenc", "pk_cenc_iv8_v", 1), ("h264", "cens", "pk_cens_2_3_v", 1), ("h264", "cbc1", "pk_cbc1_v", 1),
+    ("h264", "cbcs", "pk_cbcs_1_9_v", 1), ("aac", "cenc", "pk_cenc_iv8_a", 1), ("aac", "cens", "pk_cens_a", 1),
+    ("aac", "cbc1", "pk_cbc1_a", 1), ("aac", "cbcs", "pk_cbcs_a", 1), ("hevc", "cbcs", "pk_cbcs_hevc_v", 1),
+    ("libdav1d", "cenc", "pk_cenc_av1_v", 1), ("vp9", "cenc", "pk_cenc_vp9_v", 1), ("ac3", "cbcs", "pk_cbcs_ac3_a", 1),
+    ("vp8", "cenc", "pk_webm_vp8_v", 1), ("opus", "cenc", "pk_webm_opus_a", 1), ("wmav2", "cenc", "mp4ff_piff_wma", 3),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("decoder", "scheme", "name", "track_id"), CASES, ids=[f"{c[0]}-{c[1]}" for c in CASES])
+def test_rates(request: pytest.FixtureRequest, decoder: str, scheme: str, name: str, track_id: int) -> None:
+    folder = OWN if name in manifest(OWN) else request.getfixturevalue("vectors_folder")
+    opened = Opened(folder, manifest(folder)[name])
+    with opened.stream:
+        track = next(track for track in opened.media.tracks if track.track_id == track_id)
+        assert (track.decoder, track.scheme) == (decoder, scheme)
+        samples = _samples(open_source(opened.stream), track_id)
+        found: Counter[str] = Counter()
+        needed = 0
+        for number in range(KEYS):
+            wrong = ContentKey(Random(f"{name}:{number}").randbytes(16))
+            (verdict,) = check_keys(
+                track, track.key_ids[:1], samples, _Decrypter(dict.fromkeys(opened.keys, wrong)), made
+            )
+            found[verdict.outcome] += 1
+            needed = max(needed, verdict.checked)
+    print(f"| {decoder} | {scheme} | {found[KeyOutcome.WRONG]} of {KEYS} | {needed} |")
+    assert found == {KeyOutcome.WRONG: KEYS}
+
+
+def made():
+    return component_loader().create(AV_DECODER)
+
+
+# ------------------------------------------------------------------------------------------------ HEVC, slice by slice
+CODED = {
+    "usual": "", "slices": "slices=3", "wavefronts": "wpp=1:slices=2", "coarse": "qp=51", "lossless": "lossless=1",
+    "open groups": "open-gop=1:keyint=8", "intra": "keyint=1", "unfiltered": "sao=0:deblock=0",
+}  # fmt: skip
+
+
+def coded(options: str, pixels: str = "yuv420p") -> tuple[TrackInfo, list[tuple[Sample, bytes]]]:
+    """A few noisy pictures by x265, as an MP4 track would hold them."""
+    coder = av.CodecContext.create("libx265", "w")
+    coder.width, coder.height, coder.pix_fmt, coder.framerate = 320, 180, pixels, 25
+    coder.options = {"x265-params": f"log-level=none:frame-threads=1:pools=1:{options}"}
+    random, packets = Random(1), []
+    for number in range(8):
+        frame = av.VideoFrame(320, 180, pixels)
+        frame.pts = number
+        for plane in frame.planes:
+            row = bytes((x // 3 + 9 * number) & 0x7F for x in range(plane.line_size))
+            noise = random.randbytes(plane.buffer_size)
+            plane.update(bytes((row[at % plane.line_size] + noise[at] // 24) & 0xFF for at in range(plane.buffer_size)))
+        packets += coder.encode(frame)
+    packets += coder.encode(None)
+    units = [list(split(bytes(packet))) for packet in packets]
+    sets = [unit for unit in units[0] if unit[0] >> 1 & 63 in {32, 33, 34}]
+    arrays = b"".join(bytes((u[0] >> 1 & 63, 0, 1)) + len(u).to_bytes(2, "big") + u for u in sets)
+    config = b"\1" + bytes(20) + b"\3" + bytes((len(sets),)) + arrays
+    track = TrackInfo(1, TrackType.VIDEO, "hvc1", 25, decoder="hevc", codec_config=config)
+    samples = []
+    for packet, parts in zip(packets, units, strict=True):
+        data = b"".join(len(unit).to_bytes(4, "big") + unit for unit in parts)
+        told = Sample(1, packet.dts, packet.pts - packet.dts, 1, packet.is_keyframe, 0, len(data))
+        samples.append((told, data))
+    return track, samples
+
+
+def split(stream: bytes) -> Iterator[bytes]:
+    """NAL units of a byte stream with start codes (ITU-T H.265, annex B)."""
+    return (unit.rstrip(b"\0") for unit in stream.replace(b"\0\0\0\1", b"\0\0\1").split(b"\0\0\1") if unit)
+
+
+@pytest.mark.parametrize("options", CODED.values(), ids=CODED)
+def test_slices_of_sound_media_end_where_they_should(options: str) -> None:
+    track, samples = coded(options)
+    assert slices_end_where_they_should(track, samples, made) is True
+
+
+def test_pictures_of_ten_bits_too() -> None:
+    track, samples = coded("", "yuv420p10le")
+    assert slices_end_where_they_should(track, samples, made) is True
+
+
+def test_noise_in_the_place_of_a_slice_is_seen() -> None:
+    track, samples = coded("qp=22")
+    random, found = Random(7), Counter()
+    for _ in range(40):
+        noisy = [(told, data[:40] + random.randbytes(len(data) - 40)) for told, data in samples[1:]]
+        found[slices_end_where_they_should(track, [samples[0], *noisy], made)] += 1
+    # Of the others, the decoder says itself that they are damaged.
+    assert found[True] == 0
+    assert found[False] >= 20
+
+
+def test_what_cannot_be_taken_apart_proves_nothing() -> None:
+    track, samples = coded("")
+    assert slices_end_where_they_should(track, [], made) is None
+    assert slices_end_where_they_should(track, [(told, data[:60]) for told, data in samples], made) is None
+    assert slices_end_where_they_should(track, [(told, b"\xff" * 80) for told, data in samples], made) is None
