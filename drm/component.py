@@ -148,6 +148,9 @@ class InputTrustAuthority(Protocol):
     def key_ids(self) -> tuple[KeyId, ...]:
         """The key ids that it holds a license for."""
 
+    def require(self, key_ids: Iterable[KeyId]) -> bool:
+        """Learn that the stream needs these as well; False when it knew. The next `request_access` asks for them."""
+
     def request_access(self, action: Action) -> None:
         """Return if the action is allowed. Raises EnableRequiredError (with an enabler) or PolicyError."""
 

@@ -27,7 +27,8 @@ from ita.license import PendingLicense
 
 __all__ = ["ClearKeyInputTrustAuthority"]
 
-_MAX_KEY_IDS: Final = 64
+_MAX_KEY_IDS: Final = 64  # that are asked for at once, before playback
+_MAX_ROTATED: Final = 4096  # of one stream, to its end
 
 _rings: weakref.WeakKeyDictionary[object, KeyRing] = weakref.WeakKeyDictionary()
 """One key ring per protected environment, which is to say per session."""
@@ -76,6 +77,18 @@ class ClearKeyInputTrustAuthority:
     def key_ids(self) -> tuple[KeyId, ...]:
         """The key ids that the session holds keys for."""
         return self._keys().key_ids()
+
+    def require(self, key_ids: Iterable[KeyId]) -> bool:
+        """Take key ids that only the samples named, as keys rotate; False when none of them is new.
+
+        Raises:
+            InvalidArgumentError: more than a stream can sensibly have.
+        """
+        wanted = tuple(dict.fromkeys((*self._wanted, *key_ids)))
+        if len(wanted) > _MAX_ROTATED:
+            raise InvalidArgumentError(f"the samples of one stream name more than {_MAX_ROTATED} key ids")
+        is_new, self._wanted = len(wanted) > len(self._wanted), wanted
+        return is_new
 
     @property
     def license_path(self) -> LicensePath:

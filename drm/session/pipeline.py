@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
 from drm.component import Frame, InputTrustAuthority
-from drm.errors import DRMError, InvalidRequestError, MediaError
+from drm.errors import DRMError, InvalidRequestError, KeyMissingError, MediaError
 from drm.hresult import HResult
-from drm.media import Sample
+from drm.media import Sample, SampleCrypto
 from drm.session.clock import PresentationClock
 from drm.session.presentation import Presentation
 from drm.session.topology import Node, ResolvedTopology
@@ -133,10 +133,8 @@ class Pipeline:
         with stored, buffer.view() as target:
             if sample.crypto is None:
                 target[: sample.size] = stored
-            elif lane.node.decrypter is None:
-                raise InvalidRequestError("an encrypted sample reached a branch that has no decrypter")
             else:
-                lane.node.decrypter.decrypt_into(stored, sample.crypto, target[: sample.size])
+                self._decrypt(lane.node, stored, sample, sample.crypto, target[: sample.size])
         self._source.done(lane.stream_id)
         try:
             frames = lane.node.decoder.decode(buffer, sample)
@@ -146,6 +144,25 @@ class Pipeline:
         self._deliver(lane, frames)
         return True
 
+    def _decrypt(
+        self, node: Node, stored: memoryview, sample: Sample, crypto: SampleCrypto, target: memoryview
+    ) -> None:
+        if node.decrypter is None:
+            raise InvalidRequestError("an encrypted sample reached a branch that has no decrypter")
+        try:
+            node.decrypter.decrypt_into(stored, crypto, target)
+        except KeyMissingError as missing:
+            # A key that rotates in may be named by its samples alone. It is asked for once, when its turn comes.
+            try:
+                obtained = node.obtain is not None and node.obtain(crypto.key_ids)
+            except DRMError as refused:
+                refused.where = refused.where or _moment(node, sample)
+                raise
+            if not obtained:
+                missing.where = missing.where or _moment(node, sample)
+                raise
+            node.decrypter.decrypt_into(stored, crypto, target)
+
     def _deliver(self, lane: _Lane, frames: list[Frame]) -> None:
         for decoded in frames:
             frame = lane.presentation.present(decoded)
@@ -154,6 +171,11 @@ class Pipeline:
             for sink in lane.node.sinks:
                 sink.write(lane.stream_id, frame)
             self._clock.advance(frame.pts * _HUNDRED_NS // lane.timescale)
+
+
+def _moment(node: Node, sample: Sample) -> str:
+    track = node.stream.track
+    return f"track {track.track_id}, {sample.dts / max(1, track.timescale):.3f} s after its start"
 
 
 def cancelled() -> InvalidRequestError:

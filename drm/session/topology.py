@@ -7,7 +7,7 @@ activation objects, never live sinks, because a sink lives where the session liv
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 from uuid import UUID
@@ -17,6 +17,7 @@ import msgspec
 from drm.component import Decoder, Decrypter, InputTrustAuthority, Sink
 from drm.errors import InvalidArgumentError, TopologyError
 from drm.hresult import HResult
+from drm.keys import KeyId
 from drm.media import StreamDescriptor
 
 __all__ = ["Branch", "Node", "ResolvedTopology", "SinkActivate", "Topology"]
@@ -93,6 +94,7 @@ class Node:
     decrypter: Decrypter | None
     decoder: Decoder
     sinks: Sequence[Sink]
+    obtain: Callable[[Sequence[KeyId]], bool] | None = None  # a license in mid-play; False: asked for before, in vain
 
 
 @dataclass(slots=True)

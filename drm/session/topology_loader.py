@@ -24,6 +24,7 @@ from drm.errors import (
     TopologyError,
 )
 from drm.hresult import HResult
+from drm.keys import KeyId
 from drm.media import Sample, StreamDescriptor
 from drm.policy import Action
 from drm.rights import EnablerActivate
@@ -108,7 +109,15 @@ class TopologyLoader:
             )
         self._trust_outputs(authority, stream, sinks)
         decoder.open(stream.track)
-        return Node(stream, authority, authority.get_decrypter(), decoder, sinks)
+
+        def obtain(key_ids: Sequence[KeyId]) -> bool:
+            """Keys rotate, and these are named by samples alone: all that was asked for the others is asked again."""
+            if not authority.require(key_ids):
+                return False
+            self._trust_outputs(authority, stream, sinks)
+            return True
+
+        return Node(stream, authority, authority.get_decrypter(), decoder, sinks, obtain)
 
     def _trust_outputs(self, authority: InputTrustAuthority, stream: StreamDescriptor, sinks: Sequence[Sink]) -> None:
         actions: list[Action] = []
