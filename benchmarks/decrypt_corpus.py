@@ -36,22 +36,26 @@ class Case(NamedTuple):
     megabytes: int
     kind: str  # "video" or "audio"
     scheme: Scheme
+    is_progressive: bool = False
 
     @property
     def name(self) -> str:
         """What it is called in tables."""
-        return f"{self.megabytes} MB {self.kind} {self.scheme.value}"
+        return f"{self.megabytes} MB {self.kind} {self.scheme.value}" + " progressive" * self.is_progressive
 
 
 def make_case(folder: Path, case: Case) -> tuple[Path, Path]:
     """The clear file and the encrypted one; made when they are not there."""
     folder.mkdir(parents=True, exist_ok=True)
     clear = folder / f"decrypt_{case.megabytes}_{case.kind}_av{av.__version__}.mp4"
-    sealed = clear.with_name(f"{clear.stem}_{case.scheme.value}.mp4")
     if not clear.is_file():
         print(f"making {clear.name}, once ...", file=sys.stderr)
         _make_sound(clear) if case.kind == "audio" else make_clip(clear, _clip(case.megabytes))
-        sealed.unlink(missing_ok=True)
+        for sealed in folder.glob(f"{clear.stem}_*.mp4"):
+            sealed.unlink()
+    if case.is_progressive:
+        clear = _progressive(clear)
+    sealed = clear.with_name(f"{clear.stem}_{case.scheme.value}.mp4")
     if not sealed.is_file():
         told = TrackEncryption(KEY_ID, ContentKey.parse(KEY))
         encrypt_file(clear, sealed, scheme=case.scheme, tracks={TrackType(case.kind): told})
@@ -63,6 +67,24 @@ def _clip(megabytes: int) -> Clip:
         width=1920, height=1080, frames=_FRAMES[megabytes], gop=60, bitrate=8_000_000, preset="ultrafast", noise=12,
         sound=False, fragmented=True, threads=0,
     )  # fmt: skip
+
+
+def _progressive(clear: Path) -> Path:
+    """The same packets with one table of samples for all of them, in front."""
+    target = clear.with_name(f"{clear.stem}_progressive.mp4")
+    if not target.is_file():
+        options = {"movflags": "faststart"}
+        with (
+            atomic_path(target) as beside,
+            av.open(str(clear)) as source,
+            av.open(str(beside), "w", format="mp4", options=options) as out,
+        ):
+            stream = out.add_stream_from_template(source.streams[0])
+            for packet in source.demux():
+                if packet.size:
+                    packet.stream = stream
+                    out.mux(packet)
+    return target
 
 
 def _make_sound(path: Path) -> None:

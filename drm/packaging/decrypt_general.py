@@ -28,7 +28,7 @@ from drm.packaging.decrypt_jobs import share_out, write_at
 __all__ = ["decrypt_generally"]
 
 _WINDOW: Final = 1 << 20  # bytes; more only for a sample that is larger
-_MAX_BATCH: Final = 4096  # samples of a window
+_MAX_BATCH: Final = 1024  # samples of a window
 _MAX_SAMPLE: Final = 256 << 20  # bytes; held in memory
 _MAX_UNORDERED: Final = 1 << 20  # samples of a file that does not store them in order, whose places are held in memory
 _MEDIA_DATA: Final = frozenset({"mdat", "imda"})
@@ -229,7 +229,9 @@ def _patch(source: ByteStream, target: int) -> None:
     for top in top_boxes(source):
         if top.type not in {"moov", "moof"} or (top.type == "moov" and seen_moov) or top.size > MAX_LOADED:
             continue
-        data = bytearray(source.read_at(top.start, top.size))
+        data = bytearray(top.size)
+        if source.read_into(top.start, memoryview(data)) != top.size:
+            raise TruncatedMediaError("the file became shorter while it was read", where=source.name)
         try:
             if top.type == "moov":
                 protected, seen_moov = patch_moov(data, top.header, top.size), True

@@ -27,9 +27,9 @@ def test_only_right_samples_pass(tmp_path: Path, clips: Any) -> None:
     wanted = decrypt_files._samples(clear)
     ours = [sys.executable, "-c", "from player.start import main; main()", "decrypt", str(sealed), "-o", str(target)]
     right = [*ours, "--key", f"{KEY_ID.hex}:{KEY}"]
-    assert decrypt_files._verdict(right, tmp_path, target, wanted) == "same samples"
+    assert decrypt_files._verdict(right, tmp_path, target, wanted) == "writes the same samples"
     wrong = [*ours, "--key", f"{KEY_ID.hex}:{'ab' * 16}"]
-    assert decrypt_files._verdict(wrong, tmp_path, target, wanted) == "other bytes"
+    assert decrypt_files._verdict(wrong, tmp_path, target, wanted) == "writes other samples"
     for fails in (["/bin/cp", str(sealed), str(target)], ["/bin/false"], ["/bin/true"]):
         assert decrypt_files._verdict(fails, tmp_path, target, wanted) == "fails"
 

@@ -272,7 +272,7 @@ def test_a_signal_leaves_nothing(
 def test_a_bar_is_drawn_on_a_terminal_and_only_when_it_takes_a_while(
     files: dict[str, Path], told: list[str], tmp_path: Path
 ) -> None:
-    assert "decrypting" in on_a_terminal(files["long"], "-o", tmp_path / "a.mp4", *told, *GENERAL)
+    assert "decrypting" in on_a_terminal(files["large"], "-o", tmp_path / "a.mp4", *told, *GENERAL)
     assert "decrypting" not in on_a_terminal(files["fragmented"], "-o", tmp_path / "b.mp4", *told)
     assert "decrypting" not in on_a_terminal(files["long"], "-o", tmp_path / "a.mp4", *told, *GENERAL, "-q")
 
