@@ -6,6 +6,7 @@ BIN    := $(VENV)/bin
 RUN    := $(VENV)/.ready-to-play
 TEST   := $(VENV)/.ready-to-test
 SOAK   ?= 25
+FUZZ   ?= 1000000
 PYTHON ?=
 
 .PHONY: play test check bench soak fuzz clean
@@ -39,8 +40,9 @@ soak: $(RUN)
 	    $(BIN)/clearkey demo > build/soak.log 2>&1 || { cat build/soak.log; echo "soak: turn $$turn failed"; exit 1; }; \
 	done; echo "soak: $(SOAK) of $(SOAK) turns good"
 
-# Every property test with a hundred times the examples of `make test`.
+# A million damaged vectors through the readers, then every property test with a hundred times the usual examples.
 fuzz: $(TEST)
+	$(BIN)/python -m tests.fuzz --count $(FUZZ)
 	$(BIN)/python -m pytest -m hypothesis --hypothesis-profile=long -o timeout=3600 $(ARGS)
 
 clean:

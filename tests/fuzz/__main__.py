@@ -36,8 +36,8 @@ def main() -> int:
     print(
         f"{outcome.inputs} inputs of seed {told.seed} from {told.first}, out of {len(found)} files, in "
         f"{outcome.seconds:.0f} s: {len(outcome.findings)} findings\n"
-        f"{outcome.past_the_head} ({outcome.past_the_head / max(1, outcome.inputs):.1%}) went past moov or Tracks, and gave "
-        f"{outcome.samples} samples\n"
+        f"{outcome.past_the_head} ({outcome.past_the_head / max(1, outcome.inputs):.1%}) went past moov or Tracks, "
+        f"and gave {outcome.samples} samples\n"
         f"slowest input {outcome.slowest * 1000:.0f} ms (number {outcome.slowest_index}), limit "
         f"{told.seconds * 1000:.0f} ms; resident memory grew by {outcome.peak_growth >> 10} KiB, limit "
         f"{told.memory} MiB of address space"

@@ -31,8 +31,11 @@ def sound(sample: Sample, size: int) -> None:
 
 
 def sound_crypto(crypto: SampleCrypto, size: int) -> None:
-    assert len(crypto.iv) in {8, 16}
-    assert sum(map(sum, crypto.subsamples)) <= size
+    for part in crypto.parts():
+        assert len(part.iv) in {8, 16}
+        assert sum(map(sum, part.subsamples)) <= size
+        assert all(clear >= 0 and protected >= 0 for clear, protected in part.subsamples)
+    assert all(part.subsamples for part in crypto.others)
     assert 0 <= crypto.crypt_blocks <= 15
     assert 0 <= crypto.skip_blocks <= 15
 

@@ -29,6 +29,7 @@ LAYOUTS = [
     "gp_roll_frag_v",
     "gp_rap_prog_v",
     "gp_piff_frag_av",
+    "gp_multikey_prog_v",
     "ff_cenc_frag_av",
     "ff_cenc_prog_av",
 ]
