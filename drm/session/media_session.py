@@ -181,6 +181,8 @@ class MediaSession:
         if self._topology is None or self._state is SessionState.CLOSED:
             self._fail(MediaEventType.SESSION_STOPPED, InvalidRequestError("there is nothing to stop"))
             return
+        if self._pipeline is not None and self._pipeline.asks_for_rights and self._interrupt is not None:
+            self._interrupt()
         self._end_pipeline()
         # What its sinks wrote so far cannot be unwritten: to play again, a new topology is set.
         self._release()

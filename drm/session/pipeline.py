@@ -75,6 +75,7 @@ class Pipeline:
         self._lanes = [_Lane(node) for node in topology.nodes]
         self._running = threading.Event()
         self._stopping = False
+        self.asks_for_rights = False  # waits for a license: only whoever waits for the application can end that
         self._begun = False
         self._thread = threading.Thread(target=self._run, name="pipeline", daemon=True)
         self.notes = [lane.presentation.note for lane in self._lanes if lane.presentation.note]
@@ -153,11 +154,14 @@ class Pipeline:
             node.decrypter.decrypt_into(stored, crypto, target)
         except KeyMissingError as missing:
             # A key that rotates in may be named by its samples alone. It is asked for once, when its turn comes.
+            self.asks_for_rights = True
             try:
                 obtained = node.obtain is not None and node.obtain(crypto.key_ids)
             except DRMError as refused:
                 refused.where = refused.where or _moment(node, sample)
                 raise
+            finally:
+                self.asks_for_rights = False
             if not obtained:
                 missing.where = missing.where or _moment(node, sample)
                 raise

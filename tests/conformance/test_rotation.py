@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+import time
 from pathlib import Path
 
 import pytest
@@ -80,3 +81,34 @@ def test_the_file_is_the_vector_all_the_same(late: Path) -> None:
     with FileByteStream([str(late)]) as stream:
         (found,), _ = digest_tracks(stream, KEYS, frozenset())
     assert found.sha256 == TOLD["tracks"][0]["sha256"]
+
+
+class Never(LocalKeysManager):
+    """Answers the first time, and then no more."""
+
+    answered = False
+
+    def begin_enable_content(self, activation, callback) -> None:
+        if not self.answered:
+            self.answered = True
+            super().begin_enable_content(activation, callback)
+
+
+class StoppedError(Exception):
+    pass
+
+
+def test_stop_ends_the_wait_for_a_license_in_mid_play(late: Path) -> None:
+    sessions, names = [], []
+
+    def on_event(event) -> None:
+        names.append(event.name)
+        if event.name == "LICENSE_ACQUISITION_START" and "SESSION_STARTED" in names:
+            sessions[0].stop()
+        if event.name == "SESSION_STOPPED":
+            raise StoppedError
+
+    begin = time.monotonic()
+    with pytest.raises(StoppedError):
+        Playback([str(late)], manager=Never(KEYS), on_event=on_event, on_ready=sessions.append).run()
+    assert time.monotonic() - begin < 10
