@@ -56,6 +56,7 @@ class SessionConfiguration:
     sealed: bool = True  # ask for sealed licenses, which needs a device key
     start_timeout: float = 20.0  # seconds until the worker is locked down
     call_timeout: float = 20.0  # seconds for one call into the worker
+    stall_timeout: float = 20.0  # seconds without a sign of life after which the worker is ended
 
 
 def create_pmp_media_session(
@@ -81,7 +82,9 @@ class MediaSessionProxy:
         self._source: SourceService | None = None
         self.license_paths: list[LicensePath] = []
         process = _launch(configuration, unprotected=unprotected)
-        self._link = WorkerLink(process, self._take, self._ended, configuration.call_timeout)
+        self._link = WorkerLink(
+            process, self._take, self._ended, configuration.call_timeout, configuration.stall_timeout
+        )
         try:
             self._report = self._link.wait_ready(configuration.start_timeout)
             if not unprotected:

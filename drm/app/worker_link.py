@@ -6,6 +6,8 @@ A reader thread takes every message; it never waits for anything but the channel
 from __future__ import annotations
 
 import logging
+import socket
+import struct
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -37,8 +39,9 @@ class WorkerLink:
         on_message: Callable[[wire.FromWorker], None],
         on_end: Callable[[DRMError], None],
         call_timeout: float,
+        stall_timeout: float,
     ) -> None:
-        """Take over `process`.
+        """Take over `process`. A worker that says nothing, or reads nothing, for `stall_timeout` seconds is ended.
 
         `on_message` gets what is neither an answer nor the report, on the reader's thread, and must not block.
         `on_end` is called once, when the worker is gone and `close` was not called.
@@ -48,15 +51,22 @@ class WorkerLink:
         self._on_message = on_message
         self._on_end = on_end
         self._call_timeout = call_timeout
+        self._stall_timeout = stall_timeout
         self._calls = 0  # so many were made, and so many answers at most may come
         self._answers: dict[int, wire.Returned | DRMError | None] = {}
         self._changed = threading.Condition()
         self._enabling = False  # an enabler of the application's is at work
         self._report: ProtectionReport | None = None
         self._gone: DRMError | None = None
+        self._stuck: DRMError | None = None  # why the watchdog ended the worker
         self._closed = False
+        self._closing = threading.Event()
         self._callback = threading.local()
         self._reader = threading.Thread(target=self._read, name="worker-link", daemon=True)
+        self._watch = threading.Thread(target=self._ask_for_life, name="worker-watchdog", daemon=True)
+        # Its control thread reads whatever else goes on: one that does not is stuck, and so would be who sends to it.
+        limit = struct.pack("@ll", max(1, round(stall_timeout)), 0)
+        process.channel_socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
         self._reader.start()
 
     def wait_ready(self, timeout: float) -> ProtectionReport:
@@ -64,6 +74,7 @@ class WorkerLink:
         with self._changed:
             self._changed.wait_for(lambda: self._report or self._gone, timeout)
         if self._report is not None:
+            self._watch.start()
             return self._report
         if self._gone is not None:
             raise self._gone
@@ -95,25 +106,28 @@ class WorkerLink:
         """
         if getattr(self._callback, "active", False) or threading.current_thread() is self._reader:
             raise InvalidRequestError("a blocking call into the worker from inside one of its callbacks")
+        return self._call(make, fds, self._call_timeout)
+
+    def _call(self, make: Callable[[int], wire.FromApp], fds: Sequence[int], limit: float) -> wire.Returned:
         with self._changed:
             self._calls = number = self._calls + 1
             self._answers[number] = None
         try:
             self.send(make(number), fds)
             with self._changed:
-                self._changed.wait_for(lambda: self._answers[number] is not None or self._gone, self._call_timeout)
+                self._changed.wait_for(lambda: self._answers[number] is not None or self._gone, limit)
         finally:
             with self._changed:
                 answer = self._answers.pop(number)
         if isinstance(answer, DRMError):
             raise answer
         if answer is None:
-            late = PMPProcessDiedError(f"the worker gave no answer within {self._call_timeout:.0f} seconds")
+            late = PMPProcessDiedError(f"the worker gave no answer within {limit:.0f} seconds")
             raise self._gone or late
         return answer
 
     def _reason(self) -> DRMError:
-        return self._gone or self.process.failure()
+        return self._gone or self._stuck or self.process.failure()
 
     @contextmanager
     def calling_back(self) -> Iterator[None]:
@@ -129,12 +143,26 @@ class WorkerLink:
         if self._closed:
             return
         self._closed = True
+        self._closing.set()
         with suppress(WireError):
             self._channel.send(wire.Shutdown())
         self.process.close()
         self._channel.close()
-        if threading.current_thread() is not self._reader:
-            self._reader.join()
+        for thread in (self._reader, self._watch):
+            if thread.is_alive() and thread is not threading.current_thread():
+                thread.join()
+
+    def _ask_for_life(self) -> None:
+        """Ping the worker as long as there is one; end it when it is stopped or stuck, so that nobody waits for it."""
+        while not self._closing.wait(self._stall_timeout / 4) and self._gone is None:
+            try:
+                self._call(wire.Ping, (), self._stall_timeout)
+            except DRMError as error:
+                if self._closed or self._gone is not None:
+                    return
+                self._stuck = error
+                self.process.kill()
+                return
 
     def _read(self) -> None:
         error: DRMError
@@ -144,7 +172,7 @@ class WorkerLink:
                 message, fds = received
                 close_all(fds)  # the worker has nothing to hand out
                 self._take(message)
-            error = SessionShutdownError("the session was shut down") if self._closed else self.process.failure()
+            error = SessionShutdownError("the session was shut down") if self._closed else self._reason()
         except WireError as broken:
             error, ended = broken, False
         except Exception as fault:  # the application's own code, called back from here: without a reader it would wait

@@ -111,12 +111,11 @@ def _patch_trak(data: bytearray, at: int, end: int) -> bool:
             kind = bytes(data[start + 4 : start + 8])
             if kind not in _ENCRYPTED:
                 continue
-            original = b""
-            for inner, sinf, body, sinf_end in entry_boxes(data, start, stop):
-                if inner == b"sinf":
-                    original = original or _frma(data, body, sinf_end)
-                    unprotect(data, sinf)
+            sinfs = [(at, body, end) for inner, at, body, end in entry_boxes(data, start, stop) if inner == b"sinf"]
+            original = _frma(data, *sinfs[0][1:]) if sinfs else b""
             if original:
+                for sinf, _, _ in sinfs:
+                    unprotect(data, sinf)
                 data[start + 4 : start + 8] = original
                 found = True
         if found:

@@ -101,13 +101,13 @@ class _Fragment:
             elif kind == b"uuid" and data[inner : inner + 16] == PIFF_SENC:
                 raise OddLayoutError("the boxes of PIFF")
         track, description, size = self._tfhd(*tfhd, tracks, is_first=is_first)
-        runs = [self._trun(*trun, size) for trun in truns]
+        if not 1 <= description <= len(track.ciphers):
+            raise OddLayoutError("no such sample description")
+        runs = [self._trun(*trun, size, is_first=number == 0) for number, trun in enumerate(truns)]
         if not any(track.ciphers):
             return
         for mark in marks:
             unprotect(data, mark)
-        if not 1 <= description <= len(track.ciphers):
-            raise OddLayoutError("no such sample description")
         cipher = track.ciphers[description - 1]
         if cipher is not None:
             if aux and not senc[0]:
@@ -134,7 +134,7 @@ class _Fragment:
             size = self._u32(at, end)
         return track, description, size
 
-    def _trun(self, at: int, end: int, size: int) -> tuple[int, Sequence[int]]:
+    def _trun(self, at: int, end: int, size: int, *, is_first: bool) -> tuple[int, Sequence[int]]:
         """Where a run of samples begins, and their sizes (clause 8.8.8)."""
         data = self._data
         flags, count = self._u32(at, end), self._u32(at + 4, end)
@@ -143,6 +143,8 @@ class _Fragment:
         if flags & _DATA_OFFSET:
             begin = self._start + self._u32(at, end)  # a negative one comes out as beyond the end
             at += 4
+        elif is_first:
+            raise OddLayoutError("data that begins with the moof")
         at += 4 * bool(flags & _FIRST_FLAGS)
         columns = [column for column in _COLUMNS if flags & column]
         width = len(columns)

@@ -50,7 +50,7 @@ def decrypt_generally(
     Arguments and errors are those of `drm.packaging.decrypt_file.decrypt_file`.
     """
     presentation = open_presentation(source)
-    if not any(track.is_protected for track in presentation.tracks):
+    if not _is_encrypted(presentation):
         _Writer(source, target, {}, progress).copy(0, source.size)
         return False, presentation.warnings
     shares = jobs if _judge(source, presentation, keys) else 1
@@ -63,6 +63,12 @@ def decrypt_generally(
     share_out(work, shares)
     _patch(source, target)
     return True, presentation.warnings
+
+
+def _is_encrypted(presentation: Presentation) -> bool:
+    """Whether a sample description says so, be it in a way that is not read."""
+    named = (name for track in presentation.tracks for name in presentation.sample_entries(track.track_id))
+    return any(track.is_protected for track in presentation.tracks) or any(name.startswith("enc") for name in named)
 
 
 def _samples(presentation: Presentation) -> Iterator[Sample]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["SwiftTrack", "read_tracks"]
 
 _U32 = Struct(">I")
-_ENCRYPTED = (b"encv", b"enca")
+_ENTRIES = {b"vide": b"encv", b"soun": b"enca"}  # the encrypted sample entry of each handler
 _IV_SIZES = (0, 8, 16)
 
 SwiftCipher = CencCipher | CbcsCipher
@@ -59,34 +59,44 @@ def read_tracks(data: bytearray, at: int, end: int, keys: Mapping[bytes, bytes])
 
 def _read_trak(data: bytearray, at: int, end: int, keys: Mapping[bytes, bytes]) -> SwiftTrack:
     ciphers: list[SwiftCipher | None] = []
+    # Which fields a sample entry has before its boxes, its handler says.
+    handlers = [bytes(data[hdlr + 8 : hdlr + 12]) for hdlr, _ in inside(data, at, end, (b"mdia", b"hdlr"))]
+    wanted = _ENTRIES.get(handlers[0] if handlers else b"", b"")
     for stbl, stbl_end in inside(data, at, end, (b"mdia", b"minf", b"stbl")):
         for kind, _, body, stop in boxes(data, stbl, stbl_end):
             if kind in {b"stsz", b"stz2"} and (stop - body < 12 or _U32.unpack_from(data, body + 8)[0]):
                 raise OddLayoutError("samples in moov")
             if kind in {b"sgpd", b"sbgp"} and data[body + 4 : body + 8] == b"seig":
                 raise OddLayoutError("encryption groups")
-        ciphers += [_cipher(data, start, stop, keys) for start, stop in sample_entries(data, stbl, stbl_end)]
+        told = sum(_U32.unpack_from(data, stsd + 4)[0] for stsd, _ in inside(data, stbl, stbl_end, (b"stsd",)))
+        ciphers += [_cipher(data, start, stop, keys, wanted) for start, stop in sample_entries(data, stbl, stbl_end)]
+        if not told == len(ciphers) > 0:
+            raise OddLayoutError("another number of sample descriptions than stsd says")
     return SwiftTrack(ciphers)
 
 
-def _cipher(data: bytearray, start: int, stop: int, keys: Mapping[bytes, bytes]) -> SwiftCipher | None:
-    """The cipher of one sample entry; None: its samples are clear."""
+def _cipher(data: bytearray, start: int, stop: int, keys: Mapping[bytes, bytes], wanted: bytes) -> SwiftCipher | None:
+    """The cipher of one sample entry, of type `wanted` if it is encrypted; None: its samples are clear."""
     kind = data[start + 4 : start + 8]
-    if kind not in _ENCRYPTED:
+    if kind != wanted:
         if kind.startswith(b"enc"):
             raise OddLayoutError("an encrypted track of another kind")
         return None
     sinfs = [(body, end) for inner, _, body, end in entry_boxes(data, start, stop) if inner == b"sinf"]
     if len(sinfs) != 1:
         raise OddLayoutError("not one sinf")
-    scheme, tenc = b"", b""
+    scheme, tenc, original = b"", b"", False
     for inner, _, body, end in boxes(data, *sinfs[0]):
         if inner == b"schm":
             scheme = bytes(data[body + 4 : body + 8])
+        elif inner == b"frma":
+            original = end - body == 4
         elif inner == b"schi":
             for innermost, _, fields, fields_end in boxes(data, body, end):
                 if innermost == b"tenc":
                     tenc = bytes(data[fields:fields_end])
+    if not original:
+        raise OddLayoutError("sinf without frma")
     return _make(scheme, tenc, keys)
 
 

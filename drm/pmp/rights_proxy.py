@@ -73,9 +73,9 @@ class RightsProxy:
         path, answer = outcome
         if activate.type is EnableType.INDIVIDUALIZATION:
             authority.individualized()
-        else:
-            authority.accept(activate, answer, path)
-        return path
+            return LicensePath.NONE
+        authority.accept(activate, answer, path)
+        return authority.license_path  # what the authority saw for itself, not what the application said
 
     def _wait(self) -> tuple[LicensePath, bytes] | DRMError | None:
         with self._changed:

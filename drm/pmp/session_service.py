@@ -110,6 +110,7 @@ class SessionService:
             wire.Stop: lambda _message, _fds: self._session.stop(),
             wire.Close: lambda _message, _fds: self._session.close(),
             wire.Shutdown: self._shutdown,
+            wire.Ping: lambda message, _fds: self._channel.send(wire.Returned(message.call)),
             wire.AttachRing: self._attach_ring,
             wire.Samples: lambda message, _fds: self._the_source().feed(message),
             wire.SourceFailed: lambda message, _fds: self._the_source().failed(message),

@@ -33,6 +33,7 @@ __all__ = [
     "LoadComponents",
     "NeedSamples",
     "Pause",
+    "Ping",
     "Raised",
     "Ready",
     "RemoteObject",
@@ -132,6 +133,12 @@ class Shutdown(_Message, frozen=True, tag="shutdown"):
     """IMFMediaSession::Shutdown; the worker ends after it."""
 
 
+class Ping(_Message, frozen=True, tag="ping"):
+    """Are you there? The control thread answers with `Returned`, whatever else goes on in the worker."""
+
+    call: int
+
+
 class AttachRing(_Message, frozen=True, tag="attach-ring"):
     """The shared memory in which a stream's samples arrive, in the one descriptor beside the message."""
 
@@ -183,6 +190,7 @@ FromApp: TypeAlias = (
     | Stop
     | Close
     | Shutdown
+    | Ping
     | AttachRing
     | Samples
     | SourceFailed

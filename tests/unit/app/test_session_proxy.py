@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -68,9 +69,11 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Player:
     """A session, a source on the clip, and the hashes that came out."""
 
-    def __init__(self, clip: Path, manager: Manager | None, flags: int = 0) -> None:
+    def __init__(self, clip: Path, manager: Manager | None, flags: int = 0, stall_timeout: float = 20.0) -> None:
         self.stream = FileByteStream(clip)
-        configuration = SessionConfiguration(content_protection_manager=manager, sealed=False)
+        configuration = SessionConfiguration(
+            content_protection_manager=manager, sealed=False, stall_timeout=stall_timeout
+        )
         self.session: MediaSessionProxy = create_pmp_media_session(PMPSessionFlags(flags), configuration)
         self.output = os.memfd_create("framemd5")
         self.source = open_source(self.stream)
@@ -104,8 +107,8 @@ class Player:
 def player(clip: Path) -> Iterator[Callable[..., Player]]:
     made: list[Player] = []
 
-    def make(manager: Manager | None, *flags: int) -> Player:
-        made.append(Player(clip, manager, *flags))
+    def make(manager: Manager | None, *flags: int, **limits: float) -> Player:
+        made.append(Player(clip, manager, *flags, **limits))
         return made[-1]
 
     yield make
@@ -280,3 +283,25 @@ def test_the_session_is_in_another_process(player: Callable[..., Player]) -> Non
     p = player(None)
     assert p.session.pid != os.getpid()
     assert Path(f"/proc/{p.session.pid}").exists()
+
+
+def test_a_worker_that_stands_still_is_ended_and_said_to_be_stuck(player: Callable[..., Player]) -> None:
+    p = player(Manager(keys), stall_timeout=1.0)
+    p.set_topology()
+    p.until(E.SESSION_TOPOLOGY_STATUS)
+    time.sleep(2.0)  # an idle worker answers: it is not ended for having nothing to do
+    os.kill(p.session.pid, signal.SIGSTOP)
+    stopped = time.monotonic()
+    event = p.session.get_event(timeout=LIMIT)
+    assert event.type == E.ERROR
+    assert event.status == HResult.RPC_E_SERVER_DIED
+    assert time.monotonic() - stopped < 5
+    with pytest.raises(DRMError, match="no answer within 1 second"):
+        event.raise_for_status()
+
+
+def test_the_report_does_not_believe_that_a_plain_license_was_sealed(player: Callable[..., Player]) -> None:
+    p = player(Manager(lambda enabler: enabler.complete(encode_jwk_set({KEY_ID: KEY}), LicensePath.SEALED)))
+    p.set_topology()
+    p.until(E.SESSION_TOPOLOGY_STATUS)
+    assert p.session.license_path is LicensePath.CLEAR

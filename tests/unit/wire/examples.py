@@ -36,7 +36,7 @@ FROM_APP = [
             9, (wire.BranchSpec(STREAM, 4, (0, 1)),), (wire.SinkSpec(CLASS_ID, b"{}", 0), wire.SinkSpec(CLASS_ID, b"")),
         )
     ),
-    wire.Start(), wire.Pause(), wire.Stop(), wire.Close(), wire.Shutdown(),
+    wire.Start(), wire.Pause(), wire.Stop(), wire.Close(), wire.Shutdown(), wire.Ping(7),
     wire.AttachRing(1, 4096),
     wire.Samples(1, 1, (SAMPLE, Sample(1, 0, 0, 1, False, 0, 0)), end=False),
     wire.Samples(1, 1, (), end=True),
