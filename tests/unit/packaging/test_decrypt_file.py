@@ -75,6 +75,20 @@ def test_a_file_that_is_not_encrypted_is_copied(tmp_path: Path, clips: Any) -> N
         assert target.read_bytes() == clear.read_bytes()
 
 
+@pytest.mark.parametrize("fragmented", [True, False], ids=["fragmented", "progressive"])
+@pytest.mark.parametrize(
+    ("name", "other"), [(b"schm\0\0\0\0cenc", b"schm\0\0\0\0adkm"), (b"hdlr", b"free"), (b"sinf", b"free")]
+)
+def test_what_is_encrypted_in_an_unknown_way_is_not_taken_for_clear(
+    tmp_path: Path, clips: Any, keys: Any, fragmented: bool, name: bytes, other: bytes
+) -> None:
+    source = encrypted(tmp_path / "sealed.mp4", clips(fragmented=fragmented), keys)
+    source.write_bytes(source.read_bytes().replace(name, other))
+    with pytest.raises(MediaError):
+        decrypt_file(source, tmp_path / "clear.mp4", dict(keys))
+    assert [path.name for path in tmp_path.iterdir()] == ["sealed.mp4"]
+
+
 def test_a_file_may_take_its_own_place(sealed: Path, clips: Any, keys: Any, by_us: Packets) -> None:
     decrypt_file(sealed, sealed, dict(keys))
     assert by_us(sealed) == by_us(clips(fragmented=True))
