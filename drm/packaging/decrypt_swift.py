@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 from struct import Struct
+from struct import error as StructError  # noqa: N812 - a class
 
 from drm.packaging.decrypt_boxes import OddLayoutError, patch_moov
 from drm.packaging.decrypt_ciphers import SPARE
@@ -55,6 +56,15 @@ def decrypt_swiftly(
         OddLayoutError: not usual, or broken, or a key is missing; what was written so far is of no use.
         OSError: writing failed.
     """
+    try:
+        _decrypt(source, target, keys, jobs, progress)
+    except (StructError, IndexError):
+        raise OddLayoutError("a box is too short for its fields") from None
+
+
+def _decrypt(
+    source: int, target: int, keys: Mapping[bytes, bytes], jobs: int, progress: Callable[[int, int], None] | None
+) -> None:
     size = os.fstat(source).st_size
     header, moov = _header(source, size)
     fragments = FragmentDecrypter(read_tracks(header, moov[2], moov[3], keys))
