@@ -2,8 +2,6 @@
 
 import copy
 import pickle
-import re
-from pathlib import Path
 
 import pytest
 
@@ -153,25 +151,3 @@ def test_system_ids_have_names() -> None:
     assert str(COMMON_SYSTEM) == "1077efec-c0b2-4d02-ace3-3c1e52e2fb4b"
     assert COMMON_SYSTEM.name == "W3C common"
     assert SystemId(VALUE).name == "unknown system"
-
-
-READERS_OF_KEYS = {
-    "drm/cenc/cryptography_engine.py": "decrypts",
-    "drm/cenc/pycryptodome_engine.py": "decrypts, for comparison",
-    "drm/clearkey.py": "writes a license",
-    "drm/keys_file.py": "compares, to find a pair the other way round",
-    "drm/packaging/track_encryption.py": "encrypts",
-    "license_server/wrapping.py": "wraps for the store",
-    "player/key_mistakes.py": "tries what a user may have mistaken",
-    "player/keys_text.py": "prints, being asked to",
-}
-
-
-def test_who_reads_the_bytes_of_a_key_is_a_reviewed_list() -> None:
-    root = Path(__file__).parents[2]
-    found = set()
-    for folder in ("drm", "ita", "license_server", "player", "sample_content"):
-        for path in (root / folder).rglob("*.py"):
-            if re.search(r"(?<!self)\.secret\b", path.read_text(encoding="utf-8")):
-                found.add(path.relative_to(root).as_posix())
-    assert found == set(READERS_OF_KEYS)

@@ -1,111 +1,21 @@
-"""The media source for WebM: encrypted samples, and where their trust authority is to be made.
-
-Lives in the application, which never decrypts; told `set_pmp_host` during topology resolution, it creates its input
-trust authorities inside the worker. The file is not trusted, and `drm.webm` gives sound samples or raises.
-"""
+"""The media source for WebM: `drm.webm.presentation` reads the container, the rest is as in every media source."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-
-import msgspec
-
-from drm.class_ids import CLEARKEY_ITA
-from drm.component import ByteStream, PMPHost
-from drm.errors import InvalidArgumentError, InvalidRequestError, TruncatedMediaError
-from drm.media import Sample, StreamDescriptor
+from drm.component import ByteStream
+from drm.presentation_source import PresentationSource
 from drm.webm.presentation import open_webm
-from drm.wire.messages import RemoteObject
 
 __all__ = ["WebmSource"]
 
 
-class WebmSource:
-    """Keeps `drm.component.MediaSource` and `PMPClient`. A stream's id is its track id; each is read on its own.
-
-    Raises:
-        MediaError: the stream is not WebM (named, with the next step), or its header is broken.
-    """
+class WebmSource(PresentationSource):
+    """Encrypted samples of one WebM file. Lives in the application."""
 
     def __init__(self, stream: ByteStream) -> None:
-        self._stream = stream
-        self._presentation = open_webm(stream)
-        self._descriptors = {found.track.track_id: found for found in self._presentation.streams()}
-        self._iterators: dict[int, Iterator[Sample]] = {}
-        self._host: PMPHost | None = None
-        self._authorities: dict[int, RemoteObject] = {}
-
-    def streams(self) -> Sequence[StreamDescriptor]:
-        """The presentation: every track of the file."""
-        return tuple(self._descriptors.values())
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What is odd in the file and was read all the same; grows while samples are read."""
-        return self._presentation.warnings
-
-    def set_pmp_host(self, host: PMPHost) -> None:
-        """Take the host in whose worker the trust authorities are made."""
-        self._host = host
-        self._authorities.clear()
-
-    def get_input_trust_authority(self, stream_id: int) -> RemoteObject | None:
-        """Make the stream's Clear Key authority in the worker, the first time; None for a clear stream.
+        """Read the header.
 
         Raises:
-            InvalidRequestError: `set_pmp_host` was not called.
-            TrustError: the host refuses to make one.
+            MediaError: the stream is not WebM (named, with the next step), or its header is broken.
         """
-        descriptor = self._descriptor(stream_id)
-        if not descriptor.is_protected:
-            return None
-        if self._host is None:
-            raise InvalidRequestError("set_pmp_host comes before an input trust authority can be made")
-        if stream_id not in self._authorities:
-            self._authorities[stream_id] = self._host.create_object(CLEARKEY_ITA, self._init_data(descriptor))
-        return self._authorities[stream_id]
-
-    def select(self, stream_ids: Iterable[int]) -> None:
-        """Deliver these streams and no others, from the start."""
-        self._iterators = {
-            each: self._presentation.samples(self._descriptor(each).track.track_id) for each in stream_ids
-        }
-
-    def next_sample(self, stream_id: int) -> Sample | None:
-        """Return the next sample of the stream, or None at its end.
-
-        Raises:
-            InvalidRequestError: the stream is not selected.
-            MediaError: the file is broken at this place.
-        """
-        iterator = self._iterators.get(stream_id)
-        if iterator is None:
-            raise InvalidRequestError(f"stream {stream_id} is not selected")
-        return next(iterator, None)
-
-    def read_into(self, sample: Sample, into: memoryview) -> None:
-        """Read the sample's bytes as stored. Raises TruncatedMediaError, and InvalidArgumentError for a wrong size."""
-        if len(into) != sample.size:
-            raise InvalidArgumentError(f"a sample of {sample.size} bytes, and {len(into)} to read it into")
-        count = self._stream.read_into(sample.offset, into)
-        if count != sample.size:
-            raise TruncatedMediaError(
-                "the file ends inside a sample",
-                where=f"{self._stream.name}, track {sample.track_id}, at byte {sample.offset}",
-                seen=f"{count} of {sample.size} bytes",
-            )
-
-    def _descriptor(self, stream_id: int) -> StreamDescriptor:
-        if stream_id not in self._descriptors:
-            raise InvalidArgumentError(f"there is no stream {stream_id}")
-        return self._descriptors[stream_id]
-
-    def _init_data(self, descriptor: StreamDescriptor) -> bytes:
-        """What the authority is told: which key it will need (in WebM a key id is all there is)."""
-        return msgspec.json.encode(
-            {
-                "track_id": descriptor.track.track_id,
-                "scheme": descriptor.track.scheme,
-                "key_ids": [str(key_id) for key_id in descriptor.key_ids],
-            }
-        )
+        super().__init__(stream, open_webm(stream))

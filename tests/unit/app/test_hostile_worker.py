@@ -55,14 +55,11 @@ IN_PLAY = {
 class Manager:
     """Counts what it is asked for and never calls back."""
 
-    def __init__(self, failure: Exception | None = None) -> None:
+    def __init__(self) -> None:
         self.asked = 0
-        self.failure = failure
 
     def begin_enable_content(self, activation: EnablerActivation, callback: EnableCallback) -> None:
         self.asked += 1
-        if self.failure is not None:
-            raise self.failure
 
     def end_enable_content(self, activation: EnablerActivation) -> None:
         pass

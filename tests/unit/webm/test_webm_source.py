@@ -52,7 +52,8 @@ def test_the_authority_is_told_the_key_id_and_made_once(source: WebmSource) -> N
     assert source.get_input_trust_authority(1) is one
     assert [class_id for class_id, _ in host.made] == [CLEARKEY_ITA]
     told = json.loads(host.made[0][1] or b"")
-    assert told == {"track_id": 1, "scheme": "cenc", "key_ids": ["10000000-1000-1000-1000-100000000001"]}
+    key_ids = ["10000000-1000-1000-1000-100000000001"]
+    assert told == {"track_id": 1, "scheme": "cenc", "key_ids": key_ids, "pssh": []}
 
 
 def test_a_clear_stream_has_no_authority(own_vectors: Path) -> None:
