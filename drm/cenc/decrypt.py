@@ -129,24 +129,25 @@ class SampleDecrypter:
         restart: bool,
     ) -> None:
         """Gather every chain behind its IV block, decrypt all in one call, scatter."""
-        plan = []  # start and end in the sample, place and end in the scratch buffer
+        scratch = self._buffer(len(source) + BLOCK * (len(ranges) + 1))
+        plan = []  # each chain's place in the scratch buffer, and the range that it came from
         at = 0
         for start, end in ranges:
             size = pattern.selected(end - start) * BLOCK
-            if size:
-                place = at + BLOCK if restart or not at else at
-                at = place + size
-                plan.append((start, end, place, at))
+            if not size:
+                continue
+            if restart or not at:
+                scratch[at : at + BLOCK] = first
+                at += BLOCK
+            chain = scratch[at : at + size]
+            at += size
+            pattern.gather(source[start:end], chain)
+            plan.append((chain, start, end))
         if not plan:
             return
-        scratch = self._buffer(at)
-        for start, end, place, stop in plan:
-            if restart or place == BLOCK:
-                scratch[place - BLOCK : place] = first
-            pattern.gather(source[start:end], scratch[place:stop])
         cipher.cbc_decrypt(scratch, at)
-        for start, end, place, stop in plan:
-            pattern.scatter(scratch[place:stop], target[start:end])
+        for chain, start, end in plan:
+            pattern.scatter(chain, target[start:end])
 
     def _pattern_ctr(
         self,

@@ -88,6 +88,10 @@ class Pattern(msgspec.Struct, frozen=True, gc=False):
         if not self.skip or not into:
             into[:] = source[: len(into)]
             return
+        if self.crypt == 1:  # the usual 1:9: whole blocks are the items, so memory is gone through once, not twice
+            blocks = self._covered(len(source), len(into)) // BLOCK
+            into[:] = source[: blocks * BLOCK].cast("B", (blocks, BLOCK))[:: 1 + self.skip].tobytes()
+            return
         packed, spread = into.cast(_WORD), source[: self._covered(len(source), len(into))].cast(_WORD)
         run = _WORDS_PER_BLOCK * self.crypt
         period = run + _WORDS_PER_BLOCK * self.skip
@@ -101,6 +105,11 @@ class Pattern(msgspec.Struct, frozen=True, gc=False):
             return
         spread = into[: self._covered(len(into), len(packed))].cast(_WORD)
         packed = packed.cast(_WORD)
+        if self.crypt == 1:  # the usual 1:9, without a loop's cost for its two words
+            period = _WORDS_PER_BLOCK * (1 + self.skip)
+            spread[::period] = packed[::2]
+            spread[1::period] = packed[1::2]
+            return
         run = _WORDS_PER_BLOCK * self.crypt
         period = run + _WORDS_PER_BLOCK * self.skip
         for word in range(run):
