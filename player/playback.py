@@ -105,7 +105,6 @@ class Playback:
         played = [stream for stream in streams if stream.track.decoder]
         result = PlaybackResult(streams, session.protection_report, LicensePath.NONE)
         result.notes += [_left_out(stream) for stream in streams if stream not in played]
-        result.notes += getattr(source, "warnings", ())
         if not played:
             raise UnsupportedMediaError("no track of this file can be played", remedy="clearkey inspect FILE")
         watched = _Watched(source, played)
@@ -123,6 +122,7 @@ class Playback:
         for event in (resolved, ended):
             if notes := event.values.get("notes"):
                 result.notes.append(str(notes))
+        result.notes += getattr(source, "warnings", ())  # by now all that reading the whole file has brought up
         result.frames = int(ended.values.get("sink0.frames", 0))
         result.commands.append((time.monotonic(), "close"))
         session.close()

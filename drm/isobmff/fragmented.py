@@ -6,7 +6,7 @@ Whoever iterates two tracks in turn parses each fragment once; one after the oth
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, repeat
 from typing import Final
@@ -103,9 +103,17 @@ class Fragments:
 
 
 def fragment_samples(
-    track: Track, fragments: Fragments, source: ByteSource, usage: Usage, warn: Warn, dts: int
+    track: Track,
+    known: Container[int],
+    fragments: Fragments,
+    source: ByteSource,
+    usage: Usage,
+    warn: Warn,
+    dts: int,
 ) -> Iterator[Sample]:
     """The samples of one track in all fragments, in decode order; `dts` is where they go on without a `tfdt`.
+
+    `known` are the ids of the movie's tracks: a fragment of another one is passed over, with a warning.
 
     Raises:
         TruncatedMediaError: a run lies outside the file.
@@ -115,6 +123,8 @@ def fragment_samples(
     for moof in fragments:
         for number, traf in enumerate(moof.trafs):
             if traf.tfhd.track_id != track_id:
+                if traf.tfhd.track_id not in known:
+                    warn(f"fragments of track {traf.tfhd.track_id}, which the movie does not have, are left out")
                 continue
             place = f"{source.name}, track {track_id}, moof at byte {moof.start}"
             if traf.tfdt:

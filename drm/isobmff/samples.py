@@ -120,7 +120,7 @@ class Presentation:
             yield sample
             dts = sample.dts + sample.duration
         if self._movie.is_fragmented:
-            yield from fragment_samples(track, self._fragments, self._stream, usage, self._warn, dts)
+            yield from fragment_samples(track, self._by_id, self._fragments, self._stream, usage, self._warn, dts)
 
     def _track(self, track_id: int) -> Track:
         if track_id not in self._by_id:
