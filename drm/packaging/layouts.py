@@ -1,0 +1,70 @@
+"""Which bytes of a sample are protected, by codec: the one place that knows all bindings of Common Encryption.
+
+A binding is loaded when a track needs it, so that encrypting H.264 does not pay for reading AV1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from drm.errors import UnsupportedMediaError
+from drm.isobmff.reader import printable
+from drm.isobmff.sample_entry import SampleEntry
+from drm.media import Scheme, Subsample
+
+__all__ = ["SampleLayout", "layout_for"]
+
+
+class SampleLayout(Protocol):
+    """Finds the protected ranges of one track's samples, in decode order: headers may tell of the samples before."""
+
+    def subsamples(self, sample: memoryview) -> tuple[Subsample, ...]:
+        """Return (clear, protected) pairs that cover the sample; at least one.
+
+        Raises:
+            MalformedMediaError: the sample breaks its codec's syntax.
+            UnsupportedMediaError: it uses syntax that is not encrypted here, or needs too many pairs.
+        """
+        ...
+
+
+def _avc(config: bytes, scheme: Scheme) -> SampleLayout:
+    from drm.packaging.avc import AvcLayout  # noqa: PLC0415 - loaded when needed
+
+    return AvcLayout(config, scheme)
+
+
+# By format of the sample entry: the box with the codec's configuration, and the binding.
+_BINDINGS: Final[dict[str, tuple[str, Callable[[bytes, Scheme], SampleLayout]]]] = {
+    "avc1": ("avcC", _avc),
+    "avc3": ("avcC", _avc),
+}
+# Video that has no binding of its own and is protected whole, as any sample may be (ISO/IEC 23001-7, clause 9.4).
+_WHOLE: Final = frozenset({"mp4v", "mjpg", "jpeg"})
+
+
+def layout_for(entry: SampleEntry, scheme: Scheme) -> SampleLayout | None:
+    """Return what finds the protected ranges of samples of `entry`; None where a sample is protected whole.
+
+    Whole are sound and text, and video of formats that Common Encryption says nothing about.
+
+    Raises:
+        UnsupportedMediaError: video of a format that has a binding, and none here; names it.
+        MalformedMediaError: the codec's configuration is missing or broken.
+    """
+    binding = _BINDINGS.get(entry.format)
+    if binding is not None:
+        name, make = binding
+        config = entry.boxes.get(name)
+        if config is None:
+            raise UnsupportedMediaError(
+                f"{printable(entry.format)} video lacks the {name} box, which tells how to read its samples",
+                remedy="write the file anew: ffmpeg -i IN -c copy OUT.mp4",
+            )
+        return make(config, scheme)
+    if entry.format in _WHOLE or not (entry.width or entry.height):
+        return None
+    raise UnsupportedMediaError(
+        f"{printable(entry.format)} video is not encrypted here", remedy=f"encode as one of {', '.join(_BINDINGS)}"
+    )
