@@ -1,0 +1,150 @@
+"""What H.264 and HEVC share: a sample is a row of NAL units, each behind its length, and only slices are protected.
+
+ISO/IEC 23001-7, clause 9.5.2 (and 10.1 to 10.4 by scheme): lengths, NAL headers, parameter sets, supplemental
+information and slice headers stay clear; what is clear between two protected ranges is told as one run.
+
+* `cenc`, `cens`, `cbc1`: a protected range has whole blocks, and the clear run in front of it takes what is left over
+  (`cbc1`, `cens`: 10.2, 10.3; `cenc`: 9.5.2.5 recommends it, ISO/IEC 23000-19, CMAF, 8.2.2.1, asks for it).
+* `cbcs`: it begins with the first byte behind the slice header and ends with the NAL unit (10.4.2); a partial block
+  at its end is not encrypted. A slice with less than one block of data has nothing to encrypt and is told as clear.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from struct import Struct
+from typing import Final
+
+from drm.errors import MalformedMediaError, UnsupportedMediaError
+from drm.media import Scheme, Subsample
+from drm.packaging.bits import BitReader, OutOfBitsError
+
+__all__ = ["HEAD", "MOST_CLEAR", "MOST_ENTRIES", "NalKind", "NalLayout", "append_range", "bounded_header", "checked"]
+
+HEAD: Final = 24
+"""Bytes of a NAL unit that the swift way of measuring a slice header is given."""
+MOST_CLEAR: Final = 0xFFFF
+"""Clear bytes that one subsample entry can tell."""
+MOST_ENTRIES: Final = 38
+"""Subsamples of a sample: `saiz` has one byte for the size of an IV of 16 bytes, a count, and 6 bytes for each."""
+
+_FIRST_TRY: Final = 48  # bytes; nearly every slice header is shorter, and a short prefix is quick to read
+_LONGEST: Final = 8192  # bytes; no valid slice header comes near
+# By bytes of a length: that and the head behind it. No record has lengths of three bytes but a damaged one.
+_UNPACKERS: Final = {1: Struct(f">B{HEAD}s").unpack_from, 2: Struct(f">H{HEAD}s").unpack_from,
+                     4: Struct(f">I{HEAD}s").unpack_from}  # fmt: skip
+
+
+class NalKind:
+    """What becomes of a NAL unit, by its first byte."""
+
+    CLEAR, SLICE, OTHER = range(3)  # OTHER: parameter sets, which are kept, and what is refused
+
+
+class NalLayout:
+    """Finds the subsamples of one track's samples. What a NAL unit is, and its slice header, the codec tells."""
+
+    def __init__(
+        self,
+        length_size: int,
+        scheme: Scheme,
+        kinds: bytes,
+        swift: Callable[[bytes], int],
+        general: Callable[[memoryview], int],
+    ) -> None:
+        """Take the codec's part.
+
+        Args:
+            length_size: bytes of a NAL unit's length, 1 to 4.
+            scheme: of the samples.
+            kinds: a NalKind for each value that a NAL unit's first byte can have.
+            swift: from the first HEAD bytes of a slice, bytes of its headers; 0 where only `general` can say.
+            general: the same for any NAL unit, from the whole of it; 0 for one that stays clear. Keeps parameter sets.
+        """
+        self._length_size = length_size
+        self._is_aligned = scheme is not Scheme.CBCS
+        self._kinds = kinds
+        self._swift = swift
+        self._general = general
+
+    def subsamples(self, sample: memoryview) -> tuple[Subsample, ...]:
+        """Return (clear, protected) pairs that cover the sample; at least one.
+
+        Raises:
+            MalformedMediaError: its NAL units do not fill it, or a slice's header cannot be read.
+            UnsupportedMediaError: it holds slices of a kind that is not encrypted here, or too many of them.
+        """
+        found: list[Subsample] = []
+        size, width, kinds, is_aligned = len(sample), self._length_size, self._kinds, self._is_aligned
+        unpack = _UNPACKERS.get(width)
+        in_reach = size - width - HEAD
+        clear = at = 0
+        while at < size:
+            begin = at + width
+            if unpack and at <= in_reach:
+                length, head = unpack(sample, at)
+            else:
+                length, head = int.from_bytes(sample[at:begin], "big"), bytes(sample[begin : begin + 1])
+            end = begin + length
+            if begin > size or end > size:
+                raise MalformedMediaError(
+                    "a NAL unit is longer than its sample",
+                    seen=f"it ends at {max(begin, end)}, the sample has {size} bytes",
+                )
+            clear += end - at
+            if length and (kind := kinds[head[0]]):
+                header = self._swift(head) if kind == 1 and length >= HEAD == len(head) else 0
+                if header or (header := self._general(sample[begin:end])):
+                    protected = length - header
+                    # Below one block there is nothing that CBC could encrypt: say so rather than promise.
+                    if is_aligned or protected < 16:
+                        protected &= ~15
+                    if protected:
+                        clear -= protected
+                        if clear > MOST_CLEAR:
+                            append_range(found, clear, protected)
+                        else:
+                            found.append((clear, protected))
+                        clear = 0
+            at = end
+        if clear or not found:
+            append_range(found, clear, 0)
+        return checked(found) if len(found) > MOST_ENTRIES else tuple(found)
+
+
+def append_range(found: list[Subsample], clear: int, protected: int) -> None:
+    """Add a range, its clear part told by as many entries as it takes."""
+    while clear > MOST_CLEAR:
+        found.append((MOST_CLEAR, 0))
+        clear -= MOST_CLEAR
+    found.append((clear, protected))
+
+
+def checked(found: list[Subsample]) -> tuple[Subsample, ...]:
+    """The same, when it can be written. Raises UnsupportedMediaError when there are too many."""
+    if len(found) > MOST_ENTRIES:
+        raise UnsupportedMediaError(
+            f"a sample needs {len(found)} subsamples, and {MOST_ENTRIES} can be told",
+            remedy="encode the video with fewer slices or tiles per picture",
+        )
+    return tuple(found)
+
+
+def bounded_header(nal: memoryview, walk: Callable[[BitReader], None]) -> int:
+    """Return how many bytes at the front of `nal` hold the bits that `walk` takes. Reads a short prefix first.
+
+    Raises:
+        MalformedMediaError: they end before `walk` does, or `walk` finds them at fault.
+    """
+    for limit in (_FIRST_TRY, _LONGEST):
+        r = BitReader(nal[:limit])
+        try:
+            walk(r)
+        except OutOfBitsError:
+            if len(nal) <= limit:
+                raise
+            continue
+        # Cut at the limit, an escape may lie across it: then the last byte counted is not what it seems.
+        if (taken := r.bytes_taken()) < limit - 3 or len(nal) <= limit:
+            return taken
+    raise MalformedMediaError(f"a slice header of more than {_LONGEST} bytes")
