@@ -1,0 +1,53 @@
+"""A new `sidx` for a fragmented file that has none (ISO/IEC 14496-12, 8.16.3).
+
+FFmpeg up to 5.1 reads all fragments of a file without one when it opens it, and then decrypts every sample by what the
+last fragment says. With an index that reaches the end of the file it goes from fragment to fragment.
+"""
+
+from __future__ import annotations
+
+from struct import pack
+from typing import Final
+
+from drm.isobmff.box import encode_box, encode_full_box
+
+__all__ = ["MOST", "FreshIndex"]
+
+MOST: Final = 0xFFFF
+"""Fragments that one index can tell of."""
+
+_LARGEST: Final = 0x7FFF_FFFF  # bytes of one fragment
+_BEGINS_WITH_SYNC: Final = 0x9000_0000  # starts_with_SAP, of type 1
+
+
+class FreshIndex:
+    """Keeps its place in the file, and is written there when all fragments are."""
+
+    def __init__(self, track_id: int, timescale: int, fragments: int) -> None:
+        self.track_id = track_id
+        self._head = pack(">II", track_id, timescale)
+        self._count = fragments
+        self._rows: list[tuple[int, int, int, bool]] = []  # offset, earliest time, duration, begins with a sync sample
+
+    @property
+    def size(self) -> int:
+        """Bytes of the box."""
+        return 40 + 12 * self._count
+
+    def note(self, offset: int, earliest: int, duration: int, *, is_sync: bool) -> None:
+        """A fragment of the track begins at `offset` of the encrypted file."""
+        self._rows.append((offset, earliest, duration, is_sync))
+
+    def encode(self, end: int) -> bytes:
+        """The box; `end` is where the last fragment ends. `free` of the same size if it cannot say what there is."""
+        ends = [row[0] for row in self._rows[1:]] + [end]
+        sizes = [behind - row[0] for row, behind in zip(self._rows, ends, strict=True)]
+        fits = all(0 < size <= _LARGEST for size in sizes) and all(row[2] <= 0xFFFF_FFFF for row in self._rows)
+        if len(self._rows) != self._count or not fits:
+            return encode_box("free", bytes(self.size - 8))
+        rows = [
+            pack(">III", size, duration, _BEGINS_WITH_SYNC * is_sync)
+            for size, (_, _, duration, is_sync) in zip(sizes, self._rows, strict=True)
+        ]
+        earliest = max(self._rows[0][1], 0)
+        return encode_full_box("sidx", 1, 0, self._head, pack(">QQHH", earliest, 0, 0, self._count), *rows)
