@@ -14,7 +14,7 @@ from drm.isobmff.reader import Reader
 from drm.media import Scheme
 from drm.packaging.avc_parameters import PictureParameters, SequenceParameters
 from drm.packaging.avc_slice import slice_header_size
-from drm.packaging.avc_swift import SwiftSlices
+from drm.packaging.avc_swift import HEAD, SwiftSlices
 from drm.packaging.nal_layout import NalKind, NalLayout
 
 __all__ = ["AvcLayout"]
@@ -48,7 +48,7 @@ class AvcLayout(NalLayout):
             for _ in range(r.u8() & mask):
                 if nal := r.take(r.u16()):
                     self._keep(nal[0] & 31, memoryview(nal))
-        super().__init__(length_size, scheme, _KINDS, self._slices.header_size, self._header_size)
+        super().__init__(length_size, scheme, _KINDS, HEAD, self._slices.header_size, self._header_size)
 
     def _header_size(self, nal: memoryview) -> int:
         """How many bytes at the front of a slice stay clear; 0 for a NAL unit that stays so whole."""

@@ -12,9 +12,12 @@ from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
 from drm.packaging.avc_parameters import PictureParameters, SequenceParameters
-from drm.packaging.nal_layout import HEAD
 
-__all__ = ["SwiftSlices"]
+__all__ = ["HEAD", "SwiftSlices"]
+
+HEAD: Final = 24
+"""Bytes of a slice that the swift way is given."""
+
 
 Measure: TypeAlias = Callable[[str, int, int, int], int]
 """From bits, the place behind the three first codes, the slice's type and the NAL unit's first byte, the place behind
@@ -43,8 +46,6 @@ class SwiftSlices:
 
     def header_size(self, head: bytes) -> int:
         """Return the bytes of NAL header and slice header, from the first HEAD bytes of a slice; 0: not known here."""
-        if b"\0\0" in head:  # an escape, or what could become a code that is longer than codes may be
-            return 0
         bits = f"{int.from_bytes(head, 'big'):{_FIELD}}"
         find = bits.index
         try:
@@ -57,7 +58,9 @@ class SwiftSlices:
             end = measure(bits, at, kind, head[0]) if measure else 0
         except (ValueError, IndexError, KeyError):
             return 0
-        return end + 7 >> 3 if end <= 8 * HEAD else 0
+        size = end + 7 >> 3
+        # An escape would have shifted what was read; without two zero bytes there is none, nor a code that is too long.
+        return size if size <= HEAD and head.find(b"\0\0", 0, size) < 0 else 0
 
     def _make(self, name: str) -> Measure | None:
         pps = self._pictures.get(int(name, 2) - 1)

@@ -35,10 +35,22 @@ def _avc(config: bytes, scheme: Scheme) -> SampleLayout:
     return AvcLayout(config, scheme)
 
 
+def _hevc(config: bytes, scheme: Scheme) -> SampleLayout:
+    from drm.packaging.hevc import HevcLayout  # noqa: PLC0415 - loaded when needed
+
+    return HevcLayout(config, scheme)
+
+
 # By format of the sample entry: the box with the codec's configuration, and the binding.
 _BINDINGS: Final[dict[str, tuple[str, Callable[[bytes, Scheme], SampleLayout]]]] = {
     "avc1": ("avcC", _avc),
     "avc3": ("avcC", _avc),
+    "hvc1": ("hvcC", _hevc),
+    "hev1": ("hvcC", _hevc),
+    "dvh1": ("hvcC", _hevc),
+    "dvhe": ("hvcC", _hevc),
+    "dva1": ("avcC", _avc),
+    "dvav": ("avcC", _avc),
 }
 # Video that has no binding of its own and is protected whole, as any sample may be (ISO/IEC 23001-7, clause 9.4).
 _WHOLE: Final = frozenset({"mp4v", "mjpg", "jpeg"})

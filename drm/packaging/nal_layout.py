@@ -6,33 +6,32 @@ information and slice headers stay clear; what is clear between two protected ra
 * `cenc`, `cens`, `cbc1`: a protected range has whole blocks, and the clear run in front of it takes what is left over
   (`cbc1`, `cens`: 10.2, 10.3; `cenc`: 9.5.2.5 recommends it, ISO/IEC 23000-19, CMAF, 8.2.2.1, asks for it).
 * `cbcs`: it begins with the first byte behind the slice header and ends with the NAL unit (10.4.2); a partial block
-  at its end is not encrypted. A slice with less than one block of data has nothing to encrypt and is told as clear.
+  at its end is told as protected too, and is not encrypted. So is a slice that has nothing else.
+
+Shaka Packager and GPAC tell the same ranges for `cbcs`, and GPAC for `cenc` and `cbc1`; with those, Shaka Packager 3.8
+begins straight behind the header and leaves the odd bytes at the NAL unit's end clear. FFmpeg protects all NAL units
+behind their first byte, and Bento4 leaves some hundred bytes clear without reading headers: all of it decrypts alike.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from struct import Struct
+from struct import unpack_from
 from typing import Final
 
 from drm.errors import MalformedMediaError, UnsupportedMediaError
 from drm.media import Scheme, Subsample
 from drm.packaging.bits import BitReader, OutOfBitsError
 
-__all__ = ["HEAD", "MOST_CLEAR", "MOST_ENTRIES", "NalKind", "NalLayout", "append_range", "bounded_header", "checked"]
+__all__ = ["MOST_CLEAR", "MOST_ENTRIES", "NalKind", "NalLayout", "append_range", "bounded_header", "checked"]
 
-HEAD: Final = 24
-"""Bytes of a NAL unit that the swift way of measuring a slice header is given."""
 MOST_CLEAR: Final = 0xFFFF
 """Clear bytes that one subsample entry can tell."""
 MOST_ENTRIES: Final = 38
 """Subsamples of a sample: `saiz` has one byte for the size of an IV of 16 bytes, a count, and 6 bytes for each."""
 
-_FIRST_TRY: Final = 48  # bytes; nearly every slice header is shorter, and a short prefix is quick to read
-_LONGEST: Final = 8192  # bytes; no valid slice header comes near
-# By bytes of a length: that and the head behind it. No record has lengths of three bytes but a damaged one.
-_UNPACKERS: Final = {1: Struct(f">B{HEAD}s").unpack_from, 2: Struct(f">H{HEAD}s").unpack_from,
-                     4: Struct(f">I{HEAD}s").unpack_from}  # fmt: skip
+_TRIES: Final = (48, 256, 1 << 15)  # bytes: nearly every slice header is short, and a short prefix is quick to read
+_LENGTHS: Final = {1: "B", 2: "H", 4: "I"}  # no sound record has lengths of three bytes
 
 
 class NalKind:
@@ -49,6 +48,7 @@ class NalLayout:
         length_size: int,
         scheme: Scheme,
         kinds: bytes,
+        head_size: int,
         swift: Callable[[bytes], int],
         general: Callable[[memoryview], int],
     ) -> None:
@@ -58,12 +58,15 @@ class NalLayout:
             length_size: bytes of a NAL unit's length, 1 to 4.
             scheme: of the samples.
             kinds: a NalKind for each value that a NAL unit's first byte can have.
-            swift: from the first HEAD bytes of a slice, bytes of its headers; 0 where only `general` can say.
+            head_size: bytes that `swift` is given.
+            swift: from the first `head_size` bytes of a slice, bytes of its headers; 0 where only `general` can say.
             general: the same for any NAL unit, from the whole of it; 0 for one that stays clear. Keeps parameter sets.
         """
         self._length_size = length_size
         self._is_aligned = scheme is not Scheme.CBCS
         self._kinds = kinds
+        self._head_size = head_size
+        self._format = f">{_LENGTHS[length_size]}{head_size}s" if length_size in _LENGTHS else ""
         self._swift = swift
         self._general = general
 
@@ -76,13 +79,14 @@ class NalLayout:
         """
         found: list[Subsample] = []
         size, width, kinds, is_aligned = len(sample), self._length_size, self._kinds, self._is_aligned
-        unpack = _UNPACKERS.get(width)
-        in_reach = size - width - HEAD
+        head_size = self._head_size
+        told = self._format
+        in_reach = size - width - head_size if told else -1
         clear = at = 0
         while at < size:
             begin = at + width
-            if unpack and at <= in_reach:
-                length, head = unpack(sample, at)
+            if at <= in_reach:
+                length, head = unpack_from(told, sample, at)
             else:
                 length, head = int.from_bytes(sample[at:begin], "big"), bytes(sample[begin : begin + 1])
             end = begin + length
@@ -93,11 +97,10 @@ class NalLayout:
                 )
             clear += end - at
             if length and (kind := kinds[head[0]]):
-                header = self._swift(head) if kind == 1 and length >= HEAD == len(head) else 0
+                header = self._swift(head) if kind == 1 and length >= head_size == len(head) else 0
                 if header or (header := self._general(sample[begin:end])):
                     protected = length - header
-                    # Below one block there is nothing that CBC could encrypt: say so rather than promise.
-                    if is_aligned or protected < 16:
+                    if is_aligned:
                         protected &= ~15
                     if protected:
                         clear -= protected
@@ -136,7 +139,7 @@ def bounded_header(nal: memoryview, walk: Callable[[BitReader], None]) -> int:
     Raises:
         MalformedMediaError: they end before `walk` does, or `walk` finds them at fault.
     """
-    for limit in (_FIRST_TRY, _LONGEST):
+    for limit in _TRIES:
         r = BitReader(nal[:limit])
         try:
             walk(r)
@@ -147,4 +150,4 @@ def bounded_header(nal: memoryview, walk: Callable[[BitReader], None]) -> int:
         # Cut at the limit, an escape may lie across it: then the last byte counted is not what it seems.
         if (taken := r.bytes_taken()) < limit - 3 or len(nal) <= limit:
             return taken
-    raise MalformedMediaError(f"a slice header of more than {_LONGEST} bytes")
+    raise MalformedMediaError(f"a slice header of more than {_TRIES[-1]} bytes")

@@ -20,8 +20,8 @@ from drm.errors import MalformedMediaError, MediaError, UnsupportedMediaError
 from drm.media import Scheme
 from drm.packaging.avc import AvcLayout
 from drm.packaging.avc_slice import slice_header_size
+from drm.packaging.avc_swift import HEAD
 from drm.packaging.bits import BitReader, OutOfBitsError
-from drm.packaging.nal_layout import HEAD
 
 _ELEMENT = re.compile(r"(\d+)\s+(\S+)\s+([01]+) = ")
 
