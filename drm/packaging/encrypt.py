@@ -61,6 +61,7 @@ def encrypt_file(
     scheme: Scheme,
     tracks: Wanted | Choose,
     pssh: bool = True,
+    jobs: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> Encryption:
     """Write the file at `source_path` encrypted to `target_path`, which then is whole; it may be the same path.
@@ -72,6 +73,7 @@ def encrypt_file(
         tracks: what to encrypt, by track id or by type, an id before its type; or a function that says it of the tracks
             of the file. Other tracks stay clear.
         pssh: whether to put in a `pssh` of the common system that lists every key id.
+        jobs: processes to share the work among. The caller has no other threads when it is more than 1.
         progress: told bytes done and bytes in all, from time to time.
 
     Raises:
@@ -137,7 +139,9 @@ def _protected_tracks(movie: Movie, tracks: Wanted | Choose, scheme: Scheme) -> 
                         f"track {track.info.track_id} has samples both in moov and in fragments",
                         remedy="write the file anew: ffmpeg -i IN -c copy OUT.mp4",
                     )
-                found[track.info.track_id] = ProtectedTrack(track, wanted[name], scheme, ivs)
+                found[track.info.track_id] = ProtectedTrack(
+                    track, wanted[name], scheme, ivs, in_fragments=movie.is_fragmented
+                )
                 used.add(name)
                 break
     there = ", ".join(f"{track.info.track_id} ({track.info.type})" for track in movie.tracks)

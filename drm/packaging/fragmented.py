@@ -120,12 +120,20 @@ class _Fragments:
         if in_one:
             self._copier.view(top.start, end - top.start)
         loaded = range(top.start, end + 1) if in_one else range(0)
-        for fragment in moof.fragments:
-            began = self._advance(fragment)
-            if index is not None:
-                self._note(index, fragment, began)
+        leads: dict[float, bool] = {}
+        began = {id(fragment): self._advance(fragment) for fragment in moof.fragments}
+        for fragment in sorted(moof.fragments, key=self._is_sound):
+            # FFmpeg up to 5.1 takes one sample description for all tracks of a fragment. Sound, whose frames end a
+            # little earlier or later, goes with the picture.
             track = self._protected.get(fragment.track_id)
-            is_clear = track is None or began < track.lead
+            if track is not None:
+                leads.setdefault(track.encryption.clear_lead, began[id(fragment)] < track.lead)
+        for fragment in moof.fragments:
+            time = began[id(fragment)]
+            if index is not None:
+                self._note(index, fragment, time)
+            track = self._protected.get(fragment.track_id)
+            is_clear = track is None or leads[track.encryption.clear_lead]
             runs += [(run, is_clear) for run in fragment.runs]
             if track is None:
                 continue
@@ -134,7 +142,7 @@ class _Fragments:
                 for run, first, last, data in self._pieces(fragment, track.learns, loaded):
                     track.look_at(data, run.sizes[first:last], fragment.description)
                 continue
-            parts += self._plan(fragment, track, track.key_at(began), loaded)
+            parts += self._plan(fragment, track, track.key_at(time), loaded)
         _check(runs, media, self._source)
         self._copier.put(moof.encode(top))
         self._copier.skip(top.end)
@@ -145,10 +153,13 @@ class _Fragments:
             data = self._copier.view(start, end - start)
             track.encrypt(data, run.sizes[first:last], entries, key)
 
+    def _is_sound(self, fragment: Fragment) -> bool:
+        return self._tracks[fragment.track_id].info.type is not TrackType.VIDEO
+
     def _plan(self, fragment: Fragment, track: ProtectedTrack, key: int, loaded: range) -> Iterable[_Part]:
         parts: list[_Part] = []
-        aux = AuxTable(track, with_subsamples=track.has_subsamples)
-        for run, first, last, data in self._pieces(fragment, track.has_subsamples, loaded):
+        aux = AuxTable(track)
+        for run, first, last, data in self._pieces(fragment, track.has_layout, loaded):
             entries = track.plan(data, run.sizes[first:last], fragment.description, key)
             aux.add(entries)
             parts.append((track, key, entries, run, first, last))

@@ -96,10 +96,10 @@ class _Plan:
         """Read what has to be known of the samples, and put the boxes of encryption into `trak`."""
         self._track = track
         self._offsets, self._sizes, self._keys = array("Q"), array("I"), array("H")
-        self._aux = AuxTable(track, with_subsamples=track.has_subsamples or track.lead > 0)
+        self._aux = AuxTable(track)
         window = _Window(source)
         for sample in table_samples(track.track, source, Usage(source.size)):
-            is_read = track.has_subsamples and (sample.dts >= track.lead or track.learns)
+            is_read = track.has_layout and (sample.dts >= track.lead or track.learns)
             data = window.view(sample.offset, sample.size) if is_read else memoryview(b"")
             if sample.dts < track.lead:
                 track.look_at(data, (sample.size,), sample.description_index)
@@ -107,8 +107,6 @@ class _Plan:
             else:
                 key = track.key_at(sample.dts)
                 entries = track.plan(data, (sample.size,), sample.description_index, key)
-                if track.lead and not track.has_subsamples:  # one senc has subsamples for all its entries or for none
-                    entries = [(iv, ((0, sample.size),)) for iv, _ in entries]
             self._aux.add(entries)
             self._offsets.append(sample.offset)
             self._sizes.append(sample.size)

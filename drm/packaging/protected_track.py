@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from struct import Struct, iter_unpack, pack
 from typing import Final, TypeAlias
 
 from drm.cenc.encrypt import SampleEncrypter
+from drm.cenc.engines import BLOCK
 from drm.cenc.layout import Pattern
 from drm.errors import MalformedMediaError, UnsupportedMediaError
 from drm.isobmff.box import encode_box, encode_full_box
@@ -33,7 +35,9 @@ Entry: TypeAlias = tuple[bytes, tuple[Subsample, ...]]
 class ProtectedTrack:
     """How one track is encrypted. Asked for samples in decode order, since IVs rise."""
 
-    def __init__(self, track: Track, encryption: TrackEncryption, scheme: Scheme, ivs: IvSource) -> None:
+    def __init__(
+        self, track: Track, encryption: TrackEncryption, scheme: Scheme, ivs: IvSource, *, in_fragments: bool
+    ) -> None:
         """Check that the track can be encrypted. Raises UnsupportedMediaError and names what it cannot be."""
         kind = track.info.type
         self.track = track
@@ -42,7 +46,6 @@ class ProtectedTrack:
         self.lead = round(encryption.clear_lead * track.info.timescale)  # in the track's timescale
         self.samples = self.protected = 0  # how many there were, and how many of them were encrypted
         self._period = encryption.period * track.info.timescale
-        self._pattern = Pattern(*(self.encryption.pattern or (0, 0)))
         self._keys = [(ivs.place_of(key, encryption.first_iv), SampleEncrypter(key)) for _, key in self.encryption.keys]
         self._ivs = ivs
         self._layouts: list[SampleLayout | None] = []
@@ -53,11 +56,14 @@ class ProtectedTrack:
                 raise _refusal(track, "is neither video nor sound", "leave it clear")
             self._layouts.append(layout_for(entry, scheme))
         self.learns = any(entry.format in _IN_BAND for entry in track.entries)
-
-    @property
-    def has_subsamples(self) -> bool:
-        """Whether samples are told in parts: video mostly is, sound is protected whole."""
-        return any(self._layouts)
+        self.has_layout = any(self._layouts)
+        # Whole samples of cens would leave it to the reader whether a last partial block is encrypted, and readers
+        # differ. The clear lead of a progressive file is told by subsamples, and then all its samples have them.
+        self.has_subsamples = self.has_layout or scheme is Scheme.CENS or (self.lead > 0 and not in_fragments)
+        if self.has_subsamples and scheme in {Scheme.CENS, Scheme.CBCS} and self.encryption.pattern == (0, 0):
+            # The same blocks, in other words: FFmpeg refuses subsamples under 0:0.
+            self.encryption = replace(self.encryption, pattern=(1, 0))
+        self._pattern = Pattern(*(self.encryption.pattern or (0, 0)))
 
     def key_at(self, time: int) -> int:
         """The number of the key, from 0, that a sample of this decode time is encrypted with."""
@@ -75,9 +81,11 @@ class ProtectedTrack:
         self.protected += len(sizes)
         layout = self._layouts[description - 1]
         if layout is None:
-            if self.has_subsamples:
-                return [(iv, ((0, size),)) for iv, size in zip(ivs, sizes, strict=True)]
-            return [(iv, ()) for iv in ivs]
+            if not self.has_subsamples:
+                return [(iv, ()) for iv in ivs]
+            # A partial block is clear but with cenc, and only cbcs has a word on where in the range it lies.
+            odd = 0 if self.scheme in {Scheme.CENC, Scheme.CBCS} else BLOCK - 1
+            return [(iv, ((size & odd, size & ~odd),)) for iv, size in zip(ivs, sizes, strict=True)]
         find = layout.subsamples
         entries = []
         at = 0
@@ -134,9 +142,9 @@ class ProtectedTrack:
 class AuxTable:
     """The auxiliary information of many samples, packed as it is written: saiz, saio and senc."""
 
-    def __init__(self, track: ProtectedTrack, *, with_subsamples: bool) -> None:
+    def __init__(self, track: ProtectedTrack) -> None:
         self._track = track
-        self._with_subsamples = with_subsamples
+        self._with_subsamples = track.has_subsamples
         self._sizes = bytearray()
         self._payload = bytearray()
 
