@@ -48,9 +48,9 @@ def compare_inputs(one: PsshInput, other: PsshInput) -> list[Finding]:
     used, their_used = _used(one.statements), _used(other.statements)
     if used and their_used:
         # A manifest speaks of several files; what it names beyond the one at hand is none of its faults.
-        wider = (
-            1 if one.is_manifest and not other.is_manifest else 2 if other.is_manifest and not one.is_manifest else 0
-        )
+        wider = 0
+        if one.is_manifest is not other.is_manifest:
+            wider = 1 if one.is_manifest else 2
         found += _kids("samples", used, their_used, a, b, wider)
     elif used and not ours:
         found += _boxes_against(other.statements, used, f"the samples of {a}")
