@@ -46,7 +46,7 @@ BARS: Final = {
     Case(20, "video", Scheme.CBCS): {},
     Case(20, "audio", Scheme.CENC): {"mp4decrypt": 0.95},
     Case(20, "audio", Scheme.CBCS): {},
-    Case(200, "video", Scheme.CENC, is_progressive=True): {},
+    Case(200, "video", Scheme.CENC, is_progressive=True): {"MP4Box": 0.75, "gpac": 1.1},
 }  # fmt: skip
 """The most that ours may take of a peer's CPU time. Peers without a bar are measured as well."""
 

@@ -31,7 +31,9 @@ NO_MP4 = {"pk_webm_opus_a", "pk_webm_vp8_v", "pk_webm_vp9_full_v", "pk_webm_vp9_
 MP4 = [vector for vector in OWN_VECTORS if vector["id"] not in NO_MP4]
 # What the swift way must take: were it to refuse everything, all the tests of equality would still be green.
 SWIFT = {
-    "b4_mpeg-cbcs_av", "b4_mpeg-cenc_1track_av", "b4_mpeg-cenc_av", "b4_mpeg-cenc_iv8_av", "gp_cbcs_2_8_frag_v",
+    "b4_mpeg-cbcs_av", "b4_mpeg-cenc_1track_av", "b4_mpeg-cenc_av", "b4_mpeg-cenc_iv8_av", "ff_cenc_prog_av",
+    "gp_av1_ctr_prog_v", "gp_cbcs_2_8_frag_v", "gp_cbcs_piv_prog_v", "gp_cbcs_prog_av", "gp_cbcs_slices_prog_v",
+    "gp_ctr16_prog_av", "gp_noalign_prog_v", "gp_nosenc_prog_v",
     "pk_cbcs_10_0_v", "pk_cbcs_1_9_v", "pk_cbcs_2_8_v", "pk_cbcs_a", "pk_cbcs_ac3_a", "pk_cbcs_clearlead_v",
     "pk_cbcs_hevc_v", "pk_cbcs_slices_v", "pk_cenc_av1_v", "pk_cenc_clearlead_v", "pk_cenc_iv16_v", "pk_cenc_iv8_a",
     "pk_cenc_iv8_v", "pk_cenc_slices_v", "pk_cenc_vp9_v", "pk_cencv1_v",
