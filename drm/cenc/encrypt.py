@@ -5,7 +5,7 @@ Only the default reading is written; `decrypt_into` with the same IV, subsamples
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from drm.cenc.engines import BLOCK, SPARE, Engine
 from drm.cenc.engines import engine as engine_called
@@ -45,18 +45,37 @@ class SampleEncrypter:
         self, sample: memoryview, scheme: Scheme, pattern: Pattern, iv: bytes, subsamples: Sequence[Subsample]
     ) -> None:
         """Encrypt `sample` in place; its subsamples cover at most its bytes, and none means all of it."""
-        first = initial_block(iv)
-        if scheme is Scheme.CENC:
-            self._cipher.ctr(first, _pieces(sample, subsamples))
-            return
-        ranges = [part for part, _ in _pieces(sample, subsamples)]
-        if scheme is Scheme.CBCS:
-            for part in ranges:
-                self._gathered(first, [part], pattern, chain=True)
-        elif scheme is Scheme.CBC1:
-            self._gathered(first, ranges, EVERY_BLOCK, chain=True)
-        else:
-            self._gathered(first, ranges, pattern, chain=False)
+        self.encrypt_run(sample, (len(sample),), ((iv, subsamples),), scheme, pattern)
+
+    def encrypt_run(
+        self,
+        data: memoryview,
+        sizes: Iterable[int],
+        entries: Iterable[tuple[bytes, Sequence[Subsample]]],
+        scheme: Scheme,
+        pattern: Pattern,
+        constant_iv: bytes = b"",
+    ) -> None:
+        """The same for samples that lie one behind the other in `data`, each with its IV, if it has one, and parts."""
+        at = 0
+        for size, (iv, subsamples) in zip(sizes, entries, strict=True):
+            first = initial_block(iv or constant_iv)
+            if len(subsamples) == 1:  # nearly every picture, so nearly every byte
+                clear, protected = subsamples[0]
+                begin = at + clear
+                parts = [data[begin : begin + protected]] if protected else []
+            else:
+                parts = _parts(data[at : at + size], subsamples)
+            at += size
+            if scheme is Scheme.CENC:
+                self._cipher.ctr(first, zip(parts, parts, strict=True))
+            elif scheme is Scheme.CBCS:
+                for part in parts:
+                    self._gathered(first, [part], pattern, chain=True)
+            elif scheme is Scheme.CBC1:
+                self._gathered(first, parts, EVERY_BLOCK, chain=True)
+            else:
+                self._gathered(first, parts, pattern, chain=False)
 
     def _gathered(self, first: bytes, ranges: list[memoryview], pattern: Pattern, *, chain: bool) -> None:
         """Gather what the pattern selects behind one IV block, encrypt it as a chain or a key stream, scatter."""
@@ -82,16 +101,15 @@ class SampleEncrypter:
             at += taken
 
 
-def _pieces(sample: memoryview, subsamples: Sequence[Subsample]) -> list[tuple[memoryview, memoryview]]:
-    """The protected ranges, each as what is read and what is written."""
+def _parts(sample: memoryview, subsamples: Sequence[Subsample]) -> list[memoryview]:
+    """The protected ranges."""
     if not subsamples:
-        return [(sample, sample)] if sample else []
-    pieces = []
+        return [sample] if sample else []
+    parts = []
     at = 0
     for clear, protected in subsamples:
         at += clear
         if protected:
-            part = sample[at : at + protected]
-            pieces.append((part, part))
+            parts.append(sample[at : at + protected])
             at += protected
-    return pieces
+    return parts

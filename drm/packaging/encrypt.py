@@ -8,7 +8,7 @@ Opens files; the keys are the caller's own. Not for the PMP worker.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -21,12 +21,13 @@ from drm.keys import KeyId
 from drm.media import Scheme, TrackInfo, TrackType
 from drm.packaging.decrypt_draft import Draft
 from drm.packaging.encrypt_copy import Copier
-from drm.packaging.fragmented import encrypt_fragmented
-from drm.packaging.progressive import encrypt_progressive
 from drm.packaging.protected_track import ProtectedTrack
 from drm.packaging.source_file import SourceFile
 from drm.packaging.track_encryption import IvSource, TrackEncryption
 from drm.packaging.tree import BoxTree
+
+if TYPE_CHECKING:
+    from pathlib import Path  # its import costs a one-shot command 5 ms
 
 __all__ = ["EncryptedTrack", "Encryption", "TrackEncryption", "encrypt_file"]
 
@@ -83,7 +84,7 @@ def encrypt_file(
         OSError: the target cannot be written; nothing is left of it.
     """
     warnings: list[str] = []
-    with SourceFile(Path(source_path)) as source:
+    with SourceFile(source_path) as source:
         require_mp4(source)
         tops = list(top_boxes(source))
         place = _moov_of(tops, source)
@@ -98,8 +99,12 @@ def encrypt_file(
         with Draft(str(target_path)) as draft:
             copier = Copier(source, draft.descriptor, progress)
             if movie.is_fragmented:
+                from drm.packaging.fragmented import encrypt_fragmented  # noqa: PLC0415 - one of the two is needed
+
                 encrypt_fragmented(source, tops, moov, movie, protected, traks, copier, draft.descriptor)
             else:
+                from drm.packaging.progressive import encrypt_progressive  # noqa: PLC0415 - as above
+
                 encrypt_progressive(source, tops, moov, protected, traks, copier)
     return Encryption(scheme, tuple(_told(track, protected) for track in movie.tracks), tuple(warnings))
 

@@ -115,13 +115,8 @@ class ProtectedTrack:
 
     def encrypt(self, data: memoryview, sizes: Iterable[int], entries: Iterable[Entry], key: int) -> None:
         """Encrypt the samples in `data`, in place, as `plan` said."""
-        encrypt, scheme, pattern = self._keys[key][1].encrypt, self.scheme, self._pattern
-        constant = self.encryption.constant_iv
-        at = 0
-        for size, (iv, subsamples) in zip(sizes, entries, strict=True):
-            end = at + size
-            encrypt(data[at:end], scheme, pattern, iv or constant, subsamples)
-            at = end
+        encrypter = self._keys[key][1]
+        encrypter.encrypt_run(data, sizes, entries, self.scheme, self._pattern, self.encryption.constant_iv)
 
     def protect_descriptions(self, stsd: BoxTree, *, clear_copies: bool) -> None:
         """Make each entry of `stsd` an encrypted one; `clear_copies` puts the clear ones behind them."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from drm.errors import MediaError, TruncatedMediaError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["MAX_SAMPLE", "SourceFile"]
 
@@ -17,7 +19,7 @@ MAX_SAMPLE: Final = 256 << 20  # bytes; held in memory
 class SourceFile:
     """A file to read at offsets. A context manager."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: str | Path) -> None:
         self.name = str(path)
         try:
             self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)

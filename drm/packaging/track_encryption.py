@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
-import secrets
+import os
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -57,7 +56,7 @@ class TrackEncryption:
         if scheme is Scheme.CBCS and not self.iv_size:
             if self.constant_iv and len(self.constant_iv) != BLOCK:
                 raise InvalidArgumentError(f"a constant IV has {BLOCK} bytes, not {len(self.constant_iv)}")
-            return 0, self.constant_iv or secrets.token_bytes(BLOCK)
+            return 0, self.constant_iv or os.urandom(BLOCK)
         if self.constant_iv or self.iv_size == 0:
             raise InvalidArgumentError(
                 f"scheme {scheme} has no constant IV", remedy="leave the size of IVs out, or take cbcs"
@@ -110,7 +109,7 @@ class IvSource:
         for place, (known, _) in enumerate(self._next):
             if known == key:
                 return place
-        self._next.append((key, int.from_bytes(first_iv or secrets.token_bytes(8), "big")))
+        self._next.append((key, int.from_bytes(first_iv or os.urandom(8), "big")))
         return len(self._next) - 1
 
     def take(self, place: int, count: int, size: int, scheme: Scheme) -> list[bytes]:
@@ -121,6 +120,8 @@ class IvSource:
         self.skip(place, count)
         numbers = [(each & 0xFFFF_FFFF_FFFF_FFFF).to_bytes(8, "big") for each in range(number, number + count)]
         if scheme.is_cbc:
+            import hashlib  # noqa: PLC0415 - a one-shot command that needs no hash saves its time
+
             secret = key.secret
             return [hashlib.sha256(b"clearkey iv" + secret + each).digest()[:size] for each in numbers]
         return numbers if size == 8 else [each + bytes(8) for each in numbers]
