@@ -63,6 +63,9 @@ def _of_track(track: TrackReport) -> Iterator[Finding]:
     schemes = {each.scheme for each in track.patterns}
     if "cbcs" in schemes and track.ivs.own:
         yield odd("cbcs-own-ivs", "cbcs with an IV in each sample: devices expect one constant IV")
+    if track.ivs.own_repeated and schemes & {"cbc1", "cbcs"}:
+        text = f"{track.ivs.own_repeated} samples carry one and the same IV each: contents that begin alike show"
+        yield odd("own-ivs-repeated", text)
     if track.type == "video" and track.codec in _NAL and track.subsamples.whole_samples:
         count = track.subsamples.whole_samples
         text = f"{count} samples are protected whole, NAL headers too: hardware decoders cannot find the slices"

@@ -109,6 +109,7 @@ class IvReport(msgspec.Struct, frozen=True):
 
     own: dict[str, int]
     constant: dict[str, int]
+    own_repeated: int  # samples whose own IV is that of all others in their key period
 
 
 class SubsampleReport(msgspec.Struct, frozen=True):

@@ -43,7 +43,8 @@ class Tally:
 
     track_id: int
     iv_use: IvUse
-    known_constant_ivs: frozenset[bytes] = frozenset()
+    known_constant_ivs: frozenset[bytes] = frozenset()  # of the sample descriptions
+    own_iv_kids: frozenset[KeyId] = frozenset()  # keys whose descriptions say that each sample has an IV of its own
     samples: int = 0
     encrypted: int = 0
     size: int = 0  # of all samples
@@ -59,6 +60,7 @@ class Tally:
     patterns: dict[tuple[Scheme, int, int], int] = field(default_factory=dict)
     own_ivs: dict[int, int] = field(default_factory=dict)  # samples by size of their own IV
     constant_ivs: dict[bytes, int] = field(default_factory=dict)  # samples by the constant IV
+    repeated_own_ivs: int = 0  # samples that carry IVs of their own, all the same
     whole: int = 0  # samples protected as a whole
     subsampled: int = 0  # samples with subsamples
     subsamples: list[int] = field(default_factory=list)  # fewest, most, in all
@@ -146,7 +148,10 @@ class Tally:
             return
         if len(self.periods) < MAX_PERIODS:
             self.periods.append(period)
-        is_constant = not period.iv_varies and (period.samples > 1 or period.first_iv in self.known_constant_ivs)
+        stays = not period.iv_varies and (period.samples > 1 or period.first_iv in self.known_constant_ivs)
+        is_constant = stays and period.key_ids[0] not in self.own_iv_kids
+        if stays and not is_constant:
+            self.repeated_own_ivs += period.samples
         iv, size = period.first_iv, len(period.first_iv)
         if is_constant:
             self.constant_ivs[iv] = self.constant_ivs.get(iv, 0) + period.samples

@@ -56,7 +56,8 @@ def inspect_stream(stream: FileByteStream) -> tuple[Inspection, MediaError | Non
 
 def _track(presentation: MediaFile, track: TrackInfo, iv_use: IvUse, errors: list[MediaError]) -> TrackReport:
     constant_ivs = frozenset(p.constant_iv for p in track.protections if p and p.constant_iv)
-    tally = Tally(track.track_id, iv_use, constant_ivs)
+    own_iv_kids = frozenset(p.key_id for p in track.protections if p and p.iv_size)
+    tally = Tally(track.track_id, iv_use, constant_ivs, own_iv_kids)
     error = None
     try:
         tally.count(presentation.samples(track.track_id))
@@ -134,7 +135,8 @@ def _subsamples(tally: Tally) -> SubsampleReport:
 
 def _ivs(tally: Tally) -> IvReport:
     own = {str(size): samples for size, samples in sorted(tally.own_ivs.items())}
-    return IvReport(own, {iv.hex(): samples for iv, samples in tally.constant_ivs.items()})
+    constant = {iv.hex(): samples for iv, samples in tally.constant_ivs.items()}
+    return IvReport(own, constant, tally.repeated_own_ivs)
 
 
 def _edits(track: TrackInfo) -> Iterator[tuple[float, float]]:

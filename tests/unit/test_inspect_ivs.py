@@ -66,8 +66,8 @@ SAMPLES = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 40), st.integers(
 @given(SAMPLES)
 def test_as_counting_every_block_would_find_it(samples: list[tuple[int, int, int]]) -> None:
     use, seen, meets = IvUse(), set(), False
-    for number, (upper, low, size) in enumerate(samples, 1):
-        low = (low - 20) % (LAST + 1)
+    for number, (upper, place, size) in enumerate(samples, 1):
+        low = (place - 20) % (LAST + 1)
         use.add(KID, upper.to_bytes(8, "big") + low.to_bytes(8, "big"), size, 1, number)
         blocks = {(upper, (low + block) % (LAST + 1)) for block in range((size + 15) // 16)}
         meets = meets or bool(blocks & seen)
