@@ -66,8 +66,8 @@ class _CryptographyCipher:
     def cbc_encrypt(self, data: memoryview, size: int) -> None:
         if size <= BLOCK:
             return
-        # A new context for each chain would cost more than a small chain itself. One that goes on adds the last block
-        # that it wrote to the first one of this chain, in place of the IV: so that is taken out here, and the IV put in.
+        # A new context for each chain would cost more than a small chain itself. One that goes on adds the block that it
+        # wrote last to the first one of this chain, where the IV belongs: so that is taken out, and the IV put in.
         first = _number(data[:BLOCK]) ^ self._last ^ _number(data[BLOCK : 2 * BLOCK])
         data[BLOCK : 2 * BLOCK] = first.to_bytes(BLOCK, "big")
         chain = self._encrypting

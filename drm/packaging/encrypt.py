@@ -20,7 +20,7 @@ from drm.isobmff.tracks import Movie, Track, parse_moov
 from drm.keys import KeyId
 from drm.media import Scheme, TrackInfo, TrackType
 from drm.packaging.decrypt_draft import Draft
-from drm.packaging.encrypt_copy import Copier
+from drm.packaging.encrypt_relay import RelayError
 from drm.packaging.protected_track import ProtectedTrack
 from drm.packaging.source_file import SourceFile
 from drm.packaging.track_encryption import IvSource, TrackEncryption
@@ -83,6 +83,23 @@ def encrypt_file(
         MediaError: the file is malformed or truncated.
         OSError: the target cannot be written; nothing is left of it.
     """
+    try:
+        return _encrypt(source_path, target_path, scheme, tracks, jobs, progress, pssh=pssh)
+    except RelayError:
+        # Whatever another process met, this one meets again, and says what it was.
+        return _encrypt(source_path, target_path, scheme, tracks, 1, progress, pssh=pssh)
+
+
+def _encrypt(
+    source_path: str | Path,
+    target_path: str | Path,
+    scheme: Scheme,
+    tracks: Wanted | Choose,
+    jobs: int,
+    progress: Callable[[int, int], None] | None,
+    *,
+    pssh: bool,
+) -> Encryption:
     warnings: list[str] = []
     with SourceFile(source_path) as source:
         require_mp4(source)
@@ -97,15 +114,18 @@ def encrypt_file(
             key_ids = dict.fromkeys(key_id for track in protected.values() for key_id, _ in track.encryption.keys)
             moov.children.append(BoxTree.of(Pssh.common(*key_ids).encode()))
         with Draft(str(target_path)) as draft:
-            copier = Copier(source, draft.descriptor, progress)
             if movie.is_fragmented:
                 from drm.packaging.fragmented import encrypt_fragmented  # noqa: PLC0415 - one of the two is needed
 
-                encrypt_fragmented(source, tops, moov, movie, protected, traks, copier, draft.descriptor)
+                encrypt_fragmented(
+                    source, tops, moov, movie, protected, traks, draft.descriptor, jobs=jobs, progress=progress
+                )
             else:
                 from drm.packaging.progressive import encrypt_progressive  # noqa: PLC0415 - as above
 
-                encrypt_progressive(source, tops, moov, protected, traks, copier)
+                encrypt_progressive(
+                    source, tops, moov, protected, traks, draft.descriptor, jobs=jobs, progress=progress
+                )
     return Encryption(scheme, tuple(_told(track, protected) for track in movie.tracks), tuple(warnings))
 
 

@@ -15,13 +15,13 @@ from drm.packaging.source_file import SourceFile
 __all__ = ["CHUNK", "Copier"]
 
 CHUNK: Final = 1 << 20  # bytes read at a time; more only for one range that is larger
-_MAX_PIECES: Final = 256  # buffers of one writev; systems take 1024
+_MAX_PIECES: Final = 256  # buffers of one pwritev; systems take 1024
 
 Buffer = bytes | memoryview
 
 
 class Copier:
-    """Copies `source` from its begin to the empty file `target`, in order."""
+    """Copies `source` to the file `target`, in order, from their begins unless it is told otherwise."""
 
     def __init__(self, source: SourceFile, target: int, progress: Callable[[int, int], None] | None = None) -> None:
         self._source = source
@@ -31,7 +31,7 @@ class Copier:
         self._start = self._end = 0  # of the source, what lies in the buffer
         self._done = 0  # of the source, what was copied or passed over
         self._pieces: list[Buffer] = []  # to be written, some of them in the buffer
-        self.written = 0  # bytes of the target, those in `_pieces` included
+        self.written = 0  # of the target: where the next bytes go, behind those in `_pieces`
 
     def view(self, start: int, size: int) -> memoryview:
         """Return the bytes from `start`, which are copied later as they are by then. Nothing before them changes now.
@@ -70,11 +70,6 @@ class Copier:
         self._source.read_into(self._done, self._buffer[:wanted])
         self._start, self._end = self._done, self._done + wanted
 
-    @property
-    def done(self) -> int:
-        """Up to where the source was copied or passed over."""
-        return self._done
-
     def put(self, data: bytes) -> None:
         """Write `data`, which the source does not have."""
         self._put(data)
@@ -83,10 +78,17 @@ class Copier:
         """Pass over what lies up to `end`."""
         self._done = max(self._done, end)
 
-    def finish(self) -> None:
-        """Copy the rest."""
-        self.copy(self._source.size)
-        self.flush()
+    def jump(self, start: int) -> None:
+        """Go on from `start` of the source, forwards; what lies between is somebody else's."""
+        if start > self._done:
+            self.flush()
+            self._done = start
+
+    def place(self, offset: int) -> None:
+        """Go on at `offset` of the target. Nothing was put or copied since `jump`."""
+        if offset != self.written:
+            self.flush()
+            self.written = offset
 
     def _put(self, data: Buffer) -> None:
         if len(self._pieces) == _MAX_PIECES:
@@ -98,8 +100,10 @@ class Copier:
     def flush(self) -> None:
         """Write what waits. Raises OSError."""
         pieces, self._pieces = self._pieces, []
+        at = self.written - sum(map(len, pieces))
         while pieces:
-            done = os.writev(self._target, pieces)
+            done = os.pwritev(self._target, pieces, at)
+            at += done
             while pieces and done >= len(pieces[0]):
                 done -= len(pieces.pop(0))
             if done:

@@ -6,6 +6,8 @@ last fragment says. With an index that reaches the end of the file it goes from 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
 from struct import pack
 from typing import Final
 
@@ -27,27 +29,29 @@ class FreshIndex:
         self.track_id = track_id
         self._head = pack(">II", track_id, timescale)
         self._count = fragments
-        self._rows: list[tuple[int, int, int, bool]] = []  # offset, earliest time, duration, begins with a sync sample
+        self._rows: list[tuple[int, int, bool]] = []  # earliest time, duration, begins with a sync sample
 
     @property
     def size(self) -> int:
         """Bytes of the box."""
         return 40 + 12 * self._count
 
-    def note(self, offset: int, earliest: int, duration: int, *, is_sync: bool) -> None:
-        """A fragment of the track begins at `offset` of the encrypted file."""
-        self._rows.append((offset, earliest, duration, is_sync))
+    def note(self, earliest: int, duration: int, *, is_sync: bool) -> None:
+        """The next fragment has samples of the track."""
+        self._rows.append((earliest, duration, is_sync))
 
-    def encode(self, end: int) -> bytes:
-        """The box; `end` is where the last fragment ends. `free` of the same size if it cannot say what there is."""
-        ends = [row[0] for row in self._rows[1:]] + [end]
-        sizes = [behind - row[0] for row, behind in zip(self._rows, ends, strict=True)]
-        fits = all(0 < size <= _LARGEST for size in sizes) and all(row[2] <= 0xFFFF_FFFF for row in self._rows)
+    def encode(self, offsets: Sequence[int], end: int) -> bytes:
+        """The box: fragments begin at `offsets` of the encrypted file, the last one ends at `end`.
+
+        If it cannot say what there is, it is a `free` of the same size.
+        """
+        sizes = [behind - start for start, behind in pairwise((*offsets, end))]
+        fits = all(0 < size <= _LARGEST for size in sizes) and all(row[1] <= 0xFFFF_FFFF for row in self._rows)
         if len(self._rows) != self._count or not fits:
             return encode_box("free", bytes(self.size - 8))
         rows = [
             pack(">III", size, duration, _BEGINS_WITH_SYNC * is_sync)
-            for size, (_, _, duration, is_sync) in zip(sizes, self._rows, strict=True)
+            for size, (_, duration, is_sync) in zip(sizes, self._rows, strict=True)
         ]
-        earliest = max(self._rows[0][1], 0)
+        earliest = max(self._rows[0][0], 0)
         return encode_full_box("sidx", 1, 0, self._head, pack(">QQHH", earliest, 0, 0, self._count), *rows)

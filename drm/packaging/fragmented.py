@@ -9,16 +9,20 @@ says so in a sample group of its own.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from drm.errors import MalformedMediaError, UnsupportedMediaError
 from drm.isobmff.box import TopBox, load_box
 from drm.isobmff.tracks import Movie, Track
 from drm.media import TrackType
+from drm.packaging.decrypt_jobs import share_out
 from drm.packaging.encrypt_copy import CHUNK, Copier
 from drm.packaging.encrypt_index import MOST, FreshIndex
 from drm.packaging.encrypt_moof import ClearMoof, Fragment, Run
+from drm.packaging.encrypt_relay import Relay
 from drm.packaging.index_boxes import Moves
 from drm.packaging.protected_track import AuxTable, Entry, ProtectedTrack, group_boxes
 from drm.packaging.source_file import SourceFile
@@ -30,7 +34,23 @@ _IN_ONE: Final = 4 << 20  # bytes of a fragment that is read once; a larger one 
 _MOST: Final = 1024  # samples of one part
 _FRAGMENT_INDEX: Final = 0x10000  # groups above it are the fragment's own (ISO/IEC 14496-12, 8.9.4)
 
+Progress = Callable[[int, int], None]
+_Choice = tuple[Fragment, ProtectedTrack | None, int | None]
 _Part = tuple[ProtectedTrack, int, list[Entry], Run, int, int]  # track, key, entries, run, its samples from and to
+
+
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """A `moof` and what follows it up to the next one."""
+
+    number: int
+    moof: TopBox
+    rest: tuple[TopBox, ...]
+
+    @property
+    def end(self) -> int:
+        """Offset behind it, in the source."""
+        return (self.rest[-1] if self.rest else self.moof).end
 
 
 def encrypt_fragmented(
@@ -40,10 +60,12 @@ def encrypt_fragmented(
     movie: Movie,
     protected: Mapping[int, ProtectedTrack],
     traks: Mapping[int, BoxTree],
-    copier: Copier,
     target: int,
+    *,
+    jobs: int = 1,
+    progress: Progress | None = None,
 ) -> None:
-    """Write the encrypted file by `copier` to `target`, which is empty. `moov` and its `traks` (by id) are changed.
+    """Write the encrypted file to `target`, which is empty. `moov` and its `traks` (by id) are changed.
 
     Raises:
         MalformedMediaError, UnsupportedMediaError: as their words say.
@@ -51,29 +73,55 @@ def encrypt_fragmented(
     for track_id, track in protected.items():
         stsd = traks[track_id].one("mdia", "minf", "stbl", "stsd")
         track.protect_descriptions(stsd, clear_copies=track.lead > 0)
-    fragments = _Fragments(source, movie, protected, copier)
-    index, index_at = _fresh_index(tops, movie), 0
+    units = _units(tops)
+    index = _fresh_index(tops, movie)
     moves = Moves()
-    for top, media in _with_media(tops):
-        copier.copy(top.start)
-        if top.type == "moof" and index is not None and not index_at:
-            index_at = copier.written
-            copier.put(bytes(index.size))
+    copier = Copier(source, target, progress)
+    for top in tops[: len(tops) - sum(1 + len(unit.rest) for unit in units)]:
         moves.note(top, copier.written)
         if top.type == "moov":
             copier.put(moov.encode())
-            copier.skip(top.end)
         elif top.type == "ftyp":
             copier.put(_with_brand(source, top))
-            copier.skip(top.end)
-        elif top.type == "moof":
-            fragments.encrypt(top, media, index)
-    copier.finish()
+        else:
+            copier.copy(top.end)
+        copier.skip(top.end)
+    index_at = copier.written
+    if index is not None:
+        copier.put(bytes(index.size))
+    copier.flush()
+    if any(track.learns for track in protected.values()):
+        jobs = 1  # how a sample is read may stand in one before it, which another process would have
+    with Relay(copier.written, len(units), jobs) as relay:
+
+        def work(share: int) -> None:
+            own = Copier(source, target, progress) if share else copier
+            fragments = _Fragments(source, movie, protected, own, relay, index if share == 0 else None)
+            try:
+                for unit in units:
+                    fragments.encrypt(unit) if unit.number % jobs == share else fragments.pass_over(unit)
+                own.flush()
+            except BaseException:
+                relay.fail()
+                raise
+
+        share_out(work, jobs)
+        offsets = [relay.offset(number) for number in range(len(units) + 1)]
+    for unit in units:
+        moves.note(unit.moof, offsets[unit.number])
+        for top in unit.rest:
+            moves.note(top, offsets[unit.number + 1] - (unit.end - top.start))
     with os.fdopen(target, "r+b", closefd=False) as out:
         moves.correct(out)
     if index is not None:
         trailer = sum(top.size for top in tops[-1:] if top.type == "mfra")
-        os.pwrite(target, index.encode(copier.written - trailer), index_at)
+        os.pwrite(target, index.encode(offsets[:-1], offsets[-1] - trailer), index_at)
+
+
+def _units(tops: Sequence[TopBox]) -> list[_Unit]:
+    places = [place for place, top in enumerate(tops) if top.type == "moof"]
+    bounds = pairwise((*places, len(tops)))
+    return [_Unit(number, tops[at], tuple(tops[at + 1 : end])) for number, (at, end) in enumerate(bounds)]
 
 
 def _fresh_index(tops: Sequence[TopBox], movie: Movie) -> FreshIndex | None:
@@ -85,73 +133,86 @@ def _fresh_index(tops: Sequence[TopBox], movie: Movie) -> FreshIndex | None:
     return FreshIndex(track.info.track_id, track.info.timescale, count)
 
 
-def _with_media(tops: Sequence[TopBox]) -> Iterator[tuple[TopBox, list[TopBox]]]:
-    """Each box, and the media data that follows up to the next fragment."""
-    media: list[TopBox] = []
-    rows: list[tuple[TopBox, list[TopBox]]] = []
-    for top in reversed(tops):
-        rows.append((top, media if top.type == "moof" else []))
-        if top.type == "moof":
-            media = []
-        elif top.type == "mdat":
-            media.append(top)
-    return reversed(rows)
-
-
 class _Fragments:
     """Rewrites `moof` after `moof` and encrypts what belongs to it; remembers where each track is in time."""
 
     def __init__(
-        self, source: SourceFile, movie: Movie, protected: Mapping[int, ProtectedTrack], copier: Copier
+        self,
+        source: SourceFile,
+        movie: Movie,
+        protected: Mapping[int, ProtectedTrack],
+        copier: Copier,
+        relay: Relay,
+        index: FreshIndex | None,
     ) -> None:
         self._source = source
         self._protected = protected
         self._tracks: dict[int, Track] = {track.info.track_id: track for track in movie.tracks}
         self._clock = dict.fromkeys(self._tracks, 0)
         self._copier = copier
+        self._relay = relay
+        self._index = index
 
-    def encrypt(self, top: TopBox, media: Sequence[TopBox], index: FreshIndex | None) -> None:
-        """Write the fragment `top` encrypted, and its samples in `media`, up to the last of them."""
-        moof = ClearMoof(BoxTree.parse(load_box(self._source, top)), top.start, self._tracks, self._source.size)
-        parts: list[_Part] = []
-        runs: list[tuple[Run, bool]] = []
+    def pass_over(self, unit: _Unit) -> None:
+        """Another process encrypts this one."""
+        for fragment, track, key in self._read(unit)[1]:
+            if track is not None and key is not None:
+                track.pass_over(sum(len(run.sizes) for run in fragment.runs), key)
+
+    def encrypt(self, unit: _Unit) -> None:
+        """Write the fragment encrypted, and what follows it."""
+        top = unit.moof
+        moof, fragments = self._read(unit)
         end = max([top.end, *(run.end for fragment in moof.fragments for run in fragment.runs)])
         in_one = end - top.start <= _IN_ONE and end <= self._source.size
+        self._copier.jump(top.start)
         if in_one:
             self._copier.view(top.start, end - top.start)
         loaded = range(top.start, end + 1) if in_one else range(0)
-        leads: dict[float, bool] = {}
+        parts: list[_Part] = []
+        for fragment, track, key in fragments:
+            if track is None:
+                continue
+            if key is not None:
+                parts += self._plan(fragment, track, key, loaded)
+                continue
+            moof.describe(fragment, fragment.description + len(self._tracks[fragment.track_id].entries))
+            for run, first, last, data in self._pieces(fragment, track.learns, loaded):
+                track.look_at(data, run.sizes[first:last], fragment.description)
+        _check([(run, key is None) for fragment, _, key in fragments for run in fragment.runs], unit, self._source)
+        encoded = moof.encode(top)
+        self._copier.place(self._relay.take(unit.number, len(encoded) + unit.end - top.end))
+        self._copier.put(encoded)
+        self._copier.skip(top.end)
+        for track, key, entries, run, first, last in sorted(parts, key=lambda part: part[3].offset(part[4])):
+            start, end = run.offset(first), run.offset(last)
+            if start != end:
+                data = self._copier.view(start, end - start)
+                track.encrypt(data, run.sizes[first:last], entries, key)
+        self._copier.copy(unit.end)
+
+    def _read(self, unit: _Unit) -> tuple[ClearMoof, list[_Choice]]:
+        """The `moof`, and for each of its fragments which track and key encrypts it; no key: it stays clear."""
+        box = BoxTree.parse(load_box(self._source, unit.moof))
+        moof = ClearMoof(box, unit.moof.start, self._tracks, self._source.size)
         began = {id(fragment): self._advance(fragment) for fragment in moof.fragments}
+        leads: dict[float, bool] = {}
         for fragment in sorted(moof.fragments, key=self._is_sound):
             # FFmpeg up to 5.1 takes one sample description for all tracks of a fragment. Sound, whose frames end a
             # little earlier or later, goes with the picture.
             track = self._protected.get(fragment.track_id)
             if track is not None:
                 leads.setdefault(track.encryption.clear_lead, began[id(fragment)] < track.lead)
+        chosen: list[_Choice] = []
         for fragment in moof.fragments:
             time = began[id(fragment)]
-            if index is not None:
-                self._note(index, fragment, time)
+            if self._index is not None and fragment.track_id == self._index.track_id:
+                duration = sum(run.duration for run in fragment.runs)
+                self._index.note(fragment.earliest(time), duration, is_sync=fragment.begins_with_sync)
             track = self._protected.get(fragment.track_id)
             is_clear = track is None or leads[track.encryption.clear_lead]
-            runs += [(run, is_clear) for run in fragment.runs]
-            if track is None:
-                continue
-            if is_clear:
-                moof.describe(fragment, fragment.description + len(self._tracks[fragment.track_id].entries))
-                for run, first, last, data in self._pieces(fragment, track.learns, loaded):
-                    track.look_at(data, run.sizes[first:last], fragment.description)
-                continue
-            parts += self._plan(fragment, track, track.key_at(time), loaded)
-        _check(runs, media, self._source)
-        self._copier.put(moof.encode(top))
-        self._copier.skip(top.end)
-        for track, key, entries, run, first, last in sorted(parts, key=lambda part: part[3].offset(part[4])):
-            start, end = run.offset(first), run.offset(last)
-            if start == end:
-                continue
-            data = self._copier.view(start, end - start)
-            track.encrypt(data, run.sizes[first:last], entries, key)
+            chosen.append((fragment, track, None if track is None or is_clear else track.key_at(time)))
+        return moof, chosen
 
     def _is_sound(self, fragment: Fragment) -> bool:
         return self._tracks[fragment.track_id].info.type is not TrackType.VIDEO
@@ -188,16 +249,10 @@ class _Fragments:
         self._clock[fragment.track_id] = began + sum(run.duration for run in fragment.runs)
         return began
 
-    def _note(self, index: FreshIndex, fragment: Fragment, began: int) -> None:
-        if fragment.track_id != index.track_id:
-            return
-        duration = sum(run.duration for run in fragment.runs)
-        earliest, is_sync = fragment.earliest(began), fragment.begins_with_sync
-        index.note(self._copier.written, earliest, duration, is_sync=is_sync)
 
-
-def _check(runs: list[tuple[Run, bool]], media: Sequence[TopBox], source: SourceFile) -> None:
+def _check(runs: list[tuple[Run, bool]], unit: _Unit, source: SourceFile) -> None:
     """See that samples which are encrypted lie in the fragment's media data, and share no byte with others."""
+    media = [top for top in unit.rest if top.type == "mdat"]
     runs = sorted((each for each in runs if each[0].sizes), key=lambda each: each[0].start)
     before: tuple[Run, bool] | None = None
     for run, is_clear in runs:

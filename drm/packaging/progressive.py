@@ -11,7 +11,7 @@ from __future__ import annotations
 import heapq
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, pairwise
 from typing import Final
 
@@ -22,6 +22,7 @@ from drm.isobmff.sample_aux import Saio
 from drm.isobmff.sample_table import Stco
 from drm.isobmff.table import Table
 from drm.isobmff.usage import Usage
+from drm.packaging.decrypt_jobs import share_out
 from drm.packaging.encrypt_copy import CHUNK, Copier
 from drm.packaging.protected_track import AuxTable, Entry, ProtectedTrack, group_boxes
 from drm.packaging.source_file import SourceFile
@@ -41,9 +42,12 @@ def encrypt_progressive(
     moov: BoxTree,
     protected: Mapping[int, ProtectedTrack],
     traks: Mapping[int, BoxTree],
-    copier: Copier,
+    target: int,
+    *,
+    jobs: int = 1,
+    progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Write the encrypted file by `copier`, which stands at its begin. `moov` and its `traks` (by id) are changed.
+    """Write the encrypted file to `target`, which is empty. `moov` and its `traks` (by id) are changed.
 
     Raises:
         MalformedMediaError, UnsupportedMediaError: as their words say.
@@ -51,21 +55,46 @@ def encrypt_progressive(
     plans = [_Plan(source, track, traks[track_id]) for track_id, track in protected.items()]
     encoded = _settle(tops, moov)
     place = next(top for top in tops if top.type == "moov")
-    jobs = heapq.merge(*(plan.jobs() for plan in plans), key=lambda job: job[0])
-    for is_before, some in groupby(_checked(jobs, tops, source), key=lambda job: job[0] < place.start):
-        if not is_before:
-            _put(copier, place, encoded)
-        for offset, size, key, track, entry in some:
-            track.encrypt(copier.view(offset, size), (size,), (entry,), key)
-    _put(copier, place, encoded)
-    copier.finish()
+
+    def work(share: int) -> None:
+        ordered = heapq.merge(*(plan.jobs() for plan in plans), key=lambda job: job[0])
+        copier = Copier(source, target, None if share else progress)
+        begin, end = source.size * share // jobs, source.size * (share + 1) // jobs
+        _write(copier, _checked(ordered, tops, source), range(begin, end), place, encoded, source.size)
+
+    share_out(work, jobs)
+
+
+def _write(copier: Copier, ordered: Iterable[_Job], part: range, place: TopBox, moov: bytes, source_size: int) -> None:
+    """Write what lies in `part` of the source, encrypted; a part begins and ends where a sample begins."""
+    start, stop = (-1 if part.start else 0), source_size
+    has_moov = False
+    for offset, size, key, track, entry in ordered:
+        if start < 0:
+            if offset < part.start:
+                continue
+            start = offset
+            copier.jump(start)
+            copier.place(start + (len(moov) - place.size) * (start >= place.end))
+        if offset >= part.stop and part.stop < source_size:
+            stop = offset
+            break
+        if start <= place.start < offset and not has_moov:
+            has_moov = True
+            _put(copier, place, moov)
+        track.encrypt(copier.view(offset, size), (size,), (entry,), key)
+    if start < 0:
+        return
+    if start <= place.start < stop and not has_moov:
+        _put(copier, place, moov)
+    copier.copy(stop)
+    copier.flush()
 
 
 def _put(copier: Copier, place: TopBox, moov: bytes) -> None:
-    if copier.done <= place.start:
-        copier.copy(place.start)
-        copier.put(moov)
-        copier.skip(place.end)
+    copier.copy(place.start)
+    copier.put(moov)
+    copier.skip(place.end)
 
 
 def _checked(jobs: Iterable[_Job], tops: Sequence[TopBox], source: SourceFile) -> Iterator[_Job]:

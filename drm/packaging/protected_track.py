@@ -95,6 +95,13 @@ class ProtectedTrack:
             at = end
         return entries
 
+    def pass_over(self, count: int, key: int) -> None:
+        """The next samples are planned by another process."""
+        self.samples += count
+        self.protected += count
+        if self.encryption.iv_size:
+            self._ivs.skip(self._keys[key][0], count)
+
     def look_at(self, data: memoryview, sizes: Sequence[int], description: int) -> None:
         """Samples that stay clear: take what they say of those that follow."""
         self.samples += len(sizes)
@@ -109,7 +116,6 @@ class ProtectedTrack:
     def clear_entry(self, size: int) -> Entry:
         """An entry that leaves the next sample, of `size` bytes, as it is."""
         (iv,) = self._ivs.take(self._keys[0][0], 1, self.encryption.iv_size or 0, self.scheme)
-        self.samples += 1
         whole = [(_MOST_CLEAR, 0)] * (size // _MOST_CLEAR)
         return iv, (*whole, (size % _MOST_CLEAR, 0))
 
