@@ -29,15 +29,15 @@ class FreshIndex:
         self.track_id = track_id
         self._head = pack(">II", track_id, timescale)
         self._count = fragments
-        self._rows: list[tuple[int, int, bool]] = []  # earliest time, duration, begins with a sync sample
+        self._rows: list[tuple[int | None, int, bool]] = []  # earliest time, duration, begins with a sync sample
 
     @property
     def size(self) -> int:
         """Bytes of the box."""
         return 40 + 12 * self._count
 
-    def note(self, earliest: int, duration: int, *, is_sync: bool) -> None:
-        """The next fragment has samples of the track."""
+    def note(self, earliest: int | None, duration: int, *, is_sync: bool) -> None:
+        """The next fragment: when its samples of the track are shown first, if it has any, and for how long."""
         self._rows.append((earliest, duration, is_sync))
 
     def encode(self, offsets: Sequence[int], end: int) -> bytes:
@@ -53,5 +53,5 @@ class FreshIndex:
             pack(">III", size, duration, _BEGINS_WITH_SYNC * is_sync)
             for size, (_, duration, is_sync) in zip(sizes, self._rows, strict=True)
         ]
-        earliest = max(self._rows[0][0], 0)
+        earliest = max(next((row[0] for row in self._rows if row[0] is not None), 0), 0)
         return encode_full_box("sidx", 1, 0, self._head, pack(">QQHH", earliest, 0, 0, self._count), *rows)

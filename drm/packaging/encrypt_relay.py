@@ -1,4 +1,4 @@
-"""Where each fragment comes to lie, when several processes write them: told from one to the next, as soon as it is known.
+"""Where each fragment comes to lie when several processes write them: told from one to the next, once it is known.
 
 How much a fragment grows is known when its samples have been looked at, and not before. So the process of each
 fragment looks, waits for the end of the fragment before, tells where its own will end, and only then encrypts.

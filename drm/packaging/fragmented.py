@@ -206,13 +206,18 @@ class _Fragments:
         chosen: list[_Choice] = []
         for fragment in moof.fragments:
             time = began[id(fragment)]
-            if self._index is not None and fragment.track_id == self._index.track_id:
-                duration = sum(run.duration for run in fragment.runs)
-                self._index.note(fragment.earliest(time), duration, is_sync=fragment.begins_with_sync)
             track = self._protected.get(fragment.track_id)
             is_clear = track is None or leads[track.encryption.clear_lead]
             chosen.append((fragment, track, None if track is None or is_clear else track.key_at(time)))
+        if self._index is not None:
+            self._note(self._index, [(f, began[id(f)]) for f in moof.fragments if f.track_id == self._index.track_id])
         return moof, chosen
+
+    def _note(self, index: FreshIndex, fragments: Sequence[tuple[Fragment, int]]) -> None:
+        """A row of the index for each `moof`; those that have nothing of the track are there and last no time."""
+        earliest = min((fragment.earliest(time) for fragment, time in fragments), default=None)
+        duration = sum(run.duration for fragment, _ in fragments for run in fragment.runs)
+        index.note(earliest, duration, is_sync=bool(fragments) and fragments[0][0].begins_with_sync)
 
     def _is_sound(self, fragment: Fragment) -> bool:
         return self._tracks[fragment.track_id].info.type is not TrackType.VIDEO

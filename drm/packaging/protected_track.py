@@ -58,8 +58,14 @@ class ProtectedTrack:
         self.learns = any(entry.format in _IN_BAND for entry in track.entries)
         self.has_layout = any(self._layouts)
         # Whole samples of cens would leave it to the reader whether a last partial block is encrypted, and readers
-        # differ. The clear lead of a progressive file is told by subsamples, and then all its samples have them.
-        self.has_subsamples = self.has_layout or scheme is Scheme.CENS or (self.lead > 0 and not in_fragments)
+        # differ. The clear lead of a progressive file is told by subsamples, and then all its samples have them. And
+        # GPAC takes up a later key with auxiliary information alone, which whole samples of cbcs have none of.
+        self.has_subsamples = (
+            self.has_layout
+            or scheme is Scheme.CENS
+            or (self.lead > 0 and not in_fragments)
+            or (len(self._keys) > 1 and not self.encryption.iv_size)
+        )
         if self.has_subsamples and scheme in {Scheme.CENS, Scheme.CBCS} and self.encryption.pattern == (0, 0):
             # The same blocks, in other words: FFmpeg refuses subsamples under 0:0.
             self.encryption = replace(self.encryption, pattern=(1, 0))
