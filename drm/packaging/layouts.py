@@ -17,7 +17,11 @@ __all__ = ["SampleLayout", "layout_for"]
 
 
 class SampleLayout(Protocol):
-    """Finds the protected ranges of one track's samples, in decode order: headers may tell of the samples before."""
+    """Finds the protected ranges of one track's samples.
+
+    Headers may depend on samples before: ask for every sample of the track in decode order, those too that are to
+    stay clear (a clear lead), and throw the answer away.
+    """
 
     def subsamples(self, sample: memoryview) -> tuple[Subsample, ...]:
         """Return (clear, protected) pairs that cover the sample; at least one.
@@ -41,10 +45,17 @@ def _hevc(config: bytes, scheme: Scheme) -> SampleLayout:
     return HevcLayout(config, scheme)
 
 
+def _av1(config: bytes, scheme: Scheme) -> SampleLayout:
+    from drm.packaging.av1 import Av1Layout  # noqa: PLC0415 - loaded when needed
+
+    return Av1Layout(config, scheme)
+
+
 # By format of the sample entry: the box with the codec's configuration, and the binding.
 _BINDINGS: Final[dict[str, tuple[str, Callable[[bytes, Scheme], SampleLayout]]]] = {
     "avc1": ("avcC", _avc),
     "avc3": ("avcC", _avc),
+    "av01": ("av1C", _av1),
     "hvc1": ("hvcC", _hevc),
     "hev1": ("hvcC", _hevc),
     "dvh1": ("hvcC", _hevc),

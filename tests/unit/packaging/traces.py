@@ -17,7 +17,7 @@ from drm.isobmff.samples import open_presentation
 from drm.isobmff.tracks import Track
 from drm.packaging.source_file import SourceFile
 
-__all__ = ["Unit", "bits_of", "bytes_of", "escaped_size", "make", "read", "traced"]
+__all__ = ["Unit", "bits_of", "bytes_of", "escaped_size", "make", "read", "retraced", "traced"]
 
 _ELEMENT = re.compile(r"(\d+)\s+(\S+)\s+([01]+) = (-?\d+)")
 
@@ -110,6 +110,23 @@ def traced(path: Path) -> Iterator[tuple[bytes, list[Unit]]]:
                 data, start = bytes(packet), len(lines)
                 trace.filter(packet)
                 yield data, _units(line[2] for line in lines[start:])
+    finally:
+        av.logging.set_level(before)
+
+
+def retraced(path: Path, samples: list[bytes]) -> list[Unit] | None:
+    """What FFmpeg reads of other samples of the track at `path`; None when it refuses them."""
+    before = av.logging.get_level()
+    av.logging.set_level(av.logging.TRACE)
+    try:
+        with av.open(str(path)) as file:
+            trace = BitStreamFilterContext("trace_headers", file.streams.video[0])
+            with av.logging.Capture() as lines:
+                for sample in samples:
+                    trace.filter(av.Packet(sample))
+                return _units(line[2] for line in lines)
+    except av.FFmpegError:
+        return None
     finally:
         av.logging.set_level(before)
 
