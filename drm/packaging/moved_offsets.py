@@ -15,12 +15,14 @@ from typing import BinaryIO, Final
 from drm.errors import UnsupportedMediaError
 from drm.isobmff.box import TopBox, load_box
 from drm.isobmff.reader import ByteSource, Reader
+from drm.isobmff.sample_aux import Saio, Saiz
 from drm.packaging.index_boxes import Moves
 
 __all__ = ["Edit", "Edits", "correct_offsets"]
 
 _ABSOLUTE_BASE: Final = 0x1  # base_data_offset is there, in the flags of tfhd
 _DATA_OFFSET: Final = 0x1  # data_offset is there, in the flags of trun
+_PROBED: Final = 64  # entries of auxiliary information that are looked at
 _WITHIN: Final = frozenset({"trak", "mdia", "minf", "dinf", "stbl"})
 _REMEDY: Final = "make room first, so that nothing has to move: write the file anew with a free box in moov"
 
@@ -75,13 +77,11 @@ def correct_offsets(source: ByteSource, tops: Sequence[TopBox], edits: Edits, ou
     """
     patches: list[_Patch] = []
     tail_moves = edits.moved(source.size) != source.size
-    fragments = [top.start for top in tops if top.type == "moof"]
-    data_ends = dict(zip(fragments, [*fragments[1:], source.size], strict=False))
     for top in tops:
         if top.type == "moov":
             patches += _in_movie(load_box(source, top), edits, tail_moves=tail_moves)
         elif top.type == "moof" and tail_moves:
-            patches += _in_fragment(load_box(source, top), edits, data_ends[top.start])
+            patches += _in_fragment(load_box(source, top), edits, source)
         elif top.type == "meta" and tail_moves:
             _refuse_items(load_box(source, top))
     for offset, data in patches:
@@ -140,13 +140,13 @@ def _table(box: Reader, width: int, edits: Edits) -> Iterator[_Patch]:
         yield at, pack(f">{count}{letter}", *new)
 
 
-def _in_fragment(moof: Reader, edits: Edits, end: int) -> Iterator[_Patch]:
-    """Patches of a fragment whose data ends before `end`."""
+def _in_fragment(moof: Reader, edits: Edits, source: ByteSource) -> Iterator[_Patch]:
     for traf in moof.boxes():
         if traf.type != "traf":
             continue
         base, at = moof.start, None
         first: int | None = None  # data offset of the first run
+        sizes: Sequence[int] = b""
         saios: list[Reader] = []
         for box in traf.boxes():
             if box.type == "tfhd":
@@ -160,6 +160,10 @@ def _in_fragment(moof: Reader, edits: Edits, end: int) -> Iterator[_Patch]:
                 first = box.i32() if has & _DATA_OFFSET else 0
             elif box.type == "saio":
                 saios.append(box)
+            elif box.type == "saiz":
+                saiz = Saiz.parse(box)
+                alike = bytes((saiz.default_size,)) * min(saiz.sample_count, _PROBED)
+                sizes = alike if saiz.default_size else saiz.sizes[:_PROBED]
         if at is not None:
             # The base may be any place, outside the data too; what has to stay right is where the data is.
             data = base + (first or 0)
@@ -168,20 +172,38 @@ def _in_fragment(moof: Reader, edits: Edits, end: int) -> Iterator[_Patch]:
                 moof.fail("a track fragment's base_data_offset lies outside any file", seen=f"byte {base}")
             yield at, pack(">Q", moved)
         for saio in saios:
-            if _is_absolute(saio.copy(), moof.start, base, end):
+            if _is_absolute(saio.copy(), (base, moof.start), sizes, source):
                 yield from _saio(saio, edits)
 
 
-def _is_absolute(saio: Reader, start: int, base: int, end: int) -> bool:
-    """Whether the offsets count from the beginning of the file, as some writers have it, instead of from `base`."""
-    version, flags = saio.full_box()
-    saio.skip(8 * (flags & 1))
-    count, width = saio.u32(), 8 if version else 4
-    if not count or count * width > saio.remaining:
+def _is_absolute(saio: Reader, bases: Sequence[int], sizes: Sequence[int], source: ByteSource) -> bool:
+    """Whether the offsets count from the beginning of the file, as some writers have it, instead of from `bases`.
+
+    The bases are tried in the order in which `drm.isobmff.fragment_crypto` tries them.
+    """
+    offsets = Saio.parse(saio).offsets
+    if not offsets or any(_is_auxiliary(source, base + offsets[0], sizes) for base in bases):
         return False
-    first = saio.u64() if version else saio.u32()
-    relative = start <= base + first < end or start <= start + first < end
-    return not relative and start <= first < end
+    return _is_auxiliary(source, offsets[0], sizes)
+
+
+def _is_auxiliary(source: ByteSource, at: int, sizes: Sequence[int]) -> bool:
+    """Whether entries of `sizes` bytes can stand at `at`: an IV, and subsamples that say their own number."""
+    data = source.read_at(at, sum(sizes)) if at < source.size else b""
+    return len(data) == sum(sizes) > 0 and any(_are_entries(data, sizes, iv_size) for iv_size in (8, 16, 0))
+
+
+def _are_entries(data: bytes, sizes: Sequence[int], iv_size: int) -> bool:
+    at = 0
+    for size in sizes:
+        if size > iv_size:
+            count = int.from_bytes(data[at + iv_size : at + iv_size + 2], "big")
+            if size != iv_size + 2 + 6 * count:
+                return False
+        elif size not in {0, iv_size}:
+            return False
+        at += size
+    return True
 
 
 def _refuse_other_files(dref: Reader) -> None:
