@@ -82,6 +82,8 @@ def _description(drawn: Map) -> str:
 def _facts(lane: Lane) -> list[str]:
     tally = lane.tally
     facts = [f"{lane.track.type.value} {lane.track.codec}"]
+    if lane.error is not None:
+        facts.append(f"damaged at {lane.seconds(tally.end):.3f} s")
     if not tally.encrypted:
         return [*facts, "clear"]
     share = 100 * tally.encrypted_bytes / max(tally.size, 1)
@@ -103,7 +105,7 @@ def _lane(lane: Lane, drawn: Map, y: float) -> Iterator[str]:
     yield text(24, y + 13, f"track {lane.track.track_id}", "bold")
     for row, fact in enumerate(_facts(lane)[:4]):
         yield text(24, y + 30 + 15 * row, fact, "quiet small")
-    paths = Paths()
+    paths = Paths(crisp=not lane.is_by_sample)
     for cell in lane.cells:
         _column(paths, cell, drawn, y + _BAND + 2)
     yield paths.svg()
@@ -111,7 +113,6 @@ def _lane(lane: Lane, drawn: Map, y: float) -> Iterator[str]:
     if lane.error is not None:
         x = _x(drawn, lane.seconds(lane.tally.end))
         yield f'<path class="turn" d="M{x:.1f} {y}V{y + _BAND + _BARS}"/>'
-        yield text(min(x + 4, _WIDTH - 120), y + 50, "damaged from here", "small bold")
 
 
 def _column(paths: Paths, cell: Cell, drawn: Map, y: float) -> None:
@@ -119,7 +120,8 @@ def _column(paths: Paths, cell: Cell, drawn: Map, y: float) -> None:
     total = cell.clear + cell.clear_within + sum(cell.encrypted.values()) + sum(cell.skipped.values())
     if not total:
         return
-    width = max(right - left - (0.5 if right - left > 3 else 0), 0.3)
+    # Samples stand apart where there is room; where there is none, columns overlap by a trace, so that no seam shows.
+    width = right - left + (-0.5 if right - left > 3 else 0.1)
     at = y + _BARS
     parts = [(colour_name(key), size) for key, size in cell.encrypted.items()]
     parts += [(f"s{key}", size) for key, size in cell.skipped.items()]
@@ -137,11 +139,16 @@ def _band(lane: Lane, drawn: Map, y: float) -> Iterator[str]:
     begin, end = _x(drawn, lane.seconds(tally.first_dts)), _x(drawn, lane.seconds(tally.end))
     if not tally.samples:
         return
+    if tally.period_count > _MOST_PERIODS:
+        told = f"{tally.period_count} key periods"
+        yield rect(begin, y, end - begin, _BAND, colour_name(OTHER), told)
+        yield text((begin + end) / 2, y + 13, told, "small on", "middle")
+        return
     yield rect(begin, y, end - begin, _BAND, "clear", "clear samples")
     marks: list[tuple[float, float, int, str]] = []
-    for period in tally.periods[:_MOST_PERIODS]:
+    for period in tally.periods:
         numbers = [drawn.keys.get(key_id, OTHER) for key_id in period.key_ids]
-        name = " and ".join(f"key {list(drawn.keys).index(key_id) + 1}" for key_id in period.key_ids[:3])
+        name = " and ".join(f"key {drawn.number(key_id)}" for key_id in period.key_ids[:3])
         left, right = _x(drawn, lane.seconds(period.start)), _x(drawn, lane.seconds(period.end))
         title = f"{name}: samples {period.first} to {period.last}, KID {', '.join(map(str, period.key_ids[:3]))}"
         yield rect(left, y, max(right - left, 0.5), _BAND, colour_name(numbers[0]), title)
@@ -188,10 +195,17 @@ def _legend(drawn: Map, y: float) -> Iterator[str]:
         for key_id, samples in lane.tally.by_kid.items():
             counts[drawn.keys[key_id]] = counts.get(drawn.keys[key_id], 0) + samples
     x = 24.0
-    for kind, told in (("k0", "encrypted"), ("s0", "protected, skipped by the pattern"), ("clear", "clear")):
+    kinds = [("k0", "encrypted"), ("s0", "protected, not encrypted (pattern, last partial block)"), ("clear", "clear")]
+    for kind, told in kinds if drawn.keys else kinds[2:]:
         yield rect(x, y - 10, 14, 12, kind)
         yield text(x + 20, y, told, "small")
         x += 46 + 6.4 * len(told)
+    if any(period.clear for lane in drawn.lanes for period in lane.tally.periods):
+        yield (
+            rect(x, y - 10, 14, 12, "k0")
+            + f'<rect fill="url(#hatch)" x="{x:.1f}" y="{y - 10}" width="14" height="12"/>'
+        )
+        yield text(x + 20, y, "clear samples in between", "small")
     for number, key_id in enumerate(drawn.keys):
         y += 22
         if number == OTHER:
@@ -201,4 +215,4 @@ def _legend(drawn: Map, y: float) -> Iterator[str]:
         yield rect(24, y - 10, 14, 12, colour_name(number))
         yield text(44, y, f"key {number + 1}", "small")
         yield text(92, y, f"KID {key_id}", "mono")
-        yield text(440, y, f"{counts[number]} samples", "small quiet")
+        yield text(440, y, f"{counts[number]} sample{'' if counts[number] == 1 else 's'}", "small quiet")

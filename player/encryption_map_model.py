@@ -68,6 +68,11 @@ class Map:
     end: float
     keys: dict[KeyId, int]  # to its colour; those beyond `MAX_KEYS` are `OTHER`
     strips: list[tuple[Lane, int, Sample]]  # samples to be shown byte by byte, with their numbers
+    numbers: dict[KeyId, int] = field(default_factory=dict)
+
+    def number(self, key_id: KeyId) -> int:
+        """What the key is called in the picture, from 1."""
+        return self.numbers[key_id]
 
     @property
     def error(self) -> MediaError | None:
@@ -96,6 +101,7 @@ def read_map(stream: FileByteStream, tracks: Iterable[int]) -> Map:
         max((lane.seconds(lane.tally.end) for lane in used), default=0.0),
         {key_id: min(number, OTHER) for number, key_id in enumerate(keys)},
         [],
+        {key_id: number for number, key_id in enumerate(keys, 1)},
     )
     for lane in used:
         _fill(presentation, lane, drawn, MAX_CELLS // max(len(used), 4))

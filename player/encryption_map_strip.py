@@ -39,6 +39,11 @@ def strip(x: float, y: float, width: float, told: str, sample: Sample, keys: dic
         left, right = x + width * begin / size, x + width * stop / size
         paths.add(left, y + 20, right - left, _BAR, "page")  # what is pale lies on the page, not on grey
         paths.add(left, y + 20, max(right - left, 0.4), _BAR, f"s{colour}" if skips else colour_name(colour))
+        if skips and size // BLOCK // (part.crypt_blocks + part.skip_blocks) <= _MOST:
+            for run in _crypt_runs(part, begin, stop):
+                paths.add(
+                    x + width * run[0] / size, y + 20, width * (run[1] - run[0]) / size, _BAR, colour_name(colour)
+                )
         for piece, kind in _pieces(part, begin, min(stop, end), colour):
             low, high = max(piece[0], start), min(piece[1], end)
             gap = 0.6 if kind[0] == "k" else 0.0  # lets blocks be counted
@@ -68,6 +73,13 @@ def _ranges(part: SampleCrypto, size: int) -> Iterator[Range]:
 
 def _has_pattern(part: SampleCrypto) -> bool:
     return part.scheme in {Scheme.CENS, Scheme.CBCS} and part.skip_blocks > 0
+
+
+def _crypt_runs(part: SampleCrypto, begin: int, stop: int) -> Iterator[Range]:
+    """What the pattern encrypts between `begin` and `stop`."""
+    whole = begin + (stop - begin) // BLOCK * BLOCK
+    for at in range(begin, whole, BLOCK * (part.crypt_blocks + part.skip_blocks)):
+        yield at, min(at + BLOCK * part.crypt_blocks, whole)
 
 
 def _pieces(part: SampleCrypto, begin: int, stop: int, colour: int) -> Iterator[tuple[Range, str]]:

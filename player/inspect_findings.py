@@ -12,7 +12,7 @@ from drm.isobmff.pssh import Pssh
 from drm.isobmff.pssh_payload import notes_for_players
 from drm.keys import KeyId
 from player.inspect_ivs import IvReuse, IvUse
-from player.inspect_report import Finding, TrackReport
+from player.inspect_report import Finding, TrackReport, for_people
 
 __all__ = ["findings"]
 
@@ -29,7 +29,7 @@ def findings(tracks: Sequence[TrackReport], pssh: Sequence[Pssh] | None, iv_use:
     used = [KeyId.parse(kid.hex) for track in tracks for kid in track.kids if kid.samples]
     if pssh is not None and not pssh and used:
         found.append(Finding("info", "no-pssh", _NO_PSSH))
-    found += [Finding("info", "pssh", note) for note in notes_for_players(pssh or (), used, file)]
+    found += [Finding("info", "pssh", for_people(note, 2000)) for note in notes_for_players(pssh or (), used, file)]
     levels = ("fault", "odd", "info")
     yield from sorted(found, key=lambda each: levels.index(each.level))
 

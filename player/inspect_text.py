@@ -8,11 +8,12 @@ from typing import Final
 import click
 
 from player.box_listing import ListedBox
-from player.inspect_report import Inspection, KeyPeriod, PsshReport, TrackReport, for_people
+from player.inspect_report import Inspection, KeyPeriod, Kid, PsshReport, TrackReport, for_people
 
 __all__ = ["report_lines", "tree_lines"]
 
 WIDTH: Final = 100  # columns that prose is broken to
+_KIDS: Final = 16  # lines of key ids in one place
 _PERIODS: Final = 12  # lines of key periods for one track
 _MARKS: Final = {"fault": ("FAULT", "red"), "odd": ("odd", "yellow"), "info": ("note", "")}
 
@@ -99,7 +100,7 @@ def _encryption(track: TrackReport) -> Iterator[str]:
         if all(kid.uuid != each.default_kid.uuid for kid in track.kids):
             yield f"  default KID {each.default_kid.uuid} of description {each.description} is used by no sample"
     if track.period_count <= 1 or len(track.kids) == 1:
-        yield from (f"  KID {kid.uuid}: {kid.samples} samples" for kid in track.kids)
+        yield from _kids("KID {}: {} samples", track.kids)
     else:
         yield from _periods(track)
     then = f", then: {track.error['what']}" if track.error is not None else ""
@@ -144,14 +145,13 @@ def _subsamples(track: TrackReport) -> str:
 
 
 def _periods(track: TrackReport) -> Iterator[str]:
-    unused = [kid for kid in track.kids if not kid.samples]
+    unused = tuple(kid for kid in track.kids if not kid.samples)
     yield f"  {track.period_count} key periods:"
     for period in track.periods[:_PERIODS]:
         yield from _period(period)
     if track.period_count > _PERIODS:
         yield f"    … and {track.period_count - _PERIODS} more (--json lists them)"
-    for kid in unused:
-        yield f"  KID {kid.uuid}: 0 samples"
+    yield from _kids("KID {}: {} samples", unused)
 
 
 def _period(period: KeyPeriod) -> Iterator[str]:
@@ -162,13 +162,17 @@ def _period(period: KeyPeriod) -> Iterator[str]:
     yield from (f"{'':29}and KID {kid}" for kid in others)
 
 
+def _kids(shape: str, kids: Sequence[Kid]) -> Iterator[str]:
+    yield from (f"  {shape.format(kid.uuid, kid.samples)}" for kid in kids[:_KIDS])
+    if len(kids) > _KIDS:
+        yield f"  … and {len(kids) - _KIDS} more KIDs (--json lists them)"
+
+
 def _pssh(box: PsshReport) -> Iterator[str]:
     data = f", {box.data_bytes} bytes of data" if box.data_bytes else ""
     yield f"pssh: {box.system} ({box.system_id}), version {box.version}{data}"
-    for kid in box.kids:
-        yield f"  KID {kid.uuid}"
-    for kid in box.data_kids:
-        yield f"  KID {kid.uuid} in its data"
+    yield from _kids("KID {}", box.kids)
+    yield from _kids("KID {} in its data", box.data_kids)
     for text in (box.summary, box.license_url):
         if text:
             yield f"  {text}"
