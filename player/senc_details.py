@@ -95,7 +95,7 @@ def _entry(r: Reader, number: int, iv_size: int, box: Senc) -> str:
     iv = f"IV {r.take(iv_size).hex()}" if iv_size else ""
     if not box.has_subsamples:
         return f"{number}: {iv}"
-    rows = _SUBSAMPLE.iter_unpack(r.take_view(_SUBSAMPLE.size * r.u16()))
+    rows = _SUBSAMPLE.iter_unpack(r.take(_SUBSAMPLE.size * r.u16()))
     parts = " ".join(f"{clear}+{protected}" for clear, protected in _first(list(rows)))
     return f"{number}: {iv}{', ' if iv else ''}clear+protected {parts or 'none'}"
 
@@ -110,7 +110,7 @@ def _keyed_entries(r: Reader, count: int, sizes: tuple[int, ...]) -> list[str]:
                 if not 1 <= key <= len(sizes):
                     return lines  # no group has said what stands here
                 ivs.append(f"IV {r.take(sizes[key - 1]).hex()} of key {key}")
-            rows = _KEYED.iter_unpack(r.take_view(_KEYED.size * r.u32()))
+            rows = _KEYED.iter_unpack(r.take(_KEYED.size * r.u32()))
             parts = " ".join(f"{clear}+{protected} by {key}" for key, clear, protected in _first(list(rows)))
             lines += [f"{number}: {', '.join(ivs)}", f"   clear+protected {parts}"]
     except MediaError:
