@@ -18,7 +18,7 @@ from drm.component import Decoder, Decrypter, InputTrustAuthority, Sink
 from drm.errors import InvalidArgumentError, TopologyError
 from drm.hresult import HResult
 from drm.keys import KeyId
-from drm.media import StreamDescriptor
+from drm.media import Sample, StreamDescriptor
 
 __all__ = ["Branch", "Node", "ResolvedTopology", "SinkActivate", "Topology"]
 
@@ -95,6 +95,7 @@ class Node:
     decoder: Decoder
     sinks: Sequence[Sink]
     obtain: Callable[[Sequence[KeyId]], bool] | None = None  # a license in mid-play; False: asked for before, in vain
+    check: Callable[[Sample, memoryview], None] | None = None  # raises KeyWrongError: a key that rotated in is wrong
 
 
 @dataclass(slots=True)
