@@ -67,9 +67,11 @@ def _words(argument: str) -> PsshInput:
     try:
         return PsshInput(name, _WORDS, decoded(argument, "the argument"))
     except MediaError as error:
-        if error.what == "this is neither base64 nor hex" or "." in argument or "/" in argument[:-1]:
+        if error.what == "this is neither base64 nor hex" or "." in argument or argument.startswith("/"):
             raise InvalidArgumentError(
-                f"there is no file {name}", seen=f"as base64 or hex: {error.what}", remedy="check the path"
+                f"there is no file {name}",
+                maybe="" if "." in argument else "base64 or hex that is cut",
+                remedy="give a file, base64 or hex of pssh boxes, or - for standard input",
             ) from None
         raise
 
