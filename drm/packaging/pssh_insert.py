@@ -67,7 +67,7 @@ def insert_common_pssh(path: Path, target: Path, key_ids: Iterable[KeyId] = ()) 
         children = list(load_box(source, moov).boxes())
         old = [box for box in children if _is_common(box)]
         named = list(dict.fromkeys(kid for box in old for kid in _key_ids(box)))
-        wanted, notes = _wanted(source, moov, key_ids, named)
+        wanted, notes = _wanted(source, moov, key_ids)
         added = tuple(kid for kid in wanted if kid not in named)
         if old and not added:
             return Insertion(tuple(named), (), 0, notes)
@@ -94,9 +94,7 @@ def _key_ids(box: Reader) -> tuple[KeyId, ...]:
         return ()
 
 
-def _wanted(
-    source: SourceFile, moov: TopBox, more: Iterable[KeyId], named: list[KeyId]
-) -> tuple[list[KeyId], tuple[str, ...]]:
+def _wanted(source: SourceFile, moov: TopBox, more: Iterable[KeyId]) -> tuple[list[KeyId], tuple[str, ...]]:
     """The key ids that the box has to name, and what is odd about them."""
     notes: dict[str, None] = {}
 
@@ -127,8 +125,6 @@ def _wanted(
                 )
             else:
                 wanted[kid] = None
-    if len(wanted) > 1 and _NO_KEY not in named:
-        wanted.pop(_NO_KEY, None)
     return list(wanted), tuple(notes)
 
 

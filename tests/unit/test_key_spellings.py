@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -103,7 +106,7 @@ def test_a_tracks_key_serves_its_key_ids() -> None:
 
 
 def test_a_key_that_names_its_kid_stands_before_the_tracks_key() -> None:
-    assert resolved(f"2:{KEY2} {B.hex}:{KEY}", TRACKS) == {B: KEY, C: KEY2}
+    assert resolved(f"{B.hex}:{KEY} 2:{KEY2}", TRACKS) == {B: KEY, C: KEY2}
 
 
 def test_a_key_alone_is_for_the_one_kid() -> None:
@@ -118,6 +121,28 @@ def test_a_key_alone_is_for_the_one_kid() -> None:
 def test_a_track_that_has_no_kid(number: int, words: str) -> None:
     with pytest.raises(InvalidArgumentError, match=words):
         resolved(f"{number}:{KEY}", TRACKS)
+
+
+VECTORS = Path(__file__).parents[1] / "data" / "vectors" / "generated"
+VIDEO_KEY, AUDIO_KEY = "3a2a1b68dd2bd9b2eeb25e84c4776668", "073be2e3cfd18eb5d3b1f2b6b8b2d6b1"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["digest", "b4_mpeg-cenc_av.mp4", "--key", f"1:{VIDEO_KEY}", "--key", f"2:{AUDIO_KEY}"],
+        ["digest", "pk_cenc_iv8_v.mp4", "--key", VIDEO_KEY],
+        ["keys", "check", "pk_cenc_iv8_v.mp4", "--key", VIDEO_KEY],
+        ["decrypt", "pk_cenc_iv8_v.mp4", "--key", VIDEO_KEY, "-o", "OUT"],
+    ],
+)
+def test_verbs_look_the_kids_up_in_their_file(words: list[str], tmp_path: Path) -> None:
+    words = [str(VECTORS / word) if word.endswith(".mp4") else word for word in words]
+    words = [str(tmp_path / "out.mp4") if word == "OUT" else word for word in words]
+    done = subprocess.run(
+        [sys.executable, "-m", "player.cli", *words], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 # ------------------------------------------------------------------------------------------------ keys files

@@ -16,7 +16,6 @@ from drm.isobmff.pssh import Pssh
 from drm.isobmff.pssh_payload import PLAYREADY, WIDEVINE, make_data
 from drm.isobmff.samples import open_presentation
 from drm.keys import COMMON_SYSTEM, KeyId
-from drm.packaging.moved_offsets import Edit, Edits
 from drm.packaging.pssh_insert import insert_common_pssh
 from drm.packaging.source_file import SourceFile
 
@@ -191,6 +190,30 @@ def test_key_ids_of_rotation_are_found_in_every_fragment(tmp_path: Path) -> None
         used = {kid for sample in presentation.samples(1) if sample.crypto for kid in sample.crypto.key_ids}
     assert len(used) > 1
     assert used <= set(done.key_ids)
+    assert KeyId(bytes(16)) not in done.key_ids, "the default of tenc, which no sample uses"
+
+
+def test_the_id_of_zeros_is_named_when_samples_use_it(bare: bytes, tmp_path: Path) -> None:
+    done, _ = inserted(
+        with_boxes(bare.replace(KID.value, bytes(16)), Pssh(WIDEVINE, (), b"").encode()), tmp_path, EXTRA
+    )
+    assert done.key_ids == (KeyId(bytes(16)), EXTRA)
+
+
+def test_boxes_of_fragments_are_read_too(vectors_folder: Path, tmp_path: Path) -> None:
+    path = vectors_folder / "parse_only" / "spe_encrypted_key_rotation" / "encrypted_key_rotation.mp4"
+    done = insert_common_pssh(path, tmp_path / "out.mp4")
+    assert len(done.key_ids) == 10, "five of each of two periods, of which the file itself uses one each"
+    assert samples(tmp_path / "out.mp4") == samples(path)
+
+
+def test_a_movie_box_with_a_size_of_64_bits(bare: bytes, tmp_path: Path) -> None:
+    at = bare.index(b"moov") - 4
+    size = int.from_bytes(bare[at : at + 4], "big")
+    data = bare[:at] + struct.pack(">I4sQ", 1, b"moov", size + 8) + bare[at + 8 :]
+    done, target = inserted(data, tmp_path)
+    assert (done.moved, len(common_boxes(target))) == (52, 1)
+    assert samples(target) == samples(tmp_path / "in.mp4")
 
 
 def test_an_initialization_segment_alone(tmp_path: Path, bare: bytes) -> None:
@@ -336,9 +359,3 @@ def test_broken_files_are_refused_whole(bare: bytes, tmp_path: Path) -> None:
         except DRMError:
             assert not target.exists()
         assert {each.name for each in tmp_path.iterdir()} <= {"in.mp4", "out.mp4"}
-
-
-def test_where_bytes_move() -> None:
-    edits = Edits([Edit(50, 60, b""), Edit(20, 20, bytes(7))])
-    assert [edits.moved(at) for at in (0, 19, 20, 49, 60, 90)] == [0, 19, 27, 56, 57, 87]
-    assert (edits.growth(0, 30), edits.growth(0, 90), edits.end) == (7, -3, 60)
