@@ -16,14 +16,14 @@ from drm.keys import ContentKey, KeyId, parse_key_pair
 from drm.media import TrackInfo, TrackType
 from drm.packaging.encrypt import TrackEncryption
 
-__all__ = ["Chooser", "Label", "parse_label", "parse_labelled_key"]
+__all__ = ["Chooser", "Label", "parse_label", "parse_labelled_keys"]
 
 Label: TypeAlias = int | TrackType | None
 """A track's number, all tracks of a type, or None: every track."""
 
 _PREFIX: Final = re.compile(r"(video|audio|[0-9]{1,10})=(.+)", re.IGNORECASE | re.DOTALL)
 _SHAKA: Final = re.compile(r"label=([^:]*):key_id=([^:]*):key=([^:]*)(?::iv=[^:]*)?", re.IGNORECASE)
-_HOW: Final = "write KID:KEY, or video=KID:KEY, audio=KID:KEY, 2=KID:KEY for a track"
+_HOW: Final = "write label=video:key_id=KID:key=KEY, the label being video, audio, a track's number or nothing"
 
 
 def parse_label(text: str) -> int | TrackType:
@@ -38,16 +38,23 @@ def parse_label(text: str) -> int | TrackType:
     )
 
 
-def parse_labelled_key(text: str) -> tuple[Label, KeyId, ContentKey]:
-    """Read one `--key`. Raises InvalidArgumentError, which never repeats a key."""
-    shaka = _SHAKA.fullmatch(text.strip())
-    if shaka:
-        label, kid, key = shaka.groups()
-        return parse_label(label) if label else None, KeyId.parse(kid), ContentKey.parse(key)
-    prefix = _PREFIX.fullmatch(text.strip())
+def parse_labelled_keys(text: str) -> list[tuple[Label, KeyId, ContentKey]]:
+    """Read one `--key`, which in Shaka Packager's spelling may hold several. Raises InvalidArgumentError."""
+    word = text.strip()
+    if word.lower().startswith("label="):
+        return [_labelled(part) for part in word.split(",")]
+    prefix = _PREFIX.fullmatch(word)
     if prefix:
-        return parse_label(prefix[1]), *parse_key_pair(prefix[2])
-    return None, *parse_key_pair(text)
+        return [(parse_label(prefix[1]), *parse_key_pair(prefix[2]))]
+    return [(None, *parse_key_pair(word))]
+
+
+def _labelled(part: str) -> tuple[Label, KeyId, ContentKey]:
+    shaka = _SHAKA.fullmatch(part)
+    if shaka is None:
+        raise InvalidArgumentError("a key with a label is not readable", remedy=_HOW)
+    label, kid, key = shaka.groups()
+    return parse_label(label) if label else None, KeyId.parse(kid), ContentKey.parse(key)
 
 
 class Chooser:

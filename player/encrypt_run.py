@@ -16,7 +16,7 @@ from drm.keys import ContentKey, KeyId
 from drm.media import Scheme
 from drm.packaging.encrypt import EncryptedTrack, Encryption, TrackEncryption, encrypt_file
 from player.decrypt_start import KEY_IS_VISIBLE, end_tidily, useful_jobs
-from player.encrypt_keys import Chooser, Label, parse_label, parse_labelled_key
+from player.encrypt_keys import Chooser, Label, parse_label, parse_labelled_keys
 
 __all__ = ["IV_SIZES", "PSSH", "SCHEMA", "VERSION", "Request", "encrypt"]
 
@@ -52,8 +52,10 @@ def encrypt(request: Request) -> None:
     if request.output == "-":
         raise InvalidArgumentError("encrypt writes a file, not a stream", remedy="give a name to -o")
     keys: list[tuple[Label, KeyId, ContentKey]] = [(None, *pair) for pair in request.keys_of_file]
-    keys += [parse_labelled_key(word) for word in request.key_words]
+    for word in request.key_words:
+        keys += parse_labelled_keys(word)
     chooser = Chooser(keys, map(parse_label, request.clear_words), _settings(request))
+    jobs = useful_jobs(request.jobs, _size(request.source))
     end_tidily()
     bar = _bar(request)
     try:
@@ -63,7 +65,7 @@ def encrypt(request: Request) -> None:
             scheme=Scheme(request.scheme),
             tracks=chooser,
             pssh=request.pssh == "common",
-            jobs=useful_jobs(request.jobs, _size(request.source)),
+            jobs=jobs,
             progress=None if bar is None else bar.show,
         )
     finally:
@@ -109,11 +111,16 @@ def _bar(request: Request):  # type: ignore[no-untyped-def]  # noqa: ANN202 - it
 
 
 def _size(path: str) -> int:
+    """Bytes of the input. Raises InvalidArgumentError: it is no file that can be read at any place."""
     try:
         told = os.stat(path)  # noqa: PTH116 - a string is at hand
-    except OSError:
-        return 0
-    return told.st_size if stat.S_ISREG(told.st_mode) else 0
+    except OSError as error:
+        raise InvalidArgumentError(f"{path} cannot be read: {error.strerror}") from None
+    if not stat.S_ISREG(told.st_mode):
+        raise InvalidArgumentError(
+            f"{path} is no regular file", remedy="write what comes out of a pipe to a file first"
+        )
+    return told.st_size
 
 
 def _told(request: Request, done: Encryption) -> dict[str, object]:

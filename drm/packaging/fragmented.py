@@ -156,7 +156,7 @@ class _Fragments:
     def pass_over(self, unit: _Unit) -> None:
         """Another process encrypts this one."""
         for fragment, track, key in self._read(unit)[1]:
-            if track is not None and key is not None:
+            if track is not None:
                 track.pass_over(sum(len(run.sizes) for run in fragment.runs), key)
 
     def encrypt(self, unit: _Unit) -> None:

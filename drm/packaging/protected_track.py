@@ -23,7 +23,9 @@ from drm.packaging.tree import BoxTree
 __all__ = ["AuxTable", "Entry", "ProtectedTrack", "group_boxes"]
 
 _ENCRYPTED_ENTRIES: Final = {TrackType.VIDEO: "encv", TrackType.AUDIO: "enca"}
-_IN_BAND: Final = frozenset({"avc3", "hev1", "av01", "vp08", "vp09"})  # a sample may say how to read the next ones
+_IN_BAND: Final = frozenset(
+    {"avc3", "dvav", "hev1", "dvhe", "av01", "dav1", "vp08", "vp09"}
+)  # a sample may say how to read the next ones
 _MOST_CLEAR: Final = 0xFFFF  # bytes in one subsample entry
 _LARGEST: Final = 255  # bytes of one sample's entry, as saiz tells it
 _PAIR: Final = Struct(">HHI")  # the usual count, one, and its clear and protected bytes
@@ -101,9 +103,11 @@ class ProtectedTrack:
             at = end
         return entries
 
-    def pass_over(self, count: int, key: int) -> None:
-        """The next samples are planned by another process."""
+    def pass_over(self, count: int, key: int | None) -> None:
+        """The next samples are planned by another process; no key: they stay clear."""
         self.samples += count
+        if key is None:
+            return
         self.protected += count
         if self.encryption.iv_size:
             self._ivs.skip(self._keys[key][0], count)
