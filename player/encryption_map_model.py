@@ -14,7 +14,6 @@ from drm.app.byte_stream import FileByteStream
 from drm.errors import MediaError
 from drm.keys import KeyId
 from drm.media import Sample, TrackInfo
-from player.inspect_ivs import IvUse
 from player.inspect_samples import wanted_tracks
 from player.inspect_tally import Tally, encrypted_bytes
 from player.media_file import MediaFile, open_media
@@ -109,7 +108,7 @@ def read_map(stream: FileByteStream, tracks: Iterable[int]) -> Map:
 
 
 def _lane(presentation: MediaFile, track: TrackInfo) -> Lane:
-    lane = Lane(track, presentation.scheme_type(track.track_id), Tally(track.track_id, IvUse()))
+    lane = Lane(track, presentation.scheme_type(track.track_id), Tally(track.track_id))
     try:
         lane.tally.count(presentation.samples(track.track_id))
     except MediaError as error:

@@ -53,7 +53,7 @@ def _of_track(track: TrackReport) -> Iterator[Finding]:
 
     if track.error is not None:
         yield Finding("fault", "damaged", f"cannot be read to its end: {track.error['what']}", track.track_id)
-    elif track.scheme and not track.samples_encrypted:
+    elif track.scheme and track.samples and not track.samples_encrypted:
         text = f"marked as encrypted, but not one of its {track.samples} samples is"
         yield Finding("info", "nothing-encrypted", text, track.track_id)
     if not track.samples_encrypted:

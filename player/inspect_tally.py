@@ -42,7 +42,7 @@ class Tally:
     """What has come so far. `pattern` is by (crypt, skip), in blocks; sizes are bytes, times the track's own units."""
 
     track_id: int
-    iv_use: IvUse
+    iv_use: IvUse | None = None  # None: repeated IVs are not looked for
     known_constant_ivs: frozenset[bytes] = frozenset()  # of the sample descriptions
     own_iv_kids: frozenset[KeyId] = frozenset()  # keys whose descriptions say that each sample has an IV of its own
     samples: int = 0
@@ -117,7 +117,7 @@ class Tally:
         protected, encrypted = encrypted_bytes(crypto, size)
         self.protected_bytes += protected
         self.encrypted_bytes += encrypted
-        if not scheme.is_cbc:
+        if self.iv_use is not None and not scheme.is_cbc:
             self.iv_use.add(key_id, crypto.iv, encrypted, self.track_id, self.samples)
         subsamples = crypto.subsamples
         if not subsamples:

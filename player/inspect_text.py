@@ -39,7 +39,11 @@ def report_lines(report: Inspection) -> Iterator[str]:
 def _answer(report: Inspection) -> str:
     schemes = dict.fromkeys(for_people(track.scheme) for track in report.tracks if track.scheme)
     if not report.encrypted:
-        return f"marked as encrypted ({', '.join(schemes)}), but no sample is" if schemes else "not encrypted"
+        if not schemes:
+            return "not encrypted"
+        if any(track.samples for track in report.tracks):
+            return f"marked as encrypted ({', '.join(schemes)}), but no sample is"
+        return f"made for encrypted samples ({', '.join(schemes)}), and none are here: give the media segments too"
     kids = {kid.uuid for track in report.tracks for kid in track.kids if kid.samples}
     rotate = ", rotating" if any(len({p.kids for p in track.periods}) > 1 for track in report.tracks) else ""
     keys = f"{_count(len(kids), 'key')}{rotate}"
@@ -75,7 +79,7 @@ def _broken(text: str, width: int, indent: str) -> list[str]:
 
 # ------------------------------------------------------------------------------------------------ tracks
 def _track(track: TrackReport) -> Iterator[str]:
-    facts = [f"track {track.track_id}: {track.type} {for_people(track.codec)}"]
+    facts = [f"track {track.track_id}: {track.type} {for_people(track.codec).strip()}"]
     if track.width:
         facts.append(f"{track.width}x{track.height}")
     if track.sample_rate:
@@ -94,7 +98,7 @@ def _track(track: TrackReport) -> Iterator[str]:
 
 
 def _encryption(track: TrackReport) -> Iterator[str]:
-    entries = ", ".join(map(for_people, track.sample_entries))
+    entries = ", ".join(for_people(entry).strip() for entry in track.sample_entries)
     yield f"  scheme {for_people(track.scheme)}{_patterns(track)}, {_ivs(track)}; sample entries {entries}"
     for each in track.protections:
         if all(kid.uuid != each.default_kid.uuid for kid in track.kids):
@@ -105,7 +109,8 @@ def _encryption(track: TrackReport) -> Iterator[str]:
         yield from _periods(track)
     then = f", then: {track.error['what']}" if track.error is not None else ""
     if not track.samples_encrypted and not then:
-        yield f"  marked as encrypted, but not one of its {track.samples} samples is"
+        if track.samples:
+            yield f"  marked as encrypted, but not one of its {track.samples} samples is"
         return
     share = f"{100 * track.bytes_encrypted / track.bytes:.1f} %" if track.bytes else "none"
     yield f"  {track.samples_encrypted} samples encrypted, {track.samples_clear} clear{then}"
@@ -119,16 +124,20 @@ def _encryption(track: TrackReport) -> Iterator[str]:
 
 
 def _patterns(track: TrackReport) -> str:
-    told = [each.pattern for each in track.patterns if each.pattern]
+    all_told = [each.pattern for each in track.patterns or track.protections]
+    told = list(filter(None, all_told))
     if not told:
         return ""
-    mixed = " or none" if len(told) < len(track.patterns) else ""
+    mixed = " or none" if len(told) < len(all_told) else ""
     return f", pattern {' or '.join(dict.fromkeys(told))}{mixed}"
 
 
 def _ivs(track: TrackReport) -> str:
-    kinds = [f"IV of {size} bytes in each sample" for size in track.ivs.own]
-    constants = list(track.ivs.constant)
+    own, constants = [int(size) for size in track.ivs.own], list(track.ivs.constant)
+    if not own and not constants:  # no samples: what their descriptions announce
+        own = [each.iv_size for each in track.protections if each.iv_size]
+        constants = [each.constant_iv for each in track.protections if not each.iv_size]
+    kinds = [f"IV of {size} bytes in each sample" for size in own]
     kinds += [f"constant IV {iv}" for iv in constants[:2]]
     if len(constants) > 2:
         kinds.append(f"{len(constants) - 2} more constant IVs")
