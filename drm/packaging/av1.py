@@ -19,7 +19,7 @@ from drm.media import Scheme, Subsample
 from drm.packaging.av1_frame import Frame, Frames
 from drm.packaging.av1_sequence import SequenceHeader
 from drm.packaging.bits import Bits, OutOfBitsError
-from drm.packaging.nal_layout import append_range, checked
+from drm.packaging.nal_layout import append_range
 
 __all__ = ["Av1Layout"]
 
@@ -47,7 +47,7 @@ class Av1Layout:
 
         Raises:
             MalformedMediaError: its OBUs do not fill it, or break the syntax.
-            UnsupportedMediaError: it has more tiles than can be told, or a list of tiles.
+            UnsupportedMediaError: it has a list of tiles (large scale tile decoding).
         """
         found: list[Subsample] = []
         at = 0
@@ -60,7 +60,7 @@ class Av1Layout:
                 at = end
         if at < len(sample) or not found:
             append_range(found, len(sample) - at, 0)
-        return checked(found)
+        return tuple(found)
 
     def _ranges(self, data: memoryview) -> list[tuple[int, int]]:
         """Walk the OBUs of a temporal unit; return where each tile begins and ends."""

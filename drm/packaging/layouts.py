@@ -26,9 +26,11 @@ class SampleLayout(Protocol):
     def subsamples(self, sample: memoryview) -> tuple[Subsample, ...]:
         """Return (clear, protected) pairs that cover the sample; at least one.
 
+        How many of them can be written is another's to say: it depends on the IV.
+
         Raises:
             MalformedMediaError: the sample breaks its codec's syntax.
-            UnsupportedMediaError: it uses syntax that is not encrypted here, or needs too many pairs.
+            UnsupportedMediaError: it uses syntax that is not encrypted here.
         """
         ...
 

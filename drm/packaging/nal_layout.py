@@ -19,16 +19,14 @@ from collections.abc import Callable
 from struct import unpack_from
 from typing import Final
 
-from drm.errors import MalformedMediaError, UnsupportedMediaError
+from drm.errors import MalformedMediaError
 from drm.media import Scheme, Subsample
 from drm.packaging.bits import BitReader, OutOfBitsError
 
-__all__ = ["MOST_CLEAR", "MOST_ENTRIES", "NalKind", "NalLayout", "append_range", "bounded_header", "checked"]
+__all__ = ["MOST_CLEAR", "NalKind", "NalLayout", "append_range", "bounded_header"]
 
 MOST_CLEAR: Final = 0xFFFF
 """Clear bytes that one subsample entry can tell."""
-MOST_ENTRIES: Final = 38
-"""Subsamples of a sample: `saiz` has one byte for the size of an IV of 16 bytes, a count, and 6 bytes for each."""
 
 _TRIES: Final = (48, 256, 1 << 15)  # bytes: nearly every slice header is short, and a short prefix is quick to read
 _LENGTHS: Final = {1: "B", 2: "H", 4: "I"}  # no sound record has lengths of three bytes
@@ -75,7 +73,7 @@ class NalLayout:
 
         Raises:
             MalformedMediaError: its NAL units do not fill it, or a slice's header cannot be read.
-            UnsupportedMediaError: it holds slices of a kind that is not encrypted here, or too many of them.
+            UnsupportedMediaError: it holds slices of a kind that is not encrypted here.
         """
         found: list[Subsample] = []
         size, width, kinds, is_aligned = len(sample), self._length_size, self._kinds, self._is_aligned
@@ -112,7 +110,7 @@ class NalLayout:
             at = end
         if clear or not found:
             append_range(found, clear, 0)
-        return checked(found) if len(found) > MOST_ENTRIES else tuple(found)
+        return tuple(found)
 
 
 def append_range(found: list[Subsample], clear: int, protected: int) -> None:
@@ -121,16 +119,6 @@ def append_range(found: list[Subsample], clear: int, protected: int) -> None:
         found.append((MOST_CLEAR, 0))
         clear -= MOST_CLEAR
     found.append((clear, protected))
-
-
-def checked(found: list[Subsample]) -> tuple[Subsample, ...]:
-    """The same, when it can be written. Raises UnsupportedMediaError when there are too many."""
-    if len(found) > MOST_ENTRIES:
-        raise UnsupportedMediaError(
-            f"a sample needs {len(found)} subsamples, and {MOST_ENTRIES} can be told",
-            remedy="encode the video with fewer slices or tiles per picture",
-        )
-    return tuple(found)
 
 
 def bounded_header(nal: memoryview, walk: Callable[[BitReader], None]) -> int:

@@ -12,7 +12,7 @@ from typing import Final
 from drm.errors import MalformedMediaError
 from drm.media import Subsample
 from drm.packaging.bits import Bits, OutOfBitsError
-from drm.packaging.nal_layout import append_range, checked
+from drm.packaging.nal_layout import append_range
 from drm.packaging.vp9_frame import FrameSizes, read_frame
 
 __all__ = ["Vp9Layout"]
@@ -47,7 +47,7 @@ class Vp9Layout:
         clear += len(sample) - at
         if clear or not found:
             append_range(found, clear, 0)
-        return checked(found)
+        return tuple(found)
 
     def _header(self, frame: memoryview) -> int:
         """Bytes of a frame's uncompressed header; 0 where nothing follows that could be protected."""

@@ -306,16 +306,6 @@ def test_what_is_no_slice_stays_clear(layout: AvcLayout, sample: bytes, expected
     assert layout.subsamples(memoryview(sample)) == expected
 
 
-def test_more_slices_than_saiz_can_tell_are_refused(layout: AvcLayout, clips: Callable[..., Path]) -> None:
-    with av.open(str(clips())) as file:
-        packet = next(packet for packet in file.demux(video=0) if packet.size)
-        one = max(slices_of(bytes(packet)), key=len)
-    sample = (len(one).to_bytes(4, "big") + one) * 39
-    assert len(layout.subsamples(memoryview(sample[: len(sample) // 39 * 38]))) == 38
-    with pytest.raises(UnsupportedMediaError, match="39 subsamples"):
-        layout.subsamples(memoryview(sample))
-
-
 @given(st.binary(max_size=200), st.sampled_from([1, 5, 7, 8]))
 def test_noise_is_refused_in_words_or_measured(layout: AvcLayout, noise: bytes, kind: int) -> None:
     data = (len(noise) + 1).to_bytes(4, "big") + bytes([kind | 0x60]) + noise
