@@ -217,7 +217,8 @@ def test_a_movie_box_with_a_size_of_64_bits(bare: bytes, tmp_path: Path) -> None
 
 
 def test_an_initialization_segment_alone(tmp_path: Path, bare: bytes) -> None:
-    end = bare.index(b"moov") - 4 + int.from_bytes(bare[bare.index(b"moov") - 4 : bare.index(b"moov")], "big")
+    moov = bare.index(b"moov")
+    end = moov - 4 + int.from_bytes(bare[moov - 4 : moov], "big")
     done, target = inserted(bare[:end], tmp_path)
     (tmp_path / "whole.mp4").write_bytes(target.read_bytes() + bare[end:])
     (tmp_path / "before.mp4").write_bytes(bare)
@@ -287,13 +288,11 @@ def test_a_base_outside_the_data_follows_the_data(tmp_path: Path, bare: bytes) -
     trun += 8
     offset = struct.unpack_from(">i", data, trun + 16)[0]
     struct.pack_into(">i", data, trun + 16, offset + 8 + moof - 24)
-    sidx = data.find(b"sidx")
-    if sidx > 0:
-        data[sidx : sidx + 4] = b"wxyz"
+    sidx = data.index(b"sidx")
+    data[sidx : sidx + 4] = b"wxyz"
     done, target = inserted(bytes(data), tmp_path)
     assert done.moved == 52
-    count = len(samples(tmp_path / "in.mp4")[1])
-    assert count > 30
+    assert len(samples(tmp_path / "in.mp4")[1]) > 30
     assert samples(target) == samples(tmp_path / "in.mp4")
 
 
@@ -318,7 +317,6 @@ def test_an_offset_that_would_pass_its_bits(tmp_path: Path) -> None:
     [
         (b"\x1a\x45\xdf\xa3" + bytes(60), UnsupportedMediaError, "WebM"),
         (b"\0\0\0\x08moof", UnsupportedMediaError, "no movie box"),
-        (b"", UnsupportedMediaError, "empty"),
     ],
 )
 def test_what_has_no_movie_box(data: bytes, kind: type[DRMError], words: str, tmp_path: Path) -> None:
