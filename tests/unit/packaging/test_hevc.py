@@ -18,7 +18,7 @@ from drm.packaging.hevc import HevcLayout
 from drm.packaging.hevc_slice import slice_header_size
 from drm.packaging.hevc_swift import HEAD
 from drm.packaging.layouts import layout_for
-from tests.unit.packaging.traces import bits_of, bytes_of, escaped_size, make, read, traced
+from tests.unit.packaging.traces import bits_of, bytes_of, escaped_size, make, read, retraced, traced
 
 # x265 options that change the syntax of slice headers.
 SYNTAXES = {
@@ -112,6 +112,30 @@ def test_the_swift_way_measures_as_the_general_one_does(clip, syntax: str) -> No
         damaged[0] = rng.choice([1, 19, 20, 21, 0]) << 1
         if size := swift(bytes(damaged[:HEAD])):
             assert size == slice_header_size(memoryview(damaged), layout._sequences, layout._pictures)
+
+
+@pytest.mark.parametrize("syntax", ["weights", "many references", "slices", "open groups"])
+def test_syntax_by_accident_is_read_as_ffmpeg_reads_it(clip, syntax: str) -> None:
+    """Bits flipped in slice headers make syntax that no encoder at hand writes: what both read has to end alike."""
+    rng = random.Random(syntax)
+    track, samples = read(clip(syntax))
+    layout = layout_of(track)
+    equal = 0
+    for _ in range(60):
+        sample = bytearray(rng.choice(samples[1:]))
+        for _ in range(rng.randint(1, 3)):
+            sample[rng.randrange(6, 20)] ^= 1 << rng.randrange(8)
+        units = retraced(clip(syntax), [bytes(sample)])
+        nals = list(slices_of(bytes(sample)))
+        try:
+            sizes = [slice_header_size(memoryview(nal), layout._sequences, layout._pictures) for nal in nals]
+        except MalformedMediaError:
+            continue
+        if units is not None:
+            headers = [unit.end for unit in units if "first_slice_segment_in_pic_flag" in unit.values]
+            assert sizes == [escaped_size(nal, bits) for nal, bits in zip(nals, headers, strict=True)]
+            equal += 1
+    assert equal >= 10
 
 
 NO, YES = ("u1", 0), ("u1", 1)
