@@ -67,7 +67,7 @@ class _CryptographyCipher:
         if size <= BLOCK:
             return
         # A new context for each chain would cost more than a small chain itself. One that goes on adds the block that it
-        # wrote last to the first one of this chain, where the IV belongs: so that is taken out, and the IV put in.
+        # wrote last where the IV belongs: so that is taken out of the first block beforehand, and the IV put in.
         first = _number(data[:BLOCK]) ^ self._last ^ _number(data[BLOCK : 2 * BLOCK])
         data[BLOCK : 2 * BLOCK] = first.to_bytes(BLOCK, "big")
         chain = self._encrypting

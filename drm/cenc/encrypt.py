@@ -16,6 +16,8 @@ from drm.media import SampleCrypto, Scheme, Subsample
 
 __all__ = ["SampleEncrypter"]
 
+_ZEROS = bytes(8)
+
 
 class SampleEncrypter:
     """Encrypts samples under one key. That no IV is used twice under it is the caller's concern. One thread."""
@@ -59,23 +61,40 @@ class SampleEncrypter:
         """The same for samples that lie one behind the other in `data`, each with its IV, if it has one, and parts."""
         at = 0
         for size, (iv, subsamples) in zip(sizes, entries, strict=True):
-            first = initial_block(iv or constant_iv)
+            first = iv + _ZEROS if len(iv) == len(_ZEROS) else initial_block(iv or constant_iv)
             if len(subsamples) == 1:  # nearly every picture, so nearly every byte
                 clear, protected = subsamples[0]
                 begin = at + clear
                 parts = [data[begin : begin + protected]] if protected else []
-            else:
+            elif subsamples:
                 parts = _parts(data[at : at + size], subsamples)
+            else:
+                parts = [data[at : at + size]] if size else []
             at += size
             if scheme is Scheme.CENC:
-                self._cipher.ctr(first, zip(parts, parts, strict=True))
+                self._cipher.ctr(first, [(part, part) for part in parts])
             elif scheme is Scheme.CBCS:
                 for part in parts:
-                    self._gathered(first, [part], pattern, chain=True)
+                    self._chained(first, part, pattern)
             elif scheme is Scheme.CBC1:
                 self._gathered(first, parts, EVERY_BLOCK, chain=True)
             else:
                 self._gathered(first, parts, pattern, chain=False)
+
+    def _chained(self, first: bytes, part: memoryview, pattern: Pattern) -> None:
+        """One range, as a chain of its own."""
+        if pattern.skip:
+            self._gathered(first, [part], pattern, chain=True)
+            return
+        size = len(part) & ~(BLOCK - 1)
+        end = BLOCK + size
+        if end + SPARE > len(self._scratch):
+            self._scratch = memoryview(bytearray(end + SPARE))
+        packed = self._scratch
+        packed[:BLOCK] = first
+        packed[BLOCK:end] = part[:size]
+        self._cipher.cbc_encrypt(packed, end)
+        part[:size] = packed[BLOCK:end]
 
     def _gathered(self, first: bytes, ranges: list[memoryview], pattern: Pattern, *, chain: bool) -> None:
         """Gather what the pattern selects behind one IV block, encrypt it as a chain or a key stream, scatter."""
@@ -103,8 +122,6 @@ class SampleEncrypter:
 
 def _parts(sample: memoryview, subsamples: Sequence[Subsample]) -> list[memoryview]:
     """The protected ranges."""
-    if not subsamples:
-        return [sample] if sample else []
     parts = []
     at = 0
     for clear, protected in subsamples:

@@ -20,6 +20,7 @@ from drm.packaging.tree import BoxTree
 __all__ = ["ClearMoof", "Fragment", "Run"]
 
 _HAS_OFFSET: Final = 1  # flag of trun
+_HEADER: Final = 8  # bytes of a box's
 _OFFSET_AT: Final = 8  # in trun: behind version, flags and count
 
 
@@ -165,9 +166,21 @@ class ClearMoof:
         for fragment in self.fragments:
             for run in fragment.runs:
                 self._point(run, run.start - top.start + growth, top)
-            for saio, senc in zip(fragment.box.all("saio"), fragment.box.all("senc"), strict=False):
-                saio.payload = Saio((self._moof.offset_of(senc) + 16,)).encode()[8:]
+        self._point_saio()
         return self._moof.encode()
+
+    def _point_saio(self) -> None:
+        """Let each saio point behind the count of its senc."""
+        at = _HEADER
+        for box in self._moof.children:
+            inner, saio = at + _HEADER, None
+            for child in box.children:
+                if child.type == "saio":
+                    saio = child
+                elif child.type == "senc" and saio is not None:
+                    saio.payload = Saio((inner + 16,)).encode()[_HEADER:]
+                inner += child.size
+            at += box.size
 
     def _point(self, run: Run, offset: int, top: TopBox) -> None:
         if run.sizes and run.start < top.end:

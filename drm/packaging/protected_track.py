@@ -159,12 +159,14 @@ class AuxTable:
         self._sizes = bytearray()
         self._payload = bytearray()
 
-    def add(self, entries: Iterable[Entry]) -> None:
+    def add(self, entries: Sequence[Entry]) -> None:
         """Take more samples. Raises UnsupportedMediaError: one has too many subsamples."""
+        if not self._with_subsamples:
+            self._sizes += bytes((self._track.encryption.iv_size or 0,)) * len(entries)
+            self._payload += b"".join([iv for iv, _ in entries])
+            return
         for iv, subsamples in entries:
-            if not self._with_subsamples:
-                entry = iv
-            elif len(subsamples) == 1:
+            if len(subsamples) == 1:
                 entry = iv + _PAIR.pack(1, *subsamples[0])
             else:
                 flat = [part for pair in subsamples for part in pair]
