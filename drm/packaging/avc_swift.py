@@ -73,6 +73,8 @@ def _measure(sps: SequenceParameters, pps: PictureParameters) -> Measure | None:
     """Make the function that measures slices under these parameter sets; None for rare ones."""
     if sps.separate_colour_planes or sps.order_count_type == 1 or pps.slice_groups > 1:
         return None
+    if max(pps.references) > _MAX_REFERENCES:
+        return None
     number_bits, has_fields, order_bits = sps.frame_num_bits, not sps.frames_only, sps.order_count_bits
     has_delta = pps.order_in_frame and sps.order_count_type == 0
     has_redundant, has_cabac, has_deblocking = pps.redundant_count, pps.cabac, pps.deblocking_control

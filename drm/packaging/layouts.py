@@ -59,11 +59,18 @@ def _vp9(config: bytes, scheme: Scheme) -> SampleLayout:  # noqa: ARG001 - frame
     return Vp9Layout()
 
 
+def _vp8(config: bytes, scheme: Scheme) -> SampleLayout:  # noqa: ARG001 - frames tell all, for any scheme
+    from drm.packaging.vp8 import Vp8Layout  # noqa: PLC0415 - loaded when needed
+
+    return Vp8Layout()
+
+
 # By format of the sample entry: the box with the codec's configuration, and the binding.
 _BINDINGS: Final[dict[str, tuple[str, Callable[[bytes, Scheme], SampleLayout]]]] = {
     "avc1": ("avcC", _avc),
     "avc3": ("avcC", _avc),
     "av01": ("av1C", _av1),
+    "vp08": ("vpcC", _vp8),
     "vp09": ("vpcC", _vp9),
     "hvc1": ("hvcC", _hevc),
     "hev1": ("hvcC", _hevc),
