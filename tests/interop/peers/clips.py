@@ -9,6 +9,11 @@ import av
 
 CLEAR = Path(__file__).parents[2] / "data" / "vectors" / "clear"
 FRAGMENTED, PROGRESSIVE = "fragmented", "progressive"
+# Further ways to lay out the clear file, which an encrypter has to correct differently.
+INDEXED = "fragmented, with sidx"
+ABSOLUTE = "fragmented, offsets from the file's start"
+SEPARATE = "fragmented, a moof for each track"
+MOOV_LAST = "progressive, moov last"
 
 # What a clip has, and from which original: codecs that share a file are joined by a plus.
 _ORIGINALS = {
@@ -23,11 +28,17 @@ _ORIGINALS = {
     "opus": "src_opus.webm",
     "flac": "src_avc_aac.mp4",  # its sound, encoded anew
 }
+PLAIN = str.maketrans(" ", "_", ",:'")
+"""Makes a name of a file: some peers take commas and colons in one for words of their own."""
 _SOUND = frozenset({"aac", "ac-3", "opus", "flac"})
 _MOVFLAGS = {
     # Fragments of a second; delay_moov, because what describes AC-3 is read from its first packet.
     FRAGMENTED: {"movflags": "frag_keyframe+delay_moov+default_base_moof", "frag_duration": "1000000"},
     PROGRESSIVE: {"movflags": "faststart"},
+    INDEXED: {"movflags": "frag_keyframe+delay_moov+default_base_moof+global_sidx", "frag_duration": "1000000"},
+    ABSOLUTE: {"movflags": "frag_keyframe+delay_moov", "frag_duration": "1000000"},
+    SEPARATE: {"movflags": "frag_keyframe+delay_moov+default_base_moof+separate_moof", "frag_duration": "1000000"},
+    MOOV_LAST: {},
 }
 
 
@@ -56,7 +67,7 @@ class Clips:
         self._folder = folder
 
     def __call__(self, codecs: str, layout: str) -> Clip:
-        clip = Clip(self._folder / f"{codecs} {layout}.mp4".replace(" ", "_"), codecs, layout)
+        clip = Clip(self._folder / f"{codecs} {layout}.mp4".translate(PLAIN), codecs, layout)
         if not clip.path.exists():
             _make(clip)
         return clip

@@ -39,9 +39,9 @@ VERSIONS = {
 READING_OURS = (
     Fault(_PACKAGER, ("*, progressive, *",), "default_is_protected == 0",
           "its reader of progressive files takes none with an encrypted sample entry; so with everybody's"),
-    Fault((*_PACKAGER, *_FFMPEG), ("*, a key a second",), "48 of 72 video samples wrong",
+    Fault((*_PACKAGER, *_FFMPEG), ("*, a key a second*",), "48 of 72 video samples wrong",
           "knows one key for a track, and decrypts the samples of the later ones with it without a word"),
-    Fault(_BENTO4, ("*, a key a second",), "writes a file that we refuse",
+    Fault(_BENTO4, ("*, a key a second*",), "writes a file that we refuse",
           "knows one key for a track, and leaves the sample groups in a file whose descriptions it made clear"),
     Fault(_BENTO4, ("*, progressive, *",), "samples wrong",
           "copies progressive files as they are, still encrypted, and ends with exit status 0; so with everybody's"),
@@ -52,6 +52,8 @@ READING_OURS = (
           "leaves a last run that is shorter than the pattern's encrypted part clear: the other dialect"),
 )  # fmt: skip
 WRITING_FOR_US = (
+    Fault(("mp4encrypt",), ("mp4encrypt, MPEG-CENS, avc in slices, fragmented",), "65 of 72 video samples wrong",
+          "does not begin the pattern anew in each subsample; of the others only mp4decrypt reads it so"),
     Fault(("ffmpeg 5",), ("ffmpeg 5, cenc, in fragments, *",), "encrypted samples lack their IVs",
           "writes fragments without any encryption data; nobody can decrypt them"),
     Fault(("ffmpeg 5",), ("ffmpeg 5, cenc, av1, progressive",), "senc does not match the samples",

@@ -10,7 +10,17 @@ from typing import Any
 from drm.keys import ContentKey, KeyId
 from drm.media import Scheme, TrackType
 from drm.packaging.encrypt import TrackEncryption, encrypt_file
-from tests.interop.peers.clips import FRAGMENTED, PROGRESSIVE, Clip, Clips
+from tests.interop.peers.clips import (
+    ABSOLUTE,
+    FRAGMENTED,
+    INDEXED,
+    MOOV_LAST,
+    PLAIN,
+    PROGRESSIVE,
+    SEPARATE,
+    Clip,
+    Clips,
+)
 
 # By kind of track: KID, key, and what IVs begin with, since with IVs of chance a peer's faults would be of chance too.
 KEYS = {
@@ -40,7 +50,7 @@ class Case:
         """The encrypted file, the clip it was made of, and the keys by KID."""
         clip = clips(self.codecs, self.layout)
         tracks = {TrackType(kind): self._track(kind) for kind in clip.kinds if kind in self.kinds}
-        sealed = folder / f"{self.name}.mp4".replace(" ", "_").replace(",", "").replace(":", "-")
+        sealed = folder / f"{self.name}.mp4".translate(PLAIN)
         encrypt_file(clip.path, sealed, scheme=self.scheme, tracks=tracks)
         return sealed, clip, {kid: key for kind in tracks for kid, key in self._keys(kind)}
 
@@ -53,7 +63,7 @@ class Case:
     def _track(self, kind: str) -> TrackEncryption:
         first_iv = bytes.fromhex(KEYS[kind][2])
         settings: dict[str, Any] = {"first_iv": first_iv}
-        if self.scheme is Scheme.CBCS:
+        if self.scheme is Scheme.CBCS and "iv_size" not in self.settings:
             settings["constant_iv"] = first_iv * 2
         pairs = [(KeyId.parse(kid), ContentKey.parse(key)) for kid, key in self._keys(kind)]
         if self.rotates:
@@ -75,6 +85,14 @@ def _cases() -> Iterator[Case]:
         yield Case("avc+aac", layout, Scheme.CBCS, "picture clear", kinds=("audio",))
         for scheme in (Scheme.CENC, Scheme.CENS, Scheme.CBCS):
             yield Case("avc in slices", layout, scheme)
+        yield Case("avc+aac", layout, Scheme.CBCS, "IVs of 16 bytes", {"iv_size": 16})
+        yield Case(
+            "avc+aac", layout, Scheme.CENC, "a key a second after 1 s of clear lead", {"clear_lead": 1.0}, rotates=True
+        )
+    for layout in (INDEXED, ABSOLUTE, SEPARATE, MOOV_LAST):
+        for scheme in (Scheme.CENC, Scheme.CBCS):
+            yield Case("avc+aac", layout, scheme)
+            yield Case("avc+aac", layout, scheme, "1 s of clear lead", {"clear_lead": 1.0})
     yield Case("avc in slices", FRAGMENTED, Scheme.CBC1)
     for pattern in ((5, 5), (2, 8), (10, 0), (0, 0)):
         yield Case("avc", FRAGMENTED, Scheme.CBCS, "pattern {}:{}".format(*pattern), {"pattern": pattern})

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import av
+
 from drm.cenc.dialect import Dialect
 from tests.interop.peers.clips import FRAGMENTED, PROGRESSIVE, Clip, Clips
 from tests.interop.peers.programs import Program
@@ -72,6 +74,8 @@ def _bento4() -> Iterator[Case]:
         yield Case("mp4encrypt", method, "avc+aac", FRAGMENTED, _mp4encrypt(method), dialects)
     for option in ("iv-size-8", "no-senc", "piff-compatible"):
         yield Case("mp4encrypt", f"MPEG-CENC {option}", "avc+aac", FRAGMENTED, _mp4encrypt("MPEG-CENC", option))
+    for method in ("MPEG-CENS", "MPEG-CBC1"):
+        yield Case("mp4encrypt", method, "avc in slices", FRAGMENTED, _mp4encrypt(method))
     for codec in ("avc in slices", "hevc", "av1", "ac-3"):
         for method in ("MPEG-CENC", "MPEG-CBCS"):
             yield Case("mp4encrypt", method, codec, FRAGMENTED, _mp4encrypt(method))
@@ -113,6 +117,8 @@ def _shaka() -> Iterator[Case]:
         yield Case("packager", said, "avc", PROGRESSIVE, made)
     rotating = _packager("cenc", "--crypto_period_duration", "1")
     yield Case("packager", "cenc, a key a second", "aac", PROGRESSIVE, rotating)
+    for codec in ("avc", "aac"):
+        yield Case("packager", "cbcs", codec, FRAGMENTED, _packager("cbcs"))
     for codec in ("hevc", "av1", "vp9", "ac-3", "opus", "flac"):
         for scheme in ("cenc", "cbcs"):
             yield Case("packager", scheme, codec, PROGRESSIVE, _packager(scheme))
@@ -139,7 +145,7 @@ def _drm_file(program: Program, clip: Clip, scheme: str, attributes: str) -> Pat
     for kind, number in clip.track_ids.items():
         kid, key, _ = KEYS[kind]
         keys = f'<key KID="0x{kid}" value="0x{key}"/>'
-        if "keyRoll" in attributes:
+        if "keyRoll" in attributes or "multiKey" in attributes:
             keys += f'<key KID="0x{kid[2:]}{kid[:2]}" value="0x{key[2:]}{key[:2]}"/>'
         tracks.append(f'<CrypTrack trackID="{number}" IsEncrypted="1" {attributes}>{keys}</CrypTrack>')
     path = program.folder / "gpac_encrypt.xml"
@@ -188,9 +194,14 @@ def _of_gpac() -> Iterator[Case]:
         "sync samples alone": 'selectiveType="RAP"',
         "keys in turn": 'keyRoll="rap"',
         "data in PIFF's box": 'saiSavedBox="uuid_psec"',
+        "data without a box": 'saiSavedBox="none"',
+        "parts that end inside blocks": 'blockAlign="disable"',
+        "samples of two keys": 'multiKey="on"',
     }.items():
         yield Case("MP4Box", f"cenc, {said}", "avc", PROGRESSIVE, _mp4box("cenc", f"{iv16} {extra}"))
         yield Case("gpac", f"cenc, {said}", "avc", PROGRESSIVE, _gpac("cenc", f"{iv16} {extra}"))
+    turns = _gpac("cbcs", f'{constant} {one_nine} keyRoll="rap"', "frag:cdur=1:sgpd_traf")
+    yield Case("gpac", "cbcs, keys in turn, told in each fragment", "avc", PROGRESSIVE, turns)
     for codec in ("avc in slices", "hevc", "av1", "vp9", "ac-3"):
         yield Case("MP4Box", "cenc", codec, PROGRESSIVE, _mp4box("cenc", iv8))
         if codec == "vp9":  # "Encryption mode cbcs is not supported with VP8/VP9, only cenc is"
@@ -210,12 +221,28 @@ def _ffmpeg(*options: str) -> Make:
     return make
 
 
+def _pyav(movflags: str) -> Make:
+    def make(_program: Program, clip: Clip, target: Path) -> None:
+        kid, key, _ = KEYS[clip.kinds[0]]
+        told = {"encryption_scheme": "cenc-aes-ctr", "encryption_key": key, "encryption_kid": kid, "movflags": movflags}
+        with av.open(str(clip.path)) as source, av.open(str(target), "w", format="mp4", options=told) as out:
+            made = {stream.index: out.add_stream_from_template(stream, opaque=True) for stream in source.streams}
+            for packet in source.demux():
+                if packet.size:
+                    packet.stream = made[packet.stream.index]
+                    out.mux(packet)
+
+    return make
+
+
 def _of_ffmpeg() -> Iterator[Case]:
-    fragmented = ("-movflags", "+frag_keyframe+empty_moov+default_base_moof")
+    movflags = "+frag_keyframe+empty_moov+default_base_moof"
+    yield Case("PyAV", "cenc", "avc+aac", PROGRESSIVE, _pyav("+faststart"))
+    yield Case("PyAV", "cenc, in fragments", "avc+aac", PROGRESSIVE, _pyav(movflags))
     for program in ("ffmpeg 8", "ffmpeg 5"):
         for codec in ("avc+aac", "hevc", "av1"):
             yield Case(program, "cenc", codec, PROGRESSIVE, _ffmpeg())
-            yield Case(program, "cenc, in fragments", codec, PROGRESSIVE, _ffmpeg(*fragmented))
+            yield Case(program, "cenc, in fragments", codec, PROGRESSIVE, _ffmpeg("-movflags", movflags))
 
 
 CASES: Final = (*_bento4(), *_shaka(), *_of_gpac(), *_of_ffmpeg())
