@@ -66,10 +66,10 @@ def _make(
     made = b"".join(
         _box(_system(name), key_ids, version, scheme or "", license_url, given).encode() for name in systems
     )
-    if output is not None:
+    if output is not None and str(output) != "-":
         with atomic_file(output) as file:
             file.write(made)
-    elif raw:
+    elif raw or output is not None:
         sys.stdout.buffer.write(made)
     else:
         click.echo(made.hex() if as_hex else base64.b64encode(made).decode())
@@ -118,6 +118,8 @@ def _insert(file: Path, output: Path, kids: tuple[str, ...], *, quiet: bool) -> 
 
     The box names the KIDs of the samples and those in Widevine's and PlayReady's boxes. The samples stay as they are.
     """
+    if str(output) == "-":
+        raise InvalidArgumentError("insert writes a file, not a stream", remedy="give a name to -o")
     done = insert_common_pssh(file, output, map(KeyId.parse, kids))
     if quiet:
         return

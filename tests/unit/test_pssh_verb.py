@@ -62,6 +62,7 @@ def test_make_prints_what_show_reads(pssh: Run, tmp_path: Path) -> None:
     assert boxes[0].key_ids == (KID, OTHER)
     assert pssh(*words, "--hex").stdout.decode().strip() == base64.b64decode(made).hex()
     assert pssh(*words, "--raw").stdout == base64.b64decode(made)
+    assert pssh(*words, "-o", "-").stdout == base64.b64decode(made)
     pssh(*words, "-o", tmp_path / "boxes")
     assert (tmp_path / "boxes").read_bytes() == base64.b64decode(made)
     shown = json.loads(pssh("show", "-", "--json", stdin=made.encode()).stdout)
@@ -128,6 +129,7 @@ def test_show_of_a_file_says_what_browsers_lack(tmp_path: Path, pssh: Run) -> No
     assert "00000000-0000-0000-0000-000000000000 pssh, version 1" in shown
     assert "samples of track 1: KID 10000000-1000-1000-1000-100000000001" in shown
     assert f"clearkey pssh insert {path} -o OUT" in shown
+    assert b"not a stream" in pssh("insert", path, "-o", "-", code=2).stderr
     pssh("insert", path, "-o", tmp_path / "b.mp4")
     assert "note:" not in pssh("show", tmp_path / "b.mp4").stdout.decode()
     again = pssh("insert", tmp_path / "b.mp4", "-o", tmp_path / "c.mp4")
