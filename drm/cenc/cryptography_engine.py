@@ -66,8 +66,8 @@ class _CryptographyCipher:
     def cbc_encrypt(self, data: memoryview, size: int) -> None:
         if size <= BLOCK:
             return
-        # A new context for each chain would cost more than a small chain itself. One that goes on adds the block that it
-        # wrote last where the IV belongs: so that is taken out of the first block beforehand, and the IV put in.
+        # A new context for each chain would cost more than a small chain itself. One that goes on adds the block that
+        # it wrote last where the IV belongs: so that is taken out of the first block beforehand, and the IV put in.
         first = _number(data[:BLOCK]) ^ self._last ^ _number(data[BLOCK : 2 * BLOCK])
         data[BLOCK : 2 * BLOCK] = first.to_bytes(BLOCK, "big")
         chain = self._encrypting

@@ -53,19 +53,21 @@ def encrypt_progressive(
         MalformedMediaError, UnsupportedMediaError: as their words say.
     """
     plans = [_Plan(source, track, traks[track_id]) for track_id, track in protected.items()]
-    encoded = _settle(tops, moov)
+    _settle(tops, moov)
     place = next(top for top in tops if top.type == "moov")
 
     def work(share: int) -> None:
         ordered = heapq.merge(*(plan.jobs() for plan in plans), key=lambda job: job[0])
         copier = Copier(source, target, None if share else progress)
         begin, end = source.size * share // jobs, source.size * (share + 1) // jobs
-        _write(copier, _checked(ordered, tops, source), range(begin, end), place, encoded, source.size)
+        _write(copier, _checked(ordered, tops, source), range(begin, end), place, moov, source.size)
 
     share_out(work, jobs)
 
 
-def _write(copier: Copier, ordered: Iterable[_Job], part: range, place: TopBox, moov: bytes, source_size: int) -> None:
+def _write(
+    copier: Copier, ordered: Iterable[_Job], part: range, place: TopBox, moov: BoxTree, source_size: int
+) -> None:
     """Write what lies in `part` of the source, encrypted; a part begins and ends where a sample begins."""
     start, stop = (-1 if part.start else 0), source_size
     has_moov = False
@@ -75,7 +77,7 @@ def _write(copier: Copier, ordered: Iterable[_Job], part: range, place: TopBox, 
                 continue
             start = offset
             copier.jump(start)
-            copier.place(start + (len(moov) - place.size) * (start >= place.end))
+            copier.place(start + (moov.size - place.size) * (start >= place.end))
         if offset >= part.stop and part.stop < source_size:
             stop = offset
             break
@@ -91,9 +93,10 @@ def _write(copier: Copier, ordered: Iterable[_Job], part: range, place: TopBox, 
     copier.flush()
 
 
-def _put(copier: Copier, place: TopBox, moov: bytes) -> None:
+def _put(copier: Copier, place: TopBox, moov: BoxTree) -> None:
     copier.copy(place.start)
-    copier.put(moov)
+    for piece in moov.pieces():
+        copier.put(piece)
     copier.skip(place.end)
 
 
@@ -183,24 +186,22 @@ class _Window:
         return memoryview(self._data)[at : at + size]
 
 
-def _settle(tops: Sequence[TopBox], moov: BoxTree) -> bytes:
-    """Fill in chunk offsets and saio; return `moov` as it is written."""
+def _settle(tops: Sequence[TopBox], moov: BoxTree) -> None:
+    """Fill in chunk offsets and saio, as they are when `moov` has the size that they give it."""
     tables = [box for trak in moov.all("trak") for box in trak.one("mdia", "minf", "stbl").children]
     chunk_tables = [(box, Stco.parse(box.reader()).offsets) for box in tables if box.type in {"stco", "co64"}]
     place = next(top for top in tops if top.type == "moov")
-    encoded = moov.encode()
     for _ in range(_ROUNDS):
-        growth = len(encoded) - place.size
+        size = moov.size
+        growth = size - place.size
         for box, offsets in chunk_tables:
             # Bytes behind moov move by what it grew; those before it stay.
             moved = Table("Q", [offset + growth * (offset >= place.end) for offset in offsets])
             written = BoxTree.of(Stco(moved).encode())
             box.type, box.payload = written.type, written.payload
         _point_saio(moov, place.start)
-        again = moov.encode()
-        if len(again) == len(encoded):
-            return again
-        encoded = again
+        if moov.size == size:
+            return
     raise MalformedMediaError("the offsets of moov do not settle")
 
 

@@ -158,6 +158,7 @@ class AuxTable:
         self._with_subsamples = track.has_subsamples
         self._sizes = bytearray()
         self._payload = bytearray()
+        self._told = memoryview(b"")  # the payload, once a box holds it
 
     def add(self, entries: Sequence[Entry]) -> None:
         """Take more samples. Raises UnsupportedMediaError: one has too many subsamples."""
@@ -187,12 +188,12 @@ class AuxTable:
         return len(self._sizes)
 
     def entries(self) -> Iterator[Entry]:
-        """Every sample's, as they were added."""
+        """Every sample's, as they were added; the boxes are made already."""
         iv_size = self._track.encryption.iv_size or 0
         at = 0
         for size in self._sizes:
             end = at + size
-            iv, told = bytes(self._payload[at : at + iv_size]), self._payload[at + iv_size + 2 : end]
+            iv, told = bytes(self._told[at : at + iv_size]), self._told[at + iv_size + 2 : end]
             yield iv, tuple(iter_unpack(">HI", told)) if self._with_subsamples else ()
             at = end
 
@@ -202,10 +203,11 @@ class AuxTable:
         Where no sample has an IV of its own or parts, there is no auxiliary information (ISO/IEC 23001-7, clause 7.2),
         and `senc` has entries of no bytes: without it Bento4 takes the samples for clear ones.
         """
-        payload = bytes(self._payload)
         flags = 2 * self._with_subsamples
-        senc = BoxTree.of(encode_full_box("senc", 0, flags, pack(">I", len(self._sizes)), payload))
-        if not payload:
+        senc = BoxTree.full("senc", 0, flags, pack(">I", len(self._sizes)), self._payload)
+        self._payload.clear()
+        self._told = memoryview(senc.payload)[8:]
+        if not self._told:
             return [senc]
         sizes = self._sizes
         one = len(set(sizes)) == 1
