@@ -74,10 +74,17 @@ def encrypt_fragmented(
         stsd = traks[track_id].one("mdia", "minf", "stbl", "stsd")
         track.protect_descriptions(stsd, clear_copies=track.lead > 0)
     units = _units(tops)
+    head = tops[: len(tops) - sum(1 + len(unit.rest) for unit in units)]
+    if not any(top.type == "moov" for top in head):
+        raise UnsupportedMediaError(
+            "the movie box stands behind fragments, which it describes",
+            where=source.name,
+            remedy="write the file anew: ffmpeg -i IN -c copy OUT.mp4",
+        )
     index = _fresh_index(tops, movie)
     moves = Moves()
     copier = Copier(source, target, progress)
-    for top in tops[: len(tops) - sum(1 + len(unit.rest) for unit in units)]:
+    for top in head:
         moves.note(top, copier.written)
         if top.type == "moov":
             copier.put(moov.encode())

@@ -129,6 +129,16 @@ def test_samples_in_moov_and_in_fragments_are_refused(tmp_path: Path, clips: Any
         )
 
 
+def test_a_movie_box_behind_fragments_is_refused(tmp_path: Path, clips: Any, keys: Any) -> None:
+    data = clips(fragmented=True).read_bytes()
+    at = data.index(b"moov") - 4
+    end = at + int.from_bytes(data[at : at + 4], "big")
+    bad = tmp_path / "bad.mp4"
+    bad.write_bytes(data[:at] + data[end:] + data[at:end])
+    with pytest.raises(UnsupportedMediaError, match="behind fragments"):
+        encrypt_file(bad, tmp_path / "out.mp4", scheme=Scheme.CENC, tracks={VIDEO: TrackEncryption(*keys[0])})
+
+
 @pytest.mark.parametrize("fragmented", [True, False])
 def test_flipped_bits_are_refused_in_words_or_encrypted(
     tmp_path: Path, clips: Any, keys: Any, fragmented: bool
