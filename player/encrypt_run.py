@@ -1,4 +1,7 @@
-"""What `clearkey encrypt` does once its words are read, with click or without: encrypt, and say what came of it."""
+"""What `clearkey encrypt` does once its words are read, with click or without: encrypt, and say what came of it.
+
+player/schemas/encrypt-1.json describes what `--json` prints.
+"""
 
 from __future__ import annotations
 

@@ -12,13 +12,16 @@ import time
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from drm.app.byte_stream import FileByteStream
 from drm.keys import ContentKey, KeyId
+from player import encrypt_run
 from player.digests import TrackDigest, digest_tracks
 from player.encrypt_start import encrypt_at_once, read_words
 
+SCHEMA = json.loads(Path(encrypt_run.__file__).with_name("schemas").joinpath("encrypt-1.json").read_text())
 START = "from player.start import main; main()"
 HEAVY = {"numpy", "av", "Crypto", "flask", "requests", "rich", "sqlalchemy", "asyncio"}
 PAIRS = [(KeyId(bytes([n]) * 15 + b"\0"), ContentKey(bytes([n + 64]) * 16)) for n in range(1, 4)]
@@ -107,6 +110,9 @@ def test_which_key_is_for_which_track(tmp_path: Path, clips: Any, words: list[st
     assert ran.returncode == 0, ran.stderr
     told = json.loads(ran.stdout)
     assert (told["schema"], told["version"], told["scheme"]) == ("clearkey-encrypt", 1, "cbcs")
+    for schema in (SCHEMA, SCHEMA["properties"]["tracks"]["items"]):
+        schema["additionalProperties"] = False  # what is printed is described, all of it
+    jsonschema.Draft202012Validator(SCHEMA).validate(told)
     assert [track["key_ids"] for track in told["tracks"]] == [
         [] if number is None else [str(PAIRS[number][0])] for number in kids
     ]
