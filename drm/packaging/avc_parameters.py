@@ -33,7 +33,7 @@ class SequenceParameters(msgspec.Struct, frozen=True):
         r.u(8)
         profile = r.u(8)
         r.u(16)
-        ident = r.ue()
+        ident = _bounded(r.ue(), 31)
         chroma, separate = 1, False
         if profile in _WITH_CHROMA_FORMAT:
             chroma = r.ue()
@@ -94,7 +94,7 @@ class PictureParameters(msgspec.Struct, frozen=True):
         """Read a NAL unit of type 8, its header included. Raises MalformedMediaError."""
         r = BitReader(nal)
         r.u(8)
-        ident, sequence = r.ue(), r.ue()
+        ident, sequence = _bounded(r.ue(), 255), _bounded(r.ue(), 31)
         cabac, order_in_frame = r.flag(), r.flag()
         groups, map_type, rate = _bounded(r.ue() + 1, _MAX_GROUPS), 0, 0
         if groups > 1:

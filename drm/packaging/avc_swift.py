@@ -38,34 +38,49 @@ class SwiftSlices:
     def __init__(self, sequences: Mapping[int, SequenceParameters], pictures: Mapping[int, PictureParameters]) -> None:
         self._sequences = sequences
         self._pictures = pictures
-        self._measures: dict[str, Measure | None] = {}  # by the code of pic_parameter_set_id
+        self._measures: dict[str, Measure] = {}  # by the code of pic_parameter_set_id
+        # By the first byte behind the NAL header, where that holds the first three codes: what they lead to.
+        self._begun: dict[int, tuple[Measure, int, int]] = {}
 
     def forget(self) -> None:
         """Parameter sets have changed."""
         self._measures.clear()
+        self._begun.clear()
 
     def header_size(self, head: bytes) -> int:
         """Return the bytes of NAL header and slice header, from the first HEAD bytes of a slice; 0: not known here."""
         bits = f"{int.from_bytes(head, 'big'):{_FIELD}}"
-        find = bits.index
         try:
-            kind_at = 2 * find("1", 8) - 7
-            pps_at = 2 * find("1", kind_at) - kind_at + 1
-            at = 2 * find("1", pps_at) - pps_at + 1
-            kind = _TYPES[bits[kind_at:pps_at]]
-            name = bits[pps_at:at]
-            measure = self._measures[name] if name in self._measures else self._make(name)
-            end = measure(bits, at, kind, head[0]) if measure else 0
+            begun = self._begun.get(head[1])
+            if begun is None:
+                begun = self._begin(bits)
+            measure, at, kind = begun
+            end = measure(bits, at, kind, head[0])
         except (ValueError, IndexError, KeyError):
             return 0
         size = end + 7 >> 3
         # An escape would have shifted what was read; without two zero bytes there is none, nor a code that is too long.
         return size if size <= HEAD and head.find(b"\0\0", 0, size) < 0 else 0
 
-    def _make(self, name: str) -> Measure | None:
-        pps = self._pictures.get(int(name, 2) - 1)
-        sps = self._sequences.get(pps.sequence_id) if pps else None
-        self._measures[name] = made = _measure(sps, pps) if sps and pps else None
+    def _begin(self, bits: str) -> tuple[Measure, int, int]:
+        """Read first_mb_in_slice, slice_type and pic_parameter_set_id. Raises ValueError and KeyError for rare ones."""
+        find = bits.index
+        kind_at = 2 * find("1", 8) - 7
+        pps_at = 2 * find("1", kind_at) - kind_at + 1
+        at = 2 * find("1", pps_at) - pps_at + 1
+        kind = _TYPES[bits[kind_at:pps_at]]
+        name = bits[pps_at:at]
+        measure = self._measures.get(name) or self._make(name)
+        if at <= 16:
+            self._begun[int(bits[8:16], 2)] = measure, at, kind
+        return measure, at, kind
+
+    def _make(self, name: str) -> Measure:
+        pps = self._pictures[int(name, 2) - 1]
+        made = _measure(self._sequences[pps.sequence_id], pps)
+        if made is None:
+            raise KeyError(name)
+        self._measures[name] = made
         return made
 
 

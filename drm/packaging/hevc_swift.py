@@ -61,7 +61,9 @@ class SwiftSlices:
     def _make(self, name: str) -> Measure | None:
         pps = self._pictures.get(int(name, 2) - 1)
         sps = self._sequences.get(pps.sequence_id) if pps else None
-        self._measures[name] = made = _measure(sps, pps) if sps and pps else None
+        if sps is None or pps is None:
+            return None
+        self._measures[name] = made = _measure(sps, pps)
         return made
 
 
