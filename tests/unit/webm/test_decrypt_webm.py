@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 from typing import Any
@@ -237,3 +239,22 @@ def test_voids_of_every_size(build: Any) -> None:
         assert len(data) == size
         found = Ebml(build.Bytes(data)).element(0, None)
         assert (found.id, found.end) == (id_of("Void"), size)
+
+
+def test_the_command(tmp_path: Path) -> None:
+    vector = WEBM[0]
+    ((kid, key),) = [(each["kid"], each["key"]) for each in vector["keys"]]
+    target = tmp_path / "clear.webm"
+
+    def ran(*more: str) -> subprocess.CompletedProcess[str]:
+        source = str(OWN / vector["files"][0]["path"])
+        words = [sys.executable, "-m", "player.cli", "decrypt", source, "-o", str(target), *more]
+        return subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+
+    missing = ran("--key", f"{'0' * 31}1:{key}")
+    assert (missing.returncode, target.exists()) == (4, False)
+    assert str(KeyId.parse(kid)) in missing.stderr
+    wrong = ran("--key", f"{kid}:{'5a' * 16}", "--check")
+    assert (wrong.returncode, target.exists()) == (5, False), wrong.stderr
+    assert ran("--key", f"{kid}:{key}", "--check").returncode == 0
+    assert target.stat().st_size == vector["files"][0]["bytes"]
