@@ -32,10 +32,13 @@ from drm.packaging.encrypt import TrackEncryption, encrypt_file
 from drm.packaging.source_file import SourceFile
 from sample_content.clip import Clip, make_clip
 
-__all__ = ["BAR", "CLIP", "main", "run"]
+__all__ = ["BAR", "BARS", "CLIP", "main", "run"]
 
 BAR: Final = 0.25
-"""The least share of raw AES-CTR that video decryption must reach."""
+"""The least share of raw AES-CTR that video decryption must reach, whatever its scheme."""
+
+BARS: Final = {"video cenc": 0.40, "video cbcs": BAR}
+"""And by scheme: a pattern's blocks must be gathered and put back, which cenc does not pay."""
 
 CLIP: Final = Clip(
     width=1920, height=1080, frames=600, bitrate=8_000_000, preset="ultrafast", noise=10, fragmented=True, threads=2
@@ -65,7 +68,7 @@ def run(folder: Path = Path("build/bench"), *, rounds: int = 15, engine_name: st
             samples = _samples(sealed, kind)
             _check(samples, clear, kind, engine_name)
             cases[f"{kind} {scheme}"] = _case(samples, rounds, engine_name)
-    met = all(case["share_of_raw_ctr"] >= BAR for name, case in cases.items() if name.startswith("video"))
+    met = all(cases[name]["share_of_raw_ctr"] >= bar for name, bar in BARS.items())
     return {"benchmark": "decrypt_speed", "engine": engine(engine_name).name, "bar": BAR, "met": met, "cases": cases}
 
 
@@ -86,8 +89,7 @@ def main(argv: list[str] | None = None) -> int:
         print(
             f"decrypt {name:<10}  {case['share_of_raw_ctr']:6.1%} of raw AES-CTR"
             f"  ({case['gigabytes_per_second']:.2f} of {case['raw_gigabytes_per_second']:.2f} GB/s,"
-            f" {case['microseconds_per_sample']:.1f} us a sample)"
-            + (f"  bar {BAR:.0%}" if name.startswith("video") else "")
+            f" {case['microseconds_per_sample']:.1f} us a sample)" + (f"  bar {BARS[name]:.0%}" if name in BARS else "")
         )
     return 0 if result["met"] else 1
 
