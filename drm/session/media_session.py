@@ -80,18 +80,18 @@ class MediaSession:
         if topology is not None:
             topology.check()
             topology.check_times(global_time=self._options.global_time)
-        self._commands.put(lambda: self._transport.set_topology(topology, flags))
+        self._commands.put(lambda: self._transport.topologies.set_topology(topology, flags))
 
     def clear_current(self, topology_id: int | None) -> None:
         """Clear the current topology, if it is this one (None: whichever it is): SESSION_TOPOLOGY_SET.
 
         What `set_topology` with CLEAR_CURRENT comes to. Pending ones stay, and the next becomes current.
         """
-        self._queue(lambda: self._transport.clear_current(topology_id))
+        self._queue(lambda: self._transport.topologies.clear_current(topology_id))
 
     def clear_topologies(self) -> None:
         """Drop the topologies that wait; the current one goes on: SESSION_TOPOLOGIES_CLEARED."""
-        self._queue(self._transport.clear_topologies)
+        self._queue(self._transport.topologies.clear_topologies)
 
     def start(
         self, position: int | tuple[int, int] | None = None, time_format: TimeFormat = TimeFormat.PRESENTATION

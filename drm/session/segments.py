@@ -7,6 +7,7 @@ Presentation times run on across a playlist: a segment begins where the one befo
 from __future__ import annotations
 
 import collections
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -17,6 +18,8 @@ from drm.session.session_source import SessionSource
 from drm.session.topology import Topology
 
 __all__ = ["Segment", "Segments"]
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, eq=False)
@@ -65,7 +68,10 @@ class Segment:
             if node.authority is not None:
                 node.authority.reset()
         for sink in self.resolved.sinks:
-            sink.close()
+            try:
+                sink.close()
+            except Exception:  # a component's own fault: the others are given back all the same
+                logger.exception("a sink could not be closed")
         self.source.close()
 
 

@@ -140,10 +140,10 @@ class Topology(Generic[_Source]):
                 holds no activation object (MF_E_TOPO_UNSUPPORTED).
             InvalidArgumentError: it has no branch.
         """
-        if not self.branches:
-            raise InvalidArgumentError("the topology is empty")
         if self.source is None:
             raise TopologyError("the topology has no media source", hresult=HResult.MF_E_TOPO_MISSING_SOURCE)
+        if not self.branches:
+            raise InvalidArgumentError("the topology is empty")
         for branch in self.branches:
             if not branch.source.is_selected:
                 raise TopologyError(

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from drm.component import SourceCharacteristic
-from drm.descriptors import close_quietly
 from drm.errors import DRMError, InvalidArgumentError, InvalidRequestError, SessionError
 from drm.hresult import HResult
 from drm.session.announcer import Announcer
@@ -20,9 +19,8 @@ from drm.session.pipeline import Pipeline, component_failed
 from drm.session.playing import Playing, SessionState
 from drm.session.quality import QualityManager
 from drm.session.segments import Segment, Segments
-from drm.session.session_source import SessionSource
-from drm.session.topology import SetTopologyFlags, Topology
 from drm.session.topology_loader import TopologyLoader
+from drm.session.topology_queue import TopologyQueue
 
 __all__ = ["RateError", "Transport", "check_rate"]
 
@@ -51,11 +49,11 @@ class Transport:
         later: Callable[[Callable[[], None]], None],
     ) -> None:
         """`later` queues something for the session's thread. See `MediaSession` for the others."""
-        self._loader = loader
         self._later = later
         self._told = Announcer(emit)
         self._playing = Playing(clock, quality, emit, self._finished)
         self.segments = Segments()
+        self.topologies = TopologyQueue(loader, self._told, self._playing, self.segments)
         self.closing = False
 
     @property
@@ -72,72 +70,6 @@ class Transport:
     def rate(self) -> float:
         """The playback rate."""
         return self._playing.rate
-
-    # ------------------------------------------------------------------ topologies
-
-    def set_topology(self, topology: Topology[SessionSource] | None, flags: SetTopologyFlags) -> None:
-        """SESSION_TOPOLOGY_SET; for a topology that is current at once also time, capabilities and READY."""
-        if self._playing.state is SessionState.CLOSED:
-            self._told.fail(E.SESSION_TOPOLOGY_SET, InvalidRequestError("the session is closed"))
-            _give_back(topology)
-            return
-        if topology is None:
-            self._told.say(E.SESSION_TOPOLOGY_SET)
-            return
-        if flags & SetTopologyFlags.IMMEDIATE:
-            self._playing.end()
-            self.segments.drop_pending()
-            self.segments.drop_current()
-        try:
-            resolved = self._loader.resolve(topology, as_it_is=bool(flags & SetTopologyFlags.NORESOLUTION))
-        except Exception as error:  # noqa: BLE001 - a component's own fault must end as an event, not as silence
-            _give_back(topology)
-            self._told.fail(E.SESSION_TOPOLOGY_SET, component_failed(error))
-            return
-        segment = Segment(topology, topology.check(), resolved)
-        values: dict[str, int | float | str] = {"topology": topology.topology_id}
-        if resolved.notes:
-            values["notes"] = "; ".join(resolved.notes)
-        self._told.emit(MediaEvent(E.SESSION_TOPOLOGY_SET, values=values, value=resolved.full))
-        if self.segments.add(segment):
-            self._make_ready(segment, topology.project_start or 0)
-
-    def clear_current(self, topology_id: int | None) -> None:
-        """SESSION_TOPOLOGY_SET without a topology; S_FALSE when another one is current."""
-        current = self.segments.current
-        if self._playing.state is SessionState.CLOSED:
-            self._told.fail(E.SESSION_TOPOLOGY_SET, InvalidRequestError("the session is closed"))
-            return
-        if current is None or topology_id not in {None, current.topology_id}:
-            status = HResult.S_OK if topology_id is None else HResult.S_FALSE
-            self._told.emit(MediaEvent(E.SESSION_TOPOLOGY_SET, status))
-            return
-        self._playing.end()
-        following = self.segments.next()
-        self._told.say(E.SESSION_TOPOLOGY_SET)
-        if following is not None:
-            self._make_ready(following, following.topology.project_start or 0)
-        else:
-            self._told.can(None, running=False)
-
-    def clear_topologies(self) -> None:
-        """SESSION_TOPOLOGIES_CLEARED."""
-        if self._playing.state is SessionState.CLOSED:
-            self._told.fail(E.SESSION_TOPOLOGIES_CLEARED, InvalidRequestError("the session is closed"))
-            return
-        self.segments.drop_pending()
-        self._told.say(E.SESSION_TOPOLOGIES_CLEARED)
-
-    def _make_ready(self, segment: Segment, offset: int) -> None:
-        segment.offset = offset
-        self._told.say(
-            E.SESSION_NOTIFY_PRESENTATION_TIME,
-            start_time=segment.media_start,
-            offset=offset,
-            start_time_at_output=offset,
-        )
-        self._told.can(self.segments.current, running=self._playing.state is SessionState.STARTED)
-        self._told.status(segment, TopologyStatus.READY)
 
     # ------------------------------------------------------------------ start
 
@@ -219,7 +151,7 @@ class Transport:
         if segment is not self.segments.current:
             self._playing.drop()
             self.segments.skip_to(segment)
-            self._make_ready(segment, offset)
+            self.topologies.make_ready(segment, offset)
         segment.offset = offset
 
     def _begin(self, segment: Segment, position: int) -> None:
@@ -339,7 +271,7 @@ class Transport:
         segment = self.segments.next()
         assert segment is not None
         start = segment.topology.project_start
-        self._make_ready(segment, end if start is None else start)
+        self.topologies.make_ready(segment, end if start is None else start)
         try:
             self._playing.prepare(segment, segment.offset)
         except Exception as error:  # noqa: BLE001 - as above
@@ -349,14 +281,3 @@ class Transport:
         self._told.status(segment, TopologyStatus.STARTED_SOURCE)
         self._told.status(segment, TopologyStatus.SINK_SWITCHED)
         self._playing.go()
-
-
-def _give_back(topology: Topology[SessionSource] | None) -> None:
-    """A topology that did not become a segment: its source and descriptors are nobody else's to give back."""
-    if topology is None:
-        return
-    if topology.source is not None:
-        topology.source.close()
-    for sink in topology.sinks():
-        if sink.descriptor is not None:
-            close_quietly(sink.descriptor)

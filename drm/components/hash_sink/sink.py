@@ -18,7 +18,7 @@ from av.video.frame import VideoFrame as AvVideoFrame
 
 from drm.component import AudioFrame, Frame, OutputTrustAuthority, VideoFrame
 from drm.descriptors import write_all
-from drm.errors import InvalidArgumentError
+from drm.errors import DRMError, InvalidArgumentError
 from drm.media import TrackInfo, TrackType
 from drm.policy import Action, Policy
 
@@ -91,7 +91,7 @@ class HashSink:
         """Close the descriptor; lines that were not written yet are written if they can be."""
         if self._descriptor < 0:
             return
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(DRMError):
             self._flush()
         os.close(self._descriptor)
         self._descriptor = -1
