@@ -19,7 +19,7 @@ from drm.packaging.atomic_file import atomic_path
 from drm.packaging.encrypt import TrackEncryption, encrypt_file
 from sample_content.clip import Clip, make_clip
 
-__all__ = ["KEY", "KEY_ID", "Case", "make_case"]
+__all__ = ["KEY", "KEY_ID", "Case", "make_case", "make_clear"]
 
 KEY_ID: Final = KeyId(hashlib.sha256(b"clearkey benchmark, key id").digest()[:16])
 KEY: Final = hashlib.sha256(b"clearkey benchmark, key").hexdigest()[:32]  # published: it protects test pictures
@@ -44,8 +44,8 @@ class Case(NamedTuple):
         return f"{self.megabytes} MB {self.kind} {self.scheme.value}" + " progressive" * self.is_progressive
 
 
-def make_case(folder: Path, case: Case) -> tuple[Path, Path]:
-    """The clear file and the encrypted one; made when they are not there."""
+def make_clear(folder: Path, case: Case) -> Path:
+    """The clear file; made when it is not there."""
     folder.mkdir(parents=True, exist_ok=True)
     clear = folder / f"decrypt_{case.megabytes}_{case.kind}_av{av.__version__}.mp4"
     if not clear.is_file():
@@ -53,8 +53,12 @@ def make_case(folder: Path, case: Case) -> tuple[Path, Path]:
         _make_sound(clear) if case.kind == "audio" else make_clip(clear, _clip(case.megabytes))
         for sealed in folder.glob(f"{clear.stem}_*.mp4"):
             sealed.unlink()
-    if case.is_progressive:
-        clear = _progressive(clear)
+    return _progressive(clear) if case.is_progressive else clear
+
+
+def make_case(folder: Path, case: Case) -> tuple[Path, Path]:
+    """The clear file and the encrypted one; made when they are not there."""
+    clear = make_clear(folder, case)
     sealed = clear.with_name(f"{clear.stem}_{case.scheme.value}.mp4")
     if not sealed.is_file():
         told = TrackEncryption(KEY_ID, ContentKey.parse(KEY))

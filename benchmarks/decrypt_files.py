@@ -11,21 +11,18 @@ cache and outputs go to memory (/dev/shm), so that no disk is measured.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import gc
 import json
-import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from benchmarks.decrypt_corpus import KEY, KEY_ID, Case, make_case
 from benchmarks.peers import Job, Peer, find_peers
+from benchmarks.processes import compare, median, once, our_command, room_in_memory, take_turns
 from benchmarks.results import Ratio
 from drm.app.byte_stream import FileByteStream
 from drm.errors import DRMError
@@ -46,30 +43,11 @@ BARS: Final = {
     Case(20, "video", Scheme.CBCS): {},
     Case(20, "audio", Scheme.CENC): {"mp4decrypt": 0.95},
     Case(20, "audio", Scheme.CBCS): {},
-    Case(200, "video", Scheme.CENC, is_progressive=True): {},
+    Case(200, "video", Scheme.CENC, is_progressive=True): {"MP4Box": 0.75, "gpac": 1.1},
 }  # fmt: skip
 """The most that ours may take of a peer's CPU time. Peers without a bar are measured as well."""
 
 _RIGHT: Final = "writes the same samples"
-_LIMIT: Final = 120  # seconds for any one run
-# A process inherits the peak memory of the one that it was forked from, so one that is smaller than any peer starts it.
-_LAUNCHER: Final = """
-import os, resource, sys, time
-began = time.perf_counter()
-child = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ, file_actions=[(os.POSIX_SPAWN_OPEN, 1, os.devnull, 1, 0)])
-status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-wall = time.perf_counter() - began
-used = resource.getrusage(resource.RUSAGE_CHILDREN)
-print(status, used.ru_utime + used.ru_stime, wall, used.ru_maxrss / 1024)
-"""
-
-
-class Cost(NamedTuple):
-    """What one run of a program took."""
-
-    cpu: float  # seconds, user and system
-    wall: float  # seconds
-    peak: float  # MiB resident
 
 
 def run(folder: Path, turns: int = TURNS, only: str = "", jobs: int = 1) -> tuple[list[Ratio], list[str]]:
@@ -78,7 +56,7 @@ def run(folder: Path, turns: int = TURNS, only: str = "", jobs: int = 1) -> tupl
     `only` takes the files whose name contains it; `jobs` are the processes that ours may use.
     """
     ratios: list[Ratio] = []
-    with _room() as room:
+    with room_in_memory() as room:
         peers, absent = find_peers(room)
         if not peers:
             print("decryption of files: no peer is here to compare with")
@@ -110,14 +88,6 @@ def main(arguments: list[str] | None = None) -> int:
     return int(not all(ratio.is_met for ratio in ratios))
 
 
-@contextlib.contextmanager
-def _room() -> Iterator[Path]:
-    """A folder in memory, where there is one."""
-    shm = Path("/dev/shm")  # noqa: S108 - the folder in it is made by mkdtemp
-    with tempfile.TemporaryDirectory(dir=shm if shm.is_dir() else None, prefix="clearkey-bench-") as room:
-        yield Path(room)
-
-
 def _measure(
     folder: Path, room: Path, case: Case, bars: dict[str, float], peers: list[Peer], turns: int, jobs: int
 ) -> list[Ratio]:
@@ -125,8 +95,9 @@ def _measure(
     wanted = _samples(clear)
     ours = Job(sealed, room / "ours.mp4", KEY_ID.hex, KEY, case.kind, case.scheme.value, room)
     ratios = []
-    command_of_ours = [*_our_command(ours), "--jobs", str(jobs)]
-    _once(command_of_ours, room)  # the first run fills the page cache and writes bytecode
+    words = ["decrypt", str(sealed), "-o", str(ours.target), "--key", f"{ours.kid}:{ours.key}"]
+    command_of_ours = our_command(*words, "-q", "--jobs", str(jobs))
+    once(command_of_ours, room)  # the first run fills the page cache and writes bytecode
     if _samples(ours.target) != wanted:
         raise SystemExit(f"{case.name}: what we wrote is not the clear original")
     for peer in peers:
@@ -136,26 +107,15 @@ def _measure(
         if verdict != _RIGHT:
             print(f"{case.name}, {peer.name}: not measured, since it {verdict}")
             continue
-        costs = _turns((command_of_ours, ours.target), (command, theirs.target), room, turns)
-        ratio = _median(a.cpu / b.cpu for a, b in costs)
-        wall = _median(a.wall / b.wall for a, b in costs)
-        us, them = (
-            [_median(getattr(pair[side], field) for pair in costs) for field in Cost._fields] for side in (0, 1)
-        )
-        detail = (
-            f"CPU {us[0] * 1e3:.0f} against {them[0] * 1e3:.0f} ms, wall {wall:.2f}, "
-            f"peak {us[2]:.0f} against {them[2]:.0f} MiB"
-        )
-        figures: dict[str, object] = {"peer": peer.version, "turns": costs, "wall_ratio": wall}
+        costs = take_turns((command_of_ours, ours.target), (command, theirs.target), room, turns)
         bar = bars.get(peer.name)
-        made = Ratio(f"{case.name}, ours / {peer.name}", ratio, bar or 0.0, "at most", detail, figures)
-        print(made.line() if bar else f"{made.name}: {ratio:.3f} (no bar)  {detail}", flush=True)
+        made = compare(f"{case.name}, ours / {peer.name}", costs, bar, peer.version)
         if bar:
             ratios.append(made)
         if peer.name == "gpac":
-            ratios.append(_warm(case, ours, them[0], turns))
+            ratios.append(_warm(case, ours, median(cost.cpu for _, cost in costs), turns))
     ours.target.unlink(missing_ok=True)
-    peak = _median(_once(command_of_ours, room).peak for _ in range(3))
+    peak = median(once(command_of_ours, room).peak for _ in range(3))
     ratios.append(Ratio(f"{case.name}, peak MiB", peak, MEMORY_BAR, "at most", "median of runs", {}))
     print(ratios[-1].line(), flush=True)
     ours.target.unlink()
@@ -179,46 +139,11 @@ def _warm(case: Case, job: Job, theirs: float, turns: int) -> Ratio:
     return made
 
 
-def _our_command(job: Job) -> list[str]:
-    command = Path(sys.executable).with_name("clearkey")
-    if not command.is_file():
-        raise SystemExit(f"the command is not installed: there is no {command}")
-    return [str(command), "decrypt", str(job.source), "-o", str(job.target), "--key", f"{job.kid}:{job.key}", "-q"]
-
-
-def _turns(
-    ours: tuple[list[str], Path], theirs: tuple[list[str], Path], room: Path, turns: int
-) -> list[tuple[Cost, Cost]]:
-    """Run both in turn, each time without an output that is there already; the first turn does not count."""
-    costs = []
-    for _ in range(turns + 1):
-        pair = []
-        for command, target in (ours, theirs):
-            # Ours would keep an old output until the new one is complete: other memory, which costs in itself.
-            target.unlink(missing_ok=True)
-            pair.append(_once(command, room))
-            target.unlink()
-        costs.append((pair[0], pair[1]))
-    return costs[1:]
-
-
-def _once(command: list[str], home: Path) -> Cost:
-    """Run it to its end; what it costs includes the processes that it waited for."""
-    # An installed package has its bytecode beside it; a checkout may be told to write none, so it is kept here.
-    environment = {"PATH": os.defpath, "HOME": str(home), "PYTHONPYCACHEPREFIX": str(home / "bytecode")}
-    launcher = [sys.executable, "-I", "-S", "-c", _LAUNCHER, *command]
-    ran = subprocess.run(launcher, env=environment, capture_output=True, text=True, timeout=_LIMIT, check=True)
-    status, *cost = map(float, ran.stdout.split())
-    if status:
-        raise subprocess.CalledProcessError(int(status), command, stderr=ran.stderr)
-    return Cost(*cost)
-
-
 def _verdict(command: list[str], room: Path, target: Path, wanted: dict[str, tuple[int, str]]) -> str:
     """Whether a peer's output holds the samples of the clear original: its exit code alone does not tell."""
     target.unlink(missing_ok=True)
     try:
-        _once(command, room)
+        once(command, room)
         found = _samples(target)
     except (subprocess.CalledProcessError, DRMError):
         return "fails"
@@ -230,10 +155,6 @@ def _samples(path: Path) -> dict[str, tuple[int, str]]:
     with FileByteStream(path) as stream:
         digests, _ = digest_tracks(stream, {}, frozenset())
     return {track.type: (track.samples, track.sha256) for track in digests}
-
-
-def _median(values: Iterator[float]) -> float:
-    return statistics.median(values)
 
 
 if __name__ == "__main__":

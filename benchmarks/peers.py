@@ -7,7 +7,7 @@ import platform
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -43,11 +43,11 @@ class Peer(NamedTuple):
         return [self.path, *_COMMANDS[self.name.split(" ")[0]](job)]
 
 
-def find_peers(folder: Path) -> tuple[list[Peer], list[str]]:
+def find_peers(folder: Path, names: Sequence[str] = NAMES) -> tuple[list[Peer], list[str]]:
     """The peers that are here, and the names of those that are not. GPAC keeps settings in its home: `folder`."""
     found: list[Peer] = []
     absent = []
-    for name in NAMES:
+    for name in names:
         paths = [path for path in (shutil.which(name), _in_package(name)) if path]
         for path in paths:
             version = _version(name, path, folder)

@@ -21,6 +21,8 @@ _VERBS: Final = {
     "inspect": "show tracks, schemes, KIDs, pssh and the box tree of a file",
     "digest": "hash the decrypted samples of each track",
     "decrypt": "write the decrypted file",
+    "encrypt": "write the encrypted file",
+    "pssh": "make, read, compare and insert pssh boxes",
     "doctor": "show what isolation this machine gives",
 }
 

@@ -1,6 +1,6 @@
 """The element tree of a WebM file for people: its head in full, with what the elements about encryption say.
 
-Clusters are named by the first one and counted; what is in them, `inspect` tells track by track.
+Of Clusters the first one is listed, with its first blocks, and the others are counted.
 """
 
 from __future__ import annotations
@@ -13,13 +13,16 @@ from drm.errors import MediaError
 from drm.webm.container import read_header
 from drm.webm.ebml import ByteSource, Ebml, Element
 from drm.webm.names import LEVEL_1, MASTERS, id_of, name_of
+from player.block_details import block_details, encrypted_tracks
 from player.box_listing import ListedBox
 
 __all__ = ["list_elements"]
 
 MAX_NODES: Final = 100_000  # elements of the head
 MAX_DEPTH: Final = 12
+_BLOCKS: Final = 4  # of the first Cluster, that are listed
 _CLUSTER: Final = id_of("Cluster")
+_IN_CLUSTER: Final = frozenset(map(id_of, ("Timestamp", "SimpleBlock", "BlockGroup")))
 _UNTOLD: Final = frozenset(map(id_of, ("SeekHead", "Cues", "Void", "CRC-32", "Tags", "Chapters", "Attachments")))
 _ENCRYPTION: Final = frozenset(
     map(
@@ -46,7 +49,7 @@ def list_elements(source: ByteSource) -> Iterator[ListedBox]:
     size = segment.size or source.size - segment.data
     children = tuple(_segment(ebml, segment, budget))
     detail = "size not told" if segment.end is None else ""
-    yield ListedBox("Segment", segment.start, segment.data - segment.start + size, "", False, detail, children)
+    yield ListedBox("Segment", segment.start, segment.data - segment.start + size, detail=detail, children=children)
 
 
 def _segment(ebml: Ebml, segment: Element, budget: list[int]) -> Iterator[ListedBox]:
@@ -54,6 +57,7 @@ def _segment(ebml: Ebml, segment: Element, budget: list[int]) -> Iterator[Listed
     at = segment.data
     end = min(ebml.size, ebml.size if segment.end is None else segment.end)
     cluster: ListedBox | None = None
+    tracks: ListedBox | None = None
     while at < end:
         child = ebml.element(at, segment)
         if child.id not in LEVEL_1 and child.id in MASTERS:
@@ -64,6 +68,10 @@ def _segment(ebml: Ebml, segment: Element, budget: list[int]) -> Iterator[Listed
             if cluster is not None:
                 yield cluster
             listed = _listed(ebml, child, budget, 1)
+            if listed.type == "Tracks":
+                tracks = listed
+            if child.id == _CLUSTER and cluster is None:
+                listed.children = tuple(_blocks(ebml, child, encrypted_tracks(tracks)))
             cluster = listed if child.id == _CLUSTER else None
             if cluster is None:
                 yield listed
@@ -72,6 +80,19 @@ def _segment(ebml: Ebml, segment: Element, budget: list[int]) -> Iterator[Listed
         at = child.end
     if cluster is not None:
         yield cluster
+
+
+def _blocks(ebml: Ebml, cluster: Element, encrypted: frozenset[int]) -> Iterator[ListedBox]:
+    """What a Cluster begins with. Raises MediaError where that is damaged."""
+    at, end = cluster.data, ebml.size if cluster.end is None else cluster.end
+    left = _BLOCKS + 1
+    while at < end and left:
+        child = ebml.element(at, cluster)
+        if child.end is None or child.id not in _IN_CLUSTER:
+            return
+        detail, notes, is_encrypted = block_details(ebml, child, encrypted)
+        yield ListedBox(name_of(child.id), child.start, child.end - child.start, "", is_encrypted, detail, notes)
+        at, left = child.end, left - 1
 
 
 def _listed(ebml: Ebml, element: Element, budget: list[int], depth: int) -> ListedBox:
@@ -88,7 +109,7 @@ def _listed(ebml: Ebml, element: Element, budget: list[int], depth: int) -> List
         detail = _detail(ebml, element)
     end = ebml.size if element.end is None else element.end
     size = end - element.start
-    return ListedBox(name_of(element.id), element.start, size, "", element.id in _ENCRYPTION, detail, children)
+    return ListedBox(name_of(element.id), element.start, size, "", element.id in _ENCRYPTION, detail, (), children)
 
 
 def _detail(ebml: Ebml, element: Element) -> str:

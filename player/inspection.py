@@ -1,4 +1,4 @@
-"""What `clearkey inspect` finds out about a file: tracks, schemes, key ids, clear lead, counts. Values, no printing.
+"""What `clearkey inspect` finds out about a file: reads every track to its end and makes the report. No printing.
 
 Never touches a key. A track that cannot be read to its end is reported as far as it went, with the error beside it.
 """
@@ -7,117 +7,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import msgspec
-
 from drm.app.byte_stream import FileByteStream
 from drm.errors import MediaError
-from drm.isobmff.pssh import Pssh
-from drm.keys import KeyId
-from drm.media import Protection, Sample, TrackInfo
+from drm.media import TrackInfo
+from player.inspect_findings import findings
+from player.inspect_ivs import IvUse
+from player.inspect_report import (
+    ClearLead,
+    Inspection,
+    IvReport,
+    KeyPeriod,
+    Kid,
+    PatternReport,
+    ProtectionReport,
+    PsshReport,
+    SubsampleReport,
+    TrackReport,
+    pattern_text,
+)
+from player.inspect_tally import Tally
 from player.media_file import MediaFile, open_media
 
-__all__ = ["ClearLead", "Inspection", "Kid", "ProtectionReport", "PsshReport", "TrackReport", "inspect_stream"]
-
-
-class Kid(msgspec.Struct, frozen=True):
-    """A key id in the notations that people search for, and how many samples are under it."""
-
-    uuid: str
-    hex: str
-    base64url: str
-    samples: int = 0
-
-    @classmethod
-    def of(cls, key_id: KeyId, samples: int = 0) -> Kid:
-        """Write `key_id` out."""
-        return cls(str(key_id), key_id.hex, key_id.base64url, samples)
-
-
-class ProtectionReport(msgspec.Struct, frozen=True):
-    """How the samples of one sample description are protected, where no group says otherwise."""
-
-    description: int  # from 1
-    scheme: str
-    default_kid: Kid
-    iv_size: int  # bytes of each sample's own IV; 0: a constant one
-    constant_iv: str  # hex
-    pattern: str  # "1:9", in blocks; empty: every block
-
-    @classmethod
-    def of(cls, description: int, protection: Protection) -> ProtectionReport:
-        """Write `protection` out."""
-        blocks = protection.crypt_blocks, protection.skip_blocks
-        return cls(
-            description,
-            protection.scheme.value,
-            Kid.of(protection.key_id),
-            protection.iv_size,
-            protection.constant_iv.hex(),
-            "{}:{}".format(*blocks) if any(blocks) else "",
-        )
-
-
-class ClearLead(msgspec.Struct, frozen=True):
-    """What comes before the first encrypted sample."""
-
-    samples: int
-    seconds: float
-
-
-class TrackReport(msgspec.Struct, frozen=True):
-    """One track, read from its first sample to its last."""
-
-    track_id: int
-    type: str
-    codec: str
-    decoder: str
-    sample_entries: tuple[str, ...]
-    width: int
-    height: int
-    sample_rate: int
-    channels: int
-    language: str
-    timescale: int
-    seconds: float  # of media, by its samples
-    edits: tuple[tuple[float, float], ...]  # seconds of presentation (0: to the end), start in the media (-1: empty)
-    encrypted: bool  # any sample is; for a track that could not be read to its end, any may be
-    scheme: str  # as the file spells it
-    protections: tuple[ProtectionReport, ...]
-    kids: tuple[Kid, ...]
-    samples: int
-    samples_encrypted: int
-    samples_clear: int
-    bytes: int
-    clear_lead: ClearLead | None  # None: no sample is encrypted
-    error: dict[str, object] | None = None
-
-
-class PsshReport(msgspec.Struct, frozen=True):
-    """One `pssh` box."""
-
-    system: str
-    system_id: str
-    version: int
-    kids: tuple[Kid, ...]
-    data_bytes: int
-
-    @classmethod
-    def of(cls, box: Pssh) -> PsshReport:
-        """Write `box` out; its data is the other system's own affair."""
-        kids = tuple(map(Kid.of, box.key_ids))
-        return cls(box.system_id.name, str(box.system_id), box.version, kids, len(box.data))
-
-
-class Inspection(msgspec.Struct, frozen=True):
-    """A whole file."""
-
-    file: str
-    bytes: int
-    container: str
-    encrypted: bool  # any track is
-    tracks: tuple[TrackReport, ...]
-    pssh: tuple[PsshReport, ...]
-    warnings: tuple[str, ...]
+__all__ = ["inspect_stream"]
 
 
 def inspect_stream(stream: FileByteStream) -> tuple[Inspection, MediaError | None]:
@@ -128,12 +39,14 @@ def inspect_stream(stream: FileByteStream) -> tuple[Inspection, MediaError | Non
     """
     presentation, container = open_media(stream)
     errors: list[MediaError] = []
-    tracks = tuple(_track(presentation, track, errors) for track in presentation.tracks)
+    iv_use = IvUse()
+    tracks = tuple(_track(presentation, track, iv_use, errors) for track in presentation.tracks)
     report = Inspection(
         file=stream.name,
         bytes=stream.size,
         container=container,
         encrypted=any(track.encrypted for track in tracks),
+        findings=tuple(findings(tracks, presentation.pssh if "MP4" in container else None, iv_use, stream.name)),
         tracks=tracks,
         pssh=tuple(map(PsshReport.of, presentation.pssh)),
         warnings=presentation.warnings,
@@ -141,34 +54,10 @@ def inspect_stream(stream: FileByteStream) -> tuple[Inspection, MediaError | Non
     return report, errors[0] if errors else None
 
 
-class _Tally:
-    """Counts the samples of a track as they come, so that an error keeps what was counted before it."""
-
-    def __init__(self) -> None:
-        self.samples = self.encrypted = self.bytes = 0
-        self.first_dts = self.end = 0
-        self.lead: tuple[int, int] | None = None  # samples, dts of the first encrypted one
-        self.by_kid: dict[KeyId, int] = {}
-
-    def count(self, samples: Iterator[Sample]) -> None:
-        by_kid = self.by_kid
-        for sample in samples:
-            if not self.samples:
-                self.first_dts = sample.dts
-            crypto = sample.crypto
-            if crypto is not None:
-                if self.lead is None:
-                    self.lead = self.samples, sample.dts
-                for key_id in crypto.key_ids:
-                    by_kid[key_id] = by_kid.get(key_id, 0) + 1
-                self.encrypted += 1
-            self.samples += 1
-            self.bytes += sample.size
-            self.end = max(self.end, sample.dts + sample.duration)
-
-
-def _track(presentation: MediaFile, track: TrackInfo, errors: list[MediaError]) -> TrackReport:
-    tally = _Tally()
+def _track(presentation: MediaFile, track: TrackInfo, iv_use: IvUse, errors: list[MediaError]) -> TrackReport:
+    constant_ivs = frozenset(p.constant_iv for p in track.protections if p and p.constant_iv)
+    own_iv_kids = frozenset(p.key_id for p in track.protections if p and p.iv_size)
+    tally = Tally(track.track_id, iv_use, constant_ivs, own_iv_kids)
     error = None
     try:
         tally.count(presentation.samples(track.track_id))
@@ -200,10 +89,54 @@ def _track(presentation: MediaFile, track: TrackInfo, errors: list[MediaError]) 
         samples=tally.samples,
         samples_encrypted=tally.encrypted,
         samples_clear=tally.samples - tally.encrypted,
-        bytes=tally.bytes,
+        bytes=tally.size,
+        bytes_protected=tally.protected_bytes,
+        bytes_encrypted=tally.encrypted_bytes,
         clear_lead=lead,
+        clear_stretches=tally.clear_stretches,
+        periods=tuple(_periods(tally, track.timescale)),
+        period_count=tally.period_count,
+        patterns=tuple(
+            PatternReport(scheme.value, pattern_text(crypt, skip), count)
+            for (scheme, crypt, skip), count in tally.patterns.items()
+        ),
+        ivs=_ivs(tally),
+        subsamples=_subsamples(tally),
         error=error,
     )
+
+
+def _periods(tally: Tally, timescale: int) -> Iterator[KeyPeriod]:
+    for period in tally.periods:
+        yield KeyPeriod(
+            kids=tuple(map(str, period.key_ids)),
+            first_sample=period.first,
+            last_sample=period.last,
+            start=_seconds(period.start, timescale),
+            end=_seconds(period.end, timescale),
+            samples_encrypted=period.samples,
+            samples_clear=period.clear,
+        )
+
+
+def _subsamples(tally: Tally) -> SubsampleReport:
+    fewest, most, total = tally.subsamples or (0, 0, 0)
+    return SubsampleReport(
+        samples=tally.subsampled,
+        whole_samples=tally.whole,
+        fewest=fewest,
+        most=most,
+        total=total,
+        clear_bytes=tally.subsample_bytes[0],
+        protected_bytes=tally.subsample_bytes[1],
+        unaligned_samples=tally.unaligned,
+    )
+
+
+def _ivs(tally: Tally) -> IvReport:
+    own = {str(size): samples for size, samples in sorted(tally.own_ivs.items())}
+    constant = {iv.hex(): samples for iv, samples in tally.constant_ivs.items()}
+    return IvReport(own, constant, tally.repeated_own_ivs)
 
 
 def _edits(track: TrackInfo) -> Iterator[tuple[float, float]]:

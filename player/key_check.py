@@ -5,6 +5,7 @@ Also the diagnosis that playback makes in the worker, here for every KID at once
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeAlias, cast
 
@@ -16,7 +17,7 @@ from drm.cenc.decrypt import SampleDecrypter, decrypt_sample
 from drm.cenc.dialect import Dialect
 from drm.class_ids import AV_DECODER
 from drm.component import Decoder, MediaSource
-from drm.errors import DRMError, ExitCode, KeyMissingError
+from drm.errors import DRMError, ExitCode, KeyMissingError, MediaError
 from drm.keys import ContentKey, KeyId
 from drm.media import Sample, SampleCrypto, StreamDescriptor
 from drm.session.key_check import KeyOutcome, KeyVerdict, check_keys, raise_for_verdict
@@ -86,16 +87,17 @@ def _track_verdicts(
     source: MediaSource, descriptor: StreamDescriptor, keys: Mapping[KeyId, ContentKey]
 ) -> list[KeyVerdict]:
     track = descriptor.track
-    key_ids = descriptor.key_ids or track.key_ids
+    key_ids = _named(source, descriptor)
     if not track.decoder:
         return [KeyVerdict(track, key_id, KeyOutcome.NOT_REACHED) for key_id in key_ids]
     missing = [KeyVerdict(track, key_id, KeyOutcome.MISSING) for key_id in key_ids if key_id not in keys]
-    held = [key_id for key_id in key_ids if key_id in keys]
-    samples = _samples(source, track.track_id)
-    found = check_keys(track, held, samples, _Decrypter(keys), _decoder, others=keys)
+    found: list[KeyVerdict] = []
+    for key_id in (each for each in key_ids if each in keys):
+        samples = _samples(source, track.track_id, key_id)
+        found += check_keys(track, [key_id], samples, _Decrypter(keys), _decoder, others=keys)
     for verdict in found:
         if verdict.failed and verdict.works_with is None:
-            verdict.dialect = _dialect(verdict, keys, samples)
+            verdict.dialect = _dialect(verdict, keys, _samples(source, track.track_id, verdict.key_id))
             if verdict.dialect:
                 verdict.outcome = KeyOutcome.RIGHT
     return missing + found
@@ -115,13 +117,31 @@ def _decoder() -> Decoder:
     return cast("Decoder", component_loader().create(AV_DECODER))
 
 
-def _samples(source: MediaSource, track_id: int) -> _Samples:
-    def from_the_start() -> Iterator[tuple[Sample, memoryview]]:
+def _named(source: MediaSource, descriptor: StreamDescriptor) -> list[KeyId]:
+    """Every KID of the track: what the file's head names, and what rotates in anywhere behind it."""
+    track = descriptor.track
+    named = dict.fromkeys(descriptor.key_ids or track.key_ids)
+    source.select([track.track_id])
+    with contextlib.suppress(MediaError):  # what stands before the damage is checked all the same
+        while sample := source.next_sample(track.track_id):
+            if sample.crypto is not None:
+                named.update(dict.fromkeys(sample.crypto.key_ids))
+    return list(named)
+
+
+def _samples(source: MediaSource, track_id: int, first: KeyId | None = None) -> _Samples:
+    """The samples, from the first one of the KID `first` on; those before it are passed over without being read."""
+
+    def from_the_first() -> Iterator[tuple[Sample, memoryview]]:
         source.select([track_id])
+        reached = first is None
         while sample := source.next_sample(track_id):
+            reached = reached or (sample.crypto is not None and first in sample.crypto.key_ids)
+            if not reached:
+                continue
             stored = memoryview(bytearray(sample.size))
             with stored:
                 source.read_into(sample, stored)
                 yield sample, stored
 
-    return from_the_start
+    return from_the_first

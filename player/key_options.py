@@ -1,18 +1,23 @@
-"""The options by which a verb takes keys: `--key KID:KEY`, repeatable, and `--keys-file FILE`."""
+"""The options by which a verb takes keys: `--key KID:KEY`, repeatable, and `--keys-file FILE`.
+
+Keys that are given for a track, or alone, get their KIDs from the file that the verb is about.
+"""
 
 from __future__ import annotations
 
 import functools
+import importlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
 import click
 
-from drm.errors import KeysFileError
-from drm.keys import ContentKey, KeyId, parse_key_pair
-from drm.keys_file import MAX_KEYS_FILE, join_keys, parse_keys_file
+from drm.errors import InvalidArgumentError, KeysFileError
+from drm.key_spellings import KeyEntry, Resolved, parse_keys, resolve
+from drm.keys import ContentKey, KeyId
+from drm.keys_file import MAX_KEYS_FILE, join_keys, parse_key_entries, parse_keys_file
 
 __all__ = ["key_options", "read_keys_file"]
 
@@ -22,15 +27,25 @@ _Result = TypeVar("_Result")
 def key_options(command: Callable[..., _Result]) -> Callable[..., _Result]:
     """Give `command` the two options; it gets one argument `keys: dict[KeyId, ContentKey]`, empty if none is given.
 
-    Raises InvalidArgumentError or KeysFileError for what cannot be read, and when the two contradict each other.
+    A key for a track, or without a KID, is resolved against the media: the verb's arguments `files`, or `file` and
+    `segments`.
+
+    Raises InvalidArgumentError or KeysFileError for what cannot be read, and when the two contradict each other;
+    MediaError when the media must be read for its KIDs and cannot be.
     """
 
-    @click.option("--key", "key_pairs", metavar="KID:KEY", multiple=True, help="A key; repeat it for several.")
+    @click.option(
+        "--key",
+        "key_pairs",
+        metavar="KID:KEY",
+        multiple=True,
+        help="A key; repeat it for several. Also TRACK:KEY, a KEY alone, and as Shaka Packager and FFmpeg spell it.",
+    )
     @click.option(
         "--keys-file",
         metavar="FILE",
         type=click.Path(exists=True, dir_okay=False, allow_dash=True),
-        help="Keys: a JWK Set, a JSON map, or lines KID:KEY; '-' reads standard input.",
+        help="Keys: a JWK Set, a JSON map, lines KID:KEY, or GPAC's XML; '-' reads standard input.",
     )
     @functools.wraps(command)
     def with_keys(*args: object, key_pairs: tuple[str, ...], keys_file: str | None, **options: object) -> _Result:
@@ -40,28 +55,54 @@ def key_options(command: Callable[..., _Result]) -> Callable[..., _Result]:
                 " --keys-file keeps it private",
                 err=True,
             )
-        return command(*args, keys=join_keys(_entries(key_pairs, keys_file)), **options)
+        entries = list(_entries(key_pairs, keys_file))
+        return command(*args, keys=join_keys(_resolved(entries, options)), **options)
 
     return with_keys
 
 
-def _entries(key_pairs: tuple[str, ...], keys_file: str | None) -> Iterator[tuple[str, KeyId, ContentKey]]:
+def _entries(key_pairs: tuple[str, ...], keys_file: str | None) -> Iterator[KeyEntry]:
     for text in key_pairs:
-        yield "--key", *parse_key_pair(text)
+        for name, key in parse_keys(text):
+            yield "--key", name, key
     if keys_file is not None:
-        for kid, key in read_keys_file(keys_file).items():
-            yield keys_file, kid, key
+        for where, name, key in _read(keys_file, parse_key_entries):
+            yield f"{keys_file}, {where}", name, key
+
+
+def _resolved(entries: list[KeyEntry], options: Mapping[str, object]) -> Iterator[Resolved]:
+    tracks: dict[int, tuple[KeyId, ...]] = {}
+    if not all(isinstance(name, KeyId) for _, name, _ in entries):
+        paths = _media(options)
+        if not paths:
+            raise InvalidArgumentError("a key without a KID, and no file that would name it", remedy="give KID:KEY")
+        # Most commands never get here, and reading media is not for all of them to import.
+        tracks = importlib.import_module("player.key_tracks").track_kids(paths)
+    return resolve(entries, tracks)
+
+
+def _media(options: Mapping[str, object]) -> list[str]:
+    """The paths of the media that a verb's arguments name."""
+    found: list[object] = []
+    for name in ("files", "file", "segments"):
+        value = options.get(name, ())
+        found += value if isinstance(value, tuple) else (value,)
+    return [str(path) for path in found if isinstance(path, str | Path)]
 
 
 def read_keys_file(path: str) -> dict[KeyId, ContentKey]:
     """Read the keys file at `path`, or standard input for "-". Raises KeysFileError that names the file."""
+    return _read(path, parse_keys_file)
+
+
+def _read(path: str, parse: Callable[[bytes], _Result]) -> _Result:
     try:
         if path == "-":
             data = sys.stdin.buffer.read(MAX_KEYS_FILE + 1)
         else:
             with Path(path).open("rb") as file:
                 data = file.read(MAX_KEYS_FILE + 1)
-        return parse_keys_file(data)
+        return parse(data)
     except KeysFileError as error:
         where = ", ".join(part for part in (path, error.where) if part)
         raise KeysFileError(

@@ -13,7 +13,8 @@ import click
 
 from drm.clearkey import b64url, encode_jwk_set
 from drm.errors import InvalidArgumentError
-from drm.keys import ContentKey, KeyId, parse_key_pair
+from drm.key_spellings import parse_keys
+from drm.keys import ContentKey, KeyId
 from player.key_options import read_keys_file
 
 __all__ = ["COMMANDS"]
@@ -51,13 +52,13 @@ def _new(count: int, form: str, output: Path | None) -> None:
 @click.argument("text")
 @click.option("--to", "form", type=click.Choice(["hex", "uuid", "base64url", "jwk", "lines"]), required=True)
 def _convert(text: str, form: str) -> None:
-    """Write TEXT - a KID or key, KID:KEY, or the name of a keys file - in another notation."""
+    """Write TEXT - a KID or key, KID:KEY in any spelling, or the name of a keys file - in another notation."""
     if text == "-" or Path(text).is_file():
         click.echo(_written(read_keys_file(text), form))
         return
-    pair = _pair(text)
-    if pair is not None:
-        click.echo(_written(dict([pair]), form))
+    keys = _keys(text)
+    if keys:
+        click.echo(_written(keys, form))
     elif form in {"jwk", "lines"}:
         raise InvalidArgumentError(
             f"--to {form} needs a KID and a key, and there is one value", remedy="give KID:KEY, or a keys file"
@@ -66,18 +67,25 @@ def _convert(text: str, form: str) -> None:
         click.echo(_notation(KeyId.parse(text).value, form))
 
 
-def _pair(text: str) -> tuple[KeyId, ContentKey] | None:
+def _keys(text: str) -> dict[KeyId, ContentKey]:
+    """The keys in `text` with their KIDs; none if it is one value alone."""
     try:
         KeyId.parse(text)
     except InvalidArgumentError:
-        if ":" not in text:
+        if ":" not in text and "=" not in text:
             raise InvalidArgumentError(
                 "this is no KID, no key, no KID:KEY and no file",
                 seen=f"{len(text)} characters",  # they may be a key
                 remedy="give 32 hex digits, a UUID or 22 characters of base64url, or a file's name",
             ) from None
-        return parse_key_pair(text)
-    return None
+        found = parse_keys(text)
+        if not all(isinstance(name, KeyId) for name, _ in found):
+            raise InvalidArgumentError(
+                "a key for a track, and there is no media file here that would say which KID that is",
+                remedy="give KID:KEY",
+            ) from None
+        return {name: key for name, key in found if isinstance(name, KeyId)}
+    return {}
 
 
 def _written(keys: Mapping[KeyId, ContentKey], form: str) -> str:

@@ -46,6 +46,7 @@ _MAX_CREDIT: Final = 1024  # samples that a worker may ask for at once
 _MAX_REQUESTS: Final = 4096  # that wait to be served; a worker's credits run out long before
 _BATCH: Final = 16  # samples in one message
 _BATCH_SUBSAMPLES: Final = 2048  # and the subsamples that they may have together, which bounds the message
+_MAX_SUBSAMPLES: Final = 7000  # of one message of 64 KiB: each has up to nine bytes
 
 _Send = Callable[[FromApp, Sequence[int]], None]
 
@@ -184,6 +185,17 @@ class SourceService:
                     seen=f"the limit is {stream.ring.size} bytes",
                     maybe="the file is damaged",
                 )
+            weight = _subsamples(sample)
+            if weight > _MAX_SUBSAMPLES:
+                raise UnsupportedMediaError(
+                    f"a sample of {weight} subsamples is more than playback takes",
+                    where=f"track {stream.stream_id}, sample at byte {sample.offset}",
+                    seen=f"the limit is {_MAX_SUBSAMPLES}",
+                    remedy="clearkey decrypt takes it",
+                )
+            if batch and subsamples + weight > _MAX_SUBSAMPLES:
+                stream.held = sample
+                break
             place = stream.ring.place(sample.size)
             if place is None:
                 stream.held = sample
@@ -194,5 +206,13 @@ class SourceService:
                 self.source.read_into(sample, into)
             stream.ring.take(position)
             batch.append(msgspec.structs.replace(sample, offset=offset))
-            subsamples += len(sample.crypto.subsamples) if sample.crypto else 0
+            subsamples += weight
         return list(batch)
+
+
+def _subsamples(sample: Sample) -> int:
+    """How many the sample's message has to tell of, under all of its keys."""
+    crypto = sample.crypto
+    if crypto is None:
+        return 0
+    return len(crypto.subsamples) + sum(len(part.subsamples) for part in crypto.others)

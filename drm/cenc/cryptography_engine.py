@@ -27,6 +27,8 @@ class _CryptographyCipher:
         self._aes = AES(key.secret)
         self._ctr: CipherContext | None = None
         self._cbc: CipherContext | None = None
+        self._encrypting: CipherContext | None = None
+        self._last = 0  # the block that `_encrypting` wrote last, as a number
 
     def ctr(self, counter: bytes, pieces: Iterable[tuple[memoryview, memoryview]]) -> None:
         stream = self._ctr
@@ -62,8 +64,21 @@ class _CryptographyCipher:
         chain.update_into(data[:size], data)
 
     def cbc_encrypt(self, data: memoryview, size: int) -> None:
-        chain = ciphers.Cipher(self._aes, CBC(bytes(data[:BLOCK]))).encryptor()
+        if size <= BLOCK:
+            return
+        # A new context for each chain would cost more than a small chain itself. One that goes on adds the block that
+        # it wrote last where the IV belongs: so that is taken out of the first block beforehand, and the IV put in.
+        first = _number(data[:BLOCK]) ^ self._last ^ _number(data[BLOCK : 2 * BLOCK])
+        data[BLOCK : 2 * BLOCK] = first.to_bytes(BLOCK, "big")
+        chain = self._encrypting
+        if chain is None:
+            chain = self._encrypting = ciphers.Cipher(self._aes, CBC(bytes(BLOCK))).encryptor()
         chain.update_into(data[BLOCK:size], data[BLOCK:])
+        self._last = _number(data[size - BLOCK : size])
+
+
+def _number(block: memoryview) -> int:
+    return int.from_bytes(block, "big")
 
 
 class _CryptographyEngine:

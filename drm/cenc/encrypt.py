@@ -1,26 +1,30 @@
-"""Encrypts samples: `drm.cenc.decrypt` the other way round, for the packager.
+"""Encrypts samples in place: `drm.cenc.decrypt` the other way round, for the packager.
 
-Only the default reading is written; `SampleCrypto` says where and how, and `decrypt_into` with the same value gives
-the sample back.
+Only the default reading is written; `decrypt_into` with the same IV, subsamples and pattern gives the sample back.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
 
 from drm.cenc.engines import BLOCK, SPARE, Engine
 from drm.cenc.engines import engine as engine_called
 from drm.cenc.layout import EVERY_BLOCK, Pattern, initial_block, pattern_of, protected_ranges
 from drm.errors import InvalidArgumentError
 from drm.keys import ContentKey
-from drm.media import SampleCrypto, Scheme
+from drm.media import SampleCrypto, Scheme, Subsample
 
 __all__ = ["SampleEncrypter"]
 
+_ZEROS = bytes(8)
+
 
 class SampleEncrypter:
-    """Encrypts samples under one key. That no IV is used twice under it is the caller's concern."""
+    """Encrypts samples under one key. That no IV is used twice under it is the caller's concern. One thread."""
 
     def __init__(self, key: ContentKey, *, engine: Engine | None = None) -> None:
         self._cipher = (engine or engine_called()).cipher(key)
+        self._scratch = memoryview(bytearray(64 << 10))
 
     def encrypt_into(self, source: memoryview, crypto: SampleCrypto, target: memoryview) -> None:
         """Write the sample `source` encrypted to `target`. Both are flat views of bytes.
@@ -33,38 +37,96 @@ class SampleEncrypter:
         """
         if len(source) != len(target):
             raise InvalidArgumentError(f"a sample of {len(source)} bytes, and {len(target)} to write it to")
-        ranges = protected_ranges(crypto.subsamples, len(source))
-        first = initial_block(crypto.iv)
+        protected_ranges(crypto.subsamples, len(source))
         if source is not target:
             target[:] = source
-        if crypto.scheme is Scheme.CENC:
-            self._cipher.ctr(first, [(target[start:end], target[start:end]) for start, end in ranges])
-        elif crypto.scheme is Scheme.CBCS:
-            pattern = pattern_of(crypto, frozenset())
-            for one in ranges:
-                self._gathered(first, target, [one], pattern, chain=True)
-        elif crypto.scheme is Scheme.CBC1:
-            self._gathered(first, target, ranges, EVERY_BLOCK, chain=True)
-        else:
-            self._gathered(first, target, ranges, pattern_of(crypto, frozenset()), chain=False)
+        pattern = pattern_of(crypto, frozenset())
+        self.encrypt(target, crypto.scheme, pattern, crypto.iv, crypto.subsamples)
 
-    def _gathered(
-        self, first: bytes, sample: memoryview, ranges: list[tuple[int, int]], pattern: Pattern, *, chain: bool
+    def encrypt(
+        self, sample: memoryview, scheme: Scheme, pattern: Pattern, iv: bytes, subsamples: Sequence[Subsample]
     ) -> None:
+        """Encrypt `sample` in place; its subsamples cover at most its bytes, and none means all of it."""
+        self.encrypt_run(sample, (len(sample),), ((iv, subsamples),), scheme, pattern)
+
+    def encrypt_run(
+        self,
+        data: memoryview,
+        sizes: Iterable[int],
+        entries: Iterable[tuple[bytes, Sequence[Subsample]]],
+        scheme: Scheme,
+        pattern: Pattern,
+        constant_iv: bytes = b"",
+    ) -> None:
+        """The same for samples that lie one behind the other in `data`, each with its IV, if it has one, and parts."""
+        at = 0
+        for size, (iv, subsamples) in zip(sizes, entries, strict=True):
+            first = iv + _ZEROS if len(iv) == len(_ZEROS) else initial_block(iv or constant_iv)
+            if len(subsamples) == 1:  # nearly every picture, so nearly every byte
+                clear, protected = subsamples[0]
+                begin = at + clear
+                parts = [data[begin : begin + protected]] if protected else []
+            elif subsamples:
+                parts = _parts(data[at : at + size], subsamples)
+            else:
+                parts = [data[at : at + size]] if size else []
+            at += size
+            if scheme is Scheme.CENC:
+                self._cipher.ctr(first, [(part, part) for part in parts])
+            elif scheme is Scheme.CBCS:
+                for part in parts:
+                    self._chained(first, part, pattern)
+            elif scheme is Scheme.CBC1:
+                self._gathered(first, parts, EVERY_BLOCK, chain=True)
+            else:
+                self._gathered(first, parts, pattern, chain=False)
+
+    def _chained(self, first: bytes, part: memoryview, pattern: Pattern) -> None:
+        """One range, as a chain of its own."""
+        if pattern.skip:
+            self._gathered(first, [part], pattern, chain=True)
+            return
+        size = len(part) & ~(BLOCK - 1)
+        end = BLOCK + size
+        if end + SPARE > len(self._scratch):
+            self._scratch = memoryview(bytearray(end + SPARE))
+        packed = self._scratch
+        packed[:BLOCK] = first
+        packed[BLOCK:end] = part[:size]
+        self._cipher.cbc_encrypt(packed, end)
+        part[:size] = packed[BLOCK:end]
+
+    def _gathered(self, first: bytes, ranges: list[memoryview], pattern: Pattern, *, chain: bool) -> None:
         """Gather what the pattern selects behind one IV block, encrypt it as a chain or a key stream, scatter."""
-        sizes = [pattern.selected(end - start) * BLOCK for start, end in ranges]
+        sizes = [pattern.selected(len(part)) * BLOCK for part in ranges]
         size = BLOCK + sum(sizes)
-        packed = memoryview(bytearray(size + SPARE))
+        if size == BLOCK:
+            return
+        if size + SPARE > len(self._scratch):
+            self._scratch = memoryview(bytearray(size + SPARE))
+        packed = self._scratch
         packed[:BLOCK] = first
         at = BLOCK
-        for (start, end), taken in zip(ranges, sizes, strict=True):
-            pattern.gather(sample[start:end], packed[at : at + taken])
+        for part, taken in zip(ranges, sizes, strict=True):
+            pattern.gather(part, packed[at : at + taken])
             at += taken
-        if chain and size > BLOCK:
+        if chain:
             self._cipher.cbc_encrypt(packed, size)
-        elif not chain:
+        else:
             self._cipher.ctr(first, [(packed[BLOCK:size], packed[BLOCK:size])])
         at = BLOCK
-        for (start, end), taken in zip(ranges, sizes, strict=True):
-            pattern.scatter(packed[at : at + taken], sample[start:end])
+        for part, taken in zip(ranges, sizes, strict=True):
+            pattern.scatter(packed[at : at + taken], part)
             at += taken
+
+
+def _parts(sample: memoryview, subsamples: Sequence[Subsample]) -> list[memoryview]:
+    """The protected ranges."""
+    parts = []
+    at = 0
+    for clear, protected in subsamples:
+        at += clear
+        if protected:
+            parts.append(sample[at : at + protected])
+            at += protected
+    return parts

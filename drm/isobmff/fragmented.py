@@ -5,17 +5,19 @@ Whoever iterates two tracks in turn parses each fragment once; one after the oth
 
 from __future__ import annotations
 
+import contextlib
 from collections import OrderedDict
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, repeat
 from typing import Final
 
-from drm.errors import MalformedMediaError, TruncatedMediaError
+from drm.errors import MalformedMediaError, MediaError, TruncatedMediaError
 from drm.isobmff.box import load_box, top_boxes
 from drm.isobmff.fragment import NON_SYNC, Tfdt, Tfhd, Trun
 from drm.isobmff.fragment_crypto import FragmentPlace, fragment_crypto
 from drm.isobmff.movie import Trex
+from drm.isobmff.reach import Reach
 from drm.isobmff.reader import ByteSource, Reader
 from drm.isobmff.rules import RuleBook, group_indices
 from drm.isobmff.tracks import EncryptionBoxes, Track, Warn
@@ -84,14 +86,20 @@ class Moof:
 class Fragments:
     """The movie fragments of a file, from `start` on; every iteration walks the file anew."""
 
-    def __init__(self, source: ByteSource, start: int, trexs: Mapping[int, Trex]) -> None:
+    def __init__(self, source: ByteSource, start: int, trexs: Mapping[int, Trex], reach: Reach | None = None) -> None:
         self._source = source
+        self.reach = reach or Reach((), lambda _: None)
         self._trexs = trexs
         self._start = start
         self._cache: OrderedDict[int, Moof] = OrderedDict()
 
     def __iter__(self) -> Iterator[Moof]:
         for top in top_boxes(self._source, self._start):
+            if top.type == "styp":
+                self.reach.is_joined = True
+            if top.type == "sidx":
+                with contextlib.suppress(MediaError):  # nothing hangs on it but a warning
+                    self.reach.index(load_box(self._source, top))
             if top.type != "moof":
                 continue
             moof = self._cache.get(top.start)
@@ -120,6 +128,7 @@ def fragment_samples(
         MalformedMediaError, UnsupportedMediaError: as the boxes and the rules do.
     """
     track_id = track.info.track_id
+    is_first = True
     for moof in fragments:
         for number, traf in enumerate(moof.trafs):
             if traf.tfhd.track_id != track_id:
@@ -128,7 +137,10 @@ def fragment_samples(
                 continue
             place = f"{source.name}, track {track_id}, moof at byte {moof.start}"
             if traf.tfdt:
+                if not is_first:
+                    fragments.reach.gap(track_id, dts, traf.tfdt.decode_time, moof.start)
                 dts = traf.tfdt.decode_time
+            is_first = False
             runs = _runs(track, traf, moof.bases[number], source, place)
             sizes = runs[0].sizes if len(runs) == 1 else [size for run in runs for size in run.sizes]
             if not sizes:
@@ -151,6 +163,8 @@ def fragment_samples(
                     yield Sample(track_id, dts, offset, duration, not flags & NON_SYNC, at, size, description, crypto)
                     dts += duration
                     at += size
+    if not is_first:
+        fragments.reach.ended(track_id, dts)
 
 
 @dataclass(slots=True)

@@ -42,7 +42,9 @@ def read_multi_key_entry(r: Reader, rule: MultiKeyProtection, size: int) -> Samp
     """
     ivs = _ivs(r, rule)
     count = r.u32()
-    rows = _SUBSAMPLE.iter_unpack(r.take_view(count * _SUBSAMPLE.size))
+    # A copy: an iterator that is left half-way keeps its buffer, and where that is a view, CPython 3.11 and its garbage
+    # collector crash when the refusal below is kept in a cycle, as exceptions are.
+    rows = _SUBSAMPLE.iter_unpack(r.take(count * _SUBSAMPLE.size))
     ranges: dict[int, list[Subsample]] = {}
     ends: dict[int, int] = {}
     at = 0

@@ -19,6 +19,7 @@ from drm.isobmff.container import require_mp4
 from drm.isobmff.fragmented import Fragments, Traf, fragment_samples
 from drm.isobmff.progressive import table_samples
 from drm.isobmff.pssh import Pssh
+from drm.isobmff.reach import Reach
 from drm.isobmff.reader import ByteSource
 from drm.isobmff.tracks import Track, parse_moov, read_pssh
 from drm.isobmff.usage import Usage
@@ -61,7 +62,7 @@ class Presentation:
         self._movie = parse_moov(load_box(stream, moov), self._warn)
         self._by_id = {track.info.track_id: track for track in self._movie.tracks}
         trexs = {track_id: track.trex for track_id, track in self._by_id.items()}
-        self._fragments = Fragments(stream, moov.end, trexs)
+        self._fragments = Fragments(stream, moov.end, trexs, Reach(self.tracks, self._warn))
         self._key_ids: dict[int, dict[KeyId, None]] | None = None
         self._pssh = dict.fromkeys(self._movie.pssh)
         for track in self._movie.tracks:

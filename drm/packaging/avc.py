@@ -1,19 +1,21 @@
-"""Which bytes of an H.264 sample are protected (ISO/IEC 23001-7, clause 9.5.2).
+"""Which bytes of an H.264 sample are protected: slices behind their headers (ISO/IEC 23001-7, clause 9.5.2).
 
-Slices are encrypted behind their header; everything else - NAL lengths, parameter sets, supplemental information,
-delimiters - stays clear.
+The headers are read as ITU-T H.264, clause 7.3.3, writes them: the swift way (`avc_swift`) what encoders commonly
+write, the general one (`avc_slice`) everything. NAL units of types 1 and 5 are protected; the partitions and
+extensions that other profiles have (types 2 to 4, 20 and 21) are refused by name.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from drm.cenc.engines import BLOCK
-from drm.errors import MalformedMediaError, UnsupportedMediaError
+from drm.errors import UnsupportedMediaError
 from drm.isobmff.reader import Reader
-from drm.media import Scheme, Subsample
+from drm.media import Scheme
 from drm.packaging.avc_parameters import PictureParameters, SequenceParameters
 from drm.packaging.avc_slice import slice_header_size
+from drm.packaging.avc_swift import HEAD, SwiftSlices
+from drm.packaging.nal_layout import NalKind, NalLayout
 
 __all__ = ["AvcLayout"]
 
@@ -22,90 +24,54 @@ _REFUSED: Final = {
     2: "data partition A", 3: "data partition B", 4: "data partition C",
     20: "a coded slice extension (SVC, MVC)", 21: "a coded slice extension (3D-AVC)",
 }  # fmt: skip
-_MOST_CLEAR: Final = 0xFFFF  # bytes in one subsample entry
-_MOST_ENTRIES: Final = 38  # so that saiz, of one byte per sample, can say IV, count and 6 bytes for each
+_KINDS: Final = bytes(
+    NalKind.SLICE if byte & 31 in {_SLICE, _IDR}
+    else NalKind.OTHER if byte & 31 in {_SPS, _PPS, *_REFUSED}
+    else NalKind.CLEAR
+    for byte in range(256)
+)  # fmt: skip
 
 
-class AvcLayout:
+class AvcLayout(NalLayout):
     """Finds the subsamples of one track's samples. Holds the parameter sets, those inside samples too (avc3)."""
 
     def __init__(self, config: bytes, scheme: Scheme) -> None:
         """Read an AVCDecoderConfigurationRecord (ISO/IEC 14496-15, clause 5.3.3.1). Raises MalformedMediaError."""
-        self._scheme = scheme
         self._sequences: dict[int, SequenceParameters] = {}
         self._pictures: dict[int, PictureParameters] = {}
+        self._slices = SwiftSlices(self._sequences, self._pictures)
         r = Reader(config)
         r.path = "stsd/avcC"
         r.skip(4)
-        self._length_size = (r.u8() & 3) + 1
+        length_size = (r.u8() & 3) + 1
         for mask in (31, 255):
             for _ in range(r.u8() & mask):
-                self._keep(memoryview(r.take(r.u16())))
+                if nal := r.take(r.u16()):
+                    self._keep(nal[0] & 31, memoryview(nal))
+        super().__init__(length_size, scheme, _KINDS, HEAD, self._slices.header_size, self._header_size)
 
-    def subsamples(self, sample: memoryview) -> tuple[Subsample, ...]:
-        """Return (clear, protected) pairs that cover the sample; at least one.
-
-        Raises:
-            MalformedMediaError: its NAL units do not fill it, or a slice's header cannot be read.
-            UnsupportedMediaError: it holds slices of a kind that is not encrypted here, or too many of them.
-        """
-        found: list[Subsample] = []
-        clear = at = 0
-        size, width = len(sample), self._length_size
-        while at < size:
-            begin = at + width
-            end = begin + int.from_bytes(sample[at:begin], "big")
-            if begin > size or end > size:
-                raise MalformedMediaError(
-                    "a NAL unit is longer than its sample",
-                    seen=f"it ends at {max(begin, end)}, the sample has {size} bytes",
-                )
-            protected = self._protected(sample[begin:end]) if begin < end else 0
-            clear += end - at - protected
-            if protected:
-                _append(found, clear, protected)
-                clear = 0
-            at = end
-        if clear or not found:
-            _append(found, clear, 0)
-        if len(found) > _MOST_ENTRIES:
-            raise UnsupportedMediaError(
-                f"a sample needs {len(found)} subsamples, and {_MOST_ENTRIES} can be told",
-                remedy="encode the video with fewer slices per picture",
-            )
-        return tuple(found)
-
-    def _protected(self, nal: memoryview) -> int:
-        """How many bytes at the end of this NAL unit are protected."""
+    def _header_size(self, nal: memoryview) -> int:
+        """How many bytes at the front of a slice stay clear; 0 for a NAL unit that stays so whole."""
         kind = nal[0] & 31
-        if kind in {_SPS, _PPS}:
-            self._keep(nal)
+        if kind in {_SLICE, _IDR}:
+            return slice_header_size(nal, self._sequences, self._pictures)
         if kind in _REFUSED:
             raise UnsupportedMediaError(
                 f"NAL units of type {kind}, {_REFUSED[kind]}, are not encrypted here", remedy="encode as plain H.264"
             )
-        if kind not in {_SLICE, _IDR}:
-            return 0
-        rest = len(nal) - slice_header_size(nal, self._sequences, self._pictures)
-        if self._scheme is Scheme.CBCS:
-            # A range below one block has nothing that CBC could encrypt; say so rather than promise.
-            return rest if rest >= BLOCK else 0
-        return rest - rest % BLOCK  # clause 9.5.2.4: whole blocks, the clear part takes what is left over
+        self._keep(kind, nal)
+        return 0
 
-    def _keep(self, nal: memoryview) -> None:
-        if not nal:
-            return
-        kind = nal[0] & 31
+    def _keep(self, kind: int, nal: memoryview) -> None:
         if kind == _SPS:
             sequence = SequenceParameters.parse(nal)
+            changed = self._sequences.get(sequence.id) != sequence
             self._sequences[sequence.id] = sequence
         elif kind == _PPS:
             picture = PictureParameters.parse(nal)
+            changed = self._pictures.get(picture.id) != picture
             self._pictures[picture.id] = picture
-
-
-def _append(found: list[Subsample], clear: int, protected: int) -> None:
-    while clear > _MOST_CLEAR:
-        found.append((_MOST_CLEAR, 0))
-        clear -= _MOST_CLEAR
-    found.append((clear, protected))
+        else:
+            return
+        if changed:
+            self._slices.forget()

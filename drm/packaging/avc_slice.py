@@ -11,12 +11,11 @@ from typing import Final
 
 from drm.errors import MalformedMediaError
 from drm.packaging.avc_parameters import PictureParameters, SequenceParameters
-from drm.packaging.bits import BitReader, OutOfBitsError
+from drm.packaging.bits import BitReader
+from drm.packaging.nal_layout import bounded_header
 
 __all__ = ["slice_header_size"]
 
-_FIRST_TRY: Final = 48  # bytes; nearly every slice header is shorter, and a short prefix is quick to read
-_LONGEST: Final = 4096  # bytes; no valid slice header comes near
 _MAX_REFERENCES: Final = 32
 _MAX_COMMANDS: Final = 100  # of reference list modification and of reference marking
 _P, _B, _I, _SP, _SI = range(5)
@@ -33,18 +32,7 @@ def slice_header_size(
     Raises:
         MalformedMediaError: the header breaks the syntax, or names a parameter set that is not there.
     """
-    for limit in (_FIRST_TRY, _LONGEST):
-        r = BitReader(nal[:limit])
-        try:
-            _walk(r, sequences, pictures)
-        except OutOfBitsError:
-            if len(nal) <= limit:
-                raise
-            continue
-        # Cut at the limit, an escape may lie across it: then the last byte counted is not what it seems.
-        if (taken := r.bytes_taken()) < limit - 3 or len(nal) <= limit:
-            return taken
-    raise MalformedMediaError(f"a slice header of more than {_LONGEST} bytes")
+    return bounded_header(nal, lambda r: _walk(r, sequences, pictures))
 
 
 def _walk(r: BitReader, sequences: Mapping[int, SequenceParameters], pictures: Mapping[int, PictureParameters]) -> None:
@@ -155,7 +143,9 @@ def _marking(r: BitReader, *, idr: bool) -> None:
         command = r.ue()
         if command == 0:
             return
-        if command in {1, 2, 3, 4, 6}:
+        if command > 6:
+            raise MalformedMediaError(f"a slice marks reference pictures by command {command}; there are 0 to 6")
+        if command != 5:
             r.ue()
         if command == 3:
             r.ue()

@@ -18,6 +18,8 @@ from drm.packaging.decrypt_draft import Draft
 from drm.packaging.decrypt_general import decrypt_generally
 from drm.packaging.decrypt_source import JoinedFiles
 from drm.packaging.decrypt_swift import decrypt_swiftly
+from drm.packaging.decrypt_webm import decrypt_webm
+from drm.webm.container import begins_as_ebml
 
 __all__ = ["Decryption", "decrypt_file"]
 
@@ -42,7 +44,7 @@ def decrypt_file(
     """Write the file `sources` decrypted to `target`, which then is whole; it may be the same path.
 
     Args:
-        sources: an MP4, or an initialization segment and its media segments, which become one file.
+        sources: an MP4 or a WebM, or an initialization segment and its media segments, which become one file.
         target: replaced only when all went well; anything that is there and no regular file is refused.
         keys: may be more than are needed.
         dialects: readings of Common Encryption to follow.
@@ -52,7 +54,7 @@ def decrypt_file(
 
     Raises:
         KeyMissingError: a sample needs a key that is not there; names all such KIDs. Nothing was written.
-        MediaError: the file is not MP4, is broken, or is encrypted in a way that is not read.
+        MediaError: the file is neither MP4 nor WebM, is broken, or is encrypted in a way that is not read.
         OSError: the target cannot be written; nothing is left of it.
     """
     paths = [Path(sources)] if isinstance(sources, str | Path) else [Path(path) for path in sources]
@@ -66,5 +68,7 @@ def decrypt_file(
             except OddLayoutError:
                 pass  # rare, or broken: the general way reads it, or says what is wrong with it
         with Draft(str(target)) as draft:
+            if begins_as_ebml(source):
+                return Decryption(*decrypt_webm(source, draft.descriptor, keys, jobs=jobs, progress=progress))
             told = decrypt_generally(source, draft.descriptor, keys, dialects=dialects, jobs=jobs, progress=progress)
         return Decryption(*told)

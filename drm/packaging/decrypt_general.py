@@ -10,30 +10,28 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from operator import attrgetter
 from typing import Final
 
-from drm.cenc.decrypt import SampleDecrypter
+from drm.cenc.decrypt import SampleDecrypter, decrypt_sample
 from drm.cenc.dialect import Dialect
 from drm.component import ByteStream
-from drm.errors import KeyMissingError, MalformedMediaError, TruncatedMediaError, UnsupportedMediaError
+from drm.errors import MalformedMediaError, TruncatedMediaError, UnsupportedMediaError
 from drm.isobmff.box import MAX_LOADED, top_boxes
 from drm.isobmff.samples import Presentation, open_presentation
 from drm.keys import ContentKey, KeyId
 from drm.media import Sample
 from drm.packaging.decrypt_boxes import OddLayoutError, patch_moof, patch_moov
 from drm.packaging.decrypt_jobs import share_out, write_at
+from drm.packaging.decrypt_missing import Needed, key_missing
+from drm.packaging.decrypt_writer import Progress, Writer, windows
 
-__all__ = ["decrypt_generally"]
+__all__ = ["MAX_SAMPLE", "decrypt_generally"]
 
-_WINDOW: Final = 1 << 20  # bytes; more only for a sample that is larger
-_MAX_BATCH: Final = 1024  # samples of a window
-_MAX_SAMPLE: Final = 256 << 20  # bytes; held in memory
+MAX_SAMPLE: Final = 256 << 20  # bytes; held in memory
 _MAX_UNORDERED: Final = 1 << 20  # samples of a file that does not store them in order, whose places are held in memory
 _MEDIA_DATA: Final = frozenset({"mdat", "imda"})
-
-Progress = Callable[[int, int], None]
 
 
 def decrypt_generally(
@@ -51,14 +49,20 @@ def decrypt_generally(
     """
     presentation = open_presentation(source)
     if not _is_encrypted(presentation):
-        _Writer(source, target, {}, progress).copy(0, source.size)
+        Writer(source, target, progress).copy(0, source.size)
         return False, presentation.warnings
     shares = jobs if _judge(source, presentation, keys) else 1
 
     def work(share: int) -> None:
         decrypters = {kid: SampleDecrypter(key, dialects=dialects) for kid, key in keys.items()}
-        writer = _Writer(source, target, decrypters, None if share else progress)
-        writer.write(_windows(_protected(presentation)), share, shares)
+
+        def decrypt(sample: Sample, data: memoryview) -> None:
+            assert sample.crypto is not None
+            decrypt_sample(data, sample.crypto, data, decrypters.__getitem__)
+
+        Writer(source, target, None if share else progress).write(
+            windows(_protected(presentation)), decrypt, share, shares
+        )
 
     share_out(work, shares)
     _patch(source, target)
@@ -86,16 +90,19 @@ def _judge(source: ByteStream, presentation: Presentation, keys: Mapping[KeyId, 
     """Return whether the samples are stored in order. Raises KeyMissingError and MediaError for what cannot be done."""
     media = [(top.start + top.header, top.end) for top in top_boxes(source) if top.type in _MEDIA_DATA]
     starts = [start for start, _ in media]
-    missing: dict[KeyId, Sample] = {}
+    infos = {track.track_id: track for track in presentation.tracks}
+    missing: dict[KeyId, Needed] = {}
     in_order, reached = True, 0
     for sample in _samples(presentation):
         if not sample.size:
             continue
         end = sample.offset + sample.size
         if sample.crypto is not None:
-            if sample.crypto.key_id not in keys:
-                missing.setdefault(sample.crypto.key_id, sample)
-            if sample.size > _MAX_SAMPLE:
+            for key_id in sample.crypto.key_ids:
+                if key_id not in keys and key_id not in missing:
+                    track = infos[sample.track_id]
+                    missing[key_id] = track, sample.dts / track.timescale
+            if sample.size > MAX_SAMPLE:
                 raise UnsupportedMediaError(f"a sample of {sample.size} bytes", where=_place(source, sample))
             index = bisect_right(starts, sample.offset) - 1
             if index < 0 or end > media[index][1]:
@@ -105,7 +112,7 @@ def _judge(source: ByteStream, presentation: Presentation, keys: Mapping[KeyId, 
         in_order = in_order and sample.offset >= reached
         reached = max(reached, end)
     if missing:
-        raise _key_missing(source, presentation, missing, len(keys))
+        raise key_missing(source.name, missing, len(keys))
     if not in_order:
         _refuse_overlaps(source, _samples(presentation))
     return in_order
@@ -137,94 +144,6 @@ def _refuse_overlaps(source: ByteStream, samples: Iterable[Sample]) -> None:
 
 def _place(source: ByteStream, sample: Sample) -> str:
     return f"{source.name}, track {sample.track_id}, byte {sample.offset}"
-
-
-def _key_missing(
-    source: ByteStream, presentation: Presentation, missing: Mapping[KeyId, Sample], held: int
-) -> KeyMissingError:
-    key_id, sample = next(iter(missing.items()))
-    track = next(track for track in presentation.tracks if track.track_id == sample.track_id)
-    others = ", ".join(str(other) for other in list(missing)[1:])
-    return KeyMissingError(
-        f"there is no key for KID {key_id}" + (f", nor for {others}" if others else ""),
-        where=f"{source.name}, track {track.track_id} ({track.type.value} {track.codec}), "
-        f"at {sample.dts / track.timescale:.3f} s",
-        seen=f"keys given: {held}, none of them of this KID",
-        remedy=f"add --key {key_id}:KEY, or a line with this KID to --keys-file",
-        kids=tuple(map(str, missing)),
-    )
-
-
-# ------------------------------------------------------------------------------------------------ second pass
-def _windows(samples: Iterable[Sample]) -> Iterator[list[Sample]]:
-    """Samples that lie one behind the other, as many at a time as make about `_WINDOW` bytes."""
-    batch: list[Sample] = []
-    reached = 0
-    for sample in samples:
-        end = sample.offset + sample.size
-        if batch and (sample.offset < reached or end > batch[0].offset + _WINDOW or len(batch) == _MAX_BATCH):
-            yield batch
-            batch = []
-        batch.append(sample)
-        reached = end
-    if batch:
-        yield batch
-
-
-class _Writer:
-    """Writes the target from the source, window by window, in one reused buffer."""
-
-    def __init__(
-        self, source: ByteStream, target: int, decrypters: Mapping[KeyId, SampleDecrypter], progress: Progress | None
-    ) -> None:
-        self._source = source
-        self._target = target
-        self._decrypters = decrypters
-        self._progress = progress
-        self._buffer = memoryview(bytearray(_WINDOW))
-
-    def write(self, windows: Iterable[list[Sample]], share: int, shares: int) -> None:
-        """Write every window of this share, each with what lies before it; the first share ends with the rest."""
-        at = 0
-        for number, window in enumerate(windows):
-            start, end = window[0].offset, window[-1].offset + window[-1].size
-            if number % shares == share:
-                if start > at:
-                    self.copy(at, start)
-                self._decrypt(window, start, end)
-            at = max(at, end)
-        if share == 0:
-            self.copy(at, self._source.size)
-
-    def copy(self, start: int, end: int) -> None:
-        """Copy what lies from `start` to `end` as it is."""
-        while start < end:
-            data = self._read(start, min(_WINDOW, end - start))
-            write_at(self._target, data, start)
-            start += len(data)
-            self._told(start)
-
-    def _decrypt(self, window: list[Sample], start: int, end: int) -> None:
-        data = self._read(start, end - start)
-        for sample in window:
-            crypto = sample.crypto
-            assert crypto is not None
-            part = data[sample.offset - start : sample.offset - start + sample.size]
-            self._decrypters[crypto.key_id].decrypt_into(part, crypto, part)
-        write_at(self._target, data, start)
-        self._told(end)
-
-    def _read(self, start: int, size: int) -> memoryview:
-        if size > len(self._buffer):
-            self._buffer = memoryview(bytearray(size))
-        data = self._buffer[:size]
-        if self._source.read_into(start, data) != size:
-            raise TruncatedMediaError("the file became shorter while it was read", where=self._source.name)
-        return data
-
-    def _told(self, done: int) -> None:
-        if self._progress is not None:
-            self._progress(done, self._source.size)
 
 
 # ------------------------------------------------------------------------------------------------ boxes

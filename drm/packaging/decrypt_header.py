@@ -7,14 +7,22 @@ from __future__ import annotations
 
 from struct import Struct
 
-from drm.packaging.decrypt_boxes import OddLayoutError, boxes, entry_boxes, inside, sample_entries, track_id_of
+from drm.packaging.decrypt_boxes import (
+    PIFF_SENC,
+    OddLayoutError,
+    boxes,
+    entry_boxes,
+    inside,
+    sample_entries,
+    track_id_of,
+)
 from drm.packaging.decrypt_ciphers import CbcsCipher, CencCipher
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["SwiftTrack", "read_tracks"]
+__all__ = ["SwiftCipher", "SwiftTrack", "read_tracks", "track_ciphers"]
 
 _U32 = Struct(">I")
 _ENTRIES = {b"vide": b"encv", b"soun": b"enca"}  # the encrypted sample entry of each handler
@@ -43,7 +51,8 @@ def read_tracks(data: bytearray, at: int, end: int, keys: Mapping[bytes, bytes])
             track_id = track_id_of(data, body, stop)
             if track_id in tracks:
                 raise OddLayoutError("two tracks have the same id")
-            tracks[track_id] = _read_trak(data, body, stop, keys)
+            _refuse_samples(data, body, stop)
+            tracks[track_id] = SwiftTrack(track_ciphers(data, body, stop, keys))
     for mvex, mvex_end in inside(data, at, end, (b"mvex",)):
         fragmented = True
         for kind, _, body, stop in boxes(data, mvex, mvex_end):
@@ -57,22 +66,31 @@ def read_tracks(data: bytearray, at: int, end: int, keys: Mapping[bytes, bytes])
     return tracks
 
 
-def _read_trak(data: bytearray, at: int, end: int, keys: Mapping[bytes, bytes]) -> SwiftTrack:
+def _refuse_samples(data: bytearray, at: int, end: int) -> None:
+    """A track of fragments has none in `moov`."""
+    for stbl, stbl_end in inside(data, at, end, (b"mdia", b"minf", b"stbl")):
+        for kind, _, body, stop in boxes(data, stbl, stbl_end):
+            if kind in {b"stsz", b"stz2"} and (stop - body < 12 or _U32.unpack_from(data, body + 8)[0]):
+                raise OddLayoutError("samples in moov")
+
+
+def track_ciphers(data: bytearray, at: int, end: int, keys: Mapping[bytes, bytes]) -> list[SwiftCipher | None]:
+    """The cipher of each sample description of the `trak` with this payload; None: a clear one. May raise."""
     ciphers: list[SwiftCipher | None] = []
     # Which fields a sample entry has before its boxes, its handler says.
     handlers = [bytes(data[hdlr + 8 : hdlr + 12]) for hdlr, _ in inside(data, at, end, (b"mdia", b"hdlr"))]
     wanted = _ENTRIES.get(handlers[0] if handlers else b"", b"")
     for stbl, stbl_end in inside(data, at, end, (b"mdia", b"minf", b"stbl")):
-        for kind, _, body, stop in boxes(data, stbl, stbl_end):
-            if kind in {b"stsz", b"stz2"} and (stop - body < 12 or _U32.unpack_from(data, body + 8)[0]):
-                raise OddLayoutError("samples in moov")
+        for kind, _, body, _ in boxes(data, stbl, stbl_end):
             if kind in {b"sgpd", b"sbgp"} and data[body + 4 : body + 8] == b"seig":
                 raise OddLayoutError("encryption groups")
+            if kind == b"uuid" and data[body : body + 16] == PIFF_SENC:
+                raise OddLayoutError("the boxes of PIFF")
         told = sum(_U32.unpack_from(data, stsd + 4)[0] for stsd, _ in inside(data, stbl, stbl_end, (b"stsd",)))
         ciphers += [_cipher(data, start, stop, keys, wanted) for start, stop in sample_entries(data, stbl, stbl_end)]
         if not told == len(ciphers) > 0:
             raise OddLayoutError("another number of sample descriptions than stsd says")
-    return SwiftTrack(ciphers)
+    return ciphers
 
 
 def _cipher(data: bytearray, start: int, stop: int, keys: Mapping[bytes, bytes], wanted: bytes) -> SwiftCipher | None:

@@ -1,8 +1,9 @@
-"""Decrypts the usual fragmented MP4 fast: same-size rewriting, a group of fragments at a time, in one reused buffer.
+"""Decrypts the usual MP4 fast: same-size rewriting, a group of fragments at a time, in one reused buffer.
 
 Usual is: one file, `moov` first, then fragments whose data lies behind them, `senc` in each, one key for each sample
-description, scheme cenc or cbcs. Anything else raises OddLayoutError, whatever is wrong or merely rare about it, and
-the caller goes the general way (`drm.packaging.decrypt_general`), which reads every layout and says what is wrong.
+description, scheme cenc or cbcs; or a progressive one as `drm.packaging.decrypt_progressive` has it. Anything else
+raises OddLayoutError, whatever is wrong or merely rare about it, and the caller goes the general way
+(`drm.packaging.decrypt_general`), which reads every layout and says what is wrong.
 So nothing is guessed here, and no error needs words.
 
 A one-shot command on a file of 20 MB lives for some 40 ms. Hence the modules of this way import next to nothing: no
@@ -12,7 +13,6 @@ typing, no message and error classes, none of the readers.
 from __future__ import annotations
 
 import os
-from struct import Struct
 from struct import error as StructError  # noqa: N812 - a class
 
 from drm.packaging.decrypt_boxes import OddLayoutError, patch_moov
@@ -20,19 +20,19 @@ from drm.packaging.decrypt_ciphers import SPARE
 from drm.packaging.decrypt_fragment import FragmentDecrypter
 from drm.packaging.decrypt_header import read_tracks
 from drm.packaging.decrypt_jobs import share_out, write_at
+from drm.packaging.decrypt_tops import file_boxes, read_exactly
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+    from drm.packaging.decrypt_tops import Top
 
 __all__ = ["decrypt_swiftly"]
 
 _GROUP = 1 << 20  # bytes: so many fragments as make at least this go through the buffer together
 _MAX_GROUP = 8 << 20  # larger fragments go through in parts, which is the general way's business
 _MAX_HEADER = 4 << 20
-_HEAD = Struct(">I4s")
-
-_Top = tuple[bytes, int, int, int]  # type, start, start of the payload, end: an outermost box
 
 
 def decrypt_swiftly(
@@ -66,7 +66,13 @@ def _decrypt(
     source: int, target: int, keys: Mapping[bytes, bytes], jobs: int, progress: Callable[[int, int], None] | None
 ) -> None:
     size = os.fstat(source).st_size
-    header, moov = _header(source, size)
+    found = _header(source, size)
+    if found is None:
+        from drm.packaging.decrypt_progressive import decrypt_progressively  # noqa: PLC0415 - others need it not
+
+        decrypt_progressively(source, target, keys, jobs=jobs, progress=progress)
+        return
+    header, moov = found
     fragments = FragmentDecrypter(read_tracks(header, moov[2], moov[3], keys))
     patch_moov(header, moov[2], moov[3])
     write_at(target, memoryview(header), 0)
@@ -80,7 +86,7 @@ def _decrypt(
             if end - start > len(buffer) - SPARE:
                 buffer = bytearray(end - start + SPARE)
             data = memoryview(buffer)[: end - start]
-            _read(source, data, start)
+            read_exactly(source, data, start)
             fragments.decrypt(buffer, start, group)
             write_at(target, data, start)
             if progress is not None and share == 0:
@@ -89,54 +95,28 @@ def _decrypt(
     share_out(work, jobs)
 
 
-def _header(source: int, size: int) -> tuple[bytearray, _Top]:
-    """Everything before the first fragment, and where in it `moov` is."""
-    moov: _Top | None = None
-    for top in _tops(source, 0, size):
+def _header(source: int, size: int) -> tuple[bytearray, Top] | None:
+    """Everything before the first fragment, and where in it `moov` is. None: other boxes come first."""
+    moov: Top | None = None
+    for top in file_boxes(source, 0, size):
         kind, start, _, end = top
         if kind == b"moof":
             if moov is None or start > _MAX_HEADER:
                 break
             header = bytearray(start)
-            _read(source, memoryview(header), 0)
+            read_exactly(source, memoryview(header), 0)
             return header, moov
         if kind == b"moov" and moov is None:
             moov = top
         elif kind in {b"moov", b"mdat"} or end > _MAX_HEADER:
             break
-    raise OddLayoutError("no moov before fragments")
+    return None
 
 
-def _read(source: int, into: memoryview, offset: int) -> None:
-    try:
-        count = os.preadv(source, [into], offset)
-    except OSError:
-        count = 0
-    if count != len(into):
-        raise OddLayoutError("the file cannot be read to its end")
-
-
-def _tops(source: int, at: int, size: int) -> Iterator[_Top]:
-    """The outermost boxes from `at` on."""
-    while size - at >= 8:
-        head = bytearray(min(16, size - at))
-        _read(source, memoryview(head), at)
-        length, kind = _HEAD.unpack_from(head)
-        body = at + 8
-        if length == 1 and len(head) == 16:
-            length, body = int.from_bytes(head[8:], "big"), at + 16
-        if length < body - at or length > size - at:  # also 0, "to the end of the file": rare
-            raise OddLayoutError("a box does not fit")
-        yield kind, at, body, at + length
-        at += length
-    if at != size:
-        raise OddLayoutError("bytes behind the last box")
-
-
-def _groups(source: int, at: int, size: int) -> Iterator[list[_Top]]:
+def _groups(source: int, at: int, size: int) -> Iterator[list[Top]]:
     """The outermost boxes from `at` on, in groups that each begin with a fragment, or with what stands before it."""
-    group: list[_Top] = []
-    for top in _tops(source, at, size):
+    group: list[Top] = []
+    for top in file_boxes(source, at, size):
         kind, start, _, end = top
         if kind == b"moof" and group and start - group[0][1] >= _GROUP:
             yield group

@@ -1,72 +1,141 @@
 """Encrypts a clear MP4 with Common Encryption (ISO/IEC 23001-7): the packager's one door.
 
-H.264 video with subsamples, sound whole; progressive and fragmented files. What it cannot do it refuses by name.
+Progressive and fragmented files; video with subsamples where its codec has a binding, sound whole. What it cannot do
+it refuses by name.
 Opens files; the keys are the caller's own. Not for the PMP worker.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from drm.errors import InvalidArgumentError, UnsupportedMediaError
 from drm.isobmff.box import TopBox, load_box, top_boxes
 from drm.isobmff.container import require_mp4
 from drm.isobmff.pssh import Pssh
-from drm.isobmff.tracks import Movie, parse_moov
-from drm.media import Scheme, TrackType
-from drm.packaging.atomic_file import atomic_file
-from drm.packaging.fragmented import encrypt_fragmented
-from drm.packaging.progressive import encrypt_progressive
+from drm.isobmff.tracks import Movie, Track, parse_moov
+from drm.keys import KeyId
+from drm.media import Scheme, TrackInfo, TrackType
+from drm.packaging.decrypt_draft import Draft
+from drm.packaging.encrypt_relay import RelayError
 from drm.packaging.protected_track import ProtectedTrack
 from drm.packaging.source_file import SourceFile
 from drm.packaging.track_encryption import IvSource, TrackEncryption
 from drm.packaging.tree import BoxTree
 
-__all__ = ["TrackEncryption", "encrypt_file"]
+if TYPE_CHECKING:
+    from pathlib import Path  # its import costs a one-shot command 5 ms
 
-logger = logging.getLogger(__name__)
+__all__ = ["EncryptedTrack", "Encryption", "TrackEncryption", "encrypt_file"]
 
 # A mapping is invariant in its keys: each of the three has to be named.
 Wanted = Mapping[int, TrackEncryption] | Mapping[TrackType, TrackEncryption] | Mapping[int | TrackType, TrackEncryption]
+Choose = Callable[[Sequence[TrackInfo]], Mapping[int, TrackEncryption]]
+
+
+class EncryptedTrack(msgspec.Struct, frozen=True):
+    """What came of one track."""
+
+    track_id: int
+    type: str  # "video", "audio" or "other"
+    codec: str  # four-cc of its samples
+    samples: int = 0  # of a track that stays clear they are not counted
+    encrypted: int = 0
+    key_ids: tuple[KeyId, ...] = ()  # in the order of their periods; none: it stays clear
+
+
+class Encryption(msgspec.Struct, frozen=True):
+    """What came of it."""
+
+    scheme: Scheme
+    tracks: tuple[EncryptedTrack, ...]
+    warnings: tuple[str, ...] = ()  # what was odd in the file
 
 
 def encrypt_file(
-    source_path: str | Path, target_path: str | Path, *, scheme: Scheme, tracks: Wanted, pssh: bool = True
-) -> None:
+    source_path: str | Path,
+    target_path: str | Path,
+    *,
+    scheme: Scheme,
+    tracks: Wanted | Choose,
+    pssh: bool = True,
+    jobs: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> Encryption:
     """Write the file at `source_path` encrypted to `target_path`, which then is whole; it may be the same path.
 
     Args:
         source_path: a clear MP4.
-        target_path: replaced only when all went well.
+        target_path: replaced only when all went well; anything that is there and no regular file is refused.
         scheme: one for all tracks.
-        tracks: what to encrypt, by track id or by type; an id goes before its type. Other tracks stay clear.
+        tracks: what to encrypt, by track id or by type, an id before its type; or a function that says it of the tracks
+            of the file. Other tracks stay clear.
         pssh: whether to put in a `pssh` of the common system that lists every key id.
+        jobs: processes to share the work among. The caller has no other threads when it is more than 1.
+        progress: told bytes done and bytes in all, from time to time.
 
     Raises:
         InvalidArgumentError: a track that the file does not have, or settings that the scheme does not have.
         UnsupportedMediaError: a codec, layout or protection that is not encrypted here; the message names it.
         MediaError: the file is malformed or truncated.
-        OSError: the target cannot be written.
+        OSError: the target cannot be written; nothing is left of it.
     """
-    with SourceFile(Path(source_path)) as source:
+    try:
+        return _encrypt(source_path, target_path, scheme, tracks, jobs, progress, pssh=pssh)
+    except RelayError:
+        # Whatever another process met, this one meets again, and says what it was.
+        return _encrypt(source_path, target_path, scheme, tracks, 1, progress, pssh=pssh)
+
+
+def _encrypt(
+    source_path: str | Path,
+    target_path: str | Path,
+    scheme: Scheme,
+    tracks: Wanted | Choose,
+    jobs: int,
+    progress: Callable[[int, int], None] | None,
+    *,
+    pssh: bool,
+) -> Encryption:
+    warnings: list[str] = []
+    with SourceFile(source_path) as source:
         require_mp4(source)
         tops = list(top_boxes(source))
         place = _moov_of(tops, source)
-        movie = parse_moov(load_box(source, place), logger.warning)
+        movie = parse_moov(load_box(source, place), warnings.append)
         moov = BoxTree.parse(load_box(source, place))
         protected = _protected_tracks(movie, tracks, scheme)
         by_id = zip(movie.tracks, moov.all("trak"), strict=True)
         traks = {track.info.track_id: trak for track, trak in by_id}
         if pssh:
-            key_ids = dict.fromkeys(track.encryption.key_id for track in protected.values())
+            key_ids = dict.fromkeys(key_id for track in protected.values() for key_id, _ in track.encryption.keys)
             moov.children.append(BoxTree.of(Pssh.common(*key_ids).encode()))
-        with atomic_file(Path(target_path)) as out:
+        with Draft(str(target_path)) as draft:
             if movie.is_fragmented:
-                encrypt_fragmented(source, tops, moov, movie, protected, traks, out)
+                from drm.packaging.fragmented import encrypt_fragmented  # noqa: PLC0415 - one of the two is needed
+
+                encrypt_fragmented(
+                    source, tops, moov, movie, protected, traks, draft.descriptor, jobs=jobs, progress=progress
+                )
             else:
-                encrypt_progressive(source, tops, moov, protected, traks, out)
+                from drm.packaging.progressive import encrypt_progressive  # noqa: PLC0415 - as above
+
+                encrypt_progressive(
+                    source, tops, moov, protected, traks, draft.descriptor, jobs=jobs, progress=progress
+                )
+    return Encryption(scheme, tuple(_told(track, protected) for track in movie.tracks), tuple(warnings))
+
+
+def _told(track: Track, protected: Mapping[int, ProtectedTrack]) -> EncryptedTrack:
+    info = track.info
+    done = protected.get(info.track_id)
+    if done is None:
+        return EncryptedTrack(info.track_id, info.type, info.codec)
+    key_ids = tuple(dict.fromkeys(key_id for key_id, _ in done.encryption.keys))
+    return EncryptedTrack(info.track_id, info.type, info.codec, done.samples, done.protected, key_ids)
 
 
 def _moov_of(tops: list[TopBox], source: SourceFile) -> TopBox:
@@ -80,9 +149,10 @@ def _moov_of(tops: list[TopBox], source: SourceFile) -> TopBox:
     )
 
 
-def _protected_tracks(movie: Movie, tracks: Wanted, scheme: Scheme) -> dict[int, ProtectedTrack]:
+def _protected_tracks(movie: Movie, tracks: Wanted | Choose, scheme: Scheme) -> dict[int, ProtectedTrack]:
     """Join what is wanted with what the file has."""
-    wanted = dict[int | TrackType, TrackEncryption](tracks.items())
+    chosen = tracks([track.info for track in movie.tracks]) if callable(tracks) else tracks
+    wanted = dict[int | TrackType, TrackEncryption](chosen.items())
     ivs = IvSource()
     found = {}
     used: set[int | TrackType] = set()
@@ -94,7 +164,9 @@ def _protected_tracks(movie: Movie, tracks: Wanted, scheme: Scheme) -> dict[int,
                         f"track {track.info.track_id} has samples both in moov and in fragments",
                         remedy="write the file anew: ffmpeg -i IN -c copy OUT.mp4",
                     )
-                found[track.info.track_id] = ProtectedTrack(track, wanted[name], scheme, ivs)
+                found[track.info.track_id] = ProtectedTrack(
+                    track, wanted[name], scheme, ivs, in_fragments=movie.is_fragmented
+                )
                 used.add(name)
                 break
     there = ", ".join(f"{track.info.track_id} ({track.info.type})" for track in movie.tracks)

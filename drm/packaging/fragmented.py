@@ -2,39 +2,55 @@
 
 The clear lead is whole fragments that use a second, clear sample description, the encrypted one standing first: what
 Shaka Packager writes, and what FFmpeg, Bento4, GPAC and Shaka Packager all read. A player can present it before it has
-any key, since none of its samples is marked as protected.
+any key, since none of its samples is marked as protected. Keys change with fragments, too: a fragment under a later key
+says so in a sample group of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import BinaryIO
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
 
-from drm.errors import MalformedMediaError
+from drm.errors import MalformedMediaError, UnsupportedMediaError
 from drm.isobmff.box import TopBox, load_box
-from drm.isobmff.fragment import Tfdt, Tfhd, Trun
-from drm.isobmff.movie import Trex
-from drm.isobmff.sample_aux import Saio
-from drm.isobmff.tracks import Movie
-from drm.media import SampleCrypto
+from drm.isobmff.tracks import Movie, Track
+from drm.media import TrackType
+from drm.packaging.decrypt_jobs import share_out
+from drm.packaging.encrypt_copy import CHUNK, Copier
+from drm.packaging.encrypt_index import MOST, FreshIndex
+from drm.packaging.encrypt_moof import ClearMoof, Fragment, Run
+from drm.packaging.encrypt_relay import Relay
 from drm.packaging.index_boxes import Moves
-from drm.packaging.protected_track import ProtectedTrack, SampleJob, aux_boxes, without_overlap
-from drm.packaging.source_file import SourceFile, copy_encrypting
+from drm.packaging.protected_track import AuxTable, Entry, ProtectedTrack, group_boxes
+from drm.packaging.source_file import SourceFile
 from drm.packaging.tree import BoxTree
 
 __all__ = ["encrypt_fragmented"]
 
+_IN_ONE: Final = 4 << 20  # bytes of a fragment that is read once; a larger one is read twice, in parts
+_MOST: Final = 1024  # samples of one part
+_FRAGMENT_INDEX: Final = 0x10000  # groups above it are the fragment's own (ISO/IEC 14496-12, 8.9.4)
 
-@dataclass(slots=True)
-class _Run:
-    """One `trun` and where its samples lie in the source."""
+Progress = Callable[[int, int], None]
+_Choice = tuple[Fragment, ProtectedTrack | None, int | None]
+_Part = tuple[ProtectedTrack, int, list[Entry], Run, int, int]  # track, key, entries, run, its samples from and to
 
-    box: BoxTree
-    trun: Trun
-    start: int
-    sizes: Sequence[int]
-    duration: int  # of all its samples, in the track's timescale
+
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """A `moof` and what follows it up to the next one."""
+
+    number: int
+    moof: TopBox
+    rest: tuple[TopBox, ...]
+
+    @property
+    def end(self) -> int:
+        """Offset behind it, in the source."""
+        return (self.rest[-1] if self.rest else self.moof).end
 
 
 def encrypt_fragmented(
@@ -44,9 +60,12 @@ def encrypt_fragmented(
     movie: Movie,
     protected: Mapping[int, ProtectedTrack],
     traks: Mapping[int, BoxTree],
-    out: BinaryIO,
+    target: int,
+    *,
+    jobs: int = 1,
+    progress: Progress | None = None,
 ) -> None:
-    """Write the encrypted file to `out`, which is empty. `moov` and its `traks` (by track id) are changed.
+    """Write the encrypted file to `target`, which is empty. `moov` and its `traks` (by id) are changed.
 
     Raises:
         MalformedMediaError, UnsupportedMediaError: as their words say.
@@ -54,142 +73,215 @@ def encrypt_fragmented(
     for track_id, track in protected.items():
         stsd = traks[track_id].one("mdia", "minf", "stbl", "stsd")
         track.protect_descriptions(stsd, clear_copies=track.lead > 0)
-    fragments = _Fragments(source, movie, protected)
+    units = _units(tops)
+    head = tops[: len(tops) - sum(1 + len(unit.rest) for unit in units)]
+    if not any(top.type == "moov" for top in head):
+        raise UnsupportedMediaError(
+            "the movie box stands behind fragments, which it describes",
+            where=source.name,
+            remedy="write the file anew: ffmpeg -i IN -c copy OUT.mp4",
+        )
+    index = _fresh_index(tops, movie)
     moves = Moves()
-    jobs: list[SampleJob] = []
-    done = 0
-    for top in tops:
-        moves.note(top, out.tell())
+    copier = Copier(source, target, progress)
+    for top in head:
+        moves.note(top, copier.written)
         if top.type == "moov":
-            out.write(moov.encode())
+            copier.put(moov.encode())
         elif top.type == "ftyp":
-            out.write(_with_brand(source, top))
-        elif top.type == "moof":
-            _all_done(jobs, done, source)
-            moof, jobs = fragments.protect(top)
-            done = 0
-            out.write(moof.encode())
-        elif top.type == "mdat":
-            done = copy_encrypting(source, top.start, top.end, jobs, out, done)
+            copier.put(_with_brand(source, top))
         else:
-            copy_encrypting(source, top.start, top.end, (), out)
-    _all_done(jobs, done, source)
-    moves.correct(out)
+            copier.copy(top.end)
+        copier.skip(top.end)
+    index_at = copier.written
+    if index is not None:
+        copier.put(bytes(index.size))
+    copier.flush()
+    if any(track.learns for track in protected.values()):
+        jobs = 1  # how a sample is read may stand in one before it, which another process would have
+    with Relay(copier.written, len(units), jobs) as relay:
+
+        def work(share: int) -> None:
+            own = Copier(source, target, progress) if share else copier
+            fragments = _Fragments(source, movie, protected, own, relay, index if share == 0 else None)
+            try:
+                for unit in units:
+                    fragments.encrypt(unit) if unit.number % jobs == share else fragments.pass_over(unit)
+                own.flush()
+            except BaseException:
+                relay.fail()
+                raise
+
+        share_out(work, jobs)
+        offsets = [relay.offset(number) for number in range(len(units) + 1)]
+    for unit in units:
+        moves.note(unit.moof, offsets[unit.number])
+        for top in unit.rest:
+            moves.note(top, offsets[unit.number + 1] - (unit.end - top.start))
+    with os.fdopen(target, "r+b", closefd=False) as out:
+        moves.correct(out)
+    if index is not None:
+        trailer = sum(top.size for top in tops[-1:] if top.type == "mfra")
+        os.pwrite(target, index.encode(offsets[:-1], offsets[-1] - trailer), index_at)
+
+
+def _units(tops: Sequence[TopBox]) -> list[_Unit]:
+    places = [place for place, top in enumerate(tops) if top.type == "moof"]
+    bounds = pairwise((*places, len(tops)))
+    return [_Unit(number, tops[at], tuple(tops[at + 1 : end])) for number, (at, end) in enumerate(bounds)]
+
+
+def _fresh_index(tops: Sequence[TopBox], movie: Movie) -> FreshIndex | None:
+    """An index to be filled, for a file of several fragments that has none."""
+    count = sum(top.type == "moof" for top in tops)
+    if not 1 < count <= MOST or any(top.type in {"sidx", "ssix"} for top in tops):
+        return None
+    track = next((track for track in movie.tracks if track.info.type is TrackType.VIDEO), movie.tracks[0])
+    return FreshIndex(track.info.track_id, track.info.timescale, count)
 
 
 class _Fragments:
-    """Rewrites `moof` after `moof`; remembers where each track is in time."""
+    """Rewrites `moof` after `moof` and encrypts what belongs to it; remembers where each track is in time."""
 
-    def __init__(self, source: SourceFile, movie: Movie, protected: Mapping[int, ProtectedTrack]) -> None:
+    def __init__(
+        self,
+        source: SourceFile,
+        movie: Movie,
+        protected: Mapping[int, ProtectedTrack],
+        copier: Copier,
+        relay: Relay,
+        index: FreshIndex | None,
+    ) -> None:
         self._source = source
         self._protected = protected
-        self._trex = {track.info.track_id: track.trex for track in movie.tracks}
-        self._descriptions = {track.info.track_id: len(track.entries) for track in movie.tracks}
-        self._clock = dict.fromkeys(self._trex, 0)
+        self._tracks: dict[int, Track] = {track.info.track_id: track for track in movie.tracks}
+        self._clock = dict.fromkeys(self._tracks, 0)
+        self._copier = copier
+        self._relay = relay
+        self._index = index
 
-    def protect(self, top: TopBox) -> tuple[BoxTree, list[SampleJob]]:
-        """Return the new `moof` and the samples to encrypt behind it."""
-        moof = BoxTree.parse(load_box(self._source, top))
-        jobs: list[SampleJob] = []
-        runs: list[_Run] = []
-        follows = top.start
-        for traf in moof.all("traf"):
-            tfhd, found, follows = self._runs(traf, top.start, follows)
-            runs += found
-            # Offsets from the moof's own start hold wherever the fragment goes (ISO/IEC 14496-12, 8.8.7).
-            tfhd = replace(tfhd, base_data_offset=None, base_is_moof=True)
-            began = self._advance(traf, tfhd.track_id, found)
-            track = self._protected.get(tfhd.track_id)
+    def pass_over(self, unit: _Unit) -> None:
+        """Another process encrypts this one."""
+        for fragment, track, key in self._read(unit)[1]:
             if track is not None:
-                index = tfhd.description_index or self._trex[tfhd.track_id].description_index
-                if began < track.lead:
-                    tfhd = replace(tfhd, description_index=index + self._descriptions[tfhd.track_id])
+                track.pass_over(sum(len(run.sizes) for run in fragment.runs), key)
+
+    def encrypt(self, unit: _Unit) -> None:
+        """Write the fragment encrypted, and what follows it."""
+        top = unit.moof
+        moof, fragments = self._read(unit)
+        end = max([top.end, *(run.end for fragment in moof.fragments for run in fragment.runs)])
+        in_one = end - top.start <= _IN_ONE and end <= self._source.size
+        self._copier.jump(top.start)
+        if in_one:
+            self._copier.view(top.start, end - top.start)
+        loaded = range(top.start, end + 1) if in_one else range(0)
+        parts: list[_Part] = []
+        for fragment, track, key in fragments:
+            if track is None:
+                continue
+            if key is not None:
+                parts += self._plan(fragment, track, key, loaded)
+                continue
+            moof.describe(fragment, fragment.description + len(self._tracks[fragment.track_id].entries))
+            for run, first, last, data in self._pieces(fragment, track.learns, loaded):
+                track.look_at(data, run.sizes[first:last], fragment.description)
+        _check([(run, key is None) for fragment, _, key in fragments for run in fragment.runs], unit, self._source)
+        encoded = moof.encode(top)
+        self._copier.place(self._relay.take(unit.number, len(encoded) + unit.end - top.end))
+        self._copier.put(encoded)
+        self._copier.skip(top.end)
+        for track, key, entries, run, first, last in sorted(parts, key=lambda part: part[3].offset(part[4])):
+            start, end = run.offset(first), run.offset(last)
+            if start != end:
+                data = self._copier.view(start, end - start)
+                track.encrypt(data, run.sizes[first:last], entries, key)
+        self._copier.copy(unit.end)
+
+    def _read(self, unit: _Unit) -> tuple[ClearMoof, list[_Choice]]:
+        """The `moof`, and for each of its fragments which track and key encrypts it; no key: it stays clear."""
+        box = BoxTree.parse(load_box(self._source, unit.moof))
+        moof = ClearMoof(box, unit.moof.start, self._tracks, self._source.size)
+        began = {id(fragment): self._advance(fragment) for fragment in moof.fragments}
+        leads: dict[float, bool] = {}
+        for fragment in sorted(moof.fragments, key=self._is_sound):
+            # FFmpeg up to 5.1 takes one sample description for all tracks of a fragment. Sound, whose frames end a
+            # little earlier or later, goes with the picture.
+            track = self._protected.get(fragment.track_id)
+            if track is not None:
+                leads.setdefault(track.encryption.clear_lead, began[id(fragment)] < track.lead)
+        chosen: list[_Choice] = []
+        for fragment in moof.fragments:
+            time = began[id(fragment)]
+            track = self._protected.get(fragment.track_id)
+            is_clear = track is None or leads[track.encryption.clear_lead]
+            chosen.append((fragment, track, None if track is None or is_clear else track.key_at(time)))
+        if self._index is not None:
+            self._note(self._index, [(f, began[id(f)]) for f in moof.fragments if f.track_id == self._index.track_id])
+        return moof, chosen
+
+    def _note(self, index: FreshIndex, fragments: Sequence[tuple[Fragment, int]]) -> None:
+        """A row of the index for each `moof`; those that have nothing of the track are there and last no time."""
+        earliest = min((fragment.earliest(time) for fragment, time in fragments), default=None)
+        duration = sum(run.duration for fragment, _ in fragments for run in fragment.runs)
+        index.note(earliest, duration, is_sync=bool(fragments) and fragments[0][0].begins_with_sync)
+
+    def _is_sound(self, fragment: Fragment) -> bool:
+        return self._tracks[fragment.track_id].info.type is not TrackType.VIDEO
+
+    def _plan(self, fragment: Fragment, track: ProtectedTrack, key: int, loaded: range) -> Iterable[_Part]:
+        parts: list[_Part] = []
+        aux = AuxTable(track)
+        for run, first, last, data in self._pieces(fragment, track.has_layout, loaded):
+            entries = track.plan(data, run.sizes[first:last], fragment.description, key)
+            aux.add(entries)
+            parts.append((track, key, entries, run, first, last))
+        if key and len(aux):
+            fragment.add(group_boxes(track, [(len(aux), 1)], [key], _FRAGMENT_INDEX))
+        fragment.add(aux.boxes())
+        return parts
+
+    def _pieces(self, fragment: Fragment, is_read: bool, loaded: range) -> Iterator[tuple[Run, int, int, memoryview]]:
+        """The samples of each run, some at a time, and where they are asked for their bytes."""
+        size, count = (_IN_ONE, len(loaded)) if loaded else (CHUNK, _MOST)
+        for run in fragment.runs:
+            for first, last in run.parts(size, count):
+                start, end = run.offset(first), run.offset(last)
+                if not is_read or start == end:
+                    data = memoryview(b"")
+                elif start in loaded:
+                    data = self._copier.view(start, end - start)
                 else:
-                    jobs += self._protect_traf(traf, track, found, index)
-            _replace_payload(traf.one("tfhd"), tfhd.encode())
-        _point(moof, runs, top)
-        return moof, without_overlap(jobs)
+                    data = memoryview(self._source.read(start, end - start))
+                yield run, first, last, data
 
-    def _runs(self, traf: BoxTree, moof_start: int, follows: int) -> tuple[Tfhd, list[_Run], int]:
-        """The runs of a traf, where they lie, and where the last one ends (8.8.7 and 8.8.8)."""
-        tfhd = Tfhd.parse(traf.one("tfhd").reader())
-        trex = self._trex.get(tfhd.track_id)
-        if trex is None:
-            raise MalformedMediaError(f"a fragment is of track {tfhd.track_id}, which moov does not have")
-        base = tfhd.base_data_offset
-        if base is None:
-            base = moof_start if tfhd.base_is_moof else follows
-        at = base
-        runs = []
-        for box in traf.all("trun"):
-            trun = Trun.parse(box.reader())
-            if trun.data_offset is not None:
-                at = base + trun.data_offset
-            sizes = self._sizes(trun, tfhd, trex)
-            each = trex.duration if tfhd.duration is None else tfhd.duration
-            duration = sum(trun.durations) if trun.durations is not None else each * trun.sample_count
-            runs.append(_Run(box, trun, at, sizes, duration))
-            at += sum(sizes)
-        return tfhd, runs, at
-
-    def _sizes(self, trun: Trun, tfhd: Tfhd, trex: Trex) -> Sequence[int]:
-        if trun.sizes is not None:
-            return trun.sizes
-        size = trex.size if tfhd.size is None else tfhd.size
-        # The count of a run without columns is four bytes that anybody can write: the file bounds it.
-        if trun.sample_count * max(size, 1) > self._source.size:
-            raise MalformedMediaError(f"a run of {trun.sample_count} samples in a file of {self._source.size} bytes")
-        return [size] * trun.sample_count
-
-    def _advance(self, traf: BoxTree, track_id: int, runs: Sequence[_Run]) -> int:
+    def _advance(self, fragment: Fragment) -> int:
         """Return when the fragment begins, and move the track's clock behind it."""
-        began = self._clock[track_id]
-        for tfdt in traf.all("tfdt"):
-            began = Tfdt.parse(tfdt.reader()).decode_time
-        self._clock[track_id] = began + sum(run.duration for run in runs)
+        began = self._clock[fragment.track_id] if fragment.decode_time is None else fragment.decode_time
+        self._clock[fragment.track_id] = began + sum(run.duration for run in fragment.runs)
         return began
 
-    def _protect_traf(
-        self, traf: BoxTree, track: ProtectedTrack, runs: Sequence[_Run], description_index: int
-    ) -> Iterator[SampleJob]:
-        cryptos: list[SampleCrypto] = []
-        for run in runs:
-            at = run.start
-            for size in run.sizes:
-                sample = memoryview(self._source.read(at, size)) if track.has_subsamples else memoryview(b"")
-                crypto = track.crypto(sample, description_index)
-                cryptos.append(crypto)
-                yield SampleJob(at, size, crypto, track.encrypter)
-                at += size
-        traf.children += aux_boxes(track, cryptos, with_subsamples=track.has_subsamples)
 
-
-def _point(moof: BoxTree, runs: Sequence[_Run], top: TopBox) -> None:
-    """Fill in the offsets of runs and auxiliary data, all counted from the start of the new moof."""
-    for run in runs:
-        # With an offset or without one the box has different lengths: put any, then the right one.
-        _replace_payload(run.box, replace(run.trun, data_offset=0).encode())
-    growth = moof.size - top.size
-    for run in runs:
-        if run.sizes and run.start < top.end:
-            raise MalformedMediaError("the samples of a fragment lie before its end", where=f"moof at byte {top.start}")
-        _replace_payload(run.box, replace(run.trun, data_offset=run.start - top.start + growth).encode())
-    for traf in moof.all("traf"):
-        for saio, senc in zip(traf.all("saio"), traf.all("senc"), strict=False):
-            _replace_payload(saio, Saio((moof.offset_of(senc) + 16,)).encode())
-
-
-def _replace_payload(box: BoxTree, encoded: bytes) -> None:
-    box.payload = encoded[8:]
-
-
-def _all_done(jobs: Sequence[SampleJob], done: int, source: SourceFile) -> None:
-    if done < len(jobs):
-        raise MalformedMediaError(
-            "a sample lies outside the media data of its fragment",
-            where=source.name,
-            seen=f"it begins at byte {jobs[done].offset}",
-        )
+def _check(runs: list[tuple[Run, bool]], unit: _Unit, source: SourceFile) -> None:
+    """See that samples which are encrypted lie in the fragment's media data, and share no byte with others."""
+    media = [top for top in unit.rest if top.type == "mdat"]
+    runs = sorted((each for each in runs if each[0].sizes), key=lambda each: each[0].start)
+    before: tuple[Run, bool] | None = None
+    for run, is_clear in runs:
+        inside = any(top.start + top.header <= run.start and run.end <= top.end for top in media)
+        if not is_clear and not inside and run.start != run.end:
+            raise MalformedMediaError(
+                "a sample lies outside the media data of its fragment",
+                where=source.name,
+                seen=f"a run of samples has the bytes {run.start} to {run.end}",
+            )
+        if before is not None and run.start < before[0].end and not (is_clear and before[1]):
+            raise UnsupportedMediaError(
+                f"two samples share the bytes from {run.start} to {min(run.end, before[0].end)}",
+                remedy="write the file anew: ffmpeg -i IN -c copy OUT.mp4",
+            )
+        if before is None or run.end > before[0].end:
+            before = (run, is_clear)
 
 
 def _with_brand(source: SourceFile, top: TopBox) -> bytes:

@@ -17,14 +17,20 @@ __all__ = ["SampleLayout", "layout_for"]
 
 
 class SampleLayout(Protocol):
-    """Finds the protected ranges of one track's samples, in decode order: headers may tell of the samples before."""
+    """Finds the protected ranges of one track's samples.
+
+    Headers may depend on samples before: ask for every sample of the track in decode order, those too that are to
+    stay clear (a clear lead), and throw the answer away.
+    """
 
     def subsamples(self, sample: memoryview) -> tuple[Subsample, ...]:
         """Return (clear, protected) pairs that cover the sample; at least one.
 
+        How many of them can be written is another's to say: it depends on the IV.
+
         Raises:
             MalformedMediaError: the sample breaks its codec's syntax.
-            UnsupportedMediaError: it uses syntax that is not encrypted here, or needs too many pairs.
+            UnsupportedMediaError: it uses syntax that is not encrypted here.
         """
         ...
 
@@ -35,10 +41,43 @@ def _avc(config: bytes, scheme: Scheme) -> SampleLayout:
     return AvcLayout(config, scheme)
 
 
+def _hevc(config: bytes, scheme: Scheme) -> SampleLayout:
+    from drm.packaging.hevc import HevcLayout  # noqa: PLC0415 - loaded when needed
+
+    return HevcLayout(config, scheme)
+
+
+def _av1(config: bytes, scheme: Scheme) -> SampleLayout:
+    from drm.packaging.av1 import Av1Layout  # noqa: PLC0415 - loaded when needed
+
+    return Av1Layout(config, scheme)
+
+
+def _vp9(config: bytes, scheme: Scheme) -> SampleLayout:  # noqa: ARG001 - frames tell all, for any scheme
+    from drm.packaging.vp9 import Vp9Layout  # noqa: PLC0415 - loaded when needed
+
+    return Vp9Layout()
+
+
+def _vp8(config: bytes, scheme: Scheme) -> SampleLayout:  # noqa: ARG001 - frames tell all, for any scheme
+    from drm.packaging.vp8 import Vp8Layout  # noqa: PLC0415 - loaded when needed
+
+    return Vp8Layout()
+
+
 # By format of the sample entry: the box with the codec's configuration, and the binding.
 _BINDINGS: Final[dict[str, tuple[str, Callable[[bytes, Scheme], SampleLayout]]]] = {
     "avc1": ("avcC", _avc),
     "avc3": ("avcC", _avc),
+    "av01": ("av1C", _av1),
+    "vp08": ("vpcC", _vp8),
+    "vp09": ("vpcC", _vp9),
+    "hvc1": ("hvcC", _hevc),
+    "hev1": ("hvcC", _hevc),
+    "dvh1": ("hvcC", _hevc),
+    "dvhe": ("hvcC", _hevc),
+    "dva1": ("avcC", _avc),
+    "dvav": ("avcC", _avc),
 }
 # Video that has no binding of its own and is protected whole, as any sample may be (ISO/IEC 23001-7, clause 9.4).
 _WHOLE: Final = frozenset({"mp4v", "mjpg", "jpeg"})

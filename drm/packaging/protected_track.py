@@ -2,97 +2,137 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from struct import pack
-from typing import Final
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from struct import Struct, iter_unpack, pack
+from typing import Final, TypeAlias
 
 from drm.cenc.encrypt import SampleEncrypter
+from drm.cenc.engines import BLOCK
+from drm.cenc.layout import Pattern
 from drm.errors import MalformedMediaError, UnsupportedMediaError
 from drm.isobmff.box import encode_box, encode_full_box
 from drm.isobmff.protection import Frma, Schm, Sinf
-from drm.isobmff.reader import printable
-from drm.isobmff.sample_aux import Saio, Saiz, Senc, encode_entry
+from drm.isobmff.sample_aux import Saio, Saiz
 from drm.isobmff.tracks import Track
-from drm.media import SampleCrypto, Scheme, Subsample, TrackType
-from drm.packaging.avc import AvcLayout
+from drm.media import Scheme, Subsample, TrackType
+from drm.packaging.layouts import SampleLayout, layout_for
 from drm.packaging.track_encryption import IvSource, TrackEncryption
 from drm.packaging.tree import BoxTree
 
-__all__ = ["ProtectedTrack", "SampleJob", "aux_boxes", "without_overlap"]
+__all__ = ["AuxTable", "Entry", "ProtectedTrack", "group_boxes"]
 
 _ENCRYPTED_ENTRIES: Final = {TrackType.VIDEO: "encv", TrackType.AUDIO: "enca"}
-_AVC: Final = frozenset({"avc1", "avc3"})
+_IN_BAND: Final = frozenset(
+    {"avc3", "dvav", "hev1", "dvhe", "av01", "dav1", "vp08", "vp09"}
+)  # a sample may say how to read the next ones
 _MOST_CLEAR: Final = 0xFFFF  # bytes in one subsample entry
+_LARGEST: Final = 255  # bytes of one sample's entry, as saiz tells it
+_PAIR: Final = Struct(">HHI")  # the usual count, one, and its clear and protected bytes
 
-
-@dataclass(frozen=True, slots=True)
-class SampleJob:
-    """One sample to encrypt, where it lies in the source."""
-
-    offset: int
-    size: int
-    crypto: SampleCrypto
-    encrypter: SampleEncrypter
-
-    @property
-    def end(self) -> int:
-        """Offset behind it."""
-        return self.offset + self.size
+Entry: TypeAlias = tuple[bytes, tuple[Subsample, ...]]
+"""The IV of a sample (empty: the constant one) and its subsamples (none: it is protected whole)."""
 
 
 class ProtectedTrack:
     """How one track is encrypted. Asked for samples in decode order, since IVs rise."""
 
-    def __init__(self, track: Track, encryption: TrackEncryption, scheme: Scheme, ivs: IvSource) -> None:
+    def __init__(
+        self, track: Track, encryption: TrackEncryption, scheme: Scheme, ivs: IvSource, *, in_fragments: bool
+    ) -> None:
         """Check that the track can be encrypted. Raises UnsupportedMediaError and names what it cannot be."""
         kind = track.info.type
         self.track = track
         self.scheme = scheme
         self.encryption = encryption.settled(scheme, kind)
-        self.encrypter = SampleEncrypter(encryption.key)
         self.lead = round(encryption.clear_lead * track.info.timescale)  # in the track's timescale
-        self._ivs = ivs.take(self.encryption, scheme)
-        self._layouts: list[AvcLayout] = []
+        self.samples = self.protected = 0  # how many there were, and how many of them were encrypted
+        self._period = encryption.period * track.info.timescale
+        self._keys = [(ivs.place_of(key, encryption.first_iv), SampleEncrypter(key)) for _, key in self.encryption.keys]
+        self._ivs = ivs
+        self._layouts: list[SampleLayout | None] = []
         for entry in track.entries:
             if entry.format != entry.codec or entry.scheme_type or entry.refusal:
                 raise _refusal(track, "is encrypted already", "give the clear original")
-            if kind is TrackType.VIDEO:
-                if entry.format not in _AVC or "avcC" not in entry.boxes:
-                    raise _refusal(
-                        track, f"has {printable(entry.format)} video; avc1 and avc3 can be encrypted", "encode as H.264"
-                    )
-                self._layouts.append(AvcLayout(entry.boxes["avcC"], scheme))
-            elif kind is not TrackType.AUDIO:
+            if kind not in _ENCRYPTED_ENTRIES:
                 raise _refusal(track, "is neither video nor sound", "leave it clear")
+            self._layouts.append(layout_for(entry, scheme))
+        self.learns = any(entry.format in _IN_BAND for entry in track.entries)
+        self.has_layout = any(self._layouts)
+        # Whole samples of cens would leave it to the reader whether a last partial block is encrypted, and readers
+        # differ. The clear lead of a progressive file is told by subsamples, and then all its samples have them. And
+        # GPAC takes up a later key with auxiliary information alone, which whole samples of cbcs have none of.
+        self.has_subsamples = (
+            self.has_layout
+            or scheme is Scheme.CENS
+            or (self.lead > 0 and not in_fragments)
+            or (len(self._keys) > 1 and not self.encryption.iv_size)
+        )
+        if self.has_subsamples and scheme in {Scheme.CENS, Scheme.CBCS} and self.encryption.pattern == (0, 0):
+            # The same blocks, in other words: FFmpeg refuses subsamples under 0:0.
+            self.encryption = replace(self.encryption, pattern=(1, 0))
+        self._pattern = Pattern(*(self.encryption.pattern or (0, 0)))
 
-    @property
-    def has_subsamples(self) -> bool:
-        """Whether samples are told in parts: video is, sound is protected whole."""
-        return bool(self._layouts)
+    def key_at(self, time: int) -> int:
+        """The number of the key, from 0, that a sample of this decode time is encrypted with."""
+        return int(time // self._period) % len(self._keys) if self._period else 0
 
-    def crypto(self, sample: memoryview, description_index: int) -> SampleCrypto:
-        """The encryption data of the next sample. Raises MalformedMediaError, UnsupportedMediaError."""
-        subsamples: tuple[Subsample, ...] = ()
-        if self._layouts:
-            if not 1 <= description_index <= len(self._layouts):
-                raise MalformedMediaError(
-                    f"a sample names description {description_index}, and stsd has {len(self._layouts)}"
-                )
-            subsamples = self._layouts[description_index - 1].subsamples(sample)
-        return self._crypto(subsamples)
+    def plan(self, data: memoryview, sizes: Sequence[int], description: int, key: int) -> list[Entry]:
+        """Say how the next samples are encrypted, which lie in `data` (where they have parts) one behind the other.
 
-    def clear_crypto(self, size: int) -> SampleCrypto:
-        """Encryption data that leaves the next sample, of `size` bytes, as it is."""
+        Raises MalformedMediaError, UnsupportedMediaError.
+        """
+        if not 1 <= description <= len(self._layouts):
+            raise MalformedMediaError(f"a sample names description {description}, and stsd has {len(self._layouts)}")
+        ivs = self._ivs.take(self._keys[key][0], len(sizes), self.encryption.iv_size or 0, self.scheme)
+        self.samples += len(sizes)
+        self.protected += len(sizes)
+        layout = self._layouts[description - 1]
+        if layout is None:
+            if not self.has_subsamples:
+                return [(iv, ()) for iv in ivs]
+            # A partial block is clear but with cenc, and only cbcs has a word on where in the range it lies.
+            odd = 0 if self.scheme in {Scheme.CENC, Scheme.CBCS} else BLOCK - 1
+            return [(iv, ((size & odd, size & ~odd),)) for iv, size in zip(ivs, sizes, strict=True)]
+        find = layout.subsamples
+        entries = []
+        at = 0
+        for iv, size in zip(ivs, sizes, strict=True):
+            end = at + size
+            entries.append((iv, find(data[at:end])))
+            at = end
+        return entries
+
+    def pass_over(self, count: int, key: int | None) -> None:
+        """The next samples are planned by another process; no key: they stay clear."""
+        self.samples += count
+        if key is None:
+            return
+        self.protected += count
+        if self.encryption.iv_size:
+            self._ivs.skip(self._keys[key][0], count)
+
+    def look_at(self, data: memoryview, sizes: Sequence[int], description: int) -> None:
+        """Samples that stay clear: take what they say of those that follow."""
+        self.samples += len(sizes)
+        layout = self._layouts[description - 1] if 1 <= description <= len(self._layouts) else None
+        if layout is None or not self.learns:
+            return
+        at = 0
+        for size in sizes:
+            layout.subsamples(data[at : at + size])
+            at += size
+
+    def clear_entry(self, size: int) -> Entry:
+        """An entry that leaves the next sample, of `size` bytes, as it is."""
+        (iv,) = self._ivs.take(self._keys[0][0], 1, self.encryption.iv_size or 0, self.scheme)
         whole = [(_MOST_CLEAR, 0)] * (size // _MOST_CLEAR)
-        return self._crypto((*whole, (size % _MOST_CLEAR, 0)))
+        return iv, (*whole, (size % _MOST_CLEAR, 0))
 
-    def _crypto(self, subsamples: tuple[Subsample, ...]) -> SampleCrypto:
-        told = self.encryption
-        crypt, skip = told.pattern or (0, 0)
-        iv = next(self._ivs) or told.constant_iv
-        return SampleCrypto(told.key_id, self.scheme, iv, subsamples, crypt, skip)
+    def encrypt(self, data: memoryview, sizes: Iterable[int], entries: Iterable[Entry], key: int) -> None:
+        """Encrypt the samples in `data`, in place, as `plan` said."""
+        encrypter = self._keys[key][1]
+        encrypter.encrypt_run(data, sizes, entries, self.scheme, self._pattern, self.encryption.constant_iv)
 
     def protect_descriptions(self, stsd: BoxTree, *, clear_copies: bool) -> None:
         """Make each entry of `stsd` an encrypted one; `clear_copies` puts the clear ones behind them."""
@@ -110,30 +150,84 @@ class ProtectedTrack:
         return encode_box(_ENCRYPTED_ENTRIES[self.track.info.type], payload, sinf.encode())
 
 
-def aux_boxes(track: ProtectedTrack, cryptos: Sequence[SampleCrypto], *, with_subsamples: bool) -> list[BoxTree]:
-    """Return saiz, saio (its one offset still 0) and senc; nothing where the sample descriptions say it all.
+class AuxTable:
+    """The auxiliary information of many samples, packed as it is written: saiz, saio and senc."""
 
-    That is so for a constant IV without subsamples; ISO/IEC 23001-7, clause 7.2, then has no auxiliary information.
+    def __init__(self, track: ProtectedTrack) -> None:
+        self._track = track
+        self._with_subsamples = track.has_subsamples
+        self._sizes = bytearray()
+        self._payload = bytearray()
+        self._told = memoryview(b"")  # the payload, once a box holds it
+
+    def add(self, entries: Sequence[Entry]) -> None:
+        """Take more samples. Raises UnsupportedMediaError: one has too many subsamples."""
+        if not self._with_subsamples:
+            self._sizes += bytes((self._track.encryption.iv_size or 0,)) * len(entries)
+            self._payload += b"".join([iv for iv, _ in entries])
+            return
+        for iv, subsamples in entries:
+            if len(subsamples) == 1:
+                entry = iv + _PAIR.pack(1, *subsamples[0])
+            else:
+                flat = [part for pair in subsamples for part in pair]
+                entry = iv + pack(">H" + "HI" * len(subsamples), len(subsamples), *flat)
+            if len(entry) > _LARGEST:
+                raise self._too_many(len(iv), len(subsamples))
+            self._sizes.append(len(entry))
+            self._payload += entry
+
+    def _too_many(self, iv_size: int, count: int) -> UnsupportedMediaError:
+        return _refusal(
+            self._track.track,
+            f"has a sample of {count} subsamples, and {(_LARGEST - 2 - iv_size) // 6} can be told",
+            "encode the video with fewer slices or tiles per picture",
+        )
+
+    def __len__(self) -> int:
+        return len(self._sizes)
+
+    def entries(self) -> Iterator[Entry]:
+        """Every sample's, as they were added; the boxes are made already."""
+        iv_size = self._track.encryption.iv_size or 0
+        at = 0
+        for size in self._sizes:
+            end = at + size
+            iv, told = bytes(self._told[at : at + iv_size]), self._told[at + iv_size + 2 : end]
+            yield iv, tuple(iter_unpack(">HI", told)) if self._with_subsamples else ()
+            at = end
+
+    def boxes(self) -> list[BoxTree]:
+        """Return saiz, saio (its one offset still 0) and senc.
+
+        Where no sample has an IV of its own or parts, there is no auxiliary information (ISO/IEC 23001-7, clause 7.2),
+        and `senc` has entries of no bytes: without it Bento4 takes the samples for clear ones.
+        """
+        flags = 2 * self._with_subsamples
+        senc = BoxTree.full("senc", 0, flags, pack(">I", len(self._sizes)), self._payload)
+        self._payload.clear()
+        self._told = memoryview(senc.payload)[8:]
+        if not self._told:
+            return [senc]
+        sizes = self._sizes
+        one = len(set(sizes)) == 1
+        saiz = Saiz(len(sizes), sizes[0]) if one else Saiz(len(sizes), 0, bytes(sizes))
+        return [BoxTree.of(saiz.encode()), BoxTree.of(Saio((0,)).encode()), senc]
+
+
+def group_boxes(
+    track: ProtectedTrack, runs: Sequence[tuple[int, int]], keys: Sequence[int], base: int
+) -> list[BoxTree]:
+    """Return `sbgp` and `sgpd` that give samples keys of their own.
+
+    `runs` are counts of samples with an index into `keys`, from 1, or 0: the key of the sample description. `base` is
+    added to each index but 0. Entries have one length for all, which ExoPlayer insists on.
     """
-    own_iv = track.encryption.iv_size > 0
-    if not own_iv and not with_subsamples:
-        return []
-    entries = [(crypto.iv if own_iv else b"", crypto.subsamples) for crypto in cryptos]
-    sizes = [len(encode_entry(iv, subsamples, with_subsamples=with_subsamples)) for iv, subsamples in entries]
-    senc = Senc.pack(entries, with_subsamples=with_subsamples)
-    return [BoxTree.of(box.encode()) for box in (Saiz.of(sizes), Saio((0,)), senc)]
-
-
-def without_overlap(jobs: Iterable[SampleJob]) -> list[SampleJob]:
-    """The jobs by offset. Raises UnsupportedMediaError when two share bytes: these cannot be encrypted for both."""
-    ordered = sorted(jobs, key=lambda job: job.offset)
-    for before, after in itertools.pairwise(ordered):
-        if before.end > after.offset:
-            raise UnsupportedMediaError(
-                f"two samples share the bytes from {after.offset} to {min(before.end, after.end)}",
-                remedy="write the file anew: ffmpeg -i IN -c copy OUT.mp4",
-            )
-    return ordered
+    entries = [track.encryption.seig(key).encode() for key in keys]
+    rows = [pack(">II", count, index and base + index) for count, index in runs]
+    sbgp = encode_full_box("sbgp", 0, 0, b"seig", pack(">I", len(rows)), *rows)
+    sgpd = encode_full_box("sgpd", 1, 0, b"seig", pack(">II", len(entries[0]), len(entries)), *entries)
+    return [BoxTree.of(sbgp), BoxTree.of(sgpd)]
 
 
 def _refusal(track: Track, what: str, remedy: str) -> UnsupportedMediaError:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from struct import pack
 from typing import Final
 
 from drm.errors import MalformedMediaError
-from drm.isobmff.box import encode_box
 from drm.isobmff.reader import Reader
 
 __all__ = ["BoxTree"]
 
 _CONTAINERS: Final = frozenset({"moov", "trak", "mdia", "minf", "stbl", "mvex", "moof", "traf"})
+_LARGEST: Final = 0xFFFF_FFFF  # bytes of a box whose size has 32 bits
 
 
 @dataclass(slots=True)
@@ -32,21 +33,36 @@ class BoxTree:
         return cls(box.type, box.uuid + box.rest())
 
     @classmethod
+    def full(cls, box_type: str, version: int, flags: int, *payload: bytes | bytearray) -> BoxTree:
+        """A leaf with version and flags before its payload."""
+        return cls(box_type, b"".join((pack(">I", version << 24 | flags), *payload)))
+
+    @classmethod
     def of(cls, box: bytes) -> BoxTree:
         """Take one encoded box."""
         return cls.parse(Reader(box).next_box())
 
     def encode(self) -> bytes:
         """Return the whole box."""
-        if self.type in _CONTAINERS:
-            return encode_box(self.type, *(child.encode() for child in self.children))
-        return encode_box(self.type, self.payload)
+        return b"".join(self.pieces())
+
+    def pieces(self) -> Iterator[bytes]:
+        """The whole box in parts, none of which is copied: the tables of a film are large."""
+        size = self.size
+        if size > _LARGEST:
+            yield pack(">I4sQ", 1, self.type.encode("latin-1"), size)
+        else:
+            yield pack(">I4s", size, self.type.encode("latin-1"))
+        if self.payload:
+            yield self.payload
+        for child in self.children:
+            yield from child.pieces()
 
     @property
     def size(self) -> int:
         """Bytes of the whole box."""
         inner = len(self.payload) + sum(child.size for child in self.children)
-        return inner + (8 if inner + 8 <= 0xFFFF_FFFF else 16)
+        return inner + (8 if inner + 8 <= _LARGEST else 16)
 
     def offset_of(self, wanted: BoxTree) -> int:
         """Where the box `wanted` begins, counted from the beginning of this one. Raises ValueError: not in here."""

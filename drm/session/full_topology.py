@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from drm.component import Decoder, Decrypter, InputTrustAuthority, Sink, Transform
 from drm.keys import KeyId
-from drm.media import StreamDescriptor
+from drm.media import Sample, StreamDescriptor
 from drm.session.topology import SourceStreamNode
 from drm.wire.specs import FullTopology
 
@@ -25,6 +25,7 @@ class Node:
     sinks: Sequence[Sink]
     obtain: Callable[[Sequence[KeyId]], bool] | None = None  # a license in mid-play; False: asked for before, in vain
     transforms: Sequence[Transform] = ()
+    check: Callable[[Sample, memoryview], None] | None = None  # raises KeyWrongError: a key that rotated in is wrong
 
     @property
     def stream(self) -> StreamDescriptor:

@@ -138,6 +138,8 @@ class Pipeline:
                 target[: sample.size] = stored
             else:
                 self._decryption.decrypt(lane.node, stored, sample, sample.crypto, target[: sample.size])
+                if sample.is_sync and lane.node.check is not None:
+                    lane.node.check(sample, stored)
         self._source.done(lane.stream_id)
         try:
             frames = lane.node.decoder.decode(buffer, sample)

@@ -15,7 +15,7 @@ from typing import Final, Protocol, cast
 from uuid import UUID
 
 from drm.class_ids import AV_DECODER, CLEARKEY_ITA
-from drm.component import Decoder, InputTrustAuthority, Sink, Transform
+from drm.component import Decoder, Decrypter, InputTrustAuthority, Sink, Transform
 from drm.errors import (
     DRMError,
     EnableRequiredError,
@@ -26,11 +26,11 @@ from drm.errors import (
 )
 from drm.hresult import HResult
 from drm.keys import KeyId
-from drm.media import Sample, StreamDescriptor
+from drm.media import Sample, StreamDescriptor, TrackInfo
 from drm.policy import Action
 from drm.rights import EnablerActivate
 from drm.session.full_topology import Node, ResolvedTopology
-from drm.session.key_check import check_keys, place, raise_for_verdict
+from drm.session.key_check import KeyVerdict, check_keys, place, raise_for_verdict
 from drm.session.session_source import SessionSource
 from drm.session.topology import Branch, SinkActivate, Topology, TransformNode
 from drm.wire.specs import FullTopology, NodeKind, TopologyNode
@@ -194,6 +194,7 @@ class TopologyLoader:
                 self._decoder,
                 others=node.authority.key_ids,
             )
+            node.check = self._late_check(track, node.decrypter, node.authority, verdicts)
             for verdict in verdicts:
                 raise_for_verdict(verdict)
                 if verdict.is_doubtful:
@@ -202,6 +203,36 @@ class TopologyLoader:
                         "which `clearkey keys check` names"
                     )
         return notes
+
+    def _late_check(
+        self, track: TrackInfo, decrypter: Decrypter, authority: InputTrustAuthority, verdicts: Sequence[KeyVerdict]
+    ) -> Callable[[Sample, memoryview], None]:
+        """What looks at the first sync sample of each KID that comes up in mid-play, before its frame is shown.
+
+        To look for all of them beforehand, a whole film would have to be read.
+        """
+        checked = {verdict.key_id for verdict in verdicts if verdict.checked}
+
+        def check(sample: Sample, stored: memoryview) -> None:
+            assert sample.crypto is not None
+            if sample.crypto.key_id in checked and not sample.crypto.others:
+                return
+            for key_id in sample.crypto.key_ids:
+                if key_id not in checked:
+                    checked.add(key_id)
+                    found = check_keys(
+                        track, [key_id], lambda: _alone(sample, stored), decrypter, self._decoder, authority.key_ids
+                    )
+                    for verdict in found:
+                        raise_for_verdict(
+                            verdict, where=f"{sample.dts / max(1, track.timescale):.3f} s after the start"
+                        )
+
+        return check
+
+
+def _alone(sample: Sample, stored: memoryview) -> Iterator[tuple[Sample, memoryview]]:
+    yield sample, stored
 
 
 def _from_the_start(source: SessionSource, stream_id: int) -> Callable[[], Iterator[tuple[Sample, memoryview]]]:

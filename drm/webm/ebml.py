@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, NoReturn, Protocol
 from drm.errors import MalformedMediaError, TruncatedMediaError, UnsupportedMediaError
 from drm.webm.names import STREAMED, name_of
 
-__all__ = ["ByteSource", "Ebml", "Element", "encode_element", "encode_size", "read_size"]
+__all__ = ["ByteSource", "Ebml", "Element", "encode_element", "encode_size", "encode_void", "read_size"]
 
 MAX_VALUE: Final = 1 << 16  # bytes of one binary value (CodecPrivate); real ones have a few thousand
 MAX_TEXT: Final = 1 << 12
@@ -98,6 +98,12 @@ def encode_element(ident: int, *payload: bytes, width: int = 0) -> bytes:
     """Put an id and a size of `width` bytes (0: the fewest) before `payload`."""
     head = ident.to_bytes((ident.bit_length() + 7) // 8, "big")
     return b"".join((head, encode_size(sum(map(len, payload)), width), *payload))
+
+
+def encode_void(size: int) -> bytes:
+    """A Void element of `size` bytes in all, its contents zeros. Two bytes are the least."""
+    width = next(w for w in range(1, 9) if size - 1 - w < (1 << 7 * w) - 1)
+    return b"\xec" + encode_size(size - 1 - width, width) + bytes(size - 1 - width)
 
 
 class Ebml:

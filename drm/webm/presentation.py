@@ -58,6 +58,21 @@ class Presentation:
         return tuple(track.info for track in self._tracks.values())
 
     @property
+    def segment(self) -> Element:
+        """The Segment that everything stands in, for those who rewrite it."""
+        return self._segment
+
+    @property
+    def media_start(self) -> int:
+        """Where the first Cluster begins; the tracks are described before it."""
+        return self._start
+
+    @property
+    def timestamp_scale(self) -> int:
+        """Nanoseconds in one tick of a block's time."""
+        return self._info.scale
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """What is odd and was read all the same. Grows while samples are read."""
         return tuple(self._warnings)

@@ -77,7 +77,7 @@ def _lasting(frames: Iterator[_Frame]) -> Iterator[tuple[_Frame, int]]:
 def _frames(ebml: Ebml, track: Track, info: Info, segment: Element, start: int) -> Iterator[_Frame]:
     protection = track.info.protections[0]
     key_id = protection.key_id if protection else None
-    for found in blocks(ebml, segment, start, track.info.track_id):
+    for found in blocks(ebml, segment, start, {track.info.track_id}):
         begin, sizes = frame_sizes(ebml, found.block, found.element)
         if key_id is not None and found.block.lacing:
             ebml.refuse(

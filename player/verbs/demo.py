@@ -134,7 +134,7 @@ def _box_rows(sample: Path) -> list[BoxRow]:
 
 def _box_row(box: ListedBox) -> BoxRow:
     alike = f"and {box.alike} more like it" if box.alike else ""
-    detail = ", ".join(part for part in (box.detail, alike) if part)
+    detail = ", ".join(part for part in (box.detail, *box.notes, alike) if part)
     return BoxRow(box.type, box.offset, box.size, detail, box.encryption, [_box_row(child) for child in box.children])
 
 

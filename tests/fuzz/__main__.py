@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tests.fuzz.mutation import mutant, seeds
 from tests.fuzz.run import ROOT, Limits, run
+from tests.fuzz.targets import FILES
 
 KEPT = ROOT / "build" / "fuzz"
 
@@ -38,6 +39,8 @@ def main() -> int:
         f"{outcome.seconds:.0f} s: {len(outcome.findings)} findings\n"
         f"{outcome.past_the_head} ({outcome.past_the_head / max(1, outcome.inputs):.1%}) went past moov or Tracks, "
         f"and gave {outcome.samples} samples\n"
+        f"{outcome.documents} documents beside them ({outcome.documents_taken} taken), {outcome.encrypted} clear files "
+        f"encrypted, one input in {FILES} decrypted to a file\n"
         f"slowest input {outcome.slowest * 1000:.0f} ms (number {outcome.slowest_index}), limit "
         f"{told.seconds * 1000:.0f} ms; resident memory grew by {outcome.peak_growth >> 10} KiB, limit "
         f"{told.memory} MiB of address space"

@@ -7,6 +7,7 @@ import resource
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -14,8 +15,10 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
+from tests.fuzz.documents import document, read_document
+from tests.fuzz.files import encrypt_one
 from tests.fuzz.mutation import Seed, mutant
-from tests.fuzz.targets import Read, read
+from tests.fuzz.targets import FILES, Read, read
 
 ROOT = Path(__file__).parents[2]
 READERS = tuple(str(ROOT / "drm" / part) for part in ("isobmff", "webm"))
@@ -39,6 +42,9 @@ class Outcome:
     inputs: int = 0
     past_the_head: int = 0  # moov, or Tracks, was read: the samples were what the mutation was about
     samples: int = 0  # that were read, all of them sound
+    documents: int = 0  # licenses, keys files, manifests … beside the media
+    documents_taken: int = 0
+    encrypted: int = 0  # damaged clear files that went through the packager
     slowest: float = 0.0  # seconds of processor time
     slowest_index: int = 0
     peak_growth: int = 0  # bytes of resident memory above the start
@@ -72,11 +78,13 @@ def run(
             signal.setitimer(signal.ITIMER_VIRTUAL, limits.seconds * (20 if traced else 1))
             try:
                 past_the_head, samples = reader(origin, data, index)
+                if reader is read:
+                    _beside(outcome, seed, index)
                 outcome.past_the_head += past_the_head
                 outcome.samples += samples
             except (Exception, TooSlow) as error:  # noqa: BLE001 - whatever is no DRMError is what is looked for
                 sys.settrace(None)
-                outcome.findings.append(f"{origin.name} seed {seed} index {index}: {_told(error)}")
+                outcome.findings.append(f"{_name_of(error, origin)} seed {seed} index {index}: {_told(error)}")
             finally:
                 signal.setitimer(signal.ITIMER_VIRTUAL, 0)
                 sys.settrace(None)
@@ -93,6 +101,25 @@ def run(
     outcome.lines = len(reached)
     outcome.lines_in_all = _lines_in_all() if trace_every else 0
     return outcome
+
+
+def _beside(outcome: Outcome, seed: int, index: int) -> None:
+    """What comes beside the media: a document with every fourth input, a file to encrypt with one in `FILES`."""
+    if index % 4 == 2:
+        kind, data = document(seed, index)
+        outcome.documents += 1
+        outcome.documents_taken += read_document(kind, data)
+    if index % FILES == 33:
+        outcome.encrypted += 1
+        encrypt_one(seed, index)
+
+
+def _name_of(error: BaseException, origin: Seed) -> str:
+    """What was being read: the traceback knows whether it was the media."""
+    names = {frame.name for frame in traceback.extract_tb(error.__traceback__)}
+    if "read_document" in names:
+        return "a document beside it"
+    return "a clear file beside it" if "encrypt_one" in names else origin.name
 
 
 @contextmanager

@@ -16,9 +16,11 @@ from drm.isobmff.samples import open_presentation
 from drm.media import Sample, SampleCrypto
 from drm.webm.presentation import open_webm
 from player.box_listing import list_boxes
+from tests.fuzz.files import decrypt_one
 from tests.fuzz.mutation import Bytes, Seed
 
 READ = 20_000  # samples of a track: more than any vector has
+FILES = 64  # one input in so many is decrypted to a file, and beside another one a clear file is encrypted
 
 
 def sound(sample: Sample, size: int) -> None:
@@ -77,8 +79,10 @@ def pssh_of(data: bytes) -> bool:
 
 
 def read(origin: Seed, data: bytes, index: int) -> tuple[bool, int]:
-    """Give one input to its readers: samples always, the listings in turn."""
+    """Give one input to its readers: samples always, the listings and what writes files in turn."""
     went_in = samples_of(data, is_mp4=origin.is_mp4)
+    if index % FILES == 1:
+        decrypt_one(data, ".mp4" if origin.is_mp4 else ".webm")
     if origin.is_mp4 and index % 16 == 0:
         boxes_of(data)
         pssh_of(data)

@@ -71,9 +71,10 @@ def test_the_program_prints_both_ratios_and_fails_when_told(
     monkeypatch.setattr(decrypt_speed, "BAR", 0.0)
     monkeypatch.setattr(decrypt_files, "BARS", {})  # its files take minutes to make
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("benchmarks.peers._in_package", lambda name: None)
     assert program.main(["--pairs", "1", "--folder", str(tmp_path / "bench"), *words]) == code
     said = capsys.readouterr().out
     assert "playback CPU, worker / in-process PyAV: " in said
     assert "decryption in session / raw AES-CTR: " in said
-    assert "absent peers: ffmpeg, gpac, MP4Box, mp4decrypt, packager" in said
+    assert "absent peers: ffmpeg, gpac, MP4Box, mp4decrypt, mp4encrypt, packager" in said
     assert len(json.loads((tmp_path / "bench" / "results.json").read_text())["ratios"]) == 2

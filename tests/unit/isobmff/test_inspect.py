@@ -70,15 +70,18 @@ def test_clear_lead_iv_pattern_and_kid_notations(own_vectors: Path) -> None:
 
 def test_the_text_says_it_plainly(own_vectors: Path) -> None:
     clear = run("--no-boxes", own_vectors / "clear" / "src_avc_aac.mp4")
-    assert clear.splitlines()[0].endswith("not encrypted")
+    assert clear.splitlines()[1] == "not encrypted"
     assert clear.count("  not encrypted") == 2
     text = run(own_vectors / "generated" / "pk_cenc_rot_v.mp4")
     assert "scheme cenc" in text
     assert "no clear lead" in text
+    assert text.splitlines()[1] == "encrypted: cenc, 2 keys, rotating; nothing wrong"
     tenc = next(line for line in text.splitlines() if " tenc " in line)
     assert tenc.startswith("*")
     assert "KID 00000000-0000-0000-0000-000000000000" in tenc
     assert next(line for line in text.splitlines() if " mdat " in line).startswith(" ")
+    assert " mvhd " not in text
+    assert " mvhd " in run("--boxes", own_vectors / "generated" / "pk_cenc_rot_v.mp4")
 
 
 def test_fragments_alike_are_told_once_and_those_under_another_key_are_not_alike(own_vectors: Path) -> None:

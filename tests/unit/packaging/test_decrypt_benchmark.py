@@ -11,6 +11,7 @@ import pytest
 from benchmarks import decrypt_files
 from benchmarks.decrypt_corpus import KEY, KEY_ID
 from benchmarks.peers import Job, Peer, find_peers
+from benchmarks.processes import once
 from drm.keys import ContentKey
 from drm.media import Scheme, TrackType
 from drm.packaging.encrypt import TrackEncryption, encrypt_file
@@ -36,10 +37,10 @@ def test_only_right_samples_pass(tmp_path: Path, clips: Any) -> None:
 
 def test_cost_is_that_of_the_process_alone(tmp_path: Path) -> None:
     weight = bytearray(200 << 20)  # of this process; a child must not be charged with it
-    cost = decrypt_files._once([sys.executable, "-c", "sum(range(3_000_000)); bytearray(b'x') * (40 << 20)"], tmp_path)
+    cost = once([sys.executable, "-c", "sum(range(3_000_000)); bytearray(b'x') * (40 << 20)"], tmp_path)
     assert 0.02 < cost.cpu < 5
     assert 40 < cost.peak < 120 < len(weight) >> 20
-    idle = decrypt_files._once(["/bin/sleep", "0.2"], tmp_path)
+    idle = once(["/bin/sleep", "0.2"], tmp_path)
     assert idle.cpu < 0.1 < 0.2 <= idle.wall
 
 

@@ -13,7 +13,7 @@ import pytest
 from drm.errors import InvalidArgumentError, KeyMissingError, MalformedMediaError, MediaError
 from drm.isobmff.samples import open_presentation
 from drm.media import Scheme, TrackType
-from drm.packaging import decrypt_general, decrypt_jobs
+from drm.packaging import decrypt_jobs, decrypt_writer
 from drm.packaging.decrypt_draft import Draft
 from drm.packaging.decrypt_file import decrypt_file
 from drm.packaging.encrypt import TrackEncryption, encrypt_file
@@ -120,7 +120,7 @@ def test_a_large_sample_and_small_windows_make_no_difference(
     target, again = tmp_path / "a.mp4", tmp_path / "b.mp4"
     decrypt_file(sealed, target, dict(keys))
     for window in (1, 1000, 70_000):
-        monkeypatch.setattr(decrypt_general, "_WINDOW", window)
+        monkeypatch.setattr(decrypt_writer, "WINDOW", window)
         decrypt_file(sealed, again, dict(keys), swift=False, jobs=2)
         assert again.read_bytes() == target.read_bytes()
 
@@ -280,7 +280,7 @@ def test_a_worker_that_dies_is_replaced_by_its_parent(
             os.kill(os.getpid(), 9)
         return real(target, data, offset)
 
-    monkeypatch.setattr(decrypt_general, "_WINDOW", 20_000)
+    monkeypatch.setattr(decrypt_writer, "WINDOW", 20_000)
     monkeypatch.setattr(decrypt_jobs.os, "pwrite", pwrite)
     decrypt_file(sealed, tmp_path / "b.mp4", dict(keys), jobs=3, swift=False)
     assert (tmp_path / "b.mp4").read_bytes() == (tmp_path / "a.mp4").read_bytes()

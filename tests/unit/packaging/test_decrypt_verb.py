@@ -31,13 +31,15 @@ def run(*words: object, python: tuple[str, ...] = (), **options: Any) -> subproc
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory, clips: Any, keys: Any) -> dict[str, Path]:
-    """A fragmented and a progressive file, and the first with its fragments over and over: 24 MB and 96 MB."""
+    """A fragmented, a progressive and a rare file, and the first with its fragments over and over: 24 and 96 MB."""
     folder = tmp_path_factory.mktemp("sealed")
     tracks = {TrackType.VIDEO: TrackEncryption(*keys[0]), TrackType.AUDIO: TrackEncryption(*keys[1])}
     made = {}
-    for name, fragmented in (("fragmented", True), ("progressive", False)):
+    for name, fragmented, scheme in (
+        ("fragmented", True, Scheme.CENC), ("progressive", False, Scheme.CENC), ("rare", False, Scheme.CENS),
+    ):  # fmt: skip
         made[name] = folder / f"{name}.mp4"
-        encrypt_file(clips(fragmented=fragmented), made[name], scheme=Scheme.CENC, tracks=tracks)
+        encrypt_file(clips(fragmented=fragmented), made[name], scheme=scheme, tracks=tracks)
     whole = made["fragmented"].read_bytes()
     first, tail = whole.index(b"moof") - 4, whole.index(b"mfra") - 4 if b"mfra" in whole else len(whole)
     for name, size in (("long", 24 << 20), ("large", 96 << 20)):
@@ -63,8 +65,11 @@ def modules(said: str) -> set[str]:
     return {line.rpartition("|")[2].strip() for line in said.splitlines() if line.startswith("import time:")}
 
 
-def test_an_everyday_call_loads_next_to_nothing(files: dict[str, Path], told: list[str], tmp_path: Path) -> None:
-    ran = run(files["fragmented"], "-o", tmp_path / "clear.mp4", *told, python=LISTS_MODULES)
+@pytest.mark.parametrize("name", ["fragmented", "progressive"])
+def test_an_everyday_call_loads_next_to_nothing(
+    files: dict[str, Path], told: list[str], tmp_path: Path, name: str
+) -> None:
+    ran = run(files[name], "-o", tmp_path / "clear.mp4", *told, python=LISTS_MODULES)
     assert ran.returncode == 0
     loaded = modules(ran.stderr)
     assert "cryptography" in loaded, "the control: what is there is seen"
@@ -74,7 +79,7 @@ def test_an_everyday_call_loads_next_to_nothing(files: dict[str, Path], told: li
 def test_a_file_for_the_general_way_loads_no_heavy_library(
     files: dict[str, Path], told: list[str], tmp_path: Path
 ) -> None:
-    ran = run(files["progressive"], "-o", tmp_path / "clear.mp4", *told, python=LISTS_MODULES)
+    ran = run(files["rare"], "-o", tmp_path / "clear.mp4", *told, python=LISTS_MODULES)
     assert ran.returncode == 0
     loaded = modules(ran.stderr)
     assert {"click", "drm.isobmff.samples"} <= loaded
@@ -133,7 +138,7 @@ def test_what_is_done_at_once(files: dict[str, Path], keys: Any, tmp_path: Path,
         "IN --keys-file HEX",
         "IN -o OUT",
         "--help",
-        "PROGRESSIVE -o OUT --keys-file HEX",
+        "RARE -o OUT --keys-file HEX",
         "NOT_THERE -o OUT --keys-file HEX",
         "FOLDER -o OUT --keys-file HEX",
     ],
@@ -156,7 +161,7 @@ def _words(form: str, files: dict[str, Path], keys: Any, folder: Path) -> list[s
     for name, text in texts.items():
         (folder / name).write_text(text)
     paths = {name: folder / name for name in texts} | {
-        "IN": files["fragmented"], "PROGRESSIVE": files["progressive"], "OUT": folder / "out.mp4",
+        "IN": files["fragmented"], "RARE": files["rare"], "OUT": folder / "out.mp4",
         "NOT_THERE": folder / "none.mp4", "FOLDER": folder,
     }  # fmt: skip
     for name, path in paths.items():
@@ -167,7 +172,7 @@ def _words(form: str, files: dict[str, Path], keys: Any, folder: Path) -> list[s
     return form.split(" ")
 
 
-@pytest.mark.parametrize("name", ["fragmented", "progressive"])
+@pytest.mark.parametrize("name", ["fragmented", "progressive", "rare"])
 def test_errors_of_a_user(files: dict[str, Path], told: list[str], tmp_path: Path, keys: Any, name: str) -> None:
     target = tmp_path / "clear.mp4"
     (video, key), (audio, _) = keys
