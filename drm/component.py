@@ -6,6 +6,7 @@ Names are Media Foundation's in Python spelling: IMFMediaSource is `MediaSource`
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterable, Sequence
 from typing import Protocol, TypeAlias, runtime_checkable
 from uuid import UUID
@@ -16,7 +17,7 @@ from drm.keys import KeyId
 from drm.media import Sample, SampleCrypto, StreamDescriptor, TrackInfo
 from drm.policy import Action, Policy
 from drm.rights import EnablerActivate, LicensePath
-from drm.wire.messages import RemoteObject
+from drm.wire.specs import RemoteObject
 
 __all__ = [
     "AudioFrame",
@@ -32,8 +33,23 @@ __all__ = [
     "PacketBuffer",
     "ProtectedEnvironment",
     "Sink",
+    "SourceCharacteristic",
+    "Transform",
     "VideoFrame",
 ]
+
+
+class SourceCharacteristic(enum.IntFlag):
+    """MFMEDIASOURCE_CHARACTERISTICS: what a media source can do."""
+
+    IS_LIVE = 1
+    CAN_SEEK = 2
+    CAN_PAUSE = 4
+    HAS_SLOW_SEEK = 8
+    HAS_MULTIPLE_PRESENTATIONS = 16
+    CAN_SKIPFORWARD = 32
+    CAN_SKIPBACKWARD = 64
+    DOES_NOT_USE_NETWORK = 128
 
 
 class ByteStream(Protocol):
@@ -80,14 +96,25 @@ class PMPHost(Protocol):
 class MediaSource(Protocol):
     """IMFMediaSource: gives encrypted samples. Lives in the application, or in the worker in remote source mode."""
 
+    @property
+    def characteristics(self) -> SourceCharacteristic:
+        """What it can do (IMFMediaSource::GetCharacteristics)."""
+
+    @property
+    def duration(self) -> int:
+        """Length of the presentation in units of 100 ns; 0: not known (MF_PD_DURATION)."""
+
     def streams(self) -> Sequence[StreamDescriptor]:
         """The presentation: every stream, protected ones marked."""
 
     def get_input_trust_authority(self, stream_id: int) -> RemoteObject | None:
         """IMFTrustedInput: the ITA of one stream, or None for a clear one. Needs `set_pmp_host` first."""
 
-    def select(self, stream_ids: Iterable[int]) -> None:
-        """Deliver these streams and no others, from the start."""
+    def select(self, stream_ids: Iterable[int], position: int = 0) -> None:
+        """Deliver these streams and no others, from the last place before `position` (100 ns) that decodes by itself.
+
+        IMFMediaSource::Start. Raises what keeps it from starting there; a source that cannot seek takes 0 alone.
+        """
 
     def next_sample(self, stream_id: int) -> Sample | None:
         """Return the next sample of the stream in decode order, or None at its end. Its bytes are not read yet."""
@@ -229,6 +256,22 @@ class Decoder(Protocol):
     def drain(self) -> list[Frame]:
         """Give what is still inside, at the end of the stream."""
 
+    def flush(self) -> None:
+        """Forget what is inside and be ready for a sync sample: a seek, or the stream from its start again."""
+
+
+class Transform(Protocol):
+    """A step between decoder and sinks (a transform node's IMFTransform). Lives with the session."""
+
+    def load(self, stream: bytes) -> None:
+        """Read its options (JSON)."""
+
+    def process(self, track: TrackInfo, frame: Frame) -> Sequence[Frame]:
+        """Return what the frame becomes: none, one or several, in presentation order."""
+
+    def flush(self) -> None:
+        """Forget what is inside."""
+
 
 class OutputTrustAuthority(Protocol):
     """IMFOutputTrustAuthority: says what an output does with the media."""
@@ -243,6 +286,10 @@ class OutputTrustAuthority(Protocol):
 class Sink(Protocol):
     """The end of a branch. Worker only: frames leave through what a sink writes, and through nothing else."""
 
+    @property
+    def is_rateless(self) -> bool:
+        """True: it takes frames as fast as they come. False: each at its presentation time, as a screen does."""
+
     def load(self, stream: bytes) -> None:
         """Read its options (JSON)."""
 
@@ -250,10 +297,16 @@ class Sink(Protocol):
         """IMFTrustedOutput; empty: an untrusted output, which no protected stream may reach."""
 
     def open(self, tracks: Sequence[TrackInfo], descriptor: int | None) -> None:
-        """Get ready; `descriptor` is what the application handed in to write to, or None."""
+        """Get ready; `descriptor` is what the application handed in to write to, or None: the sink's to close."""
 
     def write(self, track_id: int, frame: Frame) -> None:
-        """Take one frame, in the order of the stream."""
+        """Take one frame, in the order of the stream; after a seek or a restart, times begin anew."""
 
-    def close(self) -> dict[str, int]:
-        """Finish the output. Return counts for the application: never anything of the picture."""
+    def finish(self) -> dict[str, int]:
+        """The presentation ended: write what is in hand. It may be started again.
+
+        Return counts for the application: never anything of the picture.
+        """
+
+    def close(self) -> None:
+        """End for good and give the descriptor back. Idempotent."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 from drm.errors import DRMError
 
-__all__ = ["write_all"]
+__all__ = ["close_quietly", "write_all"]
 
 
 def write_all(descriptor: int, data: bytes) -> bool:
@@ -26,3 +27,9 @@ def write_all(descriptor: int, data: bytes) -> bool:
             f"the output cannot be written: {error.strerror}", remedy="make room, or write elsewhere"
         ) from None
     return True
+
+
+def close_quietly(descriptor: int) -> None:
+    """Close a descriptor; one that is closed already is no mistake."""
+    with contextlib.suppress(OSError):
+        os.close(descriptor)

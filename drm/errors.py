@@ -45,7 +45,7 @@ same class from `raise_for_status()`.
 from __future__ import annotations
 
 import enum
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import msgspec
 
@@ -92,6 +92,10 @@ class ErrorRecord(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
     kids: tuple[str, ...] = ()
 
 
+_BY_CODE: Final[dict[str, type[DRMError]]] = {}
+"""Every class of the tree that has a code of its own, wherever it is defined."""
+
+
 class DRMError(Exception):
     """Root of the tree: what went wrong, where, what was seen, what it may be, what to try.
 
@@ -105,7 +109,9 @@ class DRMError(Exception):
     def __init_subclass__(
         cls, *, code: str | None = None, exit_code: ExitCode | None = None, hresult: int | None = None
     ) -> None:
-        cls.code = code or cls.code
+        if code is not None:
+            cls.code = code
+            _BY_CODE[code] = cls
         cls.exit_code = exit_code or cls.exit_code
         cls.default_hresult = hresult or cls.default_hresult
 
@@ -321,16 +327,6 @@ class IndividualizationRequiredError(
     EnableRequiredError, code="E-INDIVIDUALIZE", hresult=HResult.NS_E_DRM_NEEDS_INDIVIDUALIZATION
 ):
     """IMFInputTrustAuthority::RequestAccess: the device key must be registered first."""
-
-
-def _tree(root: type[DRMError]) -> dict[str, type[DRMError]]:
-    found = {root.code: root}
-    for child in root.__subclasses__():
-        found |= _tree(child)
-    return found
-
-
-_BY_CODE = _tree(DRMError)
 
 
 def error_from_record(record: ErrorRecord) -> DRMError:

@@ -7,18 +7,22 @@ trust authorities inside the worker. The file is not trusted; the reader gives s
 from __future__ import annotations
 
 import base64
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
 from drm.class_ids import CLEARKEY_ITA
-from drm.component import ByteStream, PMPHost
+from drm.component import ByteStream, PMPHost, SourceCharacteristic
 from drm.errors import InvalidArgumentError, InvalidRequestError, TruncatedMediaError
-from drm.media import Sample, StreamDescriptor
-from drm.wire.messages import RemoteObject
+from drm.media import Sample, StreamDescriptor, TrackInfo, TrackType
+from drm.wire.specs import RemoteObject
 
 __all__ = ["InitBox", "Presentation", "PresentationSource"]
+
+_HUNDRED_NS: Final = 10_000_000  # units of presentation time in a second
+_SOUND_BEFORE: Final = 4  # packets of sound that a decoder wants to have heard before the one that counts
 
 
 class InitBox(Protocol):
@@ -57,6 +61,18 @@ class PresentationSource:
         self._host: PMPHost | None = None
         self._authorities: dict[int, RemoteObject] = {}
 
+    @property
+    def characteristics(self) -> SourceCharacteristic:
+        """A file can be paused, and read from any place."""
+        able = SourceCharacteristic.CAN_SEEK | SourceCharacteristic.CAN_PAUSE
+        return able | SourceCharacteristic.DOES_NOT_USE_NETWORK
+
+    @property
+    def duration(self) -> int:
+        """Of its longest track; 0 where the file does not say, as fragmented files often do not."""
+        tracks = [found.track for found in self._descriptors.values() if found.track.decoder]
+        return max((each.duration * _HUNDRED_NS // max(1, each.timescale) for each in tracks), default=0)
+
     def streams(self) -> Sequence[StreamDescriptor]:
         """The presentation: every track of the file."""
         return tuple(self._descriptors.values())
@@ -87,11 +103,18 @@ class PresentationSource:
             self._authorities[stream_id] = self._host.create_object(CLEARKEY_ITA, self._init_data(descriptor))
         return self._authorities[stream_id]
 
-    def select(self, stream_ids: Iterable[int]) -> None:
-        """Deliver these streams and no others, from the start."""
-        self._iterators = {
-            each: self._presentation.samples(self._descriptor(each).track.track_id) for each in stream_ids
-        }
+    def select(self, stream_ids: Iterable[int], position: int = 0) -> None:
+        """Deliver these streams and no others, each from its last sync sample at or before `position` (100 ns)."""
+        self._iterators = {each: self._from(self._descriptor(each).track, position) for each in stream_ids}
+
+    def _from(self, track: TrackInfo, position: int) -> Iterator[Sample]:
+        samples = self._presentation.samples(track.track_id)
+        if position <= 0:
+            return samples
+        # Samples are counted once and gone through a second time: keeping them would take memory by the file's length.
+        return itertools.islice(
+            samples, _first_needed(self._presentation.samples(track.track_id), track, position), None
+        )
 
     def next_sample(self, stream_id: int) -> Sample | None:
         """Return the next sample of the stream, or None at its end.
@@ -132,3 +155,18 @@ class PresentationSource:
                 "pssh": [base64.b64encode(box.encode()).decode() for box in self._presentation.pssh],
             }
         )
+
+
+def _first_needed(samples: Iterator[Sample], track: TrackInfo, position: int) -> int:
+    """The index of the sample that decoding must begin at to present `position` (ISO/IEC 14496-12, 8.6.6: edits)."""
+    moment = position * track.timescale // _HUNDRED_NS
+    empty = sum(edit.duration for edit in itertools.takewhile(lambda edit: edit.media_time < 0, track.edits))
+    begin = next((edit.media_time for edit in track.edits if edit.media_time >= 0), 0)
+    target = moment + begin - empty * track.timescale // max(1, track.movie_timescale)
+    found = 0
+    for index, sample in enumerate(samples):
+        if sample.dts > target:
+            break
+        if sample.is_sync and sample.dts + sample.cts_offset <= target:
+            found = index
+    return max(0, found - _SOUND_BEFORE) if track.type is TrackType.AUDIO else found

@@ -178,14 +178,16 @@ class _Watched:
         self._scale = {stream.track.track_id: max(1, stream.track.timescale) for stream in streams}
         self._done = 0.0
         self.streams = source.streams
+        self.characteristics = source.characteristics
+        self.duration = source.duration
         self.get_input_trust_authority = source.get_input_trust_authority
         self.read_into = source.read_into
         self.set_pmp_host = getattr(source, "set_pmp_host", lambda _host: None)
 
-    def select(self, stream_ids: Iterable[int]) -> None:
+    def select(self, stream_ids: Iterable[int], position: int = 0) -> None:
         """Begin anew."""
         self._done = 0.0
-        self._source.select(stream_ids)
+        self._source.select(stream_ids, position)
 
     def next_sample(self, stream_id: int) -> Sample | None:
         """Pass the sample on and note its time."""

@@ -6,6 +6,7 @@ Each file is read once, and what was read is what is hashed, packed and run: the
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -28,21 +29,28 @@ def collect_components(parent: Path | None = None) -> list[Component]:
     """
     root = Path(drm.__file__ or "").resolve().parent.parent if parent is None else parent
     folders = (root / "ita", *sorted((root / "drm" / "components").glob("*/")))
-    return [_component(folder, root) for folder in folders if (folder / DESCRIPTION).is_file()]
+    return [_component(folder) for folder in folders if (folder / DESCRIPTION).is_file()]
 
 
-def pack_components() -> bytes:
-    """Return the installed components as the bundle that a worker takes. Raises as `collect_components`."""
-    return pack(collect_components())
+def pack_components(more: Iterable[Path] = ()) -> bytes:
+    """Return the installed components as the bundle that a worker takes, and with them those in the folders `more`.
+
+    A folder of your own holds what drm/components/hash_sink does: `component.toml`, and modules that import one another
+    under the package that the description names, drm.components.NAME. Raises as `collect_components`.
+    """
+    return pack([*collect_components(), *(_component(folder) for folder in more)])
 
 
-def _component(folder: Path, root: Path) -> Component:
+def _component(folder: Path) -> Component:
+    """Read a component; its files take the places that its own description claims, wherever the folder lies."""
     paths = [path for path in sorted(folder.rglob("*")) if path.suffix == ".py" or path == folder / DESCRIPTION]
     if len(paths) > MAX_FILES:
         raise TrustError(f"a component holds {len(paths)} files, more than {MAX_FILES}", where=str(folder))
-    files = {path.relative_to(root).as_posix(): _read(path) for path in paths}
-    described = parse_description(files[(folder / DESCRIPTION).relative_to(root).as_posix()], str(folder))
-    return Component.of(described, files)
+    if folder / DESCRIPTION not in paths:
+        raise TrustError(f"there is no {DESCRIPTION} in this folder", where=str(folder))
+    read = {path.relative_to(folder).as_posix(): _read(path) for path in paths}
+    described = parse_description(read[DESCRIPTION], str(folder))
+    return Component.of(described, {described.folder + place: data for place, data in read.items()})
 
 
 def _read(path: Path) -> bytes:

@@ -55,7 +55,6 @@ class PMPProcess:
         device_key_fd: int | None = None,
         unprotected: bool = False,
         engine: str = "cryptography",
-        dialects: tuple[str, ...] = (),
         demanded_level: int = 1,
         report_only: bool = False,
         on_exit: Callable[[PMPProcess], None] | None = None,
@@ -66,7 +65,6 @@ class PMPProcess:
             device_key_fd: what the worker reads the device key from; it stays the caller's to close.
             unprotected: do not lock down; such a worker refuses protected content.
             engine: name of the cipher engine.
-            dialects: readings of Common Encryption to follow, by name.
             demanded_level: below this isolation level the worker ends instead of serving; `refusal` then says why.
             report_only: the worker sends its protection report as JSON and ends.
             on_exit: called once, in the watching thread, when the worker has ended for whatever reason.
@@ -88,7 +86,7 @@ class PMPProcess:
         self._stderr = b""
         self._up = threading.Event()
         self._ended = threading.Event()
-        command = _command(theirs.fileno(), device_key_fd, unprotected, engine, dialects, demanded_level, report_only)
+        command = _command(theirs.fileno(), device_key_fd, unprotected, engine, demanded_level, report_only)
         descriptors = [theirs.fileno()] if device_key_fd is None else [theirs.fileno(), device_key_fd]
         self._watcher = threading.Thread(
             target=self._watch, args=(command, descriptors), name="pmp-process", daemon=True
@@ -289,7 +287,6 @@ def _command(
     device_key: int | None,
     unprotected: bool,
     engine: str,
-    dialects: tuple[str, ...],
     level: int,
     report_only: bool,
 ) -> list[str]:
@@ -303,6 +300,5 @@ def _command(
         f"level={level}",
         f"unprotected={int(unprotected)}",
         f"report_only={int(report_only)}",
-        *(f"dialect={name}" for name in dialects),
         *(f"path={folder}" for folder in import_folders()),
     ]  # fmt: skip

@@ -6,159 +6,190 @@ samples never come back over it.
 
 from __future__ import annotations
 
-import enum
-import os
-from collections.abc import Iterator
+import threading
 from contextlib import suppress
-from dataclasses import dataclass
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
+from uuid import UUID
 
 import msgspec
 
-from drm.app.bundle import pack_components
-from drm.app.device_key import open_device_key
-from drm.app.enabler import ContentProtectionManager, EnablerActivation
+from drm.app.clock_proxy import ClockProxy
 from drm.app.host_proxy import HostProxy
-from drm.app.process import PMPProcess
-from drm.app.source_service import SourceService
-from drm.app.worker_link import WorkerLink
-from drm.component import MediaSource, PMPClient
-from drm.errors import DRMError, InvalidRequestError, KeyMissingError, SessionShutdownError, WireError
-from drm.hresult import HResult
-from drm.protection import ProtectionReport, require
+from drm.app.rights_service import RightsService
+from drm.app.server import PMPServer
+from drm.app.session_configuration import PMPSessionFlags, SessionConfiguration
+from drm.app.topology_sender import TopologySender
+from drm.component import MediaSource
+from drm.errors import DRMError, SessionShutdownError, WireError
+from drm.protection import ProtectionReport
 from drm.rights import LicensePath
-from drm.session.events import EventQueue, MediaEvent, MediaEventType
-from drm.session.topology import Topology
+from drm.session.event_queue import BeginResult, EventCallback, EventQueue, Events, GetEventResult
+from drm.session.events import MediaEvent, MediaEventType, SessionCapability
+from drm.session.media_session import TimeFormat, check_position
+from drm.session.services import RateControl, Service, UnsupportedServiceError, service_of
+from drm.session.topology import SetTopologyFlags, Topology
+from drm.session.transport import check_rate
 from drm.wire import messages as wire
-from drm.wire.ring import sealed_memfd
+from drm.wire.messages import FullTopology
 
 __all__ = ["MediaSessionProxy", "PMPSessionFlags", "SessionConfiguration", "create_pmp_media_session"]
 
 
-class PMPSessionFlags(enum.IntFlag):
-    """MFPMPSESSION_CREATION_FLAGS."""
-
-    UNPROTECTED_PROCESS = 1  # isolated, not locked down: plays clear content only
-
-
-_PROTECTED: Final = PMPSessionFlags(0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionConfiguration:
-    """How a session is made; every limit bounds what an unsound peer can cost."""
-
-    content_protection_manager: ContentProtectionManager | None = None
-    min_level: int = 1  # isolation level below which creation fails
-    engine: str = "cryptography"  # cipher engine of the worker
-    dialects: tuple[str, ...] = ()  # readings of Common Encryption that the worker's decrypters follow
-    sealed: bool = True  # ask for sealed licenses, which needs a device key
-    start_timeout: float = 20.0  # seconds until the worker is locked down
-    call_timeout: float = 20.0  # seconds for one call into the worker
-    stall_timeout: float = 20.0  # seconds without a sign of life after which the worker is ended
-
-
 def create_pmp_media_session(
-    flags: PMPSessionFlags = _PROTECTED, configuration: SessionConfiguration | None = None
+    flags: PMPSessionFlags = PMPSessionFlags.NONE, configuration: SessionConfiguration | None = None
 ) -> MediaSessionProxy:
-    """Start a PMP worker with a Media Session in it and return the session's proxy (MFCreatePMPMediaSession).
+    """Make a Media Session in a PMP worker, a new one or that of the server context, and return the session's proxy.
+
+    MFCreatePMPMediaSession. Not to be called from inside a callback of another session of the same worker.
 
     Raises:
         IsolationError: this machine does not give the level that is demanded.
         TrustError: a component is not what its manifest says.
         PMPProcessDiedError: the worker did not come up.
+        InvalidArgumentError: flags or attributes that do not go together.
     """
     return MediaSessionProxy(flags, configuration or SessionConfiguration())
 
 
 class MediaSessionProxy:
-    """A session in another process. Use it as a context manager: leaving it shuts the worker down."""
+    """A session in another process. Use it as a context manager: leaving it shuts the session down."""
 
     def __init__(self, flags: PMPSessionFlags, configuration: SessionConfiguration) -> None:
-        unprotected = bool(flags & PMPSessionFlags.UNPROTECTED_PROCESS)
-        self._manager = configuration.content_protection_manager
-        self._queue = EventQueue()
-        self._source: SourceService | None = None
-        self.license_paths: list[LicensePath] = []
-        process = _launch(configuration, unprotected=unprotected)
-        self._link = WorkerLink(
-            process, self._take, self._ended, configuration.call_timeout, configuration.stall_timeout
-        )
+        worker = configuration.worker(flags)
+        self._configuration = configuration
+        self._server = configuration.server_context or PMPServer(worker, is_kept=False)
+        link = self._server.link
+        self._queue = EventQueue(link.calling_back)
+        self._is_shut = False
+        self._changing = threading.Lock()
         try:
-            self._report = self._link.wait_ready(configuration.start_timeout)
-            if not unprotected:
-                require(self._report, configuration.min_level)
-            self._report = msgspec.structs.replace(self._report, components=self._load_components())
+            self._number = self._server.attach(self, configuration.spec())
         except BaseException:
-            self.shutdown()
+            if configuration.server_context is None:
+                self._server.shutdown()
             raise
+        self._rights = RightsService(configuration.content_protection_manager, link, self._number, self._queue_quietly)
+        self._topologies = TopologySender(link, self._number)
 
     # ------------------------------------------------------------------ IMFMediaSession
 
-    def set_topology(self, topology: Topology[MediaSource]) -> None:
+    def set_topology(
+        self, topology: Topology[MediaSource] | None, flags: SetTopologyFlags = SetTopologyFlags.NONE
+    ) -> None:
         """Send a partial topology to the worker: SESSION_TOPOLOGY_SET tells how it went.
 
         A source that is a `PMPClient` is told its host first, and makes its trust authorities inside the worker.
 
         Raises:
-            TopologyError, InvalidArgumentError: it can be seen at once that it is not complete.
+            TopologyError, InvalidArgumentError: it can be seen at once that it cannot be played.
             DRMError: what the source, or an object that it made in the worker, raised.
         """
+        self._refuse_shut()
+        if topology is None or flags & SetTopologyFlags.CLEAR_CURRENT:
+            self._send(wire.SetTopology(self._number, None, int(flags), topology.topology_id if topology else 0))
+            return
         source = topology.check()
-        if self._source is not None:
-            raise InvalidRequestError("this session has a topology already")
+        topology.check_times(global_time=self._configuration.global_time)
         # An unprotected worker gets no authority: it refuses protected streams before anything is asked of anybody.
-        authorities = self._authorities(topology, source) if self._report.level > 0 else {}
-        sinks = topology.sinks()
-        branches = tuple(
-            wire.BranchSpec(
-                branch.stream,
-                authorities.get(branch.stream.track.track_id, 0),
-                tuple(sinks.index(sink) for sink in branch.outputs),
-            )
-            for branch in topology.branches
-        )
-        fds = [sink.descriptor for sink in sinks if sink.descriptor is not None]
-        specs = []
-        for sink in sinks:
-            index = -1 if sink.descriptor is None else fds.index(sink.descriptor)
-            specs.append(wire.SinkSpec(sink.class_id, sink.encoded_options(), index))
-        self._source = SourceService(source, [branch.stream for branch in topology.branches], self._link.send)
-        self._link.send(wire.SetTopology(wire.TopologySpec(topology.topology_id, branches, tuple(specs))), fds)
-        self._source.start()
+        host = HostProxy(self._server.link.call, self._number) if self.protection_report.level > 0 else None
+        self._topologies.send(topology, source, host, flags)
 
-    def start(self) -> None:
-        """Play: SESSION_STARTED."""
-        self._link.send(wire.Start())
+    def clear_topologies(self) -> None:
+        """Drop the topologies that wait; the current one goes on: SESSION_TOPOLOGIES_CLEARED."""
+        self._send(wire.ClearTopologies(self._number))
+
+    def start(
+        self, position: int | tuple[int, int] | None = None, time_format: TimeFormat = TimeFormat.PRESENTATION
+    ) -> None:
+        """Play from `position` (100 ns), or from where the session stands: SESSION_STARTED (MediaSession.start)."""
+        self._refuse_shut()
+        check_position(position, time_format)
+        topology_id, moment = position if isinstance(position, tuple) else (0, position)
+        self._send(wire.Start(self._number, moment, time_format.value, topology_id))
 
     def pause(self) -> None:
         """Stand still: SESSION_PAUSED."""
-        self._link.send(wire.Pause())
+        self._send(wire.Pause(self._number))
 
     def stop(self) -> None:
-        """Stop: SESSION_STOPPED."""
-        self._link.send(wire.Stop())
+        """Stop and go back to the beginning: SESSION_STOPPED."""
+        self._send(wire.Stop(self._number))
+
+    def set_rate(self, rate: float, *, thin: bool = False) -> None:
+        """Play at another speed: SESSION_RATE_CHANGED (MediaSession.set_rate)."""
+        self._refuse_shut()
+        check_rate(rate, thin=thin)
+        self._send(wire.SetRate(self._number, rate))
+
+    def get_rate(self) -> float:
+        """The rate of now."""
+        return float(self._query("rate").value or 0)
 
     def close(self) -> None:
         """End everything: SESSION_CLOSED, the last event."""
-        self._link.send(wire.Close())
+        self._send(wire.Close(self._number))
 
     def shutdown(self) -> None:
-        """End the worker and release everything. Blocks until it is gone; idempotent; raises nothing."""
-        self._link.close()
-        if self._source is not None:
-            self._source.close()
+        """End the session, and the worker with its last one. Blocks until nothing of it runs.
+
+        Raises SessionShutdownError the second time, and nothing else.
+        """
+        with self._changing:
+            self._refuse_shut()
+            self._is_shut = True
         self._queue.shutdown()
+        self._server.detach(self._number)
+        self._topologies.close()
+
+    def get_clock(self) -> ClockProxy:
+        """The presentation clock."""
+        self._refuse_shut()
+        return ClockProxy(self._query)
+
+    def get_session_capabilities(self) -> SessionCapability:
+        """What can be done now."""
+        return SessionCapability(int(self._query("capabilities").value or 0))
+
+    def get_full_topology(self, topology_id: int | None = None) -> FullTopology:
+        """The resolved topology that is current (None), or one that waits (MediaSession.get_full_topology)."""
+        found = self._query("full-topology", topology_id).topology
+        if found is None:
+            raise WireError("the worker answers without the topology that it was asked for")
+        return found
+
+    def get_service(self, service: Service | UUID) -> HostProxy | PMPServer | RateControl:
+        """PMP_SERVICE gives the host, PMP_SERVER_CONTEXT the server, RATE_CONTROL_SERVICE the rate control.
+
+        Raises UnsupportedServiceError (MF_E_UNSUPPORTED_SERVICE) for any other.
+        """
+        self._refuse_shut()
+        match service_of(service):
+            case Service.PMP_SERVICE:
+                return HostProxy(self._server.link.call, self._number)
+            case Service.PMP_SERVER_CONTEXT:
+                return self._server
+            case Service.RATE_CONTROL_SERVICE:
+                return RateControl(self.set_rate, self.get_rate)
+            case other:
+                raise UnsupportedServiceError(f"the session has no service {other.name}")
 
     # ------------------------------------------------------------------ IMFMediaEventGenerator
 
     def get_event(self, *, wait: bool = True, timeout: float | None = None) -> MediaEvent:
-        """Return the next event (drm.session.events.EventQueue.get_event)."""
+        """Return the next event (drm.session.event_queue.EventQueue.get_event)."""
         return self._queue.get_event(wait=wait, timeout=timeout)
 
-    def events(self) -> Iterator[MediaEvent]:
-        """Iterate over events until SESSION_CLOSED, or until the session is shut down."""
+    def begin_get_event(self, callback: EventCallback | None, state: object = None) -> BeginResult:
+        """Have `callback` called with the next event (EventQueue.begin_get_event). It must not call back into here."""
+        return self._queue.begin_get_event(callback, state)
+
+    def end_get_event(self, result: GetEventResult) -> MediaEvent:
+        """Return the event of a result (EventQueue.end_get_event)."""
+        return self._queue.end_get_event(result)
+
+    def events(self) -> Events:
+        """Iterate over events until SESSION_CLOSED, or until the session is shut down: `for` and `async for`."""
         return self._queue.events()
 
     def queue_event(self, event: MediaEvent) -> None:
@@ -170,18 +201,17 @@ class MediaSessionProxy:
     @property
     def pid(self) -> int:
         """The worker's process id."""
-        return self._link.process.pid
+        return self._server.pid
 
     @property
     def protection_report(self) -> ProtectionReport:
-        """What the worker probed, with the components that it verified and how its keys came."""
-        return msgspec.structs.replace(self._report, license_path=self.license_path.value)
+        """What the worker probed, with the components that it verified and how the keys came."""
+        return msgspec.structs.replace(self._server.protection_report, license_path=self.license_path.value)
 
     @property
     def license_path(self) -> LicensePath:
         """How the keys came: the weakest way, when streams differ."""
-        order = (LicensePath.LOCAL, LicensePath.CLEAR, LicensePath.SEALED)
-        return next((path for path in order if path in self.license_paths), LicensePath.NONE)
+        return self._rights.license_path
 
     def __enter__(self) -> Self:
         return self
@@ -189,113 +219,48 @@ class MediaSessionProxy:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.shutdown()
+        with suppress(SessionShutdownError):
+            self.shutdown()
 
-    # ------------------------------------------------------------------ parts
+    def _send(self, message: wire.FromApp) -> None:
+        self._refuse_shut()
+        self._server.link.send(message)
 
-    def _load_components(self) -> dict[str, str]:
-        bundle = pack_components()
-        fd = sealed_memfd("components", bundle)
-        try:
-            return self._link.call(lambda call: wire.LoadComponents(call, len(bundle)), [fd]).digests
-        finally:
-            os.close(fd)
+    def _query(self, what: str, topology_id: int | None = None) -> wire.Returned:
+        self._refuse_shut()
+        return self._server.link.call(lambda call: wire.Query(call, self._number, what, topology_id))
 
-    def _authorities(self, topology: Topology[MediaSource], source: MediaSource) -> dict[int, int]:
-        """Let the source make its trust authorities in the worker: stream id to object id."""
-        if isinstance(source, PMPClient):
-            source.set_pmp_host(HostProxy(self._link.call))
-        made = {}
-        for branch in topology.branches:
-            if branch.stream.is_protected:
-                stream_id = branch.stream.track.track_id
-                authority = source.get_input_trust_authority(stream_id)
-                if authority is not None:
-                    made[stream_id] = authority.object_id
-        return made
+    def _refuse_shut(self) -> None:
+        if self._is_shut:
+            raise SessionShutdownError("the session was shut down")
 
     # ------------------------------------------------------------------ on the reader's thread
 
-    def _take(self, message: wire.FromWorker) -> None:
+    def take(self, message: wire.FromWorker) -> None:
+        """A message of this session. Must not block."""
         match message:
             case wire.Event():
                 self._event(message)
-            case wire.NeedSamples() | wire.SelectStreams() if self._source is not None:
-                self._source.request(message)
+            case wire.NeedSamples() | wire.SelectStreams() | wire.ReleaseSource():
+                self._topologies.take(message)
             case wire.BeginEnableContent():
-                self._begin_enable_content(message)
+                self._rights.begin(message)
             case _:
                 raise WireError(f"the worker sends {type(message).__name__} when nothing of the kind is due")
 
-    def _event(self, message: wire.Event) -> None:
-        path = message.values.get("license_path")
-        if message.kind == MediaEventType.LICENSE_ACQUISITION_COMPLETED and isinstance(path, str):
-            with suppress(ValueError):
-                self.license_paths.append(LicensePath(path))
-        self._queue_quietly(MediaEvent(message.kind, message.status, message.values, message.error))
-
-    def _ended(self, error: DRMError) -> None:
+    def worker_ended(self, error: DRMError) -> None:
+        """The worker is gone: every later call raises `error`, and an event says so."""
         self._queue_quietly(MediaEvent(MediaEventType.ERROR, error.hresult, {}, error.to_record()))
+
+    def _event(self, message: wire.Event) -> None:
+        self._rights.saw(message)
+        value: object = message.topology
+        if message.kind == MediaEventType.SESSION_TOPOLOGY_SET:
+            value = self._topologies.payload(message.topology)
+        elif message.kind == MediaEventType.SESSION_RATE_CHANGED:
+            value = message.values.get("rate")
+        self._queue_quietly(MediaEvent(message.kind, message.status, message.values, message.error, value=value))
 
     def _queue_quietly(self, event: MediaEvent) -> None:
         with suppress(SessionShutdownError):
             self._queue.queue_event(event)
-
-    def _begin_enable_content(self, message: wire.BeginEnableContent) -> None:
-        manager = self._manager
-        try:
-            if manager is None:
-                kids = ", ".join(str(kid) for kid in message.activate.key_ids)
-                raise KeyMissingError(
-                    f"no key for KID {kids}",
-                    seen="the content is protected, and neither keys nor a license server were given",
-                    remedy="--key KID:KEY, --keys-file FILE or --license-url URL",
-                    kids=tuple(str(kid) for kid in message.activate.key_ids),
-                    hresult=HResult.MF_E_NO_CONTENT_PROTECTION_MANAGER,
-                )
-
-            def called_back(done: EnablerActivation) -> None:
-                manager.end_enable_content(done)
-                self._finish_enabling(message.ticket, done)
-
-            with self._link.calling_back():
-                manager.begin_enable_content(EnablerActivation(message.activate, self._queue_quietly), called_back)
-        except DRMError as error:
-            self._answer(wire.EnablerFailed(message.ticket, error.to_record()))
-        except Exception as error:  # noqa: BLE001 - the application's own manager; the session must not wait for it
-            fault = DRMError(f"the content protection manager failed: {type(error).__name__}: {error}")
-            self._answer(wire.EnablerFailed(message.ticket, fault.to_record()))
-
-    def _finish_enabling(self, ticket: int, activation: EnablerActivation) -> None:
-        outcome = activation.activate_object().outcome
-        if isinstance(outcome, DRMError):
-            self._answer(wire.EnablerFailed(ticket, outcome.to_record()))
-            return
-        path, answer = outcome
-        if len(answer) <= wire.MAX_INLINE:
-            self._answer(wire.EnablerAnswer(ticket, path, answer, len(answer)))
-            return
-        fd = sealed_memfd("license", answer)
-        try:
-            self._answer(wire.EnablerAnswer(ticket, path, b"", len(answer)), [fd])
-        finally:
-            os.close(fd)
-
-    def _answer(self, message: wire.FromApp, fds: list[int] | None = None) -> None:
-        with suppress(DRMError):  # the worker is gone, and the reader says so
-            self._link.send(message, fds or ())
-
-
-def _launch(configuration: SessionConfiguration, *, unprotected: bool) -> PMPProcess:
-    device_key = open_device_key() if configuration.sealed and not unprotected else None
-    try:
-        return PMPProcess(
-            device_key_fd=device_key,
-            unprotected=unprotected,
-            engine=configuration.engine,
-            dialects=configuration.dialects,
-            demanded_level=0 if unprotected else configuration.min_level,
-        )
-    finally:
-        if device_key is not None:
-            os.close(device_key)

@@ -25,7 +25,15 @@ from drm.errors import (
     WireError,
 )
 from drm.media import Sample, StreamDescriptor, TrackType
-from drm.wire.messages import AttachRing, FromApp, NeedSamples, Samples, SelectStreams, SourceFailed
+from drm.wire.messages import (
+    AttachRing,
+    FromApp,
+    NeedSamples,
+    Samples,
+    SelectStreams,
+    SourceFailed,
+    SourceStarted,
+)
 from drm.wire.ring import RingWriter
 
 __all__ = ["SourceService"]
@@ -56,8 +64,12 @@ class _Stream:
 class SourceService:
     """Feeds one worker from one source. Made for one topology; ends with it."""
 
-    def __init__(self, source: MediaSource, streams: Sequence[StreamDescriptor], send: _Send) -> None:
-        self._source = source
+    def __init__(
+        self, source: MediaSource, streams: Sequence[StreamDescriptor], send: _Send, session: int, topology_id: int
+    ) -> None:
+        self.source = source
+        self._session = session
+        self._topology_id = topology_id
         self._send = send
         self._streams = {stream.track.track_id: _Stream(stream) for stream in streams}
         self._requests: queue.SimpleQueue[SelectStreams | NeedSamples | None] = queue.SimpleQueue()
@@ -69,7 +81,8 @@ class SourceService:
     def start(self) -> None:
         """Hand the rings over and begin to serve."""
         for stream in self._streams.values():
-            self._send(AttachRing(stream.stream_id, stream.ring.size), [stream.ring.fd])
+            ring = AttachRing(self._session, self._topology_id, stream.stream_id, stream.ring.size)
+            self._send(ring, [stream.ring.fd])
         self._thread.start()
 
     def request(self, message: SelectStreams | NeedSamples) -> None:
@@ -89,16 +102,29 @@ class SourceService:
             raise WireError(f"the worker left {_MAX_REQUESTS} requests waiting")
         self._requests.put(message)
 
-    def close(self) -> None:
-        """Stop and unmap. Idempotent."""
+    def stop(self) -> None:
+        """Serve no more, and return at once: the thread unmaps when it is done. Idempotent."""
         self._requests.put(None)
+
+    def close(self) -> None:
+        """Stop, and wait until all is unmapped. Idempotent."""
+        self.stop()
         if self._thread.is_alive() and threading.current_thread() is not self._thread:
             self._thread.join()
+        self._unmap()
+
+    def _unmap(self) -> None:
         streams, self._streams = self._streams, {}
         for stream in streams.values():
             stream.ring.close()
 
     def _serve(self) -> None:
+        try:
+            self._answer()
+        finally:
+            self._unmap()
+
+    def _answer(self) -> None:
         while (message := self._requests.get()) is not None:
             try:
                 if isinstance(message, SelectStreams):
@@ -119,7 +145,7 @@ class SourceService:
 
     def _failed(self, record: ErrorRecord) -> None:
         with suppress(WireError, PMPProcessDiedError, SessionShutdownError):  # then nobody waits any more
-            self._send(SourceFailed(self._epoch, record), ())
+            self._send(SourceFailed(self._session, self._topology_id, self._epoch, record), ())
 
     def _select(self, message: SelectStreams) -> None:
         self._epoch = message.epoch
@@ -129,7 +155,8 @@ class SourceService:
             stream.credit = 0
             stream.held = None
             stream.ended = stream.stream_id not in wanted
-        self._source.select(wanted)
+        self.source.select(wanted, message.position)
+        self._send(SourceStarted(self._session, self._topology_id, self._epoch), ())
 
     def _supply(self, message: NeedSamples) -> None:
         stream = self._streams[message.stream_id]
@@ -140,13 +167,14 @@ class SourceService:
             if not batch and not stream.ended:
                 return  # no room: the worker asks again when it has used some
             stream.credit -= len(batch)
-            self._send(Samples(self._epoch, stream.stream_id, tuple(batch), stream.ended), ())
+            told = Samples(self._session, self._topology_id, self._epoch, stream.stream_id, tuple(batch), stream.ended)
+            self._send(told, ())
 
     def _batch(self, stream: _Stream) -> list[Sample]:
         batch: collections.deque[Sample] = collections.deque()
         subsamples = 0
         while len(batch) < min(_BATCH, stream.credit) and subsamples < _BATCH_SUBSAMPLES:
-            sample = stream.held or self._source.next_sample(stream.stream_id)
+            sample = stream.held or self.source.next_sample(stream.stream_id)
             if sample is None:
                 stream.ended = True
                 break
@@ -175,7 +203,7 @@ class SourceService:
             stream.held = None
             offset, position = place
             with stream.ring.view(offset, sample.size) as into:
-                self._source.read_into(sample, into)
+                self.source.read_into(sample, into)
             stream.ring.take(position)
             batch.append(msgspec.structs.replace(sample, offset=offset))
             subsamples += weight

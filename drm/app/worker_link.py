@@ -55,7 +55,7 @@ class WorkerLink:
         self._calls = 0  # so many were made, and so many answers at most may come
         self._answers: dict[int, wire.Returned | DRMError | None] = {}
         self._changed = threading.Condition()
-        self._enabling = False  # an enabler of the application's is at work
+        self._enabling: set[int] = set()  # sessions for which an enabler of the application's is at work
         self._report: ProtectionReport | None = None
         self._gone: DRMError | None = None
         self._stuck: DRMError | None = None  # why the watchdog ended the worker
@@ -92,7 +92,7 @@ class WorkerLink:
         if self._gone is not None:
             raise self._gone
         if isinstance(message, wire.EnablerAnswer | wire.EnablerFailed):
-            self._enabling = False
+            self._enabling.discard(message.session)
         try:
             self._channel.send(message, fds)
         except WireError:
@@ -145,7 +145,7 @@ class WorkerLink:
         self._closed = True
         self._closing.set()
         with suppress(WireError):
-            self._channel.send(wire.Shutdown())
+            self._channel.send(wire.Exit())
         self.process.close()
         self._channel.close()
         for thread in (self._reader, self._watch):
@@ -199,9 +199,9 @@ class WorkerLink:
                     self._report = report
                     self._changed.notify_all()
             case wire.BeginEnableContent():
-                if self._enabling:  # each would start a thread and a license exchange here
+                if message.session in self._enabling:  # each would start a thread and a license exchange here
                     raise WireError("the worker asks for an enabler while one is at work")
-                self._enabling = True
+                self._enabling.add(message.session)
                 self._on_message(message)
             case _:
                 self._on_message(message)

@@ -6,7 +6,6 @@ Arguments, each as name=value:
     device_key   descriptor to read the device key from; -1: there is none
     path         a folder to import from, after the standard library; given once for each
     engine       the cipher engine's name
-    dialect      a reading of Common Encryption to follow (drm/cenc/dialect.py); given once for each
     level        the isolation level below which the worker does not serve
     unprotected  1: do not lock down (MFPMPSESSION_UNPROTECTED_PROCESS)
     report_only  1: write the protection report to the channel, as JSON, and end
@@ -40,7 +39,6 @@ class Arguments(NamedTuple):
     device_key: int = -1
     path: tuple[str, ...] = ()
     engine: str = "cryptography"
-    dialects: tuple[str, ...] = ()
     level: int = 1
     unprotected: bool = False
     report_only: bool = False
@@ -56,7 +54,6 @@ class Arguments(NamedTuple):
             device_key=int(given.get("device_key", -1)),
             path=tuple(value for name, value in pairs if name == "path"),
             engine=given.get("engine", "cryptography"),
-            dialects=tuple(value for name, value in pairs if name == "dialect"),
             level=int(given.get("level", 1)),
             unprotected=given.get("unprotected") == "1",
             report_only=given.get("report_only") == "1",
@@ -74,9 +71,9 @@ def main() -> None:
     _refuse_below(arguments, report)
     device_key = _read_device_key(arguments.device_key)
 
-    from drm.pmp.session_service import serve  # noqa: PLC0415 - loaded by `born`, before the lock
+    from drm.pmp.worker_service import WorkerOptions, serve  # noqa: PLC0415 - loaded by `born`, before the lock
 
-    serve(arguments.channel, report, device_key, tracer, arguments.engine, arguments.dialects)
+    serve(arguments.channel, WorkerOptions(report, device_key, tracer, arguments.engine))
 
 
 def born(arguments: Arguments) -> tuple[ProtectionReport, Callable[[], int]]:
@@ -100,7 +97,7 @@ def born(arguments: Arguments) -> tuple[ProtectionReport, Callable[[], int]]:
 
     platform.load(arguments.engine)
     from drm import loader, protection  # noqa: PLC0415
-    from drm.pmp import session_service  # noqa: F401, PLC0415 - what serves must be loaded before the lock
+    from drm.pmp import worker_service  # noqa: F401, PLC0415 - what serves must be loaded before the lock
 
     versions = platform.versions()
     clock.lap("import")

@@ -22,8 +22,11 @@ __all__ = ["RightsProxy"]
 class RightsProxy:
     """One wait at a time: a correct manager never sees a nested call."""
 
-    def __init__(self, send: Callable[[FromWorker], None], emit: Callable[[MediaEvent], None], limit: float) -> None:
+    def __init__(
+        self, session: int, send: Callable[[FromWorker], None], emit: Callable[[MediaEvent], None], limit: float
+    ) -> None:
         """`limit`: seconds that an enabler may take."""
+        self._session = session
         self._send = send
         self._emit = emit
         self._limit = limit
@@ -32,6 +35,8 @@ class RightsProxy:
         self._open: int | None = None
         self._outcome: tuple[LicensePath, bytes] | DRMError | None = None
         self._interrupted = False
+        self._cancelled = False  # what waits now, not what comes later
+        self._one = threading.Lock()
 
     def enable(self, authority: InputTrustAuthority, activate: EnablerActivate) -> None:
         """Ask the application, wait, and give the authority what came.
@@ -46,23 +51,26 @@ class RightsProxy:
             else (MediaEventType.LICENSE_ACQUISITION_START, MediaEventType.LICENSE_ACQUISITION_COMPLETED)
         )
         kids = ", ".join(map(str, activate.key_ids))
-        self._emit(MediaEvent(start, HResult.S_OK, {"kids": kids}))
-        try:
-            path = self._ask(authority, activate)
-        except DRMError as error:
-            self._emit(MediaEvent(completed, error.hresult, {"kids": kids}, error.to_record()))
-            raise
-        self._emit(MediaEvent(completed, HResult.S_OK, {"kids": kids, "license_path": path.value}))
+        # One after another: a topology that is set and one that plays may both need rights.
+        with self._one:
+            self._emit(MediaEvent(start, HResult.S_OK, {"kids": kids}))
+            try:
+                path = self._ask(authority, activate)
+            except DRMError as error:
+                self._emit(MediaEvent(completed, error.hresult, {"kids": kids}, error.to_record()))
+                raise
+            self._emit(MediaEvent(completed, HResult.S_OK, {"kids": kids, "license_path": path.value}))
 
     def _ask(self, authority: InputTrustAuthority, activate: EnablerActivate) -> LicensePath:
         with self._changed:
             self._ticket += 1
             self._open = self._ticket
             self._outcome = None
-        self._send(BeginEnableContent(self._ticket, activate))
+            self._cancelled = False
+        self._send(BeginEnableContent(self._session, self._ticket, activate))
         outcome = self._wait()
         if outcome is None:
-            if self._interrupted:
+            if self._interrupted or self._cancelled:
                 raise InvalidRequestError("rights acquisition was cancelled", hresult=HResult.MF_E_OPERATION_CANCELLED)
             raise DRMError(f"the content protection manager gave no answer within {self._limit:.0f} seconds")
         if isinstance(outcome, DRMError):
@@ -79,14 +87,17 @@ class RightsProxy:
 
     def _wait(self) -> tuple[LicensePath, bytes] | DRMError | None:
         with self._changed:
-            self._changed.wait_for(lambda: self._outcome is not None or self._interrupted, self._limit)
+            self._changed.wait_for(
+                lambda: self._outcome is not None or self._interrupted or self._cancelled, self._limit
+            )
             self._open = None
             return self._outcome
 
-    def interrupt(self) -> None:
-        """End every wait, now and later: the session closes."""
+    def interrupt(self, *, for_good: bool) -> None:
+        """End the wait of now; with `for_good`, every later one too: the session closes."""
         with self._changed:
-            self._interrupted = True
+            self._interrupted |= for_good
+            self._cancelled = True
             self._changed.notify_all()
 
     # ------------------------------------------------------------------ the control thread's side

@@ -1,194 +1,149 @@
-"""Serves the Media Session to the application: the worker's control thread (other half: drm/app/session_proxy.py).
-
-The control thread reads the channel and never decodes media, so that it answers while a long decode runs.
-"""
+"""Serves one Media Session to the application (other half: drm/app/session_proxy.py). Runs on the control thread."""
 
 from __future__ import annotations
 
 import logging
-import socket
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
+from uuid import UUID
 
 import msgspec
 
-from drm.errors import DRMError, ErrorRecord, IsolationError, WireError
-from drm.hresult import HResult
-from drm.loader import Loader
+from drm.errors import DRMError, UnknownComponentError, WireError
 from drm.pmp.host_service import HostService
 from drm.pmp.rights_proxy import RightsProxy
 from drm.pmp.source_proxy import SourceProxy
-from drm.protection import ProtectionReport
 from drm.session.events import MediaEvent
-from drm.session.media_session import MediaSession
-from drm.session.pipeline import SessionSource
-from drm.session.topology import SinkActivate, Topology
-from drm.session.topology_loader import TopologyLoader
+from drm.session.media_session import MediaSession, SessionOptions, TimeFormat
+from drm.session.quality import DropLateFrames, QualityManager
+from drm.session.session_source import SessionSource
+from drm.session.topology import SetTopologyFlags, SinkActivate, SourceStreamNode, Topology, TransformNode
+from drm.session.topology_loader import CustomLoader, TopologyLoader
 from drm.wire import messages as wire
-from drm.wire.channel import Channel, close_all, worker_channel
+from drm.wire.channel import Channel, close_all
 from drm.wire.ring import read_memfd
 
-__all__ = ["serve"]
+__all__ = ["SessionService"]
 
 logger = logging.getLogger(__name__)
 
-_MAX_BUNDLE: Final = 64 << 20  # bytes of all components together
 _MAX_ANSWER: Final = 1 << 20  # bytes of a license
 _ENABLE_LIMIT: Final = 600.0  # seconds that rights acquisition may take; a person may be typing a password
+_MAX_SOURCES: Final = 64  # topologies that are current, wait, or are not resolved yet
+_NIL: Final = UUID(int=0)
 
-
-class _Environment(msgspec.Struct, eq=False, weakref=True):
-    """What this worker tells its trust authorities about itself (drm.component.ProtectedEnvironment)."""
-
-    protection: ProtectionReport
-    device_key: bytes | None
-    engine: str
-    dialects: tuple[str, ...]
-    digests: dict[str, str]
-    tracer: Callable[[], int]
-
-    @property
-    def level(self) -> int:
-        return self.protection.level
-
-    def report(self) -> dict[str, object]:
-        """Raises IsolationError when a debugger or tracer has come since the lock: then no license is asked for."""
-        if self.level and (tracer := self.tracer()):
-            raise IsolationError(
-                f"process {tracer} traces the PMP worker, so no license is asked for",
-                remedy="end the debugger or tracer",
-                hresult=HResult.NS_E_DRM_DEBUGGING_NOT_ALLOWED,
-            )
-        found: dict[str, object] = msgspec.to_builtins(self.protection)
-        return found
-
-    def component_digests(self) -> dict[str, str]:
-        return self.digests
-
-
-def serve(
-    channel_fd: int,
-    report: ProtectionReport,
-    device_key: bytes | None,
-    tracer: Callable[[], int],
-    engine: str = "cryptography",
-    dialects: tuple[str, ...] = (),
-) -> None:
-    """Serve one session until it is shut down or the application is gone. Runs locked down.
-
-    `tracer` gives the process id of whoever traces this one now, or 0; it is asked before each license.
-    """
-    channel = worker_channel(socket.socket(fileno=channel_fd))
-    try:
-        channel.send(wire.Ready(report))
-        SessionService(channel, _Environment(report, device_key, engine, dialects, {}, tracer)).run()
-    except DRMError as error:
-        # No traceback: the application broke the protocol or ended, and neither is a fault of this code.
-        logger.warning("the channel to the application failed: %s", error.what)
-    finally:
-        channel.close()
+_OfSource = wire.AttachRing | wire.Samples | wire.SourceStarted | wire.SourceFailed
 
 
 class SessionService:
     """Turns messages into calls on the session core, and its events into messages."""
 
-    def __init__(self, channel: Channel[wire.FromApp, wire.FromWorker], environment: _Environment) -> None:
+    def __init__(
+        self,
+        number: int,
+        spec: wire.SessionSpec,
+        channel: Channel[wire.FromApp, wire.FromWorker],
+        host: HostService,
+        level: int,
+    ) -> None:
+        """Raises UnknownComponentError for a quality manager that there is not; the session has a loader of its own."""
+        self.host = host
+        self._number = number
         self._channel = channel
-        self._environment = environment
-        self._host = HostService(environment)
-        self._rights = RightsProxy(channel.send, self._emit, _ENABLE_LIMIT)
-        self._source: SourceProxy | None = None
-        loader = TopologyLoader(self._host, self._rights, environment.level)
-        self._session = MediaSession(loader, self._emit, self._interrupt)
-        self._serving = True
+        self._rights = RightsProxy(number, channel.send, self._emit, _ENABLE_LIMIT)
+        self._sources: dict[int, SourceProxy] = {}
+        self._newest = 0  # topology; ids rise
+        options = SessionOptions(spec.global_time, self._quality_manager(spec.quality_manager))
+        loader = TopologyLoader(host, self._rights, level, self._custom_loader(spec.topology_loader))
+        self._session = MediaSession(loader, self._emit, self._interrupt, options)
         self._on: dict[type, Callable[[Any, Sequence[int]], None]] = {
-            wire.LoadComponents: self._load_components,
-            wire.CreateObject: self._create_object,
             wire.SetTopology: self._set_topology,
-            wire.Start: lambda _message, _fds: self._session.start(),
+            wire.ClearTopologies: lambda _message, _fds: self._session.clear_topologies(),
+            wire.Start: self._start,
             wire.Pause: lambda _message, _fds: self._session.pause(),
             wire.Stop: lambda _message, _fds: self._session.stop(),
-            wire.Close: lambda _message, _fds: self._session.close(),
-            wire.Shutdown: self._shutdown,
-            wire.Ping: lambda message, _fds: self._channel.send(wire.Returned(message.call)),
-            wire.AttachRing: self._attach_ring,
-            wire.Samples: lambda message, _fds: self._the_source().feed(message),
-            wire.SourceFailed: lambda message, _fds: self._the_source().failed(message),
+            wire.SetRate: lambda message, _fds: self._session.set_rate(message.rate),
+            wire.Close: self._close,
+            wire.Query: self._query,
+            wire.AttachRing: self._to_source,
+            wire.Samples: self._to_source,
+            wire.SourceStarted: self._to_source,
+            wire.SourceFailed: self._to_source,
             wire.EnablerAnswer: self._enabler_answer,
             wire.EnablerFailed: lambda message, _fds: self._rights.failed(message),
         }
 
-    def run(self) -> None:
-        """Read messages until the session is shut down or the application closes its end."""
-        try:
-            while self._serving and (received := self._channel.receive()) is not None:
-                message, fds = received
-                takes_fds = isinstance(
-                    message, wire.LoadComponents | wire.SetTopology | wire.AttachRing | wire.EnablerAnswer
-                )
-                if fds and not takes_fds:
-                    close_all(fds)
-                    raise WireError(f"descriptors came beside {type(message).__name__}")
-                self._on[type(message)](message, fds)
-        finally:
-            self._interrupt()
-            self._session.shutdown()
+    def take(self, message: wire.FromApp, fds: Sequence[int]) -> None:
+        """Do what a message of this session asks for. Raises WireError when no sound application would send it."""
+        self._on[type(message)](message, fds)
+
+    def shutdown(self) -> None:
+        """End the session. Blocks until nothing of it runs any more."""
+        self._interrupt(True)
+        for source in list(self._sources.values()):
+            source.cancel()
+        self._session.shutdown()
 
     def _emit(self, event: MediaEvent) -> None:
-        self._channel.send(wire.Event(event.type, event.status, event.values, event.error))
+        topology = event.value if isinstance(event.value, wire.FullTopology) else None
+        self._channel.send(wire.Event(self._number, event.type, event.status, event.values, event.error, topology))
 
-    def _interrupt(self) -> None:
-        self._rights.interrupt()
-        if self._source is not None:
-            self._source.cancel()
+    def _interrupt(self, for_good: bool) -> None:
+        self._rights.interrupt(for_good=for_good)
 
-    def _shutdown(self, _message: wire.Shutdown, _fds: Sequence[int]) -> None:
-        self._serving = False
+    # ------------------------------------------------------------------ attributes
 
-    def _load_components(self, message: wire.LoadComponents, fds: Sequence[int]) -> None:
+    def _quality_manager(self, class_id: UUID | None) -> QualityManager | None:
+        if class_id is None:
+            return DropLateFrames()
+        return None if class_id == _NIL else cast("QualityManager", self.host.create(class_id))
+
+    def _custom_loader(self, class_id: UUID | None) -> CustomLoader | None:
+        if class_id is None:
+            return None
         try:
-            if len(fds) != 1:
-                raise WireError("the bundle of components comes in one descriptor")
-            loader = Loader.from_bundle(read_memfd(fds[0], message.size, _MAX_BUNDLE))
-            self._host.load(loader)
-            self._environment.digests = loader.digests()
-        except DRMError as error:
-            self._raised(message.call, error)
-        else:
-            self._channel.send(wire.Returned(message.call, None, self._environment.digests))
-        finally:
-            close_all(fds)
+            return cast("CustomLoader", self.host.create(class_id))
+        except UnknownComponentError as error:
+            # As Windows does: a loader that is not registered leaves the session with its own.
+            logger.warning("the topology loader is not used: %s", error.what)
+            return None
 
-    def _create_object(self, message: wire.CreateObject, _fds: Sequence[int]) -> None:
-        try:
-            made = self._host.create_object(message.class_id, message.stream)
-        except DRMError as error:
-            self._raised(message.call, error)
-        except Exception as error:  # noqa: BLE001 - a component's own fault is the caller's error, not the worker's end
-            self._raised(message.call, DRMError(f"the component failed: {type(error).__name__}: {error}"))
-        else:
-            self._channel.send(wire.Returned(message.call, made))
-
-    def _raised(self, call: int, error: DRMError) -> None:
-        record: ErrorRecord = error.to_record()
-        self._channel.send(wire.Raised(call, record))
+    # ------------------------------------------------------------------ commands and questions
 
     def _set_topology(self, message: wire.SetTopology, fds: Sequence[int]) -> None:
-        spec = message.topology
+        flags, spec = SetTopologyFlags(message.flags), message.topology
+        if spec is None:
+            close_all(fds)
+            if flags & SetTopologyFlags.CLEAR_CURRENT:
+                self._session.clear_current(message.topology_id or None)
+            else:
+                self._session.set_topology(None, flags)
+            return
+        try:
+            topology = self._topology(spec, fds)
+        except BaseException:
+            close_all(fds)
+            raise
+        try:
+            self._session.set_topology(topology, flags)
+        except DRMError as error:  # the application looks at all of this before it sends anything
+            close_all(fds)
+            raise WireError(f"the topology cannot be set: {error.what}") from None
+
+    def _topology(self, spec: wire.TopologySpec, fds: Sequence[int]) -> Topology[SessionSource]:
         if any(not -1 <= sink.descriptor < len(fds) for sink in spec.sinks):
-            close_all(fds)
             raise WireError("a sink names a descriptor that did not come")
-        if self._source is not None:
-            close_all(fds)
-            raise WireError("this worker has a topology already")
+        if spec.topology_id <= self._newest or len(self._sources) >= _MAX_SOURCES:
+            raise WireError(f"topology {spec.topology_id} was there before, or too many are")
         authorities = {
-            branch.stream.track.track_id: self._host.authority(branch.authority)
+            branch.stream.track.track_id: self.host.authority(branch.authority)
             for branch in spec.branches
             if branch.authority
         }
-        stream_ids = [branch.stream.track.track_id for branch in spec.branches]
-        self._source = SourceProxy(self._channel.send, authorities, stream_ids)
-        topology: Topology[SessionSource] = Topology(self._source)
+        source = SourceProxy(self._channel.send, self._number, spec, authorities, self._source_closed)
+        topology: Topology[SessionSource] = Topology(
+            source, project_start=spec.project_start, project_stop=spec.project_stop
+        )
         topology.topology_id = spec.topology_id
         sinks = [
             SinkActivate(sink.class_id, _options(sink.options), fds[sink.descriptor] if sink.descriptor >= 0 else None)
@@ -196,19 +151,59 @@ class SessionService:
         ]
         for branch in spec.branches:
             outputs = [sinks[index] for index in branch.sinks if 0 <= index < len(sinks)]
-            topology.connect(branch.stream, *outputs)
-        self._session.set_topology(topology)
+            node = SourceStreamNode(branch.stream, media_start=branch.media_start, media_stop=branch.media_stop)
+            transforms = [TransformNode(each.class_id, _options(each.options)) for each in branch.transforms]
+            topology.connect(node, *outputs, transforms=transforms)
+        self._sources[spec.topology_id] = source
+        self._newest = spec.topology_id
+        return topology
 
-    def _attach_ring(self, message: wire.AttachRing, fds: Sequence[int]) -> None:
-        if self._source is None:
-            close_all(fds)
-            raise WireError("a ring came before the topology")
-        self._source.attach(message, fds)
+    def _source_closed(self, topology_id: int) -> None:
+        """On the session's thread: the topology is over."""
+        self._sources.pop(topology_id, None)
 
-    def _the_source(self) -> SourceProxy:
-        if self._source is None:
-            raise WireError("samples came before the topology")
-        return self._source
+    def _to_source(self, message: _OfSource, fds: Sequence[int]) -> None:
+        source = self._sources.get(message.topology_id)
+        if source is not None:
+            source.take(message, fds)
+            return
+        close_all(fds)
+        if not 0 < message.topology_id <= self._newest:  # else it was released while this was under way
+            raise WireError(f"{type(message).__name__} is about topology {message.topology_id}, which was never set")
+
+    def _start(self, message: wire.Start, _fds: Sequence[int]) -> None:
+        try:
+            time_format = TimeFormat(message.time_format)
+            if time_format is TimeFormat.SEGMENT_OFFSET:
+                self._session.start((message.topology_id, message.position or 0), time_format)
+            else:
+                self._session.start(message.position, time_format)
+        except ValueError as error:  # InvalidArgumentError is one too
+            raise WireError(f"a start that no application sends: {error}") from None
+
+    def _close(self, _message: wire.Close, _fds: Sequence[int]) -> None:
+        for source in list(self._sources.values()):
+            source.cancel()
+        self._session.close()
+
+    def _query(self, message: wire.Query, _fds: Sequence[int]) -> None:
+        session = self._session
+        value: int | float | None = None
+        topology: wire.FullTopology | None = None
+        match message.what:
+            case "time":
+                value = session.get_clock().get_time()
+            case "clock-state":
+                value = int(session.get_clock().get_state())
+            case "rate":
+                value = session.get_rate()
+            case "capabilities":
+                value = int(session.get_session_capabilities())
+            case "full-topology":
+                topology = session.get_full_topology(message.topology_id)
+            case _:
+                raise WireError(f"nobody answers {message.what!r}")
+        self._channel.send(wire.Returned(message.call, value=value, topology=topology))
 
     def _enabler_answer(self, message: wire.EnablerAnswer, fds: Sequence[int]) -> None:
         try:
@@ -222,4 +217,4 @@ def _options(data: bytes) -> dict[str, object]:
     try:
         return msgspec.json.decode(data, type=dict[str, object])
     except msgspec.DecodeError:
-        raise WireError("the options of a sink are not a JSON object") from None
+        raise WireError("the options of a node are not a JSON object") from None

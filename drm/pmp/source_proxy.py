@@ -13,16 +13,27 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from drm.component import InputTrustAuthority
+from drm.component import InputTrustAuthority, SourceCharacteristic
 from drm.errors import DRMError, WireError, error_from_record
 from drm.media import Sample
-from drm.session.pipeline import cancelled
-from drm.wire.messages import AttachRing, FromWorker, NeedSamples, Samples, SelectStreams, SourceFailed
+from drm.session.session_source import cancelled
+from drm.wire.messages import (
+    AttachRing,
+    FromWorker,
+    NeedSamples,
+    ReleaseSource,
+    Samples,
+    SelectStreams,
+    SourceFailed,
+    SourceStarted,
+    TopologySpec,
+)
 from drm.wire.ring import RingReader
 
 __all__ = ["SourceProxy"]
 
 _CREDIT: Final = 32  # samples of a stream that may be under way
+_KNOWN: Final = sum(SourceCharacteristic)  # flags that this version knows
 _STALL: Final = 60.0  # seconds without a sample before a source counts as stuck
 
 
@@ -41,16 +52,29 @@ class SourceProxy:
     """Reads samples that the application puts into shared memory."""
 
     def __init__(
-        self, send: Callable[[FromWorker], None], authorities: dict[int, InputTrustAuthority], stream_ids: Sequence[int]
+        self,
+        send: Callable[[FromWorker], None],
+        session: int,
+        spec: TopologySpec,
+        authorities: dict[int, InputTrustAuthority],
+        closed: Callable[[int], None],
     ) -> None:
-        """`authorities` by stream id."""
+        """`authorities` by stream id. `closed` is told the topology's id when the session needs it no more."""
         self._send = send
+        self._session = session
+        self._topology_id = spec.topology_id
         self._authorities = authorities
-        self._streams = {stream_id: _Stream() for stream_id in stream_ids}
+        self._closed = closed
+        self.characteristics = SourceCharacteristic(spec.characteristics & _KNOWN)
+        self.duration = max(0, spec.duration)
+        self._streams = {branch.stream.track.track_id: _Stream() for branch in spec.branches}
         self._changed = threading.Condition()
         self._epoch = 0
+        self._started = 0  # the epoch that the source delivers
         self._error: DRMError | None = None
+        self._interrupted = False
         self._cancelled = False
+        self._is_closed = False
 
     # ------------------------------------------------------------------ the session's side
 
@@ -58,12 +82,13 @@ class SourceProxy:
         """The ITA that the source made here for this stream."""
         return self._authorities.get(stream_id)
 
-    def select(self, stream_ids: Iterable[int]) -> None:
-        """Begin a new epoch with these streams, from the start."""
+    def select(self, stream_ids: Iterable[int], position: int = 0) -> None:
+        """Begin a new epoch with these streams, from `position`. Raises what the source raises when it cannot start."""
         wanted = tuple(stream_ids)
         with self._changed:
             self._epoch += 1
             self._error = None
+            self._interrupted = False
             for stream in self._streams.values():
                 stream.waiting.clear()
                 stream.ended = False
@@ -72,9 +97,21 @@ class SourceProxy:
                 if stream.ring is not None:
                     stream.ring.reset()
             epoch = self._epoch
-        self._send(SelectStreams(epoch, wanted))
+        self._send(SelectStreams(self._session, self._topology_id, epoch, wanted, position))
         for stream_id in wanted:
-            self._send(NeedSamples(epoch, stream_id, _CREDIT, 0))
+            self._send(NeedSamples(self._session, self._topology_id, epoch, stream_id, _CREDIT, 0))
+        with self._changed:
+            arrived = self._changed.wait_for(lambda: self._started == epoch or self._error or self._is_ending, _STALL)
+            if self._is_ending:
+                raise cancelled()
+            if self._error is not None:
+                raise self._error
+            if not arrived:
+                raise DRMError(f"the media source did not start within {_STALL:.0f} seconds")
+
+    @property
+    def _is_ending(self) -> bool:
+        return self._interrupted or self._cancelled
 
     def read(self, stream_id: int) -> tuple[Sample, memoryview] | None:
         """Wait for the next sample of the stream.
@@ -85,9 +122,9 @@ class SourceProxy:
         stream = self._streams[stream_id]
         with self._changed:
             arrived = self._changed.wait_for(
-                lambda: stream.waiting or stream.ended or self._error or self._cancelled, _STALL
+                lambda: stream.waiting or stream.ended or self._error or self._is_ending, _STALL
             )
-            if self._cancelled:
+            if self._is_ending:
                 raise cancelled()
             if stream.waiting:
                 sample = stream.waiting.popleft()
@@ -110,10 +147,16 @@ class SourceProxy:
             enough = stream.used * 2 >= _CREDIT or not stream.waiting
             if stream.ended or not enough:
                 return
-            credit = NeedSamples(self._epoch, stream_id, stream.used, stream.released)
+            credit = NeedSamples(self._session, self._topology_id, self._epoch, stream_id, stream.used, stream.released)
             stream.owed += stream.used
             stream.used = 0
         self._send(credit)
+
+    def interrupt(self) -> None:
+        """Let waiting readers go, until the next `select`."""
+        with self._changed:
+            self._interrupted = True
+            self._changed.notify_all()
 
     def cancel(self) -> None:
         """Let waiting readers go, for good."""
@@ -121,7 +164,41 @@ class SourceProxy:
             self._cancelled = True
             self._changed.notify_all()
 
+    def close(self) -> None:
+        """Unmap the rings and let the application's source go. Nothing reads any more. Idempotent."""
+        self.cancel()
+        with self._changed:
+            if self._is_closed:
+                return
+            self._is_closed = True
+            for stream in self._streams.values():
+                if stream.ring is not None:
+                    with contextlib.suppress(BufferError):
+                        stream.ring.close()
+        self._closed(self._topology_id)
+        with contextlib.suppress(WireError):  # the application is gone, and its source with it
+            self._send(ReleaseSource(self._session, self._topology_id))
+
     # ------------------------------------------------------------------ the control thread's side
+
+    def take(self, message: AttachRing | Samples | SourceStarted | SourceFailed, fds: Sequence[int]) -> None:
+        """Take what the application's half sends. Raises WireError when no sound one would send it."""
+        match message:
+            case AttachRing():
+                self.attach(message, fds)
+            case Samples():
+                self.feed(message)
+            case SourceStarted():
+                self.started(message)
+            case SourceFailed():
+                self.failed(message)
+
+    def started(self, message: SourceStarted) -> None:
+        """The source delivers what was selected."""
+        with self._changed:
+            if message.epoch == self._epoch:
+                self._started = message.epoch
+                self._changed.notify_all()
 
     def attach(self, message: AttachRing, fds: Sequence[int]) -> None:
         """Map a stream's ring; the descriptor is closed either way."""
@@ -131,7 +208,9 @@ class SourceProxy:
             stream = self._stream(message.stream_id)
             if len(fds) != 1 or stream.ring is not None:
                 raise WireError("a ring comes once, in one descriptor")
-            stream.ring = RingReader(fds[0], message.size)
+            with self._changed:
+                if not self._is_closed:
+                    stream.ring = RingReader(fds[0], message.size)
 
     def feed(self, message: Samples) -> None:
         """Take samples that were written to the ring; those of an older epoch are void."""
@@ -155,13 +234,6 @@ class SourceProxy:
             if message.epoch == self._epoch:
                 self._error = error_from_record(message.error)
                 self._changed.notify_all()
-
-    def close(self) -> None:
-        """Unmap the rings. Nothing reads any more."""
-        for stream in self._streams.values():
-            if stream.ring is not None:
-                with contextlib.suppress(BufferError):
-                    stream.ring.close()
 
     def _stream(self, stream_id: int) -> _Stream:
         stream = self._streams.get(stream_id)

@@ -1,37 +1,38 @@
-"""Media events and their queue (IMFMediaEvent, IMFMediaEventGenerator), with the numbers of mfobjects.idl."""
+"""Media events (IMFMediaEvent), with the numbers of mfobjects.idl. Their queue is `drm.session.event_queue`."""
 
 from __future__ import annotations
 
-import collections
 import enum
-import threading
 import time
-from collections.abc import Iterator
-from typing import Final
 
 import msgspec
 
-from drm.errors import DRMError, ErrorRecord, NoEventsAvailableError, SessionShutdownError, error_from_record
+from drm.errors import DRMError, ErrorRecord, error_from_record
 from drm.hresult import HResult, name_of, succeeded
 
-__all__ = ["EventQueue", "MediaEvent", "MediaEventType", "SessionCapability", "TopologyStatus"]
-
-_MAX_QUEUED: Final = 1024  # events that nobody reads; the oldest progress goes first
+__all__ = ["MediaEvent", "MediaEventType", "SessionCapability", "TopologyStatus"]
 
 
 class MediaEventType(enum.IntEnum):
-    """The events that this session raises. Names are those of the headers without their `ME` prefix."""
+    """Names are those of the headers without their `ME` prefix."""
 
+    UNKNOWN = 0  # never raised
     ERROR = 1
+    EXTENDED_TYPE = 2
+    NON_FATAL_ERROR = 3
     SESSION_TOPOLOGY_SET = 101
+    SESSION_TOPOLOGIES_CLEARED = 102
     SESSION_STARTED = 103
     SESSION_PAUSED = 104
     SESSION_STOPPED = 105
     SESSION_CLOSED = 106
     SESSION_ENDED = 107
+    SESSION_RATE_CHANGED = 108
+    SESSION_SCRUB_SAMPLE_COMPLETE = 109
     SESSION_CAPABILITIES_CHANGED = 110
     SESSION_TOPOLOGY_STATUS = 111
     SESSION_NOTIFY_PRESENTATION_TIME = 112
+    NEW_PRESENTATION = 113
     LICENSE_ACQUISITION_START = 114
     LICENSE_ACQUISITION_COMPLETED = 115
     INDIVIDUALIZATION_START = 116
@@ -39,15 +40,55 @@ class MediaEventType(enum.IntEnum):
     ENABLER_PROGRESS = 118
     ENABLER_COMPLETED = 119
     POLICY_ERROR = 120
+    POLICY_REPORT = 121
+    BUFFERING_STARTED = 122
+    BUFFERING_STOPPED = 123
+    CONNECT_START = 124
+    CONNECT_END = 125
+    RECONNECT_START = 126
+    RECONNECT_END = 127
+    RENDERER_EVENT = 128
+    SESSION_STREAM_SINK_FORMAT_CHANGED = 129
+    SOURCE_STARTED = 201
+    STREAM_STARTED = 202
+    SOURCE_SEEKED = 203
+    STREAM_SEEKED = 204
+    NEW_STREAM = 205
+    UPDATED_STREAM = 206
+    SOURCE_STOPPED = 207
+    STREAM_STOPPED = 208
+    SOURCE_PAUSED = 209
+    STREAM_PAUSED = 210
     END_OF_PRESENTATION = 211
+    END_OF_STREAM = 212
+    MEDIA_SAMPLE = 213
+    STREAM_TICK = 214
+    SOURCE_RATE_CHANGED = 217
+    STREAM_SINK_STARTED = 301
+    STREAM_SINK_STOPPED = 302
+    STREAM_SINK_PAUSED = 303
+    STREAM_SINK_RATE_CHANGED = 304
+    STREAM_SINK_REQUEST_SAMPLE = 305
+    STREAM_SINK_MARKER = 306
+    STREAM_SINK_PREROLLED = 307
+    STREAM_SINK_SCRUB_SAMPLE_COMPLETE = 308
+    QUALITY_NOTIFY = 311
+    SINK_INVALIDATED = 312
+    TRUST_UNKNOWN = 400
+    POLICY_CHANGED = 401
+    CONTENT_PROTECTION_MESSAGE = 402
     POLICY_SET = 403
+    CONTENT_PROTECTION_METADATA = 900
 
 
 class TopologyStatus(enum.IntEnum):
-    """MF_TOPOSTATUS."""
+    """MF_TOPOSTATUS: for one topology they come in rising order."""
 
+    INVALID = 0
     READY = 100
     STARTED_SOURCE = 200
+    DYNAMIC_CHANGED = 210
+    SINK_SWITCHED = 300
     ENDED = 400
 
 
@@ -57,13 +98,16 @@ class SessionCapability(enum.IntFlag):
     START = 1
     SEEK = 2
     PAUSE = 4
+    RATE_FORWARD = 16
+    RATE_REVERSE = 32
+    DOES_NOT_USE_NETWORK = 64
 
 
 class MediaEvent(msgspec.Struct, frozen=True):
     """What happened, whether it went well, and its attributes.
 
     `time` is the moment at which it was made in its process, in seconds of the monotonic clock, which all processes
-    of a machine share.
+    of a machine share. `value` is the payload of the few events that have one: a topology, a policy, a rate.
     """
 
     type: int
@@ -71,6 +115,7 @@ class MediaEvent(msgspec.Struct, frozen=True):
     values: dict[str, int | float | str] = {}
     error: ErrorRecord | None = None
     time: float = msgspec.field(default_factory=time.monotonic)
+    value: object = None
 
     @property
     def name(self) -> str:
@@ -87,63 +132,3 @@ class MediaEvent(msgspec.Struct, frozen=True):
         if self.error is not None:
             raise error_from_record(self.error)
         raise DRMError(f"{self.name} failed with {name_of(self.status)}", hresult=self.status)
-
-
-class EventQueue:
-    """First in, first out, from any thread to any thread (IMFMediaEventQueue)."""
-
-    def __init__(self) -> None:
-        self._events: collections.deque[MediaEvent] = collections.deque()
-        self._changed = threading.Condition()
-        self._shut = False
-
-    def queue_event(self, event: MediaEvent) -> None:
-        """Append an event. Raises SessionShutdownError after `shutdown`."""
-        with self._changed:
-            if self._shut:
-                raise SessionShutdownError("the event queue was shut down")
-            if len(self._events) >= _MAX_QUEUED:
-                self._drop_progress()
-            self._events.append(event)
-            self._changed.notify_all()
-
-    def _drop_progress(self) -> None:
-        for index, event in enumerate(self._events):
-            if event.type == MediaEventType.ENABLER_PROGRESS:
-                del self._events[index]
-                return
-        self._events.popleft()
-
-    def get_event(self, *, wait: bool = True, timeout: float | None = None) -> MediaEvent:
-        """Return the oldest event, waiting for one up to `timeout` seconds.
-
-        Raises:
-            NoEventsAvailableError: there is none, or none in time.
-            SessionShutdownError: the queue was shut down.
-        """
-        with self._changed:
-            if wait:
-                self._changed.wait_for(lambda: self._events or self._shut, timeout)
-            if self._shut:
-                raise SessionShutdownError("the event queue was shut down")
-            if not self._events:
-                raise NoEventsAvailableError("no event is waiting" if not wait else f"no event within {timeout} s")
-            return self._events.popleft()
-
-    def events(self) -> Iterator[MediaEvent]:
-        """Iterate over events as they come, until SESSION_CLOSED has been given out or the queue is shut down."""
-        while True:
-            try:
-                event = self.get_event()
-            except SessionShutdownError:
-                return
-            yield event
-            if event.type == MediaEventType.SESSION_CLOSED:
-                return
-
-    def shutdown(self) -> None:
-        """Let every waiting caller go with an error. Idempotent."""
-        with self._changed:
-            self._shut = True
-            self._events.clear()
-            self._changed.notify_all()

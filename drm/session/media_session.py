@@ -1,272 +1,239 @@
 """The Media Session: one queue of commands, carried out one after another; results are events (IMFMediaSession).
 
 The same core runs in the worker, behind `session_service`, and in an application for clear content. Commands only
-queue; the outcome is the status of the named event.
+queue; the outcome is the status of the named event. What a command does is in `drm.session.transport`.
 """
 
 from __future__ import annotations
 
 import enum
-import logging
 import queue
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
 
-from drm.errors import DRMError, InvalidRequestError, SessionError, SessionShutdownError
-from drm.hresult import HResult
+from drm.errors import InvalidArgumentError, InvalidRequestError, SessionShutdownError
 from drm.session.clock import PresentationClock
-from drm.session.events import MediaEvent, MediaEventType, SessionCapability, TopologyStatus
-from drm.session.pipeline import Pipeline, SessionSource, component_failed
-from drm.session.topology import ResolvedTopology, Topology
+from drm.session.events import MediaEvent, SessionCapability
+from drm.session.quality import DropLateFrames, QualityManager
+from drm.session.session_source import SessionSource
+from drm.session.topology import SetTopologyFlags, Topology
 from drm.session.topology_loader import TopologyLoader
+from drm.session.transport import Transport, check_rate
+from drm.wire.specs import FullTopology
 
-__all__ = ["MediaSession", "SessionState"]
-
-logger = logging.getLogger(__name__)
-
-_Command = Callable[[], None]
+__all__ = ["MediaSession", "SessionOptions", "TimeFormat", "check_position"]
 
 
-class SessionState(enum.Enum):
-    """Where a session stands between two commands."""
+class TimeFormat(enum.Enum):
+    """What a start position counts in."""
 
-    STOPPED = "stopped"
-    STARTED = "started"
-    PAUSED = "paused"
-    CLOSED = "closed"
-    SHUT_DOWN = "shut down"
+    PRESENTATION = "presentation"  # units of 100 ns (GUID_NULL)
+    SEGMENT_OFFSET = "segment offset"  # a topology that waits, and a time in it (MF_TIME_FORMAT_SEGMENT_OFFSET)
+    ENTRY_RELATIVE = "entry relative"  # so many topologies on (MF_TIME_FORMAT_ENTRY_RELATIVE)
 
 
-_NEXT = {
-    SessionState.STOPPED: {SessionState.STOPPED, SessionState.STARTED, SessionState.CLOSED, SessionState.SHUT_DOWN},
-    SessionState.STARTED: {SessionState.STOPPED, SessionState.PAUSED, SessionState.CLOSED, SessionState.SHUT_DOWN},
-    SessionState.PAUSED: {SessionState.STOPPED, SessionState.STARTED, SessionState.CLOSED, SessionState.SHUT_DOWN},
-    SessionState.CLOSED: {SessionState.SHUT_DOWN},
-    SessionState.SHUT_DOWN: set[SessionState](),
-}
+@dataclass(frozen=True, slots=True)
+class SessionOptions:
+    """The session attributes that the core itself acts on."""
 
-_READY = SessionCapability.START
-_RUNNING = SessionCapability.START | SessionCapability.PAUSE
+    global_time: bool = False  # MF_SESSION_GLOBAL_TIME: topologies say where they lie on one time line
+    quality_manager: QualityManager | None = field(default_factory=DropLateFrames)  # None: nothing is dropped
 
 
 class MediaSession:
-    """A session over one topology at a time."""
+    """A session over a queue of topologies. Commands may be given on any thread."""
 
     def __init__(
-        self, loader: TopologyLoader, emit: Callable[[MediaEvent], None], interrupt: Callable[[], None] | None = None
+        self,
+        loader: TopologyLoader,
+        emit: Callable[[MediaEvent], None],
+        interrupt: Callable[[bool], None] | None = None,
+        options: SessionOptions | None = None,
     ) -> None:
-        """`emit` takes each event, on any thread. `interrupt` ends a wait for rights when the session closes."""
-        self._loader = loader
-        self._emit_event = emit
-        self._interrupt = interrupt
+        """`emit` takes each event, on any thread. `interrupt` ends a wait for rights: with True, this and all later."""
+        self._interrupt = interrupt or (lambda _for_good: None)
+        self._options = options or SessionOptions()
         self._shut = False
-        self._closing = False
-        self._state = SessionState.STOPPED
-        self._source: SessionSource | None = None
-        self._topology: ResolvedTopology | None = None
-        self._pipeline: Pipeline | None = None
-        self._capabilities = SessionCapability(0)
         self.clock = PresentationClock()
-        self._commands: queue.SimpleQueue[_Command | None] = queue.SimpleQueue()
+        self._commands: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._transport = Transport(loader, emit, self.clock, self._options.quality_manager, self._commands.put)
         self._thread = threading.Thread(target=self._serve, name="media-session", daemon=True)
         self._thread.start()
 
     # ------------------------------------------------------------------ commands: they queue and return
 
-    def set_topology(self, topology: Topology[SessionSource]) -> None:
-        """Resolve `topology` and make it current: SESSION_TOPOLOGY_SET."""
-        self._queue(lambda: self._set_topology(topology))
+    def set_topology(
+        self, topology: Topology[SessionSource] | None, flags: SetTopologyFlags = SetTopologyFlags.NONE
+    ) -> None:
+        """Resolve `topology` and queue it, or make it current when there is none: SESSION_TOPOLOGY_SET.
 
-    def start(self) -> None:
-        """Play, from the beginning or from where it was paused: SESSION_STARTED."""
-        self._queue(self._start)
+        Raises:
+            TopologyError, InvalidArgumentError: it can be seen at once that it cannot be played.
+            SessionShutdownError: the session was shut down.
+        """
+        self._refuse_shut()
+        if flags & SetTopologyFlags.CLEAR_CURRENT:
+            self.clear_current(topology.topology_id if topology else None)
+            return
+        if topology is not None:
+            topology.check()
+            topology.check_times(global_time=self._options.global_time)
+        self._commands.put(lambda: self._transport.topologies.set_topology(topology, flags))
+
+    def clear_current(self, topology_id: int | None) -> None:
+        """Clear the current topology, if it is this one (None: whichever it is): SESSION_TOPOLOGY_SET.
+
+        What `set_topology` with CLEAR_CURRENT comes to. Pending ones stay, and the next becomes current.
+        """
+        self._queue(lambda: self._transport.topologies.clear_current(topology_id))
+
+    def clear_topologies(self) -> None:
+        """Drop the topologies that wait; the current one goes on: SESSION_TOPOLOGIES_CLEARED."""
+        self._queue(self._transport.topologies.clear_topologies)
+
+    def start(
+        self, position: int | tuple[int, int] | None = None, time_format: TimeFormat = TimeFormat.PRESENTATION
+    ) -> None:
+        """Play from `position`, or from where the session stands: SESSION_STARTED.
+
+        Args:
+            position: units of 100 ns; None keeps the position. With SEGMENT_OFFSET the id of a topology that waits
+                and a position in it; with ENTRY_RELATIVE how many topologies to go on by.
+            time_format: what the position counts in.
+
+        Raises:
+            InvalidArgumentError: the position is not what the format wants.
+            SessionShutdownError: the session was shut down.
+        """
+        self._refuse_shut()
+        check_position(position, time_format)
+        transport, global_time = self._transport, self._options.global_time
+        match time_format, position:
+            case TimeFormat.SEGMENT_OFFSET, (int(topology_id), int(moment)):
+                self._commands.put(lambda: transport.start_segment(topology_id, moment))
+            case TimeFormat.ENTRY_RELATIVE, int(entries):
+                self._commands.put(lambda: transport.start_relative(entries))
+            case _, int(moment) if global_time:
+                self._commands.put(lambda: transport.start_global(moment))
+            case _, int(moment):
+                self._commands.put(lambda: transport.start(moment))
+            case _:
+                self._commands.put(lambda: transport.start(None))
 
     def pause(self) -> None:
         """Stand still and keep the position: SESSION_PAUSED."""
-        self._queue(self._pause)
+        self._queue(self._transport.pause)
 
     def stop(self) -> None:
         """Stop and go back to the beginning: SESSION_STOPPED."""
-        self._queue(self._stop)
+        self._interrupt_playing()
+        self._queue(self._transport.stop)
+
+    def set_rate(self, rate: float, *, thin: bool = False) -> None:
+        """Play at another speed: SESSION_RATE_CHANGED (IMFRateControl::SetRate). 0 scrubs: a picture for each start.
+
+        Raises:
+            RateError: thinning and going backwards are not supported.
+            SessionShutdownError: the session was shut down.
+        """
+        self._refuse_shut()
+        check_rate(rate, thin=thin)
+        self._commands.put(lambda: self._transport.set_rate(rate))
+
+    def get_rate(self) -> float:
+        """The rate (IMFRateControl::GetRate)."""
+        self._refuse_shut()
+        return self._transport.rate
 
     def close(self) -> None:
         """End everything: SESSION_CLOSED, the last event."""
-        self._closing = True
-        if self._interrupt is not None:
-            self._interrupt()
-        self._queue(self._close)
+        self._refuse_shut()
+        self._transport.closing = True
+        self._interrupt(True)
+        self._commands.put(self._transport.close)
 
     def shutdown(self) -> None:
-        """Release everything at once, without an event. Blocks until nothing runs any more; idempotent."""
-        if not self._shut:
-            self._shut = True  # jumps the queue: commands that still wait are not carried out
-            if self._interrupt is not None:
-                self._interrupt()
-            self._commands.put(None)
+        """Release everything at once, without an event. Blocks until nothing runs any more.
+
+        Raises SessionShutdownError the second time.
+        """
+        self._refuse_shut()
+        self._shut = True  # jumps the queue: commands that still wait are not carried out
+        self._transport.closing = True
+        self._interrupt(True)
+        self._commands.put(None)
         if threading.current_thread() is not self._thread:
             self._thread.join()
 
+    # ------------------------------------------------------------------ questions
+
+    def get_clock(self) -> PresentationClock:
+        """The presentation clock; without a time source before the first start."""
+        self._refuse_shut()
+        return self.clock
+
+    def get_session_capabilities(self) -> SessionCapability:
+        """What can be done now."""
+        self._refuse_shut()
+        return self._transport.capabilities
+
+    def get_full_topology(self, topology_id: int | None = None) -> FullTopology:
+        """The resolved topology that is current (None), or one that waits.
+
+        Raises:
+            InvalidRequestError: there is no current one.
+            InvalidArgumentError: none has this id, or it is finished.
+        """
+        self._refuse_shut()
+        segments = self._transport.segments
+        if topology_id is not None:
+            return segments.find(topology_id).resolved.full
+        if (current := segments.current) is None:
+            raise InvalidRequestError("there is no current topology")
+        return current.resolved.full
+
     # ------------------------------------------------------------------ the session's own thread
 
-    def _queue(self, command: _Command) -> None:
+    def _queue(self, command: Callable[[], None]) -> None:
+        self._refuse_shut()
+        self._commands.put(command)
+
+    def _refuse_shut(self) -> None:
         if self._shut:
             raise SessionShutdownError("the session was shut down")
-        self._commands.put(command)
+
+    def _interrupt_playing(self) -> None:
+        """A license that playback waits for is not waited for any more; one for a new topology still is."""
+        if self._transport.asks_for_rights:
+            self._interrupt(False)
 
     def _serve(self) -> None:
         while (command := self._commands.get()) is not None and not self._shut:
             command()
-        self._release()
-        self._advance(SessionState.SHUT_DOWN)
+        self._transport.shutdown()
+        self.clock.shutdown()
 
-    def _advance(self, wanted: SessionState) -> None:
-        if wanted not in _NEXT[self._state]:
-            raise InvalidRequestError(f"a {self._state.value} session cannot become {wanted.value}")
-        self._state = wanted
 
-    def _set_topology(self, topology: Topology[SessionSource]) -> None:
-        if self._state is not SessionState.STOPPED:
-            self._fail(MediaEventType.SESSION_TOPOLOGY_SET, InvalidRequestError(f"the session is {self._state.value}"))
+_FORMS: Final = {
+    TimeFormat.PRESENTATION: "an integer of 100 ns units, or None",
+    TimeFormat.SEGMENT_OFFSET: "a topology id and an integer of 100 ns units",
+    TimeFormat.ENTRY_RELATIVE: "an integer",
+}
+
+
+def check_position(position: object, time_format: TimeFormat) -> None:
+    """Raise InvalidArgumentError (E_INVALIDARG) for a start position that this format does not take."""
+
+    def is_count(value: object) -> bool:
+        return isinstance(value, int) and not isinstance(value, bool)
+
+    match time_format, position:
+        case TimeFormat.PRESENTATION, None:
             return
-        self._release()
-        try:
-            self._source = topology.check()
-            self._topology = self._loader.resolve(topology)
-        except DRMError as error:
-            self._fail(MediaEventType.SESSION_TOPOLOGY_SET, error)
+        case TimeFormat.SEGMENT_OFFSET, (first, second) if is_count(first) and is_count(second):
             return
-        except Exception as error:  # noqa: BLE001 - a component's own fault must end as an event, not as silence
-            self._fail(MediaEventType.SESSION_TOPOLOGY_SET, component_failed(error))
+        case ((TimeFormat.PRESENTATION | TimeFormat.ENTRY_RELATIVE), value) if is_count(value):
             return
-        told = {"notes": "; ".join(self._topology.notes)} if self._topology.notes else {}
-        self._emit(MediaEventType.SESSION_TOPOLOGY_SET, topology=topology.topology_id, **told)
-        self._emit(MediaEventType.SESSION_NOTIFY_PRESENTATION_TIME, start_time=0, offset=0)
-        self._set_capabilities(_READY)
-        self._status(TopologyStatus.READY)
-
-    def _start(self) -> None:
-        try:
-            if self._topology is None or self._source is None:
-                raise InvalidRequestError("there is no topology to start")
-            if self._state is SessionState.CLOSED:
-                raise InvalidRequestError("the session is closed")
-            if self._pipeline is None:
-                self._pipeline = Pipeline(self._topology, self._source, self.clock, self._pipeline_finished)
-                self._status(TopologyStatus.STARTED_SOURCE)
-            if self._state is not SessionState.STARTED:
-                self._advance(SessionState.STARTED)
-            self._set_capabilities(_RUNNING)
-            self.clock.start()
-        except DRMError as error:
-            self._fail(MediaEventType.SESSION_STARTED, error)
-            return
-        self._emit(MediaEventType.SESSION_STARTED, presentation_time_offset=0)
-        self._pipeline.start()
-
-    def _pause(self) -> None:
-        if self._topology is None or self._state is SessionState.CLOSED:
-            self._fail(MediaEventType.SESSION_PAUSED, InvalidRequestError("there is nothing to pause"))
-        elif self._pipeline is None or self._state is SessionState.STOPPED:
-            stopped = SessionError("a stopped session cannot be paused", hresult=HResult.MF_E_SESSION_PAUSEWHILESTOPPED)
-            self._fail(MediaEventType.SESSION_PAUSED, stopped)
-        else:
-            self._pipeline.pause()
-            self.clock.pause()
-            if self._state is SessionState.STARTED:
-                self._advance(SessionState.PAUSED)
-            self._set_capabilities(_READY)
-            self._emit(MediaEventType.SESSION_PAUSED)
-
-    def _stop(self) -> None:
-        if self._topology is None or self._state is SessionState.CLOSED:
-            self._fail(MediaEventType.SESSION_STOPPED, InvalidRequestError("there is nothing to stop"))
-            return
-        if self._pipeline is not None and self._pipeline.asks_for_rights and self._interrupt is not None:
-            self._interrupt()
-        self._end_pipeline()
-        # What its sinks wrote so far cannot be unwritten: to play again, a new topology is set.
-        self._release()
-        self._set_capabilities(SessionCapability(0))
-        self._emit(MediaEventType.SESSION_STOPPED)
-
-    def _close(self) -> None:
-        if self._state is SessionState.CLOSED:
-            self._fail(MediaEventType.SESSION_CLOSED, InvalidRequestError("the session is closed already"))
-            return
-        self._release()
-        self._advance(SessionState.CLOSED)
-        self._set_capabilities(SessionCapability(0))
-        self._emit(MediaEventType.SESSION_CLOSED)
-
-    def _pipeline_finished(self, error: DRMError | None) -> None:
-        """On the pipeline's thread, at its very end."""
-        if self._closing and error is not None:
-            return  # `close` cancelled the source: SESSION_CLOSED says all there is to say
-        self._commands.put(lambda: self._presentation_ended(error))
-
-    def _presentation_ended(self, error: DRMError | None) -> None:
-        topology = self._topology
-        if topology is None or self._pipeline is None:
-            return
-        counts: dict[str, int] = {}
-        if error is None:
-            self._emit(MediaEventType.END_OF_PRESENTATION)
-            try:
-                for index, sink in enumerate(topology.sinks):
-                    counts |= {f"sink{index}.{name}": count for name, count in sink.close().items()}
-            except DRMError as failure:
-                error = failure
-            except Exception as failure:  # noqa: BLE001 - a full disk or a broken pipe under the sink ends as an event
-                error = component_failed(failure)
-        notes = "; ".join(self._pipeline.notes)
-        self._end_pipeline()
-        # A sink that is closed cannot be opened again: a restart needs a topology of its own.
-        self._release()
-        if error is not None:
-            kind = MediaEventType.POLICY_ERROR if error.exit_code == 6 else MediaEventType.ERROR
-            self._set_capabilities(SessionCapability(0))
-            self._fail(kind, error)
-            return
-        self._status(TopologyStatus.ENDED, topology)
-        self._set_capabilities(SessionCapability(0))
-        self._emit(MediaEventType.SESSION_ENDED, **counts, **({"notes": notes} if notes else {}))
-
-    # ------------------------------------------------------------------ small parts
-
-    def _end_pipeline(self) -> None:
-        if self._pipeline is not None:
-            self._pipeline.stop()
-            self._pipeline = None
-        self.clock.stop()
-        if self._state in {SessionState.STARTED, SessionState.PAUSED}:
-            self._advance(SessionState.STOPPED)
-
-    def _release(self) -> None:
-        if self._pipeline is not None:
-            self._pipeline.stop()
-            self._pipeline = None
-        if self._state in {SessionState.STARTED, SessionState.PAUSED}:
-            self._state = SessionState.STOPPED
-        if self._topology is not None:
-            for node in self._topology.nodes:
-                if node.authority is not None:
-                    node.authority.reset()
-            self._topology = None
-
-    def _set_capabilities(self, now: SessionCapability) -> None:
-        if now != self._capabilities:
-            delta = now ^ self._capabilities
-            self._capabilities = now
-            self._emit(MediaEventType.SESSION_CAPABILITIES_CHANGED, capabilities=int(now), delta=int(delta))
-
-    def _status(self, status: TopologyStatus, topology: ResolvedTopology | None = None) -> None:
-        current = topology or self._topology
-        assert current is not None
-        self._emit(MediaEventType.SESSION_TOPOLOGY_STATUS, status=int(status), topology=current.topology_id)
-
-    def _emit(self, kind: MediaEventType, **values: float | str) -> None:
-        self._emit_event(MediaEvent(kind, HResult.S_OK, values))
-
-    def _fail(self, kind: MediaEventType, error: DRMError) -> None:
-        logger.info("%s: %s", kind.name, error.what)
-        self._emit_event(MediaEvent(kind, error.hresult, {}, error.to_record()))
+    raise InvalidArgumentError(f"a start position of this format is {_FORMS[time_format]}", seen=f"{position!r}")

@@ -1,36 +1,53 @@
-"""Topologies: which streams go to which sinks (IMFTopology, and its source and output nodes).
+"""Topologies: which streams go to which sinks, through what (IMFTopology and its nodes).
 
 A topology made by an application is partial: decrypters and decoders are added when it is resolved. Output nodes hold
-activation objects, never live sinks, because a sink lives where the session lives.
+activation objects, never live sinks, because a sink lives where the session lives. Times are in units of 100 ns.
 """
 
 from __future__ import annotations
 
+import enum
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 from uuid import UUID
 
 import msgspec
 
-from drm.component import Decoder, Decrypter, InputTrustAuthority, Sink
 from drm.errors import InvalidArgumentError, TopologyError
 from drm.hresult import HResult
-from drm.keys import KeyId
-from drm.media import Sample, StreamDescriptor
+from drm.media import StreamDescriptor
 
-__all__ = ["Branch", "Node", "ResolvedTopology", "SinkActivate", "Topology"]
+__all__ = [
+    "Branch",
+    "OutputNode",
+    "SetTopologyFlags",
+    "SinkActivate",
+    "SourceStreamNode",
+    "Topology",
+    "TransformNode",
+]
 
 _Source = TypeVar("_Source")
 _ids = itertools.count(1)
+
+
+class SetTopologyFlags(enum.IntFlag):
+    """MFSESSION_SETTOPOLOGY_FLAGS; they can be combined."""
+
+    NONE = 0
+    IMMEDIATE = 1  # stop the current presentation and drop those that wait
+    NORESOLUTION = 2  # it is a full topology already
+    CLEAR_CURRENT = 4  # clear the current one, if the argument is None or that one
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SinkActivate:
     """An activation object for a sink: its class, its options, and the descriptor that it may write to.
 
-    The descriptor stays the caller's; the worker gets a copy of it when the topology crosses.
+    The descriptor stays the caller's; the session gets a copy of it when the topology is set.
     """
 
     class_id: UUID
@@ -42,30 +59,74 @@ class SinkActivate:
         return msgspec.json.encode(dict(self.options))
 
 
+OutputNode = SinkActivate
+"""An output node is the activation object of its sink (MF_TOPOLOGY_OUTPUT_NODE)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TransformNode:
+    """A step between source and outputs, by the class id of its component (MF_TOPOLOGY_TRANSFORM_NODE)."""
+
+    class_id: UUID
+    options: Mapping[str, object] = field(default_factory=dict)
+
+    def encoded_options(self) -> bytes:
+        """The options as the transform's `load` takes them."""
+        return msgspec.json.encode(dict(self.options))
+
+
 @dataclass(frozen=True, slots=True)
-class Branch:
-    """A source stream node and the output nodes that its frames go to."""
+class SourceStreamNode:
+    """One stream of the source, and the part of it that is played (MF_TOPOLOGY_SOURCESTREAM_NODE)."""
 
     stream: StreamDescriptor
+    is_selected: bool = True
+    media_start: int = 0  # MF_TOPONODE_MEDIASTART
+    media_stop: int | None = None  # MF_TOPONODE_MEDIASTOP; None: to its end
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A source stream node, the transforms behind it, and the output nodes that its frames go to."""
+
+    source: SourceStreamNode
     outputs: tuple[SinkActivate, ...]
+    transforms: tuple[TransformNode, ...] = ()
+
+    @property
+    def stream(self) -> StreamDescriptor:
+        """The source node's stream."""
+        return self.source.stream
 
 
 class Topology(Generic[_Source]):
-    """A partial topology over one media source.
+    """A topology over one media source.
 
     The source is a `MediaSource` where an application makes it, and what stands for that where the session runs.
+    `project_start` and `project_stop` place it on the time line of an editing session (MF_TOPOLOGY_PROJECTSTART,
+    MF_TOPOLOGY_PROJECTSTOP), and are for sessions with global time alone.
     """
 
-    def __init__(self, source: _Source | None) -> None:
+    def __init__(
+        self, source: _Source | None, *, project_start: int | None = None, project_stop: int | None = None
+    ) -> None:
         self.topology_id = next(_ids)
         self.source = source
         self.branches: list[Branch] = []
+        self.project_start = project_start
+        self.project_stop = project_stop
 
-    def connect(self, stream: StreamDescriptor, *outputs: SinkActivate) -> None:
-        """Let the frames of `stream` go to `outputs`. Raises InvalidArgumentError without any."""
+    def connect(
+        self,
+        stream: StreamDescriptor | SourceStreamNode,
+        *outputs: SinkActivate,
+        transforms: Sequence[TransformNode] = (),
+    ) -> None:
+        """Let the frames of `stream` go through `transforms` to `outputs`. Raises InvalidArgumentError without any."""
         if not outputs:
             raise InvalidArgumentError("a stream that is connected goes to at least one output")
-        self.branches.append(Branch(stream, outputs))
+        node = stream if isinstance(stream, SourceStreamNode) else SourceStreamNode(stream)
+        self.branches.append(Branch(node, outputs, tuple(transforms)))
 
     def sinks(self) -> list[SinkActivate]:
         """Every output's activation object, each once."""
@@ -75,34 +136,43 @@ class Topology(Generic[_Source]):
         """Return the source of a topology that can be resolved.
 
         Raises:
-            TopologyError: MF_E_TOPO_MISSING_SOURCE.
+            TopologyError: MF_E_TOPO_MISSING_SOURCE, MF_E_TOPO_STREAM_DESCRIPTOR_NOT_SELECTED, or an output node that
+                holds no activation object (MF_E_TOPO_UNSUPPORTED).
             InvalidArgumentError: it has no branch.
         """
         if self.source is None:
             raise TopologyError("the topology has no media source", hresult=HResult.MF_E_TOPO_MISSING_SOURCE)
         if not self.branches:
             raise InvalidArgumentError("the topology is empty")
+        for branch in self.branches:
+            if not branch.source.is_selected:
+                raise TopologyError(
+                    f"stream {branch.stream.track.track_id} is not selected",
+                    hresult=HResult.MF_E_TOPO_STREAM_DESCRIPTOR_NOT_SELECTED,
+                )
+            for output in branch.outputs:
+                if not isinstance(output, SinkActivate):
+                    raise TopologyError(
+                        "an output node holds a live sink, not the activation object of one",
+                        seen=type(output).__name__,
+                        hresult=HResult.MF_E_TOPO_UNSUPPORTED,
+                    )
         return self.source
 
-
-@dataclass(slots=True)
-class Node:
-    """One resolved branch: source stream, decrypter (or None), decoder, sinks."""
-
-    stream: StreamDescriptor
-    authority: InputTrustAuthority | None
-    decrypter: Decrypter | None
-    decoder: Decoder
-    sinks: Sequence[Sink]
-    obtain: Callable[[Sequence[KeyId]], bool] | None = None  # a license in mid-play; False: asked for before, in vain
-    check: Callable[[Sample, memoryview], None] | None = None  # raises KeyWrongError: a key that rotated in is wrong
-
-
-@dataclass(slots=True)
-class ResolvedTopology:
-    """A full topology, ready to run."""
-
-    topology_id: int
-    nodes: list[Node]
-    sinks: list[Sink]
-    notes: list[str]  # what a person should know about it
+    def check_times(self, *, global_time: bool) -> None:
+        """Raise TopologyError (MF_E_TOPO_INVALID_TIME_ATTRIBUTES) for times that this kind of session does not take."""
+        placed = self.project_start is not None and self.project_stop is not None
+        absent = self.project_start is None and self.project_stop is None
+        wrong = ""
+        if global_time and not placed:
+            wrong = "a session with global time wants project start and project stop"
+        elif not global_time and not absent:
+            wrong = "project times are for sessions with global time"
+        elif not 0 <= (self.project_start or 0) < (self.project_stop or sys.maxsize):
+            wrong = "project stop must come after project start"
+        for branch in self.branches:
+            node = branch.source
+            if node.media_start < 0 or (node.media_stop is not None and node.media_stop <= node.media_start):
+                wrong = "media stop must come after media start"
+        if wrong:
+            raise TopologyError(wrong, hresult=HResult.MF_E_TOPO_INVALID_TIME_ATTRIBUTES)

@@ -8,13 +8,14 @@ reports the topology as set, so that a topology that was set will play.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, cast
 from uuid import UUID
 
-from drm.class_ids import AV_DECODER
-from drm.component import Decoder, Decrypter, InputTrustAuthority, Sink
+from drm.class_ids import AV_DECODER, CLEARKEY_ITA
+from drm.component import Decoder, Decrypter, InputTrustAuthority, Sink, Transform
 from drm.errors import (
     DRMError,
     EnableRequiredError,
@@ -28,11 +29,13 @@ from drm.keys import KeyId
 from drm.media import Sample, StreamDescriptor, TrackInfo
 from drm.policy import Action
 from drm.rights import EnablerActivate
+from drm.session.full_topology import Node, ResolvedTopology
 from drm.session.key_check import KeyVerdict, check_keys, place, raise_for_verdict
-from drm.session.pipeline import SessionSource
-from drm.session.topology import Node, ResolvedTopology, SinkActivate, Topology
+from drm.session.session_source import SessionSource
+from drm.session.topology import Branch, SinkActivate, Topology, TransformNode
+from drm.wire.specs import FullTopology, NodeKind, TopologyNode
 
-__all__ = ["ComponentHost", "RightsBroker", "TopologyLoader"]
+__all__ = ["ComponentHost", "CustomLoader", "RightsBroker", "TopologyLoader"]
 
 _MAX_ENABLES: Final = 4  # license, individualization, license again, and one to spare
 
@@ -51,6 +54,13 @@ class RightsBroker(Protocol):
         """Have the manager do it, and give the authority what it brought. Raises what went wrong."""
 
 
+class CustomLoader(Protocol):
+    """A topology loader of one's own (IMFTopoLoader): a component, named by MF_SESSION_TOPOLOADER."""
+
+    def load_topology(self, topology: Topology[SessionSource]) -> Topology[SessionSource]:
+        """Return the topology to resolve: this one, changed, or another over the same source."""
+
+
 @dataclass(slots=True)
 class TopologyLoader:
     """Resolves topologies for one session."""
@@ -58,27 +68,31 @@ class TopologyLoader:
     host: ComponentHost
     rights: RightsBroker
     level: int  # isolation level of this process
+    custom: CustomLoader | None = None
 
-    def resolve(self, topology: Topology[SessionSource]) -> ResolvedTopology:
-        """Return the full topology.
+    def resolve(self, topology: Topology[SessionSource], *, as_it_is: bool = False) -> ResolvedTopology:
+        """Return the full topology. `as_it_is`: the application says that it is one already (NORESOLUTION).
+
+        Decrypters are put in all the same: no application can name one.
 
         Raises:
             IsolationError: protected content, and this process is no protected environment.
             KeyMissingError, KeyWrongError, PolicyError, LicenseError, MediaError, TopologyError.
         """
         source = topology.check()
+        topology_id = topology.topology_id
+        if self.custom is not None and not as_it_is:
+            topology = self.custom.load_topology(topology)
+            topology.check()
         self._refuse_unprotected(topology)
         sinks = {activate: self._sink(activate) for activate in topology.sinks()}
-        nodes = []
-        for branch in topology.branches:
-            outputs = [sinks[activate] for activate in branch.outputs]
-            nodes.append(self._node(source, branch.stream, outputs))
+        nodes = [self._node(source, branch, sinks, as_it_is=as_it_is) for branch in topology.branches]
         notes = self._check_keys(source, nodes)
         for activate, sink in sinks.items():
             tracks = [branch.stream.track for branch in topology.branches if activate in branch.outputs]
             sink.open(tracks, activate.descriptor)
-        source.select(node.stream.track.track_id for node in nodes)
-        return ResolvedTopology(topology.topology_id, nodes, list(sinks.values()), notes)
+        full = FullTopology(topology_id, tuple(_described(topology, nodes)))
+        return ResolvedTopology(topology_id, nodes, list(sinks.values()), notes, full)
 
     def _refuse_unprotected(self, topology: Topology[SessionSource]) -> None:
         for branch in topology.branches:
@@ -95,11 +109,18 @@ class TopologyLoader:
         sink.load(activate.encoded_options())
         return sink
 
-    def _node(self, source: SessionSource, stream: StreamDescriptor, sinks: Sequence[Sink]) -> Node:
+    def _node(
+        self, source: SessionSource, branch: Branch, sinks_by: Mapping[SinkActivate, Sink], *, as_it_is: bool
+    ) -> Node:
+        stream = branch.stream
+        sinks = [sinks_by[activate] for activate in branch.outputs]
+        if as_it_is and AV_DECODER not in {node.class_id for node in branch.transforms}:
+            raise TopologyError("a full topology names its decoder", where=place(stream.track))
         decoder = self._decoder()
+        transforms = [self._transform(node) for node in branch.transforms if node.class_id != AV_DECODER]
         if not stream.is_protected:
             decoder.open(stream.track)
-            return Node(stream, None, None, decoder, sinks)
+            return Node(branch.source, None, None, decoder, sinks, None, transforms)
         authority = source.authority(stream.track.track_id)
         if authority is None:
             raise TopologyError(
@@ -117,7 +138,12 @@ class TopologyLoader:
             self._trust_outputs(authority, stream, sinks)
             return True
 
-        return Node(stream, authority, authority.get_decrypter(), decoder, sinks, obtain)
+        return Node(branch.source, authority, authority.get_decrypter(), decoder, sinks, obtain, transforms)
+
+    def _transform(self, node: TransformNode) -> Transform:
+        made = cast("Transform", self.host.create(node.class_id))
+        made.load(node.encoded_options())
+        return made
 
     def _trust_outputs(self, authority: InputTrustAuthority, stream: StreamDescriptor, sinks: Sequence[Sink]) -> None:
         actions: list[Action] = []
@@ -230,3 +256,23 @@ class _Released:
     def close(self) -> None:
         with contextlib.suppress(DRMError):
             self._source.done(self._stream_id)
+
+
+def _described(topology: Topology[SessionSource], nodes: Sequence[Node]) -> Iterator[TopologyNode]:
+    """Every node of the full topology, each after those that feed it."""
+    ids = itertools.count(1)
+    outputs: dict[SinkActivate, list[int]] = {}
+    for branch, node in zip(topology.branches, nodes, strict=True):
+        last = next(ids)
+        yield TopologyNode(last, NodeKind.SOURCE_STREAM, stream_id=node.stream.track.track_id)
+        steps = [(NodeKind.DECODER, AV_DECODER)]
+        if node.decrypter is not None:
+            steps.insert(0, (NodeKind.DECRYPTER, CLEARKEY_ITA))
+        steps += [(NodeKind.TRANSFORM, each.class_id) for each in branch.transforms if each.class_id != AV_DECODER]
+        for kind, class_id in steps:
+            before, last = last, next(ids)
+            yield TopologyNode(last, kind, (before,), class_id=class_id)
+        for activate in branch.outputs:
+            outputs.setdefault(activate, []).append(last)
+    for activate, inputs in outputs.items():
+        yield TopologyNode(next(ids), NodeKind.OUTPUT, tuple(inputs), class_id=activate.class_id)

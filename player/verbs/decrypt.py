@@ -47,9 +47,9 @@ def command(
     """Write INPUT decrypted: an MP4 or a WebM, or an initialization segment and its media segments, which become one.
 
     The output has the size of the input; the boxes that told of the encryption are renamed to `free` (in WebM its
-    elements become Void), and nothing moves. It appears when it is complete, or not at all. A missing key ends this with exit code 4 before anything is
-    written. A wrong one makes noise, which no file tells by itself: --check finds it (exit code 5), and takes a
-    moment, since it loads a decoder.
+    elements become Void), and nothing moves. It appears when it is complete, or not at all. A missing key ends this
+    with exit code 4 before anything is written. A wrong one makes noise, which no file tells by itself: --check finds
+    it (exit code 5), and takes a moment, since it loads a decoder.
     """
     if output == "-":
         raise InvalidArgumentError("decrypt writes a file, not a stream", remedy="give a name to -o")

@@ -87,6 +87,11 @@ class AvDecoder:
         """Give what is still inside."""
         return self._run(None)
 
+    def flush(self) -> None:
+        """Forget what is inside; the next packet is a sync sample."""
+        if self._context is not None:
+            self._context.flush_buffers()
+
     def _run(self, packet: av.Packet[Any] | None) -> list[Frame]:
         assert self._context is not None
         try:

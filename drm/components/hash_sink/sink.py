@@ -6,6 +6,7 @@ Pictures are hashed as packed planes in their own pixel format, sound as interle
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from av.video.frame import VideoFrame as AvVideoFrame
 
 from drm.component import AudioFrame, Frame, OutputTrustAuthority, VideoFrame
 from drm.descriptors import write_all
-from drm.errors import InvalidArgumentError
+from drm.errors import DRMError, InvalidArgumentError
 from drm.media import TrackInfo, TrackType
 from drm.policy import Action, Policy
 
@@ -48,6 +49,11 @@ class HashSink:
         self._resamplers: dict[int, AudioResampler] = {}
         self._frames = 0
 
+    @property
+    def is_rateless(self) -> bool:
+        """It takes frames as fast as they come."""
+        return True
+
     def load(self, stream: bytes) -> None:
         """It has no options."""
 
@@ -76,11 +82,19 @@ class HashSink:
             if size:
                 self._line(track_id, frame, size, digest)
 
-    def close(self) -> dict[str, int]:
-        """Write what is left and close the descriptor."""
+    def finish(self) -> dict[str, int]:
+        """Write what is left. Played again, it goes on behind that."""
         self._flush()
-        os.close(self._descriptor)
         return {"frames": self._frames}
+
+    def close(self) -> None:
+        """Close the descriptor; lines that were not written yet are written if they can be."""
+        if self._descriptor < 0:
+            return
+        with contextlib.suppress(DRMError):
+            self._flush()
+        os.close(self._descriptor)
+        self._descriptor = -1
 
     def _line(self, track_id: int, frame: Frame, size: int, digest: str) -> None:
         times = f"{self._index[track_id]}, {frame.pts:10d}, {frame.pts:10d}, {frame.duration:8d}"

@@ -52,6 +52,12 @@ class SnapshotSink:
         self._video = 0
         self._kept: list[AvVideoFrame] = []
         self._last: AvVideoFrame | None = None
+        self._written = 0
+
+    @property
+    def is_rateless(self) -> bool:
+        """It takes frames as fast as they come."""
+        return True
 
     def load(self, stream: bytes) -> None:
         """Read `times`, `columns` and `width`. Raises InvalidArgumentError."""
@@ -87,16 +93,25 @@ class SnapshotSink:
         if len(self._kept) < len(wanted) and frame.pts / self._timescale >= wanted[len(self._kept)]:
             self._kept.append(self._small(native))
 
-    def close(self) -> dict[str, int]:
-        """Encode and write the PNG, and close the descriptor. Raises MediaError when no picture was shown."""
+    def finish(self) -> dict[str, int]:
+        """Encode and write the PNG, the first time. Raises MediaError when no picture was shown."""
+        if self._written:
+            return {"pictures": self._written}
         if not self._kept and self._last is not None:
             self._kept.append(self._small(self._last))
         self._last = None
         if not self._kept:
             raise MediaError("no picture was presented, so there is no snapshot")
         write_all(self._descriptor, _png(_sheet(self._kept, min(self._options.columns, len(self._kept)))))
-        os.close(self._descriptor)
-        return {"pictures": len(self._kept)}
+        self._written = len(self._kept)
+        self._kept.clear()
+        return {"pictures": self._written}
+
+    def close(self) -> None:
+        """Close the descriptor; what is not finished is not written."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
 
     def _small(self, frame: AvVideoFrame) -> AvVideoFrame:
         width = self._options.width or frame.width

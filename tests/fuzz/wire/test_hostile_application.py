@@ -59,6 +59,8 @@ class Application:
         self.send(wire.LoadComponents(1, len(bundle)), fds=(fd,))
         os.close(fd)
         assert isinstance(self.next(), wire.Returned)
+        self.send(wire.CreateSession(2, 1, wire.SessionSpec()))
+        assert isinstance(self.next(), wire.Returned)
 
     def next(self) -> object | None:
         """The worker's next message; None: it closed its end."""
@@ -88,7 +90,7 @@ class Application:
 
 
 def one_branch(branch: wire.BranchSpec, sink: wire.SinkSpec) -> wire.SetTopology:
-    return wire.SetTopology(wire.TopologySpec(1, (branch,), (sink,)))
+    return wire.SetTopology(1, wire.TopologySpec(1, (branch,), (sink,)))
 
 
 @pytest.fixture
@@ -109,13 +111,13 @@ BREAKING: dict[str, Callable[[Application], None]] = {
     "garbage": lambda a: a.raw(b"\xc1 garbage"),
     "a worker's message": lambda a: a.raw(msgspec.msgpack.encode(wire.Returned(1))),
     "nested": lambda a: a.raw(b"\x91" * 60_000),
-    "samples before a topology": lambda a: a.send(wire.Samples(1, 1, (), end=True)),
-    "a source's failure before a topology": lambda a: a.send(wire.SourceFailed(1, ERROR)),
-    "a ring before a topology": lambda a: a.send(wire.AttachRing(1, 4096), fds=(0,)),
-    "a license that nobody asked for": lambda a: a.send(wire.EnablerAnswer(1, LicensePath.LOCAL, b"{}", 2)),
-    "an enabler that nobody asked for": lambda a: a.send(wire.EnablerFailed(0, ERROR)),
-    "a license in a pipe": lambda a: a.send(wire.EnablerAnswer(1, LicensePath.LOCAL, b"", 9), fds=(os.pipe()[0],)),
-    "a descriptor beside start": lambda a: a.send(wire.Start(), fds=(0,)),
+    "samples before a topology": lambda a: a.send(wire.Samples(1, 1, 1, 1, (), end=True)),
+    "a source's failure before a topology": lambda a: a.send(wire.SourceFailed(1, 1, 1, ERROR)),
+    "a ring before a topology": lambda a: a.send(wire.AttachRing(1, 1, 1, 4096), fds=(0,)),
+    "a license that nobody asked for": lambda a: a.send(wire.EnablerAnswer(1, 1, LicensePath.LOCAL, b"{}", 2)),
+    "an enabler that nobody asked for": lambda a: a.send(wire.EnablerFailed(1, 0, ERROR)),
+    "a license in a pipe": lambda a: a.send(wire.EnablerAnswer(1, 1, LicensePath.LOCAL, b"", 9), fds=(os.pipe()[0],)),
+    "a descriptor beside start": lambda a: a.send(wire.Start(1), fds=(0,)),
     "a sink without its descriptor": lambda a: a.send(
         one_branch(wire.BranchSpec(CLEAR, 0, (0,)), wire.SinkSpec(HASH_SINK, b"{}", 3))
     ),
@@ -142,13 +144,15 @@ def test_a_broken_protocol_ends_the_worker(loaded: Application, lie: str) -> Non
 def topology_in_place(a: Application, stream: StreamDescriptor = CLEAR) -> RingWriter:
     a.send(a.topology(stream))
     ring = RingWriter(65536)
-    a.send(wire.AttachRing(1, ring.size), fds=(ring.fd,))
+    a.send(wire.AttachRing(1, 1, 1, ring.size), fds=(ring.fd,))
+    a.send(wire.Start(1))
     a.until(wire.NeedSamples)
+    a.send(wire.SourceStarted(1, 1, 1))
     return ring
 
 
 def samples(a: Application, *found: Sample, epoch: int = 1, end: bool = False) -> None:
-    a.send(wire.Samples(epoch, 1, found, end))
+    a.send(wire.Samples(1, 1, epoch, 1, found, end))
 
 
 BAD_SAMPLES = {
@@ -166,8 +170,6 @@ BAD_SAMPLES = {
 @pytest.mark.parametrize("name", BAD_SAMPLES)
 def test_a_sample_that_lies_is_an_error_or_harmless(loaded: Application, name: str) -> None:
     ring = topology_in_place(loaded)
-    loaded.until(wire.Event, kind=111)
-    loaded.send(wire.Start())
     samples(loaded, BAD_SAMPLES[name])
     samples(loaded, end=True)
     while True:
@@ -177,7 +179,7 @@ def test_a_sample_that_lies_is_an_error_or_harmless(loaded: Application, name: s
     assert event.kind == 1 or name in {"at a time that no decoder knows", "of a description that is not there"}
     if event.error is not None:
         assert "Traceback" not in repr(event.error)
-    loaded.send(wire.Close())
+    loaded.send(wire.Close(1))
     loaded.until(wire.Event, kind=106)
     ring.close()
 
@@ -186,8 +188,8 @@ BAD_FLOWS: dict[str, Callable[[Application], None]] = {
     "without credit": lambda a: samples(a, *[Sample(1, n, 0, 1, True, n, 1) for n in range(400)]),
     "of another stream": lambda a: samples(a, Sample(2, 0, 0, 1, True, 0, 1)),
     "after the end": lambda a: (samples(a, end=True), samples(a, Sample(1, 0, 0, 1, True, 0, 1))),
-    "into a second ring": lambda a: a.send(wire.AttachRing(1, 4096), fds=(0,)),
-    "of a stream that is not there": lambda a: a.send(wire.Samples(1, 7, (), end=True)),
+    "into a second ring": lambda a: a.send(wire.AttachRing(1, 1, 1, 4096), fds=(0,)),
+    "of a stream that is not there": lambda a: a.send(wire.Samples(1, 1, 1, 7, (), end=True)),
 }
 
 
@@ -204,7 +206,7 @@ def test_a_ring_that_could_shrink_ends_the_worker(loaded: Application) -> None:
     fd = os.memfd_create("ring", os.MFD_ALLOW_SEALING)
     os.ftruncate(fd, 65536)
     fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_GROW)
-    loaded.send(wire.AttachRing(1, 65536), fds=(fd,))
+    loaded.send(wire.AttachRing(1, 1, 1, 65536), fds=(fd,))
     os.close(fd)
     loaded.ends()
 
@@ -213,7 +215,6 @@ def test_samples_of_an_old_epoch_are_void(loaded: Application) -> None:
     ring = topology_in_place(loaded)
     samples(loaded, Sample(1, 0, 0, 1, True, 1 << 40, 5), epoch=0)
     samples(loaded, end=True)
-    loaded.send(wire.Start())
     assert loaded.until(wire.Event, kind=107).status == 0
     ring.close()
 
@@ -233,16 +234,16 @@ def test_samples_of_an_old_epoch_are_void(loaded: Application) -> None:
     ],
 )
 def test_an_object_that_cannot_be_made_is_the_calls_error(loaded: Application, class_id: UUID, stream: bytes) -> None:
-    loaded.send(wire.CreateObject(5, class_id, stream))
+    loaded.send(wire.CreateObject(5, 1, class_id, stream))
     assert loaded.until(wire.Raised, call=5).error.what
-    loaded.send(wire.CreateObject(6, CLEARKEY_ITA, INIT))
+    loaded.send(wire.CreateObject(6, 1, CLEARKEY_ITA, INIT))
     assert loaded.until(wire.Returned, call=6).object.object_id == 1  # what failed took no place in the table
 
 
 def test_objects_run_out_and_ids_are_not_used_again(loaded: Application) -> None:
     ids = []
     for call in range(300):
-        loaded.send(wire.CreateObject(call, CLEARKEY_ITA, INIT))
+        loaded.send(wire.CreateObject(call, 1, CLEARKEY_ITA, INIT))
         answer = loaded.next()
         if isinstance(answer, wire.Returned):
             ids.append(answer.object.object_id)
@@ -267,7 +268,7 @@ def test_a_bundle_that_is_not_one_is_the_calls_error(application: Application, s
 def test_streams_of_random_messages_never_hang_a_worker() -> None:
     """Sound, mutated and misplaced messages in any order, against real locked workers."""
     rng = random.Random(3)
-    seeds = [msgspec.msgpack.encode(m) for m in FROM_APP if not isinstance(m, wire.Shutdown)]
+    seeds = [msgspec.msgpack.encode(m) for m in FROM_APP if not isinstance(m, wire.Shutdown | wire.Exit)]
     for _ in range(6):
         a = Application()
         try:

@@ -32,7 +32,7 @@ def main():
     hashes = os.memfd_create("framemd5")
     manager = LicenseManager(sys.argv[2])
     result = Playback([sys.argv[1]], manager=manager, framemd5=hashes, on_ready=sessions.append).run()
-    told = sessions[0]._link.process.stderr.strip().splitlines()[-1]
+    told = sessions[0]._server.link.process.stderr.strip().splitlines()[-1]
     modules = zlib.decompress(base64.b64decode(told)).decode().split("\n")
     print(json.dumps({"modules": modules, "frames": result.frames, "level": result.report.level,
                       "license_path": result.license_path.value}))  # fmt: skip

@@ -32,7 +32,7 @@ def main():
     server = socket.create_server(("127.0.0.1", 0))
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     stranger = os.open(home / ".ssh" / "id_ed25519", os.O_RDONLY)
-    command = process._command(theirs.fileno(), None, False, "cryptography", (), 1, False)
+    command = process._command(theirs.fileno(), None, False, "cryptography", 1, False)
     entry = next(index for index, word in enumerate(command) if word.endswith("__main__.py"))
     command[entry : entry + 1] = [str(Path(__file__).with_name("inside.py")), mode, attacks]
     command += [f"home={home}", f"port={server.getsockname()[1]}", f"stranger={stranger}"]

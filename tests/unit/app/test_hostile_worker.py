@@ -29,7 +29,7 @@ PROGRAM = Path(__file__).parent / "programs" / "hostile_worker.py"
 IN_CREATION = {
     "garbage instead of ready": WireError,
     "nothing instead of ready": PMPProcessDiedError,
-    "an event instead of ready": PMPProcessDiedError,
+    "an event instead of ready": WireError,
     "an end instead of ready": PMPProcessDiedError,
     "no answer to a call": PMPProcessDiedError,
     "an end instead of an answer": PMPProcessDiedError,

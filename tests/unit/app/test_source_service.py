@@ -30,7 +30,7 @@ class Source:
     def get_input_trust_authority(self, stream_id: int) -> None:
         return None
 
-    def select(self, stream_ids: Sequence[int]) -> None:
+    def select(self, stream_ids: Sequence[int], position: int = 0) -> None:
         self.at = 0
 
     def next_sample(self, stream_id: int) -> Sample | None:
@@ -51,7 +51,7 @@ class Worker:
     def __init__(self, source: Source) -> None:
         self.sent: queue.Queue[object] = queue.Queue()
         self.ring: RingReader | None = None
-        self.service = SourceService(source, [STREAM], self._send)
+        self.service = SourceService(source, [STREAM], self._send, 1, 1)
         self.service.start()
 
     def _send(self, message: object, fds: Sequence[int]) -> None:
@@ -61,10 +61,11 @@ class Worker:
             self.sent.put(message)
 
     def ask(self, count: int, released: int = 0, epoch: int = 1) -> None:
-        self.service.request(wire.NeedSamples(epoch, 3, count, released))
+        self.service.request(wire.NeedSamples(1, 1, epoch, 3, count, released))
 
     def select(self, epoch: int = 1) -> None:
-        self.service.request(wire.SelectStreams(epoch, (3,)))
+        self.service.request(wire.SelectStreams(1, 1, epoch, (3,)))
+        assert self.sent.get(timeout=5) == wire.SourceStarted(1, 1, epoch)
 
     def got(self, count: int) -> list[Sample]:
         """So many samples, each with its own bytes in the ring."""
@@ -111,7 +112,7 @@ def test_it_sends_what_was_asked_for_and_no_more(worker: Callable[[Source], Work
     w.ask(60, 400)
     w.got(60)
     w.ask(5, 1000)
-    assert w.sent.get(timeout=5) == wire.Samples(1, 3, (), end=True)
+    assert w.sent.get(timeout=5) == wire.Samples(1, 1, 1, 3, (), end=True)
     w.ask(5, 1000)
     w.nothing()
 

@@ -100,7 +100,7 @@ def test_a_picture_is_hashed_as_packed_planes(out: int, pixels: str) -> None:
             data = packed(frame)
             time, digest = str(number * 100), hashlib.md5(data).hexdigest()
             expected.append(["1", time, time, "99", str(len(data)), digest])
-    assert sink.close() == {"frames": len(expected)}
+    assert sink.finish() == {"frames": len(expected)}
     assert lines_of(sink, out) == expected
 
 
@@ -133,13 +133,13 @@ def test_sound_is_hashed_as_interleaved_16_bit_samples(out: int, form: str, layo
         sink.write(9, told)
         data = sixteen_bit(frame)[skip * channels * 2 :]
         expected.append((str(len(data)), hashlib.md5(data).hexdigest()))
-    sink.close()
+    sink.finish()
     found = [(line[4], line[5]) for line in lines_of(sink, out)]
     assert found == expected
 
 
 def test_the_header_names_each_stream_as_ffmpeg_does(out: int) -> None:
-    opened(out, TrackInfo(7, TrackType.VIDEO, "avc1", 30_000, width=64, height=48), SOUND).close()
+    opened(out, TrackInfo(7, TrackType.VIDEO, "avc1", 30_000, width=64, height=48), SOUND).finish()
     text = os.pread(out, 10_000, 0).decode()
     for line in ("#hash: MD5", "#tb 0: 1/30000", "#media_type 0: video", "#dimensions 0: 64x48", "#tb 1: 1/48000",
                  "#media_type 1: audio", "#sample_rate 1: 48000"):  # fmt: skip
@@ -164,4 +164,4 @@ def test_counting_lets_nothing_out() -> None:
     sink.open([VIDEO], None)
     for number, frame in enumerate(pictures(64, 64, "gray", 3)):
         sink.write(7, VideoFrame(number, 1, 64, 64, "gray", frame))
-    assert sink.close() == {"frames": 3}
+    assert sink.finish() == {"frames": 3}

@@ -44,7 +44,7 @@ def snapshot(options: dict[str, object], frames: Iterator[VideoFrame]) -> tuple[
     sink.open([VIDEO], os.dup(out))
     for frame in frames:
         sink.write(1, frame)
-    counts = sink.close()
+    counts = sink.finish()
     data = os.pread(out, os.fstat(out).st_size, 0)
     os.close(out)
     assert data.startswith(b"\x89PNG\r\n\x1a\n")

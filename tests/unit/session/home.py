@@ -21,13 +21,14 @@ import msgspec
 from drm.app.byte_stream import FileByteStream
 from drm.app.sources import component_loader, open_source
 from drm.class_ids import CLEARKEY_ITA, HASH_SINK
-from drm.errors import NoEventsAvailableError
+from drm.errors import NoEventsAvailableError, SessionShutdownError
 from drm.media import Sample, StreamDescriptor
 from drm.pmp.rights_proxy import RightsProxy
-from drm.session.events import EventQueue, MediaEvent
+from drm.session.event_queue import EventQueue
+from drm.session.events import MediaEvent
 from drm.session.events import MediaEventType as E
 from drm.session.media_session import MediaSession
-from drm.session.pipeline import cancelled
+from drm.session.session_source import cancelled
 from drm.session.topology import SinkActivate, Topology
 from drm.session.topology_loader import TopologyLoader
 from drm.wire.messages import BeginEnableContent
@@ -61,7 +62,9 @@ class LocalSource:
         self._allowed: int | None = None
         self._read = self._asked = 0
         self._changed = threading.Condition()
-        self._cancelled = False
+        self._cancelled = self._interrupted = False
+        self.characteristics, self.duration = self.media.characteristics, self.media.duration
+        self.is_closed = False
         for found in self.media.streams():
             if found.is_protected and environment is not None:
                 self.authorities[found.track.track_id] = authority_for(found, environment)
@@ -87,17 +90,18 @@ class LocalSource:
         self.log.append(f"authority {stream_id}")
         return self.authorities.get(stream_id)
 
-    def select(self, stream_ids: Iterable[int]) -> None:
+    def select(self, stream_ids: Iterable[int], position: int = 0) -> None:
         wanted = list(stream_ids)
-        self.log.append(f"select {wanted}")
-        self.media.select(wanted)
+        self._interrupted = False
+        self.log.append(f"select {wanted}" + (f" from {position}" if position else ""))
+        self.media.select(wanted, position)
 
     def read(self, stream_id: int) -> tuple[Sample, memoryview] | None:
         with self._changed:
             self._asked += 1
             self._changed.notify_all()
-            self._changed.wait_for(lambda: self._cancelled or self._allowed is None or self._read < self._allowed)
-            if self._cancelled:
+            self._changed.wait_for(lambda: self._is_ending or self._allowed is None or self._read < self._allowed)
+            if self._is_ending:
                 raise cancelled()
             self._read += 1
             self._changed.notify_all()
@@ -113,10 +117,22 @@ class LocalSource:
     def done(self, stream_id: int) -> None:
         pass
 
+    @property
+    def _is_ending(self) -> bool:
+        return self._cancelled or self._interrupted
+
+    def interrupt(self) -> None:
+        with self._changed:
+            self._interrupted = True
+            self._changed.notify_all()
+
     def cancel(self) -> None:
         with self._changed:
             self._cancelled = True
             self._changed.notify_all()
+
+    def close(self) -> None:
+        self.is_closed = True
 
 
 class Host:
@@ -154,7 +170,7 @@ class Home:
         self.source = LocalSource(self.path, self.environment)
         self.queue = EventQueue()
         self.asked: list[BeginEnableContent] = []
-        self.rights = RightsProxy(self._send, self.queue.queue_event, LIMIT)
+        self.rights = RightsProxy(1, self._send, self.queue.queue_event, LIMIT)
         self.host = Host(self.environment, self.components)
         loader = TopologyLoader(self.host, self.rights, self.environment.level)
         self.emit: Callable[[MediaEvent], None] = self.queue.queue_event
@@ -165,7 +181,8 @@ class Home:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        self.session.shutdown()
+        with contextlib.suppress(SessionShutdownError):
+            self.session.shutdown()
         self.source.stream.close()
         os.close(self.output)
 
@@ -177,9 +194,10 @@ class Home:
         if self.answer is not None:
             threading.Thread(target=self.answer, args=(self.rights, message)).start()
 
-    def _interrupt(self) -> None:  # as the worker's session service does
-        self.rights.interrupt()
-        self.source.cancel()
+    def _interrupt(self, for_good: bool) -> None:  # as the worker's session service does
+        self.rights.interrupt(for_good=for_good)
+        if for_good:
+            self.source.cancel()
 
     # ------------------------------------------------------------------ what tests say
 

@@ -9,7 +9,8 @@ import pytest
 
 from drm.errors import DRMError, KeyWrongError, NoEventsAvailableError, SessionShutdownError
 from drm.hresult import HResult
-from drm.session.events import EventQueue, MediaEvent
+from drm.session.event_queue import EventQueue
+from drm.session.events import MediaEvent
 from drm.session.events import MediaEventType as E
 
 

@@ -30,7 +30,7 @@ from drm.policy import Action, Policy
 from drm.rights import EnableType, LicensePath
 from drm.sealed import seal, verify_request
 from drm.session.events import MediaEventType as E
-from drm.session.topology import SinkActivate
+from drm.session.topology import SetTopologyFlags, SinkActivate
 from drm.wire.messages import BeginEnableContent, EnablerFailed
 from tests.unit.session.conftest import AUDIO, KEYS, VIDEO
 from tests.unit.session.home import Environment, Home, eventually, kinds
@@ -128,7 +128,7 @@ def test_a_server_that_never_gives_the_right_ones_is_asked_four_times_at_most(
             rights.answered(message.ticket, LicensePath.NONE, b"")
         else:
             unknown = LicenseError("who is that", hresult=HResult.NS_E_DRM_NEEDS_INDIVIDUALIZATION)
-            rights.failed(EnablerFailed(message.ticket, unknown.to_record()))
+            rights.failed(EnablerFailed(1, message.ticket, unknown.to_record()))
 
     at = home(encrypted, environment=Environment(device_key=DEVICE_KEY), answer=answer)
     at.session.set_topology(at.topology())
@@ -193,7 +193,7 @@ def test_a_license_that_comes_late_or_twice_changes_nothing(encrypted: Path, hom
     def answer(rights: RightsProxy, message: BeginEnableContent) -> None:
         twice(rights, message)
         twice(rights, message)
-        rights.failed(EnablerFailed(message.ticket, LicenseError("and now not").to_record()))
+        rights.failed(EnablerFailed(1, message.ticket, LicenseError("and now not").to_record()))
 
     at = home(encrypted, answer=answer)
     at.ready()
@@ -242,7 +242,7 @@ def test_a_license_above_the_level_is_refused(encrypted: Path, home: Callable[..
 
 
 @pytest.mark.parametrize("end", ["close", "stop", "natural", "failure"])
-def test_keys_and_decrypters_end_with_the_presentation(encrypted: Path, home: Callable[..., Home], end: str) -> None:
+def test_keys_and_decrypters_end_with_the_topology(encrypted: Path, home: Callable[..., Home], end: str) -> None:
     at = home(encrypted, answer=with_keys(KEYS))
     at.ready()
     at.source.allow(at.source._read + (10**6 if end == "natural" else 5))
@@ -257,6 +257,10 @@ def test_keys_and_decrypters_end_with_the_presentation(encrypted: Path, home: Ca
     else:
         getattr(at.session, end)()
         at.until(E.SESSION_CLOSED if end == "close" else E.SESSION_STOPPED)
+    if end != "close":  # until then it may be started again
+        assert all(authority.key_ids for authority in at.source.authorities.values())
+        at.session.set_topology(None, SetTopologyFlags.CLEAR_CURRENT)
+        at.until(E.SESSION_TOPOLOGY_SET)
     assert [authority.key_ids for authority in at.source.authorities.values()] == [(), ()]
     for authority in at.source.authorities.values():
         with pytest.raises(InvalidRequestError) as dead:

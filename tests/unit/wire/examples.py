@@ -28,32 +28,42 @@ REPORT = ProtectionReport(
     startup_ms={"python": 10.0},
 )  # fmt: skip
 
+FULL = wire.FullTopology(9, (wire.TopologyNode(1, wire.NodeKind.OUTPUT, (2,), 0, CLASS_ID),))
+
 FROM_APP = [
     wire.LoadComponents(1, 100),
-    wire.CreateObject(2, CLASS_ID, b"stream"),
+    wire.CreateSession(1, 1, wire.SessionSpec(("piff",), True, CLASS_ID, None)),
+    wire.LockProcess(1), wire.LockProcess(2, unlock=True),
+    wire.CreateObject(2, 1, CLASS_ID, b"stream", "Sink"),
+    wire.ReleaseObject(1, 1),
     wire.SetTopology(
+        1,
         wire.TopologySpec(
             9, (wire.BranchSpec(STREAM, 4, (0, 1)),), (wire.SinkSpec(CLASS_ID, b"{}", 0), wire.SinkSpec(CLASS_ID, b"")),
         )
     ),
-    wire.Start(), wire.Pause(), wire.Stop(), wire.Close(), wire.Shutdown(), wire.Ping(7),
-    wire.AttachRing(1, 4096),
-    wire.Samples(1, 1, (SAMPLE, Sample(1, 0, 0, 1, False, 0, 0)), end=False),
-    wire.Samples(1, 1, (), end=True),
-    wire.SourceFailed(1, ERROR),
-    wire.EnablerAnswer(1, LicensePath.SEALED, b"answer", 6),
-    wire.EnablerFailed(1, ERROR),
+    wire.SetTopology(1, None, 4, 9), wire.ClearTopologies(1),
+    wire.Start(1), wire.Start(1, 5, "segment offset", 9), wire.Pause(1), wire.Stop(1), wire.SetRate(1, 0.5),
+    wire.Close(1), wire.Query(3, 1, "time"), wire.Shutdown(4, 1), wire.Exit(), wire.Ping(7),
+    wire.AttachRing(1, 9, 1, 4096),
+    wire.Samples(1, 9, 1, 1, (SAMPLE, Sample(1, 0, 0, 1, False, 0, 0)), end=False),
+    wire.Samples(1, 9, 1, 1, (), end=True),
+    wire.SourceStarted(1, 9, 1),
+    wire.SourceFailed(1, 9, 1, ERROR),
+    wire.EnablerAnswer(1, 1, LicensePath.SEALED, b"answer", 6),
+    wire.EnablerFailed(1, 1, ERROR),
 ]  # fmt: skip
 FROM_WORKER = [
     wire.Ready(REPORT),
     wire.Returned(1),
     wire.Returned(2, wire.RemoteObject(1, CLASS_ID), {"ita": "00"}),
     wire.Raised(3, ERROR),
-    wire.Event(101, 0, {"topology": 1, "seconds": 0.5, "note": "ü"}),
-    wire.Event(1, 0xC00D36B2, {}, ERROR),
-    wire.SelectStreams(1, (1, 2)),
-    wire.NeedSamples(1, 1, 32, 0),
-    wire.BeginEnableContent(1, EnablerActivate(EnableType.LICENSE_ACQUISITION, (KEY_ID,), b"{}")),
+    wire.Event(1, 101, 0, {"topology": 1, "seconds": 0.5, "note": "ü"}),
+    wire.Event(1, 1, 0xC00D36B2, {}, ERROR, FULL),
+    wire.SelectStreams(1, 9, 1, (1, 2), 5),
+    wire.NeedSamples(1, 9, 1, 1, 32, 0),
+    wire.ReleaseSource(1, 9),
+    wire.BeginEnableContent(1, 1, EnablerActivate(EnableType.LICENSE_ACQUISITION, (KEY_ID,), b"{}")),
 ]
 
 

@@ -91,7 +91,7 @@ def array32(count: int) -> bytes:
 
 
 ENABLE_TYPE = "9400e798-4f8c-4875-b6c4-9d45b01b9691"
-SAMPLES = b"\x95\xa7samples\x01\x01"
+SAMPLES = b"\x97\xa7samples\x01\x01\x01\x01"
 GARBAGE = {
     "zeros": bytes(100),
     "text": b"GET / HTTP/1.1\r\n\r\n",
@@ -102,18 +102,18 @@ GARBAGE = {
     "an array that says 4 billion": array32(0xFFFFFFFF),
     "samples that say 4 billion": SAMPLES + array32(0xFFFFFFFF),
     "a string that says 4 billion": b"\x91\xdb\xff\xff\xff\xff",
-    "bytes that say 4 billion": b"\x94\xadcreate-object\x01\xa0\xc6\xff\xff\xff\xff",
+    "bytes that say 4 billion": b"\x95\xadcreate-object\x01\x01\xa0\xc6\xff\xff\xff\xff",
     "a map that says 4 billion": b"\x94\xa8returned\x01\xc0\xdf\xff\xff\xff\xff",
     "nested arrays": b"\x91" * 60_000,
     "nested maps": b"\x81" * 60_000,
     "nested in a field": SAMPLES + b"\x91" * 60_000,
-    "two messages": msgspec.msgpack.encode(Start()) * 2,
-    "one field too many": msgspec.msgpack.encode(["start", 1]),
-    "a field of another type": msgspec.msgpack.encode(["attach-ring", "1", 4096]),
-    "a class id that is none": msgspec.msgpack.encode(["create-object", 1, "x", b""]),
-    "a key id of 15 bytes": msgspec.msgpack.encode(["begin-enable-content", 1, [ENABLE_TYPE, [[b"0" * 15]], b""]]),
+    "two messages": msgspec.msgpack.encode(Start(1)) * 2,
+    "one field too many": msgspec.msgpack.encode(["start", 1, None, "", 0, 1]),
+    "a field of another type": msgspec.msgpack.encode(["attach-ring", 1, 1, "1", 4096]),
+    "a class id that is none": msgspec.msgpack.encode(["create-object", 1, 1, "x", b""]),
+    "a key id of 15 bytes": msgspec.msgpack.encode(["begin-enable-content", 1, 1, [ENABLE_TYPE, [[b"0" * 15]], b""]]),
     "a string that is not UTF-8": b"\x94\xa6raised\x01\xa1\xff\xc0",
-    "an integer over 64 bits": b"\x93\xabattach-ring\x01\xc7\x09\x01" + b"\xff" * 9,
+    "an integer over 64 bits": b"\x95\xabattach-ring\x01\x01\x01\xc7\x09\x01" + b"\xff" * 9,
     "an extension": b"\xc7\x05\x01hello",
 }  # fmt: skip
 
@@ -149,7 +149,7 @@ def test_too_many_descriptors_end_the_channel_and_are_closed(pair, no_leak) -> N
     ours, theirs = pair
     null = os.open("/dev/null", os.O_RDONLY)
     many = struct.pack(f"@{MAX_FDS + 1}i", *[null] * (MAX_FDS + 1))
-    ours.sendmsg([msgspec.msgpack.encode(Start())], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, many)])
+    ours.sendmsg([msgspec.msgpack.encode(Start(1))], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, many)])
     os.close(null)
     with pytest.raises(WireError, match="over the limit"):
         worker_channel(theirs).receive()

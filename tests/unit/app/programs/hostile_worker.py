@@ -22,7 +22,7 @@ MODE = globals()["MODE"]
 sock = socket.socket(fileno=number)
 channel = worker_channel(sock)
 READY = wire.Ready(ProtectionReport(2, dict.fromkeys(CONTAINED_LAYERS, "yes")))
-PROGRESS = wire.Event(118, 0, {"text": "x" * 1000})
+PROGRESS = wire.Event(1, 118, 0, {"text": "x" * 1000})
 ACTIVATE = EnablerActivate(EnableType.LICENSE_ACQUISITION, (KeyId(bytes(16)),), b"{}")
 
 
@@ -38,6 +38,8 @@ def until(kind: type) -> object:
         message, _fds = received
         if isinstance(message, wire.LoadComponents):
             channel.send(wire.Returned(message.call, None, {"ita": "00"}))
+        if isinstance(message, wire.CreateSession):
+            channel.send(wire.Returned(message.call))
         if isinstance(message, wire.CreateObject):
             channel.send(wire.Returned(message.call, wire.RemoteObject(1, message.class_id)))
         if isinstance(message, kind):
@@ -85,28 +87,29 @@ def at_first_call() -> None:
 
 
 def in_topology() -> None:
-    stream = until(wire.SetTopology).topology.branches[0].stream.track.track_id
-    channel.send(wire.SelectStreams(1, (stream,)))
+    topology = until(wire.SetTopology).topology
+    number, stream = topology.topology_id, topology.branches[0].stream.track.track_id
+    channel.send(wire.SelectStreams(1, number, 1, (stream,)))
     match MODE:
         case "samples of no stream":
-            channel.send(wire.NeedSamples(1, 4_000, 1, 0))
+            channel.send(wire.NeedSamples(1, number, 1, 4_000, 1, 0))
         case "samples of less than none":
-            channel.send(wire.NeedSamples(1, stream, -5, 0))
+            channel.send(wire.NeedSamples(1, number, 1, stream, -5, 0))
         case "samples without end":
-            channel.send(wire.NeedSamples(1, stream, 2**62, 0))
+            channel.send(wire.NeedSamples(1, number, 1, stream, 2**62, 0))
         case "a release of what was not sent":
             for _ in range(50):
-                channel.send(wire.NeedSamples(1, stream, 1, 2**40))
+                channel.send(wire.NeedSamples(1, number, 1, stream, 1, 2**40))
                 time.sleep(0.02)
         case "requests without end":
             end = time.monotonic() + 2
             while time.monotonic() < end:
-                channel.send(wire.SelectStreams(1, (stream,)))
+                channel.send(wire.SelectStreams(1, number, 1, (stream,)))
             raw(b"\xc1")
         case "a second ready":
             channel.send(READY)
         case "a message of the application's":
-            raw(msgspec.msgpack.encode(wire.Start()))
+            raw(msgspec.msgpack.encode(wire.Start(1)))
         case "a message over the limit":
             raw(msgspec.msgpack.encode(["returned", 1, None, {"x": "y" * wire.MAX_MESSAGE}]))
         case "a message that is nested":
@@ -123,11 +126,11 @@ def in_topology() -> None:
             raw(b"\xc1")
         case "licenses without end":
             for ticket in range(1, 500):
-                channel.send(wire.BeginEnableContent(ticket, ACTIVATE))
+                channel.send(wire.BeginEnableContent(1, ticket, ACTIVATE))
         case "an end in the middle":
             os._exit(0)
         case "a wish for a license":
-            channel.send(wire.BeginEnableContent(1, ACTIVATE))
+            channel.send(wire.BeginEnableContent(1, 1, ACTIVATE))
     stay()
 
 

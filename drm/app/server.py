@@ -1,0 +1,227 @@
+"""A PMP worker as the application sees it (IMFPMPServer): its process, its components, and the sessions in it.
+
+A session makes one for itself unless it is given one (MF_SESSION_SERVER_CONTEXT). The worker ends with its last
+session; locks that are held delay that by three seconds at most.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Protocol, Self
+from uuid import UUID
+
+import msgspec
+
+from drm.app.bundle import pack_components
+from drm.app.device_key import open_device_key
+from drm.app.host_proxy import HostProxy
+from drm.app.process import PMPProcess
+from drm.app.worker_link import WorkerLink
+from drm.errors import DRMError, SessionShutdownError, WireError
+from drm.protection import ProtectionReport, require
+from drm.wire import messages as wire
+from drm.wire.messages import RemoteObject
+from drm.wire.ring import sealed_memfd
+
+__all__ = ["PMPServer", "WorkerConfiguration", "create_pmp_server"]
+
+logger = logging.getLogger(__name__)
+
+_LOCKED_EXIT: Final = 4.0  # seconds; the worker itself goes after three
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerConfiguration:
+    """How a worker is made; every limit bounds what an unsound peer can cost."""
+
+    unprotected: bool = False  # MFPMPSESSION_UNPROTECTED_PROCESS: isolated, not locked down, clear content only
+    min_level: int = 1  # isolation level below which creation fails
+    engine: str = "cryptography"  # cipher engine
+    sealed: bool = True  # ask for sealed licenses, which needs a device key
+    components: tuple[Path, ...] = ()  # folders of components of your own, beside the installed ones
+    start_timeout: float = 20.0  # seconds until the worker is locked down
+    call_timeout: float = 20.0  # seconds for one call into the worker
+    stall_timeout: float = 20.0  # seconds without a sign of life after which the worker is ended
+
+
+class Attached(Protocol):
+    """A session's proxy, as the server needs it."""
+
+    def take(self, message: wire.FromWorker) -> None:
+        """A message of this session, on the reader's thread: must not block."""
+
+    def worker_ended(self, error: DRMError) -> None:
+        """The worker is gone, and nobody asked for that."""
+
+
+def create_pmp_server(configuration: WorkerConfiguration | None = None) -> PMPServer:
+    """Start a worker without a session (MFCreatePMPServer): it stays, warm, until it is shut down.
+
+    Raises:
+        IsolationError: this machine does not give the level that is demanded.
+        TrustError: a component is not what its manifest says.
+        PMPProcessDiedError: the worker did not come up.
+    """
+    return PMPServer(configuration or WorkerConfiguration(), is_kept=True)
+
+
+class PMPServer:
+    """One worker. A context manager: leaving it shuts the worker down."""
+
+    def __init__(self, configuration: WorkerConfiguration, *, is_kept: bool) -> None:
+        """`is_kept`: the worker stays when its last session ends."""
+        self.configuration = configuration
+        self._is_kept = is_kept
+        self._sessions: dict[int, Attached] = {}
+        self._numbers = 0
+        self._locks = 0
+        self._changing = threading.Lock()
+        self._is_shut = False
+        process = _launch(configuration)
+        self.link = WorkerLink(
+            process, self._take, self._ended, configuration.call_timeout, configuration.stall_timeout
+        )
+        try:
+            report = self.link.wait_ready(configuration.start_timeout)
+            if not configuration.unprotected:
+                require(report, configuration.min_level)
+            self._report = msgspec.structs.replace(report, components=self._load_components())
+        except BaseException:
+            self.shutdown()
+            raise
+
+    # ------------------------------------------------------------------ IMFPMPServer
+
+    def create_object(self, class_id: UUID, interface: str = "") -> RemoteObject:
+        """Make an object in the worker that belongs to no session. Raises as `PMPHost.create_object`."""
+        return HostProxy(self.link.call).create_object(class_id, None, interface)
+
+    def lock_process(self) -> None:
+        """Hold the worker back from ending, for three seconds at most."""
+        self._lock(unlock=False)
+
+    def unlock_process(self) -> None:
+        """Take one lock back. Raises DRMError when none is held."""
+        self._lock(unlock=True)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold a lock inside a `with`."""
+        self.lock_process()
+        try:
+            yield
+        finally:
+            with suppress(DRMError):  # the worker may have gone meanwhile
+                self.unlock_process()
+
+    def _lock(self, *, unlock: bool) -> None:
+        answer = self.link.call(lambda call: wire.LockProcess(call, unlock))
+        self._locks = int(answer.value or 0)
+
+    # ------------------------------------------------------------------ the process
+
+    @property
+    def pid(self) -> int:
+        """The worker's process id."""
+        return self.link.process.pid
+
+    @property
+    def protection_report(self) -> ProtectionReport:
+        """What the worker probed, with the components that it verified."""
+        return self._report
+
+    def shutdown(self) -> None:
+        """End the worker and every session in it. Blocks until it is gone, unless a lock holds it; idempotent."""
+        with self._changing:
+            if self._is_shut:
+                return
+            self._is_shut = True
+        if not self._locks:
+            self.link.close()
+            return
+        with suppress(DRMError):
+            self.link.send(wire.Exit())
+        threading.Thread(target=self._end_late, name="pmp-server-end", daemon=True).start()
+
+    def _end_late(self) -> None:
+        self.link.process.wait(_LOCKED_EXIT)
+        self.link.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.shutdown()
+
+    # ------------------------------------------------------------------ for the sessions
+
+    def attach(self, session: Attached, spec: wire.SessionSpec) -> int:
+        """Make a session in the worker for this proxy; return its number. Raises what the worker raises."""
+        with self._changing:
+            if self._is_shut:
+                raise SessionShutdownError("the PMP server was shut down")
+            self._numbers = number = self._numbers + 1
+            self._sessions[number] = session
+        try:
+            self.link.call(lambda call: wire.CreateSession(call, number, spec))
+        except BaseException:
+            self._sessions.pop(number, None)
+            raise
+        return number
+
+    def detach(self, number: int) -> None:
+        """End a session in the worker, and the worker with the last one. Raises nothing."""
+        with self._changing:
+            self._sessions.pop(number, None)
+            is_last = not self._sessions and not self._is_kept
+        if is_last:
+            self.shutdown()
+            return
+        try:
+            self.link.call(lambda call: wire.Shutdown(call, number))
+        except DRMError as error:  # the worker is gone, and the session with it
+            logger.info("the end of session %d: %s", number, error.what)
+
+    def _take(self, message: wire.FromWorker) -> None:
+        number = getattr(message, "session", 0)
+        session = self._sessions.get(number)
+        if session is not None:
+            session.take(message)
+        elif not 0 < number <= self._numbers:
+            raise WireError(f"the worker sends {type(message).__name__} of session {number}, which never was")
+
+    def _ended(self, error: DRMError) -> None:
+        for session in list(self._sessions.values()):
+            session.worker_ended(error)
+
+    def _load_components(self) -> dict[str, str]:
+        bundle = pack_components(self.configuration.components)
+        fd = sealed_memfd("components", bundle)
+        try:
+            return self.link.call(lambda call: wire.LoadComponents(call, len(bundle)), [fd]).digests
+        finally:
+            os.close(fd)
+
+
+def _launch(configuration: WorkerConfiguration) -> PMPProcess:
+    unprotected = configuration.unprotected
+    device_key = open_device_key() if configuration.sealed and not unprotected else None
+    try:
+        return PMPProcess(
+            device_key_fd=device_key,
+            unprotected=unprotected,
+            engine=configuration.engine,
+            demanded_level=0 if unprotected else configuration.min_level,
+        )
+    finally:
+        if device_key is not None:
+            os.close(device_key)

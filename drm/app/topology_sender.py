@@ -1,0 +1,125 @@
+"""Sends topologies to the worker, and feeds it from their sources as long as they are needed."""
+
+from __future__ import annotations
+
+from drm.app.source_service import SourceService
+from drm.app.worker_link import WorkerLink
+from drm.component import MediaSource, PMPClient, PMPHost
+from drm.errors import InvalidRequestError, WireError
+from drm.session.topology import SetTopologyFlags, Topology
+from drm.wire import messages as wire
+from drm.wire.messages import FullTopology
+
+__all__ = ["TopologySender"]
+
+
+class TopologySender:
+    """The application's half of the topologies of one session."""
+
+    def __init__(self, link: WorkerLink, session: int) -> None:
+        self._link = link
+        self._session = session
+        self._services: dict[int, SourceService] = {}
+        self._as_they_are: dict[int, Topology[MediaSource]] = {}
+        self._newest = 0
+
+    def send(
+        self, topology: Topology[MediaSource], source: MediaSource, host: PMPHost | None, flags: SetTopologyFlags
+    ) -> None:
+        """Have the source make its authorities, send the topology, and serve its samples from now on.
+
+        Raises:
+            InvalidRequestError: another topology that is not over reads from the same source, or this one was set.
+            DRMError: what the source, or the worker, raised.
+        """
+        self._refuse_twice(topology, source, flags)
+        authorities = _authorities(topology, source, host) if host is not None else {}
+        sinks = topology.sinks()
+        branches = tuple(
+            wire.BranchSpec(
+                branch.stream,
+                authorities.get(branch.stream.track.track_id, 0),
+                tuple(sinks.index(sink) for sink in branch.outputs),
+                branch.source.media_start,
+                branch.source.media_stop,
+                tuple(wire.TransformSpec(each.class_id, each.encoded_options()) for each in branch.transforms),
+            )
+            for branch in topology.branches
+        )
+        fds = [sink.descriptor for sink in sinks if sink.descriptor is not None]
+        specs = []
+        for sink in sinks:
+            index = -1 if sink.descriptor is None else fds.index(sink.descriptor)
+            specs.append(wire.SinkSpec(sink.class_id, sink.encoded_options(), index))
+        number = topology.topology_id
+        spec = wire.TopologySpec(
+            number,
+            branches,
+            tuple(specs),
+            int(source.characteristics),
+            source.duration,
+            topology.project_start,
+            topology.project_stop,
+        )
+        if flags & SetTopologyFlags.NORESOLUTION:
+            self._as_they_are[number] = topology
+        streams = [branch.stream for branch in topology.branches]
+        service = SourceService(source, streams, self._link.send, self._session, number)
+        self._services[number] = service
+        self._newest = number
+        try:
+            self._link.send(wire.SetTopology(self._session, spec, int(flags)), fds)
+        except BaseException:
+            self._services.pop(number).close()
+            raise
+        service.start()
+
+    def _refuse_twice(self, topology: Topology[MediaSource], source: MediaSource, flags: SetTopologyFlags) -> None:
+        if topology.topology_id <= self._newest:
+            raise InvalidRequestError(
+                "this topology, or one made after it, was set in this session",
+                remedy="make a new Topology for each set_topology",
+            )
+        for service in list(self._services.values()):
+            if service.source is source:
+                if not flags & SetTopologyFlags.IMMEDIATE:
+                    raise InvalidRequestError(
+                        "another topology that is not over reads from this source",
+                        remedy="open the media once for each topology of a queue, or set it with IMMEDIATE",
+                    )
+                service.close()  # the worker drops that topology before it reads from this one
+
+    def payload(self, full: FullTopology | None) -> object:
+        """What SESSION_TOPOLOGY_SET carries: the very topology that was set with NORESOLUTION, else the full one."""
+        return full if full is None else self._as_they_are.pop(full.topology_id, full)
+
+    def take(self, message: wire.NeedSamples | wire.SelectStreams | wire.ReleaseSource) -> None:
+        """On the reader's thread: pass it to the source's thread. Raises WireError for what no sound worker sends."""
+        service = self._services.get(message.topology_id)
+        if service is None:
+            if not 0 < message.topology_id <= self._newest:
+                raise WireError(f"the worker asks for samples of topology {message.topology_id}, which was never set")
+        elif isinstance(message, wire.ReleaseSource):
+            del self._services[message.topology_id]
+            service.stop()
+        else:
+            service.request(message)
+
+    def close(self) -> None:
+        """Stop serving. Blocks until no source is read any more."""
+        while self._services:
+            self._services.popitem()[1].close()
+
+
+def _authorities(topology: Topology[MediaSource], source: MediaSource, host: PMPHost) -> dict[int, int]:
+    """Let the source make its trust authorities in the worker: stream id to object id."""
+    if isinstance(source, PMPClient):
+        source.set_pmp_host(host)
+    made = {}
+    for branch in topology.branches:
+        if branch.stream.is_protected:
+            stream_id = branch.stream.track.track_id
+            authority = source.get_input_trust_authority(stream_id)
+            if authority is not None:
+                made[stream_id] = authority.object_id
+    return made

@@ -1,0 +1,206 @@
+"""Serves the application: the worker's control thread, its components, its sessions and its end (IMFPMPServer).
+
+The control thread reads the channel and never decodes media, so that it answers while a long decode runs.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from drm.errors import DRMError, TrustError, UnknownComponentError, WireError
+from drm.loader import Loader
+from drm.pmp.environment import Environment
+from drm.pmp.host_service import HostService
+from drm.pmp.object_ids import ObjectIds
+from drm.pmp.session_service import SessionService
+from drm.protection import ProtectionReport
+from drm.wire import messages as wire
+from drm.wire.channel import Channel, close_all, worker_channel
+from drm.wire.ring import read_memfd
+
+__all__ = ["WorkerOptions", "serve"]
+
+logger = logging.getLogger(__name__)
+
+_MAX_BUNDLE: Final = 64 << 20  # bytes of all components together
+_MAX_SESSIONS: Final = 64  # at a time
+_LOCKED_EXIT: Final = 3.0  # seconds that held locks delay the end
+
+_TAKES_FDS: Final = (wire.LoadComponents, wire.SetTopology, wire.AttachRing, wire.EnablerAnswer)
+_CALLS: Final = (
+    wire.LoadComponents | wire.CreateSession | wire.LockProcess | wire.CreateObject | wire.Query | wire.Shutdown
+)
+
+_Handler = Callable[[Any, Sequence[int]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOptions:
+    """What the worker was started with, and what its lock-down found."""
+
+    report: ProtectionReport
+    device_key: bytes | None
+    tracer: Callable[[], int]  # the process id of whoever traces this one now, or 0; asked before each license
+    engine: str = "cryptography"
+
+
+def serve(channel_fd: int, options: WorkerOptions) -> None:
+    """Serve sessions until the application has no need of them or is gone. Runs locked down."""
+    channel = worker_channel(socket.socket(fileno=channel_fd))
+    try:
+        channel.send(wire.Ready(options.report))
+        WorkerService(channel, options).run()
+    except DRMError as error:
+        # No traceback: the application broke the protocol or ended, and neither is a fault of this code.
+        logger.warning("the channel to the application failed: %s", error.what)
+    finally:
+        channel.close()
+
+
+class WorkerService:
+    """Turns messages into calls; those of a session go to the session's own service."""
+
+    def __init__(self, channel: Channel[wire.FromApp, wire.FromWorker], options: WorkerOptions) -> None:
+        self._channel = channel
+        self._options = options
+        self._loader: Loader | None = None
+        self._ids = ObjectIds()
+        self._host: HostService | None = None  # of objects that belong to no session
+        self._sessions: dict[int, SessionService] = {}
+        self._last_session = 0
+        self._locks = 0
+        self._leaving = False
+        self._on: dict[type, _Handler] = {
+            wire.LoadComponents: self._load_components,
+            wire.CreateSession: self._create_session,
+            wire.LockProcess: self._lock_process,
+            wire.CreateObject: self._create_object,
+            wire.ReleaseObject: self._release_object,
+            wire.Shutdown: self._shutdown,
+            wire.Exit: self._exit,
+            wire.Ping: lambda message, _fds: self._channel.send(wire.Returned(message.call)),
+        }
+
+    def run(self) -> None:
+        """Read messages until it is time to go, or the application closes its end."""
+        try:
+            while not self._is_done() and (received := self._channel.receive()) is not None:
+                message, fds = received
+                if fds and not isinstance(message, _TAKES_FDS):
+                    close_all(fds)
+                    raise WireError(f"descriptors came beside {type(message).__name__}")
+                self._handle(message, fds)
+        finally:
+            for session in list(self._sessions.values()):
+                session.shutdown()
+
+    def _is_done(self) -> bool:
+        return self._leaving and self._locks == 0
+
+    def _handle(self, message: wire.FromApp, fds: Sequence[int]) -> None:
+        handler = self._on.get(type(message))
+        try:
+            if handler is not None:
+                handler(message, fds)
+            else:
+                self._session(message).take(message, fds)
+        except WireError:
+            raise
+        except DRMError as error:
+            if not isinstance(message, _CALLS):
+                raise
+            self._channel.send(wire.Raised(message.call, error.to_record()))
+
+    def _session(self, message: wire.FromApp) -> SessionService:
+        number = getattr(message, "session", 0)
+        session = self._sessions.get(number)
+        if session is None:
+            raise WireError(f"{type(message).__name__} is about session {number}, which there is not")
+        return session
+
+    # ------------------------------------------------------------------ components and objects
+
+    def _load_components(self, message: wire.LoadComponents, fds: Sequence[int]) -> None:
+        try:
+            if len(fds) != 1:
+                raise WireError("the bundle of components comes in one descriptor")
+            if self._loader is not None:
+                raise TrustError("the components of a worker are loaded once")
+            self._loader = Loader.from_bundle(read_memfd(fds[0], message.size, _MAX_BUNDLE))
+        finally:
+            close_all(fds)
+        self._host = HostService(self._loader, self._environment(self._loader, ()), self._ids)
+        self._channel.send(wire.Returned(message.call, None, self._loader.digests()))
+
+    def _environment(self, loader: Loader, dialects: tuple[str, ...]) -> Environment:
+        options = self._options
+        return Environment(
+            options.report, options.device_key, options.engine, dialects, loader.digests(), options.tracer
+        )
+
+    def _create_object(self, message: wire.CreateObject, _fds: Sequence[int]) -> None:
+        host = self._session(message).host if message.session else self._host
+        if host is None:
+            raise UnknownComponentError(f"no components are loaded, and {message.class_id} is asked for")
+        try:
+            made = host.create_object(message.class_id, message.stream, message.interface)
+        except DRMError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a component's own fault is the call's failure, not the worker's end
+            raise DRMError(f"the object could not be made: {type(error).__name__}: {error}") from None
+        self._channel.send(wire.Returned(message.call, made))
+
+    def _release_object(self, message: wire.ReleaseObject, _fds: Sequence[int]) -> None:
+        session = self._sessions.get(message.session)
+        host = session.host if session else self._host
+        if host is not None:
+            host.release(message.object_id)
+
+    # ------------------------------------------------------------------ sessions and the process
+
+    def _create_session(self, message: wire.CreateSession, _fds: Sequence[int]) -> None:
+        if self._loader is None:
+            raise UnknownComponentError("no components are loaded, and a session is asked for")
+        if message.session <= self._last_session:
+            raise WireError(f"session {message.session} was there before")
+        if len(self._sessions) >= _MAX_SESSIONS:
+            raise DRMError(f"a worker serves {_MAX_SESSIONS} sessions at once")
+        self._last_session = message.session
+        environment = self._environment(self._loader, message.spec.dialects)
+        host = HostService(self._loader, environment, self._ids)
+        self._sessions[message.session] = SessionService(
+            message.session, message.spec, self._channel, host, environment.level
+        )
+        self._channel.send(wire.Returned(message.call))
+
+    def _shutdown(self, message: wire.Shutdown, _fds: Sequence[int]) -> None:
+        session = self._session(message)
+        # On a thread of its own: the session may be in the middle of a decode, and others wait to be answered.
+        ending = threading.Thread(target=self._end, args=(session, message.call), name="session-end", daemon=True)
+        del self._sessions[message.session]
+        ending.start()
+
+    def _end(self, session: SessionService, call: int) -> None:
+        session.shutdown()
+        try:
+            self._channel.send(wire.Returned(call))
+        except WireError as gone:
+            logger.info("nobody waits for the end of a session: %s", gone.what)
+
+    def _lock_process(self, message: wire.LockProcess, _fds: Sequence[int]) -> None:
+        if message.unlock and self._locks == 0:
+            raise DRMError("the process is not locked")
+        self._locks += -1 if message.unlock else 1
+        self._channel.send(wire.Returned(message.call, value=self._locks))
+
+    def _exit(self, _message: wire.Exit, _fds: Sequence[int]) -> None:
+        self._leaving = True
+        if self._locks:
+            timer = threading.Timer(_LOCKED_EXIT, self._channel.close)
+            timer.daemon = True
+            timer.start()

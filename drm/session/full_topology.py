@@ -1,0 +1,49 @@
+"""Full topologies as the session runs them: what a topology became when it was resolved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from drm.component import Decoder, Decrypter, InputTrustAuthority, Sink, Transform
+from drm.keys import KeyId
+from drm.media import Sample, StreamDescriptor
+from drm.session.topology import SourceStreamNode
+from drm.wire.specs import FullTopology
+
+__all__ = ["Node", "ResolvedTopology"]
+
+
+@dataclass(slots=True)
+class Node:
+    """One resolved branch: source stream, decrypter (or None), decoder, transforms, sinks."""
+
+    source: SourceStreamNode
+    authority: InputTrustAuthority | None
+    decrypter: Decrypter | None
+    decoder: Decoder
+    sinks: Sequence[Sink]
+    obtain: Callable[[Sequence[KeyId]], bool] | None = None  # a license in mid-play; False: asked for before, in vain
+    transforms: Sequence[Transform] = ()
+    check: Callable[[Sample, memoryview], None] | None = None  # raises KeyWrongError: a key that rotated in is wrong
+
+    @property
+    def stream(self) -> StreamDescriptor:
+        """The source node's stream."""
+        return self.source.stream
+
+
+@dataclass(slots=True)
+class ResolvedTopology:
+    """A full topology, ready to run."""
+
+    topology_id: int
+    nodes: list[Node]
+    sinks: list[Sink]
+    notes: list[str]  # what a person should know about it
+    full: FullTopology
+
+    @property
+    def is_rateless(self) -> bool:
+        """Whether every sink takes frames as fast as they come."""
+        return all(sink.is_rateless for sink in self.sinks)

@@ -1,0 +1,113 @@
+"""What runs: at most one pipeline, and the clock with it."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from contextlib import suppress
+
+from drm.errors import DRMError, SessionError
+from drm.session.clock import ClockState, MediaTimeSource, PresentationClock, SystemTimeSource
+from drm.session.events import MediaEvent
+from drm.session.pipeline import Pipeline, Run
+from drm.session.quality import QualityManager, QualityWatch
+from drm.session.segments import Segment
+
+__all__ = ["Playing", "SessionState"]
+
+
+class SessionState(enum.Enum):
+    """Where a session stands between two commands."""
+
+    STOPPED = "stopped"
+    STARTED = "started"
+    PAUSED = "paused"
+    CLOSED = "closed"
+
+
+class Playing:
+    """Used by the session's own thread."""
+
+    def __init__(
+        self,
+        clock: PresentationClock,
+        quality: QualityManager | None,
+        emit: Callable[[MediaEvent], None],
+        finished: Callable[[Pipeline, DRMError | None], None],
+    ) -> None:
+        """`finished` is called on a pipeline's own thread, at its very end."""
+        self._clock = clock
+        self._emit = emit
+        self._finished = finished
+        self.quality = QualityWatch(quality, emit)
+        self.pipeline: Pipeline | None = None
+        self.state = SessionState.STOPPED
+        self.rate = 1.0
+
+    @property
+    def asks_for_rights(self) -> bool:
+        """Whether playback waits for a license."""
+        pipeline = self.pipeline
+        return pipeline is not None and pipeline.asks_for_rights
+
+    def prepare(self, segment: Segment, position: int) -> None:
+        """Have the source and the clock start at presentation time `position`; `go` starts the data path.
+
+        Whatever ran before was dropped. Raises what the source raises.
+        """
+        for node in segment.resolved.nodes:
+            node.decoder.flush()
+            for transform in node.transforms:
+                transform.flush()
+        streams = [node.stream.track.track_id for node in segment.resolved.nodes]
+        segment.source.select(streams, segment.media_position(position))
+        self._clock.set_time_source(MediaTimeSource() if segment.resolved.is_rateless else SystemTimeSource(waits=True))
+        self._clock.start(position)
+        run = Run(position, segment.offset, segment.stop, self.rate)
+        self.pipeline = Pipeline(
+            segment.resolved, segment.source, self._clock, run, self.quality, self._emit, self._finished
+        )
+        self.state = SessionState.STARTED
+
+    def go(self) -> None:
+        """Let the pipeline run."""
+        assert self.pipeline is not None
+        self.pipeline.start()
+
+    def resume(self) -> None:
+        """Go on after a pause."""
+        self._clock.start()
+        self.state = SessionState.STARTED
+        self.go()
+
+    def pause(self) -> None:
+        """Stand still."""
+        assert self.pipeline is not None
+        if self._clock.get_state() is ClockState.RUNNING:
+            self._clock.pause()
+        self.pipeline.pause()
+        self.state = SessionState.PAUSED
+
+    def set_rate(self, rate: float) -> None:
+        """Play at another speed, from now on."""
+        was, self.rate = self.rate, rate
+        with suppress(SessionError):  # without a time source yet, the rate counts from the first start on
+            self._clock.set_rate(rate)
+        if self.pipeline is not None:
+            self.pipeline.rate = rate
+            if was == 0 and self.state is SessionState.STARTED:
+                self.pipeline.start()
+
+    def drop(self) -> None:
+        """End the pipeline; the clock is left as it is."""
+        if self.pipeline is not None:
+            self.pipeline.stop()
+            self.pipeline = None
+
+    def end(self) -> None:
+        """End the pipeline and stop the clock."""
+        self.drop()
+        if self._clock.get_state() in {ClockState.RUNNING, ClockState.PAUSED}:
+            self._clock.stop()
+        if self.state in {SessionState.STARTED, SessionState.PAUSED}:
+            self.state = SessionState.STOPPED

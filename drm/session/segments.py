@@ -1,0 +1,141 @@
+"""The topologies of a session: the current one and those that wait, each with its place on the time line.
+
+Presentation times run on across a playlist: a segment begins where the one before it ended. In an editing session
+(global time) each says itself where it begins.
+"""
+
+from __future__ import annotations
+
+import collections
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from drm.errors import InvalidArgumentError, InvalidRequestError
+from drm.session.events import TopologyStatus
+from drm.session.full_topology import ResolvedTopology
+from drm.session.session_source import SessionSource
+from drm.session.topology import Topology
+
+__all__ = ["Segment", "Segments"]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class Segment:
+    """One topology that was set."""
+
+    topology: Topology[SessionSource]
+    source: SessionSource
+    resolved: ResolvedTopology
+    offset: int = 0  # presentation time at which it begins
+    status: TopologyStatus = TopologyStatus.INVALID
+
+    @property
+    def topology_id(self) -> int:
+        """The id of the topology that was set."""
+        return self.topology.topology_id
+
+    @property
+    def media_start(self) -> int:
+        """Where its streams begin, the earliest of them."""
+        return min(branch.source.media_start for branch in self.topology.branches)
+
+    @property
+    def stop(self) -> int | None:
+        """Presentation time at which it ends whatever is left; None: with its streams."""
+        return self.topology.project_stop
+
+    @property
+    def duration(self) -> int:
+        """Of what is played, in units of 100 ns; 0: not known."""
+        if self.topology.project_start is not None and self.topology.project_stop is not None:
+            return self.topology.project_stop - self.topology.project_start
+        stops = [branch.source.media_stop for branch in self.topology.branches]
+        known = [stop for stop in stops if stop is not None]
+        if len(known) == len(stops):
+            return max(known) - self.media_start
+        return max(0, self.source.duration - self.media_start) if self.source.duration else 0
+
+    def media_position(self, position: int) -> int:
+        """Where the source is to begin for a presentation time."""
+        return self.media_start + max(0, position - self.offset)
+
+    def release(self) -> None:
+        """Give everything back: keys, sinks, the source. Idempotent."""
+        for node in self.resolved.nodes:
+            if node.authority is not None:
+                node.authority.reset()
+        for sink in self.resolved.sinks:
+            try:
+                sink.close()
+            except Exception:  # a component's own fault: the others are given back all the same
+                logger.exception("a sink could not be closed")
+        self.source.close()
+
+
+class Segments:
+    """Used by the session's own thread; looking one up by id is any thread's."""
+
+    def __init__(self) -> None:
+        self.current: Segment | None = None
+        self._pending: collections.deque[Segment] = collections.deque()
+        self.played = 0  # so many were current before this one
+
+    def __iter__(self) -> Iterator[Segment]:
+        """The current one, then those that wait."""
+        return iter([*([self.current] if self.current else []), *self._pending])
+
+    def add(self, segment: Segment) -> bool:
+        """Take a new one; True when it is the current one at once."""
+        if self.current is None:
+            self.current = segment
+            return True
+        self._pending.append(segment)
+        return False
+
+    def next(self) -> Segment | None:
+        """Release the current one and make the next one current; None when none waits."""
+        self.drop_current()
+        if self._pending:
+            self.current = self._pending.popleft()
+            self.played += 1
+        return self.current
+
+    @property
+    def waits(self) -> bool:
+        """Whether another one comes after the current one."""
+        return bool(self._pending)
+
+    def drop_current(self) -> None:
+        """Release the current one."""
+        if self.current is not None:
+            self.current.release()
+            self.current = None
+
+    def drop_pending(self) -> None:
+        """Release those that wait."""
+        while self._pending:
+            self._pending.popleft().release()
+
+    def skip_to(self, segment: Segment) -> None:
+        """Make it current; what came before it is released. It is one of these."""
+        while self.current is not segment:
+            if self.next() is None:
+                raise InvalidRequestError("that topology is not in the queue")
+
+    def find(self, topology_id: int) -> Segment:
+        """Return the one with this id. Raises InvalidArgumentError: there is none, or it is finished."""
+        for segment in self:
+            if segment.topology_id == topology_id:
+                return segment
+        raise InvalidArgumentError(f"topology {topology_id} is neither current nor waiting")
+
+    def at(self, position: int) -> Segment | None:
+        """The segment of an editing session whose project time holds `position`."""
+        for segment in self:
+            start, stop = segment.topology.project_start, segment.topology.project_stop
+            if start is not None and stop is not None and start <= position < stop:
+                return segment
+        return None

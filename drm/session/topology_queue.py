@@ -1,0 +1,104 @@
+"""What the commands about topologies do: set, clear, make the next one current. Runs on the session's own thread."""
+
+from __future__ import annotations
+
+from drm.descriptors import close_quietly
+from drm.errors import InvalidRequestError
+from drm.hresult import HResult
+from drm.session.announcer import Announcer
+from drm.session.events import MediaEvent, TopologyStatus
+from drm.session.events import MediaEventType as E
+from drm.session.pipeline import component_failed
+from drm.session.playing import Playing, SessionState
+from drm.session.segments import Segment, Segments
+from drm.session.session_source import SessionSource
+from drm.session.topology import SetTopologyFlags, Topology
+from drm.session.topology_loader import TopologyLoader
+
+__all__ = ["TopologyQueue"]
+
+
+class TopologyQueue:
+    """Fills and empties the segments of one session."""
+
+    def __init__(self, loader: TopologyLoader, told: Announcer, playing: Playing, segments: Segments) -> None:
+        self._loader = loader
+        self._told = told
+        self._playing = playing
+        self.segments = segments
+
+    def set_topology(self, topology: Topology[SessionSource] | None, flags: SetTopologyFlags) -> None:
+        """SESSION_TOPOLOGY_SET; for a topology that is current at once also time, capabilities and READY."""
+        if self._playing.state is SessionState.CLOSED:
+            self._told.fail(E.SESSION_TOPOLOGY_SET, InvalidRequestError("the session is closed"))
+            _give_back(topology)
+            return
+        if topology is None:
+            self._told.say(E.SESSION_TOPOLOGY_SET)
+            return
+        if flags & SetTopologyFlags.IMMEDIATE:
+            self._playing.end()
+            self.segments.drop_pending()
+            self.segments.drop_current()
+        try:
+            resolved = self._loader.resolve(topology, as_it_is=bool(flags & SetTopologyFlags.NORESOLUTION))
+        except Exception as error:  # noqa: BLE001 - a component's own fault must end as an event, not as silence
+            _give_back(topology)
+            self._told.fail(E.SESSION_TOPOLOGY_SET, component_failed(error))
+            return
+        segment = Segment(topology, topology.check(), resolved)
+        values: dict[str, int | float | str] = {"topology": topology.topology_id}
+        if resolved.notes:
+            values["notes"] = "; ".join(resolved.notes)
+        self._told.emit(MediaEvent(E.SESSION_TOPOLOGY_SET, values=values, value=resolved.full))
+        if self.segments.add(segment):
+            self.make_ready(segment, topology.project_start or 0)
+
+    def clear_current(self, topology_id: int | None) -> None:
+        """SESSION_TOPOLOGY_SET without a topology; S_FALSE when another one is current."""
+        current = self.segments.current
+        if self._playing.state is SessionState.CLOSED:
+            self._told.fail(E.SESSION_TOPOLOGY_SET, InvalidRequestError("the session is closed"))
+            return
+        if current is None or topology_id not in {None, current.topology_id}:
+            status = HResult.S_OK if topology_id is None else HResult.S_FALSE
+            self._told.emit(MediaEvent(E.SESSION_TOPOLOGY_SET, status))
+            return
+        self._playing.end()
+        following = self.segments.next()
+        self._told.say(E.SESSION_TOPOLOGY_SET)
+        if following is not None:
+            self.make_ready(following, following.topology.project_start or 0)
+        else:
+            self._told.can(None, running=False)
+
+    def clear_topologies(self) -> None:
+        """SESSION_TOPOLOGIES_CLEARED."""
+        if self._playing.state is SessionState.CLOSED:
+            self._told.fail(E.SESSION_TOPOLOGIES_CLEARED, InvalidRequestError("the session is closed"))
+            return
+        self.segments.drop_pending()
+        self._told.say(E.SESSION_TOPOLOGIES_CLEARED)
+
+    def make_ready(self, segment: Segment, offset: int) -> None:
+        """The segment is the current one: time, capabilities, READY."""
+        segment.offset = offset
+        self._told.say(
+            E.SESSION_NOTIFY_PRESENTATION_TIME,
+            start_time=segment.media_start,
+            offset=offset,
+            start_time_at_output=offset,
+        )
+        self._told.can(self.segments.current, running=self._playing.state is SessionState.STARTED)
+        self._told.status(segment, TopologyStatus.READY)
+
+
+def _give_back(topology: Topology[SessionSource] | None) -> None:
+    """A topology that did not become a segment: its source and descriptors are nobody else's to give back."""
+    if topology is None:
+        return
+    if topology.source is not None:
+        topology.source.close()
+    for sink in topology.sinks():
+        if sink.descriptor is not None:
+            close_quietly(sink.descriptor)

@@ -1,0 +1,283 @@
+"""What the commands of a Media Session do: the state machine, run on the session's own thread.
+
+The table of states and outcomes is Media Foundation's, as documented and as observed on Windows: a command that the
+state does not allow ends in its own event, with the error as status; nothing is raised here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from drm.component import SourceCharacteristic
+from drm.errors import DRMError, InvalidArgumentError, InvalidRequestError, SessionError
+from drm.hresult import HResult
+from drm.session.announcer import Announcer
+from drm.session.clock import PresentationClock
+from drm.session.events import MediaEvent, SessionCapability, TopologyStatus
+from drm.session.events import MediaEventType as E
+from drm.session.pipeline import Pipeline, component_failed
+from drm.session.playing import Playing, SessionState
+from drm.session.quality import QualityManager
+from drm.session.segments import Segment, Segments
+from drm.session.topology_loader import TopologyLoader
+from drm.session.topology_queue import TopologyQueue
+
+__all__ = ["RateError", "Transport", "check_rate"]
+
+
+class RateError(SessionError, code="E-RATE", hresult=HResult.MF_E_REVERSE_UNSUPPORTED):
+    """A playback rate that is not supported."""
+
+
+def check_rate(rate: float, *, thin: bool) -> None:
+    """Raise RateError for a rate that is not supported: thinned, or backwards."""
+    if thin:
+        raise RateError("thinning is not supported", hresult=HResult.MF_E_THINNING_UNSUPPORTED)
+    if not rate >= 0:
+        raise RateError("going backwards is not supported")
+
+
+class Transport:
+    """Current topology, pipeline, clock and capabilities of one session."""
+
+    def __init__(
+        self,
+        loader: TopologyLoader,
+        emit: Callable[[MediaEvent], None],
+        clock: PresentationClock,
+        quality: QualityManager | None,
+        later: Callable[[Callable[[], None]], None],
+    ) -> None:
+        """`later` queues something for the session's thread. See `MediaSession` for the others."""
+        self._later = later
+        self._told = Announcer(emit)
+        self._playing = Playing(clock, quality, emit, self._finished)
+        self.segments = Segments()
+        self.topologies = TopologyQueue(loader, self._told, self._playing, self.segments)
+        self.closing = False
+
+    @property
+    def asks_for_rights(self) -> bool:
+        """Whether playback waits for a license."""
+        return self._playing.asks_for_rights
+
+    @property
+    def capabilities(self) -> SessionCapability:
+        """What can be done now."""
+        return self._told.capabilities
+
+    @property
+    def rate(self) -> float:
+        """The playback rate."""
+        return self._playing.rate
+
+    # ------------------------------------------------------------------ start
+
+    def start(self, position: int | None) -> None:
+        """SESSION_STARTED: play from a presentation time, or go on."""
+        if (segment := self._startable()) is None:
+            return
+        if position is None and self._playing.state is SessionState.STARTED:
+            self._started(segment)
+        elif position is None and self._playing.state is SessionState.PAUSED and self._playing.pipeline is not None:
+            self._started(segment)
+            self._playing.resume()
+        elif position is not None and segment.duration and position > segment.duration:
+            # Seen before anything is stopped: playback goes on.
+            self._refuse_position(position, segment.duration)
+        else:
+            if position is not None:
+                segment.offset = 0  # after a seek the clock starts at the segment's own time
+            self._begin(segment, segment.offset if position is None else position)
+
+    def start_segment(self, topology_id: int, position: int) -> None:
+        """SESSION_STARTED: go on to a topology that waits, and to a time in it."""
+        if self._startable() is None:
+            return
+        try:
+            segment = self.segments.find(topology_id)
+        except InvalidArgumentError as error:
+            self._told.fail(E.SESSION_STARTED, error)
+            return
+        if segment.duration and position > segment.duration:
+            self._refuse_position(position, segment.duration)
+            return
+        self._go_to(segment, 0)
+        self._begin(segment, position)
+
+    def start_relative(self, entries: int) -> None:
+        """SESSION_STARTED: go on by so many topologies; those that are over are not kept."""
+        if self._startable() is None:
+            return
+        waiting = list(self.segments)
+        if not 0 <= entries < len(waiting):
+            seen = f"{entries} from here, and {len(waiting) - 1} wait"
+            self._told.fail(
+                E.SESSION_STARTED, InvalidArgumentError("there is no such topology in the queue", seen=seen)
+            )
+            return
+        self._go_to(waiting[entries], 0)
+        self._begin(waiting[entries], 0)
+
+    def start_global(self, position: int) -> None:
+        """SESSION_STARTED: a time of the editing session's own line, in whichever topology it lies."""
+        if self._startable() is None:
+            return
+        segment = self.segments.at(position)
+        if segment is None:
+            self._refuse_position(position, 0)
+            return
+        self._go_to(segment, segment.topology.project_start or 0)
+        self._begin(segment, position)
+
+    def _startable(self) -> Segment | None:
+        current = self.segments.current
+        if self._playing.state is SessionState.CLOSED:
+            self._told.fail(E.SESSION_STARTED, InvalidRequestError("the session is closed"))
+            return None
+        if current is None:
+            self._told.fail(E.SESSION_STARTED, InvalidRequestError("there is no topology to start"))
+        return current
+
+    def _refuse_position(self, position: int, duration: int) -> None:
+        error = InvalidArgumentError(
+            f"there is nothing at {position / 1e7:.3f} s",
+            seen=f"the presentation is {duration / 1e7:.3f} s long" if duration else "",
+            hresult=HResult.MF_E_INVALID_POSITION,
+        )
+        self._told.fail(E.SESSION_STARTED, error)
+
+    def _go_to(self, segment: Segment, offset: int) -> None:
+        if segment is not self.segments.current:
+            self._playing.drop()
+            self.segments.skip_to(segment)
+            self.topologies.make_ready(segment, offset)
+        segment.offset = offset
+
+    def _begin(self, segment: Segment, position: int) -> None:
+        """Stop what runs, have the source and the clock start at `position`, and play from there."""
+        self._playing.drop()
+        try:
+            self._playing.prepare(segment, position)
+        except Exception as error:  # noqa: BLE001 - a source's own fault must end as an event, not as silence
+            self._playing.end()
+            self._told.fail(E.SESSION_STARTED, component_failed(error))
+            return
+        self._started(segment)
+        self._playing.go()
+
+    def _started(self, segment: Segment) -> None:
+        if segment.status < TopologyStatus.STARTED_SOURCE:
+            self._told.status(segment, TopologyStatus.STARTED_SOURCE)
+            if self.segments.played:
+                self._told.status(segment, TopologyStatus.SINK_SWITCHED)
+        self._told.can(self.segments.current, running=True)
+        self._told.say(E.SESSION_STARTED, presentation_time_offset=segment.offset)
+
+    # ------------------------------------------------------------------ pause, stop, rate, close
+
+    def pause(self) -> None:
+        """SESSION_PAUSED."""
+        current = self.segments.current
+        if current is None or self._playing.state is SessionState.CLOSED:
+            self._told.fail(E.SESSION_PAUSED, InvalidRequestError("there is nothing to pause"))
+        elif self._playing.state is SessionState.STOPPED or self._playing.pipeline is None:
+            stopped = SessionError("a stopped session cannot be paused", hresult=HResult.MF_E_SESSION_PAUSEWHILESTOPPED)
+            self._told.fail(E.SESSION_PAUSED, stopped)
+        elif not current.source.characteristics & SourceCharacteristic.CAN_PAUSE:
+            self._told.fail(E.SESSION_PAUSED, InvalidRequestError("this source cannot pause"))
+        else:
+            self._playing.pause()
+            self._told.can(self.segments.current, running=False)
+            self._told.say(E.SESSION_PAUSED)
+
+    def stop(self) -> None:
+        """SESSION_STOPPED. The topology stays: a start plays it from its beginning."""
+        current = self.segments.current
+        if current is None or self._playing.state is SessionState.CLOSED:
+            self._told.fail(E.SESSION_STOPPED, InvalidRequestError("there is nothing to stop"))
+            return
+        self._playing.end()
+        current.offset = current.topology.project_start or 0
+        self._told.can(self.segments.current, running=False)
+        self._told.say(E.SESSION_STOPPED)
+
+    def set_rate(self, rate: float) -> None:
+        """SESSION_RATE_CHANGED: says also what becomes of sound."""
+        if self._playing.state is SessionState.CLOSED:
+            self._told.fail(E.SESSION_RATE_CHANGED, InvalidRequestError("the session is closed"))
+            return
+        self._playing.set_rate(rate)
+        audio = "played" if rate == 1 else "dropped"
+        self._told.emit(MediaEvent(E.SESSION_RATE_CHANGED, values={"rate": rate, "audio": audio}, value=rate))
+
+    def close(self) -> None:
+        """SESSION_CLOSED, the last event."""
+        if self._playing.state is SessionState.CLOSED:
+            self._told.fail(E.SESSION_CLOSED, InvalidRequestError("the session is closed already"))
+            return
+        if self._playing.state is not SessionState.STOPPED:
+            self._told.can(self.segments.current, running=False)
+        self.shutdown()
+        self._playing.state = SessionState.CLOSED
+        self._told.can(None, running=False)
+        self._told.say(E.SESSION_CLOSED)
+
+    def shutdown(self) -> None:
+        """Release everything, without a word."""
+        self._playing.end()
+        self.segments.drop_pending()
+        self.segments.drop_current()
+
+    # ------------------------------------------------------------------ the end of a presentation
+
+    def _finished(self, pipeline: Pipeline, error: DRMError | None) -> None:
+        """On the pipeline's thread, at its very end."""
+        if self.closing and error is not None:
+            return  # `close` cancelled the source: SESSION_CLOSED says all there is to say
+        self._later(lambda: self._presentation_ended(pipeline, error))
+
+    def _presentation_ended(self, pipeline: Pipeline, error: DRMError | None) -> None:
+        segment = self.segments.current
+        if segment is None or pipeline is not self._playing.pipeline:
+            return  # a stop or a seek came first
+        counts: dict[str, int] = {}
+        if error is None:
+            self._told.say(E.END_OF_PRESENTATION)
+            try:
+                for index, sink in enumerate(segment.resolved.sinks):
+                    counts |= {f"sink{index}.{name}": count for name, count in sink.finish().items()}
+            except Exception as failure:  # noqa: BLE001 - a full disk or a broken pipe under the sink ends as an event
+                error = component_failed(failure)
+        if error is not None:
+            self._playing.end()
+            self._told.can(self.segments.current, running=False)
+            self._told.fail(E.POLICY_ERROR if error.exit_code == 6 else E.ERROR, error)
+            return
+        self._told.status(segment, TopologyStatus.ENDED)
+        if self.segments.waits:
+            self._play_next(pipeline.end)
+            return
+        notes = "; ".join(pipeline.notes)
+        self._playing.end()
+        segment.status, segment.offset = TopologyStatus.READY, segment.topology.project_start or 0
+        self._told.can(self.segments.current, running=False)
+        dropped = {"dropped": self._playing.quality.dropped} if self._playing.quality.dropped else {}
+        self._told.say(E.SESSION_ENDED, **counts, **dropped, **({"notes": notes} if notes else {}))
+
+    def _play_next(self, end: int) -> None:
+        """The next topology of the queue goes on where this one ended; the clock runs on."""
+        self._playing.drop()
+        segment = self.segments.next()
+        assert segment is not None
+        start = segment.topology.project_start
+        self.topologies.make_ready(segment, end if start is None else start)
+        try:
+            self._playing.prepare(segment, segment.offset)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._playing.end()
+            self._told.fail(E.ERROR, component_failed(error))
+            return
+        self._told.status(segment, TopologyStatus.STARTED_SOURCE)
+        self._told.status(segment, TopologyStatus.SINK_SWITCHED)
+        self._playing.go()

@@ -1,0 +1,101 @@
+"""What the PMP worker says to the application. What is not listed here cannot be said."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+from drm.errors import ErrorRecord
+from drm.protection import ProtectionReport
+from drm.rights import EnablerActivate
+from drm.wire.specs import FullTopology, RemoteObject, Spec
+
+__all__ = [
+    "BeginEnableContent",
+    "Event",
+    "FromWorker",
+    "NeedSamples",
+    "Raised",
+    "Ready",
+    "ReleaseSource",
+    "Returned",
+    "SelectStreams",
+]
+
+
+class Ready(Spec, frozen=True, tag="ready"):
+    """The worker is locked down; `report` is what it found when it probed itself."""
+
+    report: ProtectionReport
+
+
+class Returned(Spec, frozen=True, tag="returned"):
+    """A call went well. What is set depends on the call."""
+
+    call: int
+    object: RemoteObject | None = None  # create-object
+    digests: dict[str, str] = msgspec.field(default_factory=dict)  # load-components
+    value: int | float | None = None  # query
+    topology: FullTopology | None = None  # query for a full topology
+
+
+class Raised(Spec, frozen=True, tag="raised"):
+    """A call failed."""
+
+    call: int
+    error: ErrorRecord
+
+
+class Event(Spec, frozen=True, tag="event"):
+    """A media event of the session. `values` are its attributes, as the event's documentation names them."""
+
+    session: int
+    kind: int
+    status: int
+    values: dict[str, int | float | str]
+    error: ErrorRecord | None = None
+    topology: FullTopology | None = None  # the payload of SESSION_TOPOLOGY_SET
+
+
+class SelectStreams(Spec, frozen=True, tag="select-streams"):
+    """Deliver these streams from `position` (100 ns); everything of an older epoch is void."""
+
+    session: int
+    topology_id: int
+    epoch: int
+    stream_ids: tuple[int, ...]
+    position: int = 0
+
+
+class ReleaseSource(Spec, frozen=True, tag="release-source"):
+    """The topology is over: nothing of its source is read any more."""
+
+    session: int
+    topology_id: int
+
+
+class NeedSamples(Spec, frozen=True, tag="need-samples"):
+    """Credit: `count` more samples may come, and the worker is done with the ring up to `released` bytes in all."""
+
+    session: int
+    topology_id: int
+    epoch: int
+    stream_id: int
+    count: int
+    released: int
+
+
+class BeginEnableContent(Spec, frozen=True, tag="begin-enable-content"):
+    """Rights are missing: IMFContentProtectionManager::BeginEnableContent is the application's to do."""
+
+    session: int
+    ticket: int
+    activate: EnablerActivate
+    topology_id: int = 0  # the pending topology that needs it; 0: the one that plays
+
+
+FromWorker: TypeAlias = (
+    Ready | Returned | Raised | Event | SelectStreams | NeedSamples | ReleaseSource | BeginEnableContent
+)
+"""All that the application accepts."""
