@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from drm.errors import DRMError
-from drm.keys_file import MAX_KEYS_FILE, parse_keys_file
 from drm.media import Scheme
 from player.decrypt_start import MAX_JOBS
 from player.encrypt_run import IV_SIZES, PSSH, Request, encrypt
@@ -101,6 +100,8 @@ def read_words(words: list[str]) -> Request:
         raise ValueError(words)
     path = found.get("keys_file")
     if path is not None:
+        from drm.keys_file import MAX_KEYS_FILE, parse_keys_file  # noqa: PLC0415 - it knows XML and more, which costs
+
         with open(path, "rb") as file:  # noqa: PTH123 - a string is at hand
             found["keys_of_file"] = list(parse_keys_file(file.read(MAX_KEYS_FILE + 1)).items())
     return Request(**found)
