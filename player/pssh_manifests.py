@@ -20,7 +20,7 @@ from player.pssh_statements import Statement, box_statements, data_statement, ki
 __all__ = ["hls_statements", "keyids_statements", "mpd_statements"]
 
 _FORMATS: Final = {"com.microsoft.playready": PLAYREADY, "com.widevine": WIDEVINE, "com.widevine.alpha": WIDEVINE}
-_ATTRIBUTE: Final = re.compile(r'([A-Z0-9-]+)=("[^"]*"|[^",]*)')
+_ATTRIBUTE: Final = re.compile(r'(?<![A-Z0-9-])([A-Z0-9-]+)=("[^"]*"|[^",]*)')
 _MAX_LINE: Final = 1 << 20
 
 
