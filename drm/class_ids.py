@@ -3,7 +3,16 @@
 from typing import Final
 from uuid import UUID
 
-__all__ = ["AV_DECODER", "CLEARKEY_ITA", "DISCARD_SINK", "HASH_SINK", "MP4_SOURCE", "SNAPSHOT_SINK", "WEBM_SOURCE"]
+__all__ = [
+    "AV_DECODER",
+    "CLEARKEY_ITA",
+    "DISCARD_SINK",
+    "HASH_SINK",
+    "MP4_SOURCE",
+    "SNAPSHOT_SINK",
+    "SOURCE_RESOLVER",
+    "WEBM_SOURCE",
+]
 
 CLEARKEY_ITA: Final = UUID("f5aa2c2c-0c3c-4c33-9b45-6f1a2e31d0c1")
 AV_DECODER: Final = UUID("3b0f6a53-9d0e-4c55-a7e1-5d7c40a0b6f2")
@@ -12,3 +21,5 @@ SNAPSHOT_SINK: Final = UUID("c1d7a9e4-2f3b-4d68-9a70-b4e85f02c3d6")
 DISCARD_SINK: Final = UUID("5e92b7f0-6a1c-4f8d-8d24-7c3f90e1a5b8")
 MP4_SOURCE: Final = UUID("bcd29b17-bbb7-42e2-88eb-1077c7c155d2")
 WEBM_SOURCE: Final = UUID("7d1e4c90-52a6-4b3e-9f07-c8a15d6be342")
+SOURCE_RESOLVER: Final = UUID("90eab60f-e43a-4188-bcc4-e47fdf04868c")
+"""CLSID_MFSourceResolver (mfidl.h): no component, a part of the worker itself."""

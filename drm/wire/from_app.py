@@ -8,6 +8,7 @@ from uuid import UUID
 from drm.errors import ErrorRecord
 from drm.media import Sample
 from drm.rights import LicensePath
+from drm.wire.remote_sources import BytesRead, CancelCreation, CreateSource, ReleaseRemoteSource
 from drm.wire.specs import SessionSpec, Spec, TopologySpec
 
 __all__ = [
@@ -232,5 +233,9 @@ FromApp: TypeAlias = (
     | SourceFailed
     | EnablerAnswer
     | EnablerFailed
+    | CreateSource
+    | CancelCreation
+    | ReleaseRemoteSource
+    | BytesRead
 )
 """All that the worker accepts."""

@@ -9,6 +9,7 @@ import msgspec
 from drm.errors import ErrorRecord
 from drm.protection import ProtectionReport
 from drm.rights import EnablerActivate
+from drm.wire.remote_sources import ByteStreamClosed, ReadBytes, SourceCreated, SourceNotCreated
 from drm.wire.specs import FullTopology, RemoteObject, Spec
 
 __all__ = [
@@ -96,6 +97,17 @@ class BeginEnableContent(Spec, frozen=True, tag="begin-enable-content"):
 
 
 FromWorker: TypeAlias = (
-    Ready | Returned | Raised | Event | SelectStreams | NeedSamples | ReleaseSource | BeginEnableContent
+    Ready
+    | Returned
+    | Raised
+    | Event
+    | SelectStreams
+    | NeedSamples
+    | ReleaseSource
+    | BeginEnableContent
+    | SourceCreated
+    | SourceNotCreated
+    | ReadBytes
+    | ByteStreamClosed
 )
 """All that the application accepts."""

@@ -70,6 +70,7 @@ class TopologySpec(Spec, frozen=True):
     duration: int = 0  # of the source, units of 100 ns
     project_start: int | None = None
     project_stop: int | None = None
+    source: int = 0  # object id of a media source in the worker; then branches name their streams by track id alone
 
 
 class SessionSpec(Spec, frozen=True):
@@ -79,6 +80,7 @@ class SessionSpec(Spec, frozen=True):
     global_time: bool = False  # MF_SESSION_GLOBAL_TIME
     quality_manager: UUID | None = None  # MF_SESSION_QUALITY_MANAGER: the nil UUID means none; None, the default one
     topology_loader: UUID | None = None  # MF_SESSION_TOPOLOADER; None: the session's own
+    remote_source_mode: bool = False  # MF_SESSION_REMOTE_SOURCE_MODE
 
 
 class NodeKind(enum.StrEnum):

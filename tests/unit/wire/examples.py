@@ -52,6 +52,10 @@ FROM_APP = [
     wire.SourceFailed(1, 9, 1, ERROR),
     wire.EnablerAnswer(1, 1, LicensePath.SEALED, b"answer", 6),
     wire.EnablerFailed(1, 1, ERROR),
+    wire.CreateSource(1, 1, 2, wire.ByteStreamSpec(1, "a.mp4", 30, (10, 20))),
+    wire.CreateSource(1, 2, 2, wire.ByteStreamSpec(2, "http://a/b", 30, (), True)),
+    wire.CancelCreation(1, 1), wire.ReleaseRemoteSource(1, 5),
+    wire.BytesRead(1, 2, 1), wire.BytesRead(1, 2, 1, ERROR),
 ]  # fmt: skip
 FROM_WORKER = [
     wire.Ready(REPORT),
@@ -64,6 +68,10 @@ FROM_WORKER = [
     wire.NeedSamples(1, 9, 1, 1, 32, 0),
     wire.ReleaseSource(1, 9),
     wire.BeginEnableContent(1, 1, EnablerActivate(EnableType.LICENSE_ACQUISITION, (KEY_ID,), b"{}")),
+    wire.SourceCreated(1, 1, 5, (STREAM,), 6, 80_000_000, ("odd",)),
+    wire.SourceNotCreated(1, 1, ERROR),
+    wire.ReadBytes(1, 2, 1, 0, 4096, 3),
+    wire.ByteStreamClosed(1, 2),
 ]
 
 
