@@ -23,6 +23,7 @@ _VERBS: Final = {
     "decrypt": "write the decrypted file",
     "encrypt": "write the encrypted file",
     "pssh": "make, read, compare and insert pssh boxes",
+    "trace": "print what a session does and says, event by event",
     "doctor": "show what isolation this machine gives",
 }
 
