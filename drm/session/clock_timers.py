@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import logging
 import threading
 from collections.abc import Callable
 from typing import Final
 
 __all__ = ["Timers"]
+
+logger = logging.getLogger(__name__)
 
 _LOOK: Final = 0.05  # seconds between two looks at a clock that moves by jumps
 _HUNDRED_NS: Final = 10_000_000
@@ -57,7 +60,10 @@ class Timers:
 
     def _run(self) -> None:
         while (callback := self._next()) is not None:
-            callback()
+            try:
+                callback()
+            except Exception:  # the caller's own fault: later timers still fire
+                logger.exception("a timer's callback failed")
 
     def _next(self) -> Callable[[], None] | None:
         """Wait for the next timer that is due; None when there is none left."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import enum
+import logging
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager
@@ -33,6 +34,8 @@ __all__ = [
     "MultipleBeginError",
     "MultipleSubscribersError",
 ]
+
+logger = logging.getLogger(__name__)
 
 _MAX_QUEUED: Final = 1024  # events that nobody reads; the oldest progress goes first
 _STEP: Final = 0.5  # seconds that an asynchronous reader leaves a thread waiting
@@ -81,6 +84,7 @@ class EventQueue:
         self._events: collections.deque[MediaEvent] = collections.deque()
         self._changed = threading.Condition()
         self._shut = False
+        self._last: MediaEvent | None = None  # after which nothing comes any more
         self._pending: _Pending | None = None
         self._handed_out: list[GetEventResult] = []
         self._caller: threading.Thread | None = None
@@ -95,6 +99,21 @@ class EventQueue:
             self._events.append(event)
             self._serve_pending()
             self._changed.notify_all()
+
+    def end(self, event: MediaEvent) -> None:
+        """Append the last event: once it is read, whoever asks for more is told of its error instead of waiting.
+
+        Raises SessionShutdownError after `shutdown`.
+        """
+        self.queue_event(event)
+        with self._changed:
+            self._last = event
+            self._changed.notify_all()
+
+    def _refuse_ended(self) -> None:
+        """Under the lock. Raises what ended the queue, once all of it was read."""
+        if self._last is not None and not self._events:
+            self._last.raise_for_status()
 
     def _drop_progress(self) -> None:
         for index, event in enumerate(self._events):
@@ -115,9 +134,11 @@ class EventQueue:
             self._refuse_shut()
             if self._pending is not None:
                 raise MultipleSubscribersError("a callback waits for the next event")
+            self._refuse_ended()
             if wait:
-                self._changed.wait_for(lambda: self._events or self._shut, timeout)
+                self._changed.wait_for(lambda: self._events or self._shut or self._last, timeout)
             self._refuse_shut()
+            self._refuse_ended()
             if not self._events:
                 raise NoEventsAvailableError("no event is waiting" if not wait else f"no event within {timeout} s")
             return self._events.popleft()
@@ -143,6 +164,7 @@ class EventQueue:
                 if pending.state is not state and pending.state != state:
                     raise MultipleBeginError("this callback waits for the next event, with another state")
                 return BeginResult.ALREADY_PENDING
+            self._refuse_ended()
             self._pending = _Pending(callback, state)
             self._serve_pending()
         return BeginResult.STARTED
@@ -180,8 +202,11 @@ class EventQueue:
                     self._caller = None
                     return
                 callback, result = self._due.popleft()
-            with self._guard():
-                callback(result)
+            try:
+                with self._guard():
+                    callback(result)
+            except Exception:  # the caller's own fault: later events still find their callback
+                logger.exception("an event callback failed")
 
     # ------------------------------------------------------------------ as Python has it
 

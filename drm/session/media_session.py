@@ -7,6 +7,7 @@ queue; the outcome is the status of the named event. What a command does is in `
 from __future__ import annotations
 
 import enum
+import logging
 import queue
 import threading
 from collections.abc import Callable
@@ -20,10 +21,13 @@ from drm.session.quality import DropLateFrames, QualityManager
 from drm.session.session_source import SessionSource
 from drm.session.topology import SetTopologyFlags, Topology
 from drm.session.topology_loader import TopologyLoader
+from drm.session.topology_queue import give_back
 from drm.session.transport import Transport, check_rate
 from drm.wire.specs import FullTopology
 
 __all__ = ["MediaSession", "SessionOptions", "TimeFormat", "check_position"]
+
+logger = logging.getLogger(__name__)
 
 
 class TimeFormat(enum.Enum):
@@ -42,6 +46,14 @@ class SessionOptions:
     quality_manager: QualityManager | None = field(default_factory=DropLateFrames)  # None: nothing is dropped
 
 
+@dataclass(frozen=True, slots=True)
+class _Command:
+    """What is to be done on the session's thread; `give_back` when it is not done because the session is shut down."""
+
+    run: Callable[[], None]
+    give_back: Callable[[], None] | None = None
+
+
 class MediaSession:
     """A session over a queue of topologies. Commands may be given on any thread."""
 
@@ -56,9 +68,17 @@ class MediaSession:
         self._interrupt = interrupt or (lambda _for_good: None)
         self._options = options or SessionOptions()
         self._shut = False
+        self._ordering = threading.Lock()  # held while a command is queued: none comes after the end
         self.clock = PresentationClock()
-        self._commands: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._transport = Transport(loader, emit, self.clock, self._options.quality_manager, self._commands.put)
+        self._commands: queue.SimpleQueue[_Command | None] = queue.SimpleQueue()
+        self._transport = Transport(
+            loader,
+            emit,
+            self.clock,
+            self._options.quality_manager,
+            lambda run: self._commands.put(_Command(run)),
+            lambda: self._interrupt(False),
+        )
         self._thread = threading.Thread(target=self._serve, name="media-session", daemon=True)
         self._thread.start()
 
@@ -73,14 +93,14 @@ class MediaSession:
             TopologyError, InvalidArgumentError: it can be seen at once that it cannot be played.
             SessionShutdownError: the session was shut down.
         """
-        self._refuse_shut()
+        self.refuse_shut()
         if flags & SetTopologyFlags.CLEAR_CURRENT:
             self.clear_current(topology.topology_id if topology else None)
             return
         if topology is not None:
             topology.check()
             topology.check_times(global_time=self._options.global_time)
-        self._commands.put(lambda: self._transport.topologies.set_topology(topology, flags))
+        self._queue(lambda: self._transport.topologies.set_topology(topology, flags), lambda: give_back(topology))
 
     def clear_current(self, topology_id: int | None) -> None:
         """Clear the current topology, if it is this one (None: whichever it is): SESSION_TOPOLOGY_SET.
@@ -107,20 +127,20 @@ class MediaSession:
             InvalidArgumentError: the position is not what the format wants.
             SessionShutdownError: the session was shut down.
         """
-        self._refuse_shut()
+        self.refuse_shut()
         check_position(position, time_format)
         transport, global_time = self._transport, self._options.global_time
         match time_format, position:
             case TimeFormat.SEGMENT_OFFSET, (int(topology_id), int(moment)):
-                self._commands.put(lambda: transport.start_segment(topology_id, moment))
+                self._queue(lambda: transport.start_segment(topology_id, moment))
             case TimeFormat.ENTRY_RELATIVE, int(entries):
-                self._commands.put(lambda: transport.start_relative(entries))
+                self._queue(lambda: transport.start_relative(entries))
             case _, int(moment) if global_time:
-                self._commands.put(lambda: transport.start_global(moment))
+                self._queue(lambda: transport.start_global(moment))
             case _, int(moment):
-                self._commands.put(lambda: transport.start(moment))
+                self._queue(lambda: transport.start(moment))
             case _:
-                self._commands.put(lambda: transport.start(None))
+                self._queue(lambda: transport.start(None))
 
     def pause(self) -> None:
         """Stand still and keep the position: SESSION_PAUSED."""
@@ -138,32 +158,33 @@ class MediaSession:
             RateError: thinning and going backwards are not supported.
             SessionShutdownError: the session was shut down.
         """
-        self._refuse_shut()
+        self.refuse_shut()
         check_rate(rate, thin=thin)
-        self._commands.put(lambda: self._transport.set_rate(rate))
+        self._queue(lambda: self._transport.set_rate(rate))
 
     def get_rate(self) -> float:
         """The rate (IMFRateControl::GetRate)."""
-        self._refuse_shut()
+        self.refuse_shut()
         return self._transport.rate
 
     def close(self) -> None:
         """End everything: SESSION_CLOSED, the last event."""
-        self._refuse_shut()
+        self.refuse_shut()
         self._transport.closing = True
         self._interrupt(True)
-        self._commands.put(self._transport.close)
+        self._queue(self._transport.close)
 
     def shutdown(self) -> None:
         """Release everything at once, without an event. Blocks until nothing runs any more.
 
         Raises SessionShutdownError the second time.
         """
-        self._refuse_shut()
-        self._shut = True  # jumps the queue: commands that still wait are not carried out
+        with self._ordering:
+            self.refuse_shut()
+            self._shut = True  # jumps the queue: commands that still wait are not carried out
+            self._commands.put(None)
         self._transport.closing = True
         self._interrupt(True)
-        self._commands.put(None)
         if threading.current_thread() is not self._thread:
             self._thread.join()
 
@@ -171,36 +192,40 @@ class MediaSession:
 
     def get_clock(self) -> PresentationClock:
         """The presentation clock; without a time source before the first start."""
-        self._refuse_shut()
+        self.refuse_shut()
         return self.clock
 
     def get_session_capabilities(self) -> SessionCapability:
         """What can be done now."""
-        self._refuse_shut()
+        self.refuse_shut()
         return self._transport.capabilities
 
     def get_full_topology(self, topology_id: int | None = None) -> FullTopology:
-        """The resolved topology that is current (None), or one that waits.
+        """The resolved topology that is current (None), or was when the session was closed; or one that waits.
 
         Raises:
             InvalidRequestError: there is no current one.
             InvalidArgumentError: none has this id, or it is finished.
         """
-        self._refuse_shut()
+        self.refuse_shut()
         segments = self._transport.segments
         if topology_id is not None:
             return segments.find(topology_id).resolved.full
-        if (current := segments.current) is None:
-            raise InvalidRequestError("there is no current topology")
-        return current.resolved.full
+        if (current := segments.current) is not None:
+            return current.resolved.full
+        if self._transport.last is not None:
+            return self._transport.last
+        raise InvalidRequestError("there is no current topology")
 
     # ------------------------------------------------------------------ the session's own thread
 
-    def _queue(self, command: Callable[[], None]) -> None:
-        self._refuse_shut()
-        self._commands.put(command)
+    def _queue(self, run: Callable[[], None], give_back: Callable[[], None] | None = None) -> None:
+        with self._ordering:
+            self.refuse_shut()
+            self._commands.put(_Command(run, give_back))
 
-    def _refuse_shut(self) -> None:
+    def refuse_shut(self) -> None:
+        """Raise SessionShutdownError when the session was shut down."""
         if self._shut:
             raise SessionShutdownError("the session was shut down")
 
@@ -210,8 +235,19 @@ class MediaSession:
             self._interrupt(False)
 
     def _serve(self) -> None:
-        while (command := self._commands.get()) is not None and not self._shut:
-            command()
+        command = self._commands.get()
+        while command is not None and not self._shut:
+            try:
+                command.run()
+            except Exception as error:
+                # Of the session itself, or of a clock state sink: the next command is served all the same.
+                logger.exception("a command of the session failed")
+                self._transport.failed(error)
+            command = self._commands.get()
+        while command is not None:
+            if command.give_back is not None:
+                command.give_back()
+            command = self._commands.get()
         self._transport.shutdown()
         self.clock.shutdown()
 

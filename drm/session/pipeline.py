@@ -1,7 +1,8 @@
 """The data path of a running topology: source, decrypter, decoder, transforms, sinks, one thread.
 
-Encrypted bytes are decrypted straight into memory that the decoder owns; clear bytes exist nowhere else. The stream
-that is furthest behind goes next, so that sinks see sound and picture in the order of presentation.
+Encrypted bytes are decrypted straight into memory that the decoder owns; clear bytes exist nowhere else. Decoded
+frames wait in their lanes until no other stream can have an earlier one: sinks see sound and picture in the order of
+presentation, however many pictures a decoder holds back.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from drm.component import Frame
 from drm.errors import DRMError, MediaError
 from drm.session.clock import MediaTimeSource, PresentationClock, SystemTimeSource
 from drm.session.decryption import Decryption
@@ -24,6 +24,7 @@ from drm.session.session_source import SessionSource
 __all__ = ["Pipeline", "Run", "component_failed"]
 
 _LOOK: Final = 0.02  # seconds between two looks at the clock while a frame waits for its time
+_STANDS: Final = 1.0  # seconds that a pause waits for the frame in hand; a sink may be stuck on a full pipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +49,12 @@ class Pipeline:
         quality: QualityWatch,
         emit: Callable[[MediaEvent], None],
         finished: Callable[[Pipeline, DRMError | None], None],
+        interrupt: Callable[[], None],
     ) -> None:
         """The source delivers from the position already.
 
         `finished` is called once on the pipeline's thread: None at the natural end, else what went wrong. It is not
-        called when the pipeline was stopped.
+        called when the pipeline was stopped. `interrupt` ends a wait for rights.
         """
         self._source = source
         self._clock = clock
@@ -60,13 +62,16 @@ class Pipeline:
         self._quality = quality
         self._emit = emit
         self._finished = finished
-        self._lanes = [Lane(node, run.position, run.offset) for node in topology.nodes]
+        self._interrupt = interrupt
+        self._lanes = [Lane(node, run.position, run.offset, run.stop) for node in topology.nodes]
         self._is_rateless = topology.is_rateless
         self._decryption = Decryption(emit)
         self._running = threading.Event()
         self._stopping = threading.Event()
+        self._next_picture = threading.Event()  # while scrubbing
+        self._writing = threading.Lock()  # held while a frame goes to its sinks
         self._begun = False
-        self.rate = run.rate
+        self._rate = run.rate
         self._thread = threading.Thread(target=self._run, name="pipeline", daemon=True)
         self.notes = [lane.presentation.note for lane in self._lanes if lane.presentation.note]
 
@@ -77,19 +82,30 @@ class Pipeline:
 
     @property
     def end(self) -> int:
-        """Presentation time at which the latest frame so far ends."""
-        return max((lane.end for lane in self._lanes), default=0)
+        """Presentation time at which the latest frame so far ends; where it began, when there was none."""
+        return max((lane.end for lane in self._lanes), default=self._run_from.position)
+
+    # ------------------------------------------------------------------ on the session's thread
 
     def start(self) -> None:
-        """Run, or go on."""
+        """Run, or go on; while scrubbing, to the next picture."""
         self._running.set()
+        self._next_picture.set()
         if not self._begun:  # nor once it has ended, while the session has not heard of it yet
             self._begun = True
             self._thread.start()
 
     def pause(self) -> None:
-        """Stand still after the sample in hand."""
+        """Stand still: no frame reaches a sink from now on, until `start`."""
         self._running.clear()
+        if self._writing.acquire(timeout=_STANDS):  # the frame that is being written comes before the pause
+            self._writing.release()
+
+    def set_rate(self, rate: float) -> None:
+        """Go at this rate from the next frame on."""
+        self._rate = rate
+        if rate:
+            self._next_picture.set()
 
     def stop(self) -> None:
         """End for good and wait for the thread."""
@@ -97,8 +113,13 @@ class Pipeline:
         self._source.interrupt()
         self._decryption.stop()
         self._running.set()
-        if self._thread.is_alive() and self._thread is not threading.current_thread():
-            self._thread.join()
+        self._next_picture.set()
+        while self._thread.is_alive() and self._thread is not threading.current_thread():
+            if self.asks_for_rights:  # or comes to ask while it is being stopped
+                self._interrupt()
+            self._thread.join(_LOOK)
+
+    # ------------------------------------------------------------------ on its own
 
     def _run(self) -> None:
         error: DRMError | None = None
@@ -106,6 +127,9 @@ class Pipeline:
             self._flow()
         except Exception as found:  # noqa: BLE001 - a component's own fault must end as an event, not as silence
             error = component_failed(found)
+        finally:
+            for lane in self._lanes:
+                lane.pending.clear()
         if not self._stopping.is_set():
             self._finished(self, error)
 
@@ -115,23 +139,30 @@ class Pipeline:
             self._running.wait()
             if self._stopping.is_set():
                 return
-            lane = min(lanes, key=lambda each: each.seconds)
-            if not self._step(lane):
+            lane = min(lanes, key=lambda each: each.reached)
+            if lane.pending:
+                self._show(lane)
+            elif lane.is_over:
                 lanes.remove(lane)
+            else:
+                self._step(lane)
+        if not self._is_rateless:
+            self._wait_until(self.end)  # the last picture stands for as long as it lasts
 
-    def _step(self, lane: Lane) -> bool:
-        """Move one sample of `lane` through; False at the end of its stream."""
+    def _step(self, lane: Lane) -> None:
+        """Read and decode one sample of `lane`."""
         found = self._source.read(lane.stream_id)
         if found is None:
+            lane.is_over = True
             if not self._leaves_out(lane):
-                self._deliver(lane, lane.node.decoder.drain())
-            return False
+                lane.take(lane.node.decoder.drain())
+            return
         sample, stored = found
-        lane.seconds = (sample.dts + sample.duration) / lane.timescale
         if self._leaves_out(lane):
             stored.release()
             self._source.done(lane.stream_id)
-            return True
+            lane.leave_out(sample)
+            return
         buffer = lane.node.decoder.buffer(sample.size)
         with stored, buffer.view() as target:
             if sample.crypto is None:
@@ -146,56 +177,60 @@ class Pipeline:
         except MediaError as error:
             error.where = f"{error.where}, {sample.dts / lane.timescale:.3f} s after its start"
             raise
-        self._deliver(lane, frames)
-        return not lane.is_over
+        lane.take(frames)
 
     def _leaves_out(self, lane: Lane) -> bool:
         """Sound at another speed would be another sound: it is dropped, and RATE_CHANGED says so."""
-        return lane.is_sound and self.rate != 1.0
+        return lane.is_sound and self._rate != 1.0
 
-    def _deliver(self, lane: Lane, frames: list[Frame]) -> None:
-        track = lane.node.stream.track
-        for decoded in frames:
-            made: list[Frame] = [decoded]
-            for transform in lane.node.transforms:
-                made = [out for each in made for out in transform.process(track, each)]
-            for each in made:
-                frame = lane.present(each)
-                if frame is None:
+    def _show(self, lane: Lane) -> None:
+        """Give the next frame of `lane` to its sinks, in time."""
+        moment, frame = lane.pop()
+        if self._leaves_out(lane) or not self._is_due(lane, moment):
+            return
+        while not self._stopping.is_set():
+            self._running.wait()
+            with self._writing:
+                if not self._running.is_set() or self._stopping.is_set():
                     continue
-                moment = lane.moment(frame.pts)
-                if self._run_from.stop is not None and moment >= self._run_from.stop:
-                    lane.is_over = True
-                elif self._is_due(lane, moment):
-                    for sink in lane.node.sinks:
-                        sink.write(lane.stream_id, frame)
-                    self._shown(lane, moment)
+                for sink in lane.node.sinks:
+                    sink.write(lane.stream_id, frame)
+                source = self._clock.get_time_source()
+                if isinstance(source, MediaTimeSource):
+                    source.advance(moment)
+            break
+        if not lane.is_sound:
+            self._scrub(moment)
 
     def _is_due(self, lane: Lane, moment: int) -> bool:
         """Wait for the frame's time; False when it is not to be shown. Rateless sinks take all, at once."""
         if self._is_rateless:
             return True
+        late = self._wait_until(moment)
+        if late is None:
+            return False
+        return self._rate == 0 or not self._quality.is_dropped(lane.stream_id, lane.node.stream.track.type, late)
+
+    def _wait_until(self, moment: int) -> int | None:
+        """Wait for this presentation time; return how late it is by now (100 ns), or None when the pipeline stops."""
         source = self._clock.get_time_source()
-        if isinstance(source, SystemTimeSource):
-            source.begin()
         while not self._stopping.is_set():
             self._running.wait()
+            if isinstance(source, SystemTimeSource):
+                source.begin()  # after each start and restart of the clock: what it waits for is here
+            rate = self._rate
             ahead = moment - source.now()
-            if ahead <= 0 or self.rate == 0:
-                kind = lane.node.stream.track.type
-                return self.rate == 0 or not self._quality.is_dropped(lane.stream_id, kind, -ahead)
-            self._stopping.wait(min(_LOOK, ahead / HUNDRED_NS / self.rate))
-        return False
+            if ahead <= 0 or rate == 0:
+                return -ahead
+            self._stopping.wait(min(_LOOK, ahead / HUNDRED_NS / rate))
+        return None
 
-    def _shown(self, lane: Lane, moment: int) -> None:
-        source = self._clock.get_time_source()
-        if isinstance(source, MediaTimeSource):
-            source.advance(moment)
-        if self.rate == 0 and not lane.is_sound:
-            # Scrubbing: one picture for each start; the clock stands.
-            self._running.clear()
+    def _scrub(self, moment: int) -> None:
+        """At rate 0 one picture is shown for each start; the clock stands."""
+        self._next_picture.clear()
+        if self._rate == 0 and not self._stopping.is_set():
             self._emit(MediaEvent(MediaEventType.SESSION_SCRUB_SAMPLE_COMPLETE, values={"time": moment}))
-            self._running.wait()
+            self._next_picture.wait()
 
 
 def component_failed(error: Exception) -> DRMError:

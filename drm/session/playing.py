@@ -34,11 +34,13 @@ class Playing:
         quality: QualityManager | None,
         emit: Callable[[MediaEvent], None],
         finished: Callable[[Pipeline, DRMError | None], None],
+        interrupt: Callable[[], None],
     ) -> None:
-        """`finished` is called on a pipeline's own thread, at its very end."""
+        """`finished` is called on a pipeline's own thread, at its very end. `interrupt` ends a wait for rights."""
         self._clock = clock
         self._emit = emit
         self._finished = finished
+        self._interrupt = interrupt
         self.quality = QualityWatch(quality, emit)
         self.pipeline: Pipeline | None = None
         self.state = SessionState.STOPPED
@@ -55,6 +57,8 @@ class Playing:
 
         Whatever ran before was dropped. Raises what the source raises.
         """
+        if self.state is SessionState.STOPPED:
+            self.quality.dropped = 0
         for node in segment.resolved.nodes:
             node.decoder.flush()
             for transform in node.transforms:
@@ -65,7 +69,14 @@ class Playing:
         self._clock.start(position)
         run = Run(position, segment.offset, segment.stop, self.rate)
         self.pipeline = Pipeline(
-            segment.resolved, segment.source, self._clock, run, self.quality, self._emit, self._finished
+            segment.resolved,
+            segment.source,
+            self._clock,
+            run,
+            self.quality,
+            self._emit,
+            self._finished,
+            self._interrupt,
         )
         self.state = SessionState.STARTED
 
@@ -90,13 +101,11 @@ class Playing:
 
     def set_rate(self, rate: float) -> None:
         """Play at another speed, from now on."""
-        was, self.rate = self.rate, rate
+        self.rate = rate
         with suppress(SessionError):  # without a time source yet, the rate counts from the first start on
             self._clock.set_rate(rate)
         if self.pipeline is not None:
-            self.pipeline.rate = rate
-            if was == 0 and self.state is SessionState.STARTED:
-                self.pipeline.start()
+            self.pipeline.set_rate(rate)
 
     def drop(self) -> None:
         """End the pipeline; the clock is left as it is."""

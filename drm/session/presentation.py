@@ -34,6 +34,10 @@ class Presentation:
             self.note = f"track {track.track_id} has {len(media)} edits; the first is presented"
         self._timescale = track.timescale
 
+    def position(self, pts: int) -> int:
+        """Where on the presentation this composition time lies, cut or not."""
+        return pts - self._start + self._delay
+
     def present(self, frame: Frame) -> Frame | None:
         """Return the frame with its presentation time, or None when it is not to be presented."""
         start = frame.pts
@@ -45,5 +49,5 @@ class Presentation:
             frame.skip = (self._start - start) * frame.sample_rate // self._timescale
             frame.duration -= self._start - start
             start = self._start
-        frame.pts = start - self._start + self._delay
+        frame.pts = self.position(start)
         return frame

@@ -81,11 +81,12 @@ class Segments:
     def __init__(self) -> None:
         self.current: Segment | None = None
         self._pending: collections.deque[Segment] = collections.deque()
-        self.played = 0  # so many were current before this one
+        self._first: int | None = None  # the topology that was played first
 
     def __iter__(self) -> Iterator[Segment]:
         """The current one, then those that wait."""
-        return iter([*([self.current] if self.current else []), *self._pending])
+        current = self.current
+        return iter([*([] if current is None else [current]), *self._pending])
 
     def add(self, segment: Segment) -> bool:
         """Take a new one; True when it is the current one at once."""
@@ -100,8 +101,13 @@ class Segments:
         self.drop_current()
         if self._pending:
             self.current = self._pending.popleft()
-            self.played += 1
         return self.current
+
+    def switches_sinks(self, segment: Segment) -> bool:
+        """Whether another topology was played before this one, which starts now."""
+        if self._first is None:
+            self._first = segment.topology_id
+        return self._first != segment.topology_id
 
     @property
     def waits(self) -> bool:

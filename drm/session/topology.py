@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 import itertools
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 from uuid import UUID
@@ -28,6 +28,7 @@ __all__ = [
     "SourceStreamNode",
     "Topology",
     "TransformNode",
+    "require_protected_environment",
 ]
 
 _Source = TypeVar("_Source")
@@ -83,6 +84,14 @@ class SourceStreamNode:
     is_selected: bool = True
     media_start: int = 0  # MF_TOPONODE_MEDIASTART
     media_stop: int | None = None  # MF_TOPONODE_MEDIASTOP; None: to its end
+
+
+def require_protected_environment(streams: Iterable[StreamDescriptor | SourceStreamNode]) -> bool:
+    """Whether a presentation with these streams needs a protected environment (MFRequireProtectedEnvironment).
+
+    One protected stream is enough, even one that is not selected: which streams play can change, the process cannot.
+    """
+    return any((each.stream if isinstance(each, SourceStreamNode) else each).is_protected for each in streams)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from drm.session.session_source import SessionSource
 from drm.session.topology import SetTopologyFlags, Topology
 from drm.session.topology_loader import TopologyLoader
 
-__all__ = ["TopologyQueue"]
+__all__ = ["TopologyQueue", "give_back"]
 
 
 class TopologyQueue:
@@ -31,7 +31,7 @@ class TopologyQueue:
         """SESSION_TOPOLOGY_SET; for a topology that is current at once also time, capabilities and READY."""
         if self._playing.state is SessionState.CLOSED:
             self._told.fail(E.SESSION_TOPOLOGY_SET, InvalidRequestError("the session is closed"))
-            _give_back(topology)
+            give_back(topology)
             return
         if topology is None:
             self._told.say(E.SESSION_TOPOLOGY_SET)
@@ -43,7 +43,8 @@ class TopologyQueue:
         try:
             resolved = self._loader.resolve(topology, as_it_is=bool(flags & SetTopologyFlags.NORESOLUTION))
         except Exception as error:  # noqa: BLE001 - a component's own fault must end as an event, not as silence
-            _give_back(topology)
+            give_back(topology)
+            self._told.can(self.segments.current, running=self._playing.state is SessionState.STARTED)
             self._told.fail(E.SESSION_TOPOLOGY_SET, component_failed(error))
             return
         segment = Segment(topology, topology.check(), resolved)
@@ -93,7 +94,7 @@ class TopologyQueue:
         self._told.status(segment, TopologyStatus.READY)
 
 
-def _give_back(topology: Topology[SessionSource] | None) -> None:
+def give_back(topology: Topology[SessionSource] | None) -> None:
     """A topology that did not become a segment: its source and descriptors are nobody else's to give back."""
     if topology is None:
         return

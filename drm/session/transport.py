@@ -7,6 +7,7 @@ state does not allow ends in its own event, with the error as status; nothing is
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from drm.component import SourceCharacteristic
 from drm.errors import DRMError, InvalidArgumentError, InvalidRequestError, SessionError
@@ -21,6 +22,7 @@ from drm.session.quality import QualityManager
 from drm.session.segments import Segment, Segments
 from drm.session.topology_loader import TopologyLoader
 from drm.session.topology_queue import TopologyQueue
+from drm.wire.specs import FullTopology
 
 __all__ = ["RateError", "Transport", "check_rate"]
 
@@ -47,11 +49,14 @@ class Transport:
         clock: PresentationClock,
         quality: QualityManager | None,
         later: Callable[[Callable[[], None]], None],
+        interrupt: Callable[[], None],
     ) -> None:
-        """`later` queues something for the session's thread. See `MediaSession` for the others."""
+        """`later` queues something for the session's thread; `interrupt` ends a wait for rights. See `MediaSession`."""
         self._later = later
         self._told = Announcer(emit)
-        self._playing = Playing(clock, quality, emit, self._finished)
+        self._playing = Playing(clock, quality, emit, self._finished, interrupt)
+        self._ended_paused: Pipeline | None = None  # all of it was read before the pause
+        self.last: FullTopology | None = None  # what was current when the session was closed
         self.segments = Segments()
         self.topologies = TopologyQueue(loader, self._told, self._playing, self.segments)
         self.closing = False
@@ -79,9 +84,12 @@ class Transport:
             return
         if position is None and self._playing.state is SessionState.STARTED:
             self._started(segment)
+            self._playing.go()  # while scrubbing, to the next picture
         elif position is None and self._playing.state is SessionState.PAUSED and self._playing.pipeline is not None:
             self._started(segment)
             self._playing.resume()
+            if self._ended_paused is self._playing.pipeline:
+                self._presentation_ended(self._playing.pipeline, None)
         elif position is not None and segment.duration and position > segment.duration:
             # Seen before anything is stopped: playback goes on.
             self._refuse_position(position, segment.duration)
@@ -161,6 +169,7 @@ class Transport:
             self._playing.prepare(segment, position)
         except Exception as error:  # noqa: BLE001 - a source's own fault must end as an event, not as silence
             self._playing.end()
+            self._told.can(segment, running=False)
             self._told.fail(E.SESSION_STARTED, component_failed(error))
             return
         self._started(segment)
@@ -168,11 +177,14 @@ class Transport:
 
     def _started(self, segment: Segment) -> None:
         if segment.status < TopologyStatus.STARTED_SOURCE:
-            self._told.status(segment, TopologyStatus.STARTED_SOURCE)
-            if self.segments.played:
-                self._told.status(segment, TopologyStatus.SINK_SWITCHED)
+            self._source_started(segment)
         self._told.can(self.segments.current, running=True)
         self._told.say(E.SESSION_STARTED, presentation_time_offset=segment.offset)
+
+    def _source_started(self, segment: Segment) -> None:
+        self._told.status(segment, TopologyStatus.STARTED_SOURCE)
+        if self.segments.switches_sinks(segment):
+            self._told.status(segment, TopologyStatus.SINK_SWITCHED)
 
     # ------------------------------------------------------------------ pause, stop, rate, close
 
@@ -218,10 +230,20 @@ class Transport:
             return
         if self._playing.state is not SessionState.STOPPED:
             self._told.can(self.segments.current, running=False)
+        if (current := self.segments.current) is not None:
+            self.last = current.resolved.full
         self.shutdown()
         self._playing.state = SessionState.CLOSED
         self._told.can(None, running=False)
         self._told.say(E.SESSION_CLOSED)
+
+    def failed(self, error: Exception) -> None:
+        """A command broke: ERROR, and the session stands."""
+        with suppress(Exception):  # the application is gone, or that which broke does so again
+            self._playing.end()
+        with suppress(Exception):
+            self._told.can(self.segments.current, running=False)
+            self._told.fail(E.ERROR, component_failed(error))
 
     def shutdown(self) -> None:
         """Release everything, without a word."""
@@ -241,6 +263,9 @@ class Transport:
         segment = self.segments.current
         if segment is None or pipeline is not self._playing.pipeline:
             return  # a stop or a seek came first
+        if error is None and self._playing.state is SessionState.PAUSED:
+            self._ended_paused = pipeline  # the end comes when it goes on
+            return
         counts: dict[str, int] = {}
         if error is None:
             self._told.say(E.END_OF_PRESENTATION)
@@ -276,8 +301,9 @@ class Transport:
             self._playing.prepare(segment, segment.offset)
         except Exception as error:  # noqa: BLE001 - as above
             self._playing.end()
+            self._told.can(segment, running=False)
             self._told.fail(E.ERROR, component_failed(error))
             return
-        self._told.status(segment, TopologyStatus.STARTED_SOURCE)
-        self._told.status(segment, TopologyStatus.SINK_SWITCHED)
+        self._source_started(segment)
+        self._told.can(segment, running=True)
         self._playing.go()

@@ -41,6 +41,14 @@ class AvDecoder:
         self._time_base = Fraction(1)
         self._track: TrackInfo | None = None
         self._description = 0
+        self._low_latency = False
+
+    def set_low_latency(self) -> None:
+        """Before `open` (MF_LOW_LATENCY): give each picture as soon as its packet and its order allow.
+
+        Threads that decode several pictures at a time are faster, and hold as many back.
+        """
+        self._low_latency = True
 
     def open(self, track: TrackInfo, *, strict: bool = False) -> None:
         """Get ready for `track`. Raises UnsupportedMediaError when no decoder is known for its codec."""
@@ -64,7 +72,7 @@ class AvDecoder:
             # One thread, so that an error belongs to the packet that was just given.
             context.thread_count = 1
         elif context.type == "video":
-            context.thread_type = "AUTO"
+            context.thread_type = "SLICE" if self._low_latency else "AUTO"
             context.thread_count = 0
         return context
 

@@ -1,0 +1,81 @@
+"""Adapts a media source to a session in the same process: clear streams only, no ring and no wire between them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from drm.component import InputTrustAuthority, MediaSource, SourceCharacteristic
+from drm.errors import UnsupportedMediaError
+from drm.media import Sample
+from drm.session.session_source import cancelled
+
+__all__ = ["LocalSource"]
+
+_MAX_SAMPLE: Final = 16 << 20  # bytes; as a worker's
+
+
+class LocalSource:
+    """Keeps `drm.session.session_source.SessionSource`. Made for one topology; ends with it."""
+
+    def __init__(self, media: MediaSource, closed: Callable[[], None]) -> None:
+        """`closed` is called once, when the session needs the source no more; the media source stays its owner's."""
+        self.media = media
+        self.characteristics: SourceCharacteristic = media.characteristics
+        self.duration: int = media.duration
+        self._closed = closed
+        self._changing = threading.Lock()
+        self._is_interrupted = self._is_cancelled = self._is_closed = False
+
+    def authority(self, stream_id: int) -> InputTrustAuthority | None:  # noqa: ARG002 - SessionSource's signature
+        """None: there is no trust authority in an application."""
+        return None
+
+    def select(self, stream_ids: Iterable[int], position: int = 0) -> None:
+        """Deliver these streams from `position`. Raises what the media source raises."""
+        with self._changing:
+            if self._is_cancelled:
+                raise cancelled()
+            self._is_interrupted = False
+        self.media.select(stream_ids, position)
+
+    def read(self, stream_id: int) -> tuple[Sample, memoryview] | None:
+        """The next sample and its bytes. Raises what the media source raises, and UnsupportedMediaError."""
+        if self._is_interrupted or self._is_cancelled:
+            raise cancelled()
+        sample = self.media.next_sample(stream_id)
+        if sample is None:
+            return None
+        if not 0 <= sample.size <= _MAX_SAMPLE:
+            raise UnsupportedMediaError(
+                f"a sample of {sample.size} bytes is larger than any that is played",
+                where=f"track {stream_id}",
+                seen=f"the limit is {_MAX_SAMPLE} bytes",
+                maybe="the file is damaged",
+            )
+        data = memoryview(bytearray(sample.size))
+        self.media.read_into(sample, data)
+        return sample, data
+
+    def done(self, stream_id: int) -> None:
+        """Nothing is held back: each sample has memory of its own."""
+
+    def interrupt(self) -> None:
+        """Read no more until the next `select`; a read of the media source that is under way comes to its end."""
+        with self._changing:
+            self._is_interrupted = True
+
+    def cancel(self) -> None:
+        """As `interrupt`, for good."""
+        with self._changing:
+            self._is_cancelled = True
+
+    def close(self) -> None:
+        """The topology is over. Idempotent."""
+        self.cancel()
+        with self._changing:
+            if self._is_closed:
+                return
+            self._is_closed = True
+        self._closed()
