@@ -182,6 +182,13 @@ class Loader:
             raise UnknownComponentError(f"no component has the class id {class_id}")
         return _finder.load(component)
 
+    def class_id(self, name: str) -> UUID:
+        """Return the class id of the component of this name. Raises UnknownComponentError."""
+        component = self._by_name.get(name)
+        if component is None:
+            raise UnknownComponentError(f"no component is called {name[:100]!r}")
+        return component.manifest.class_id
+
     def create(self, class_id: UUID) -> object:
         """Return a new instance of the class registered under `class_id`. Raises as `component_class`."""
         made: object = self.component_class(class_id)()

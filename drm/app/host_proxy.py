@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from uuid import UUID
 
+from drm.app.worker_link import WorkerLink
 from drm.errors import DRMError, InvalidArgumentError, WireError
-from drm.wire.messages import MAX_INLINE, CreateObject, FromApp, LockProcess, RemoteObject, Returned
+from drm.wire import messages as wire
+from drm.wire.messages import MAX_INLINE, RemoteObject
 
 __all__ = ["HostProxy"]
 
 
 class HostProxy:
-    """Creates objects inside the worker."""
+    """Creates objects inside the worker. Each call blocks; from inside a callback it raises InvalidRequestError."""
 
-    def __init__(self, call: Callable[[Callable[[int], FromApp]], Returned], session: int = 0) -> None:
-        """`call` sends the message made for a call number and returns the answer, or raises what came instead.
-
-        Objects are made in the environment of `session`; 0: of none.
-        """
-        self._call = call
+    def __init__(self, link: WorkerLink, session: int = 0) -> None:
+        """Objects are made in the environment of `session`, and are its own; 0: of none."""
+        self._link = link
         self._session = session
 
     def create_object(self, class_id: UUID, stream: bytes | None = None, interface: str = "") -> RemoteObject:
@@ -35,20 +34,34 @@ class HostProxy:
             DRMError: it does not keep `interface` (E_NOINTERFACE).
             InvalidArgumentError: `stream` is too large, or the object cannot read it.
         """
-        if stream is not None and len(stream) > MAX_INLINE:
-            raise InvalidArgumentError(f"initialization data of {len(stream)} bytes is over the limit of {MAX_INLINE}")
-        answer = self._call(lambda call: CreateObject(call, self._session, class_id, stream, interface))
-        if answer.object is None:
-            raise WireError("the worker made an object and did not name it")
-        return answer.object
+        if stream is not None:
+            _refuse_large(stream)
+        return _made(self._link.call(lambda call: wire.CreateObject(call, self._session, class_id, stream, interface)))
+
+    def activate_class(self, name: str, stream: bytes, interface: str = "") -> RemoteObject:
+        """Make an object by the name of its class, and let it load what `stream` says (IMFPMPHostApp).
+
+        `name` is that of a component ("clearkey-ita"), or a class id as text; `stream` an
+        `drm.initialization_stream.InitializationStream`, encoded, with one record, which is what the object loads.
+
+        Raises:
+            InvalidArgumentError: the stream is not sound, of another protection system, or has several records.
+            DRMError: as `create_object`.
+        """
+        _refuse_large(stream)
+        return _made(self._link.call(lambda call: wire.ActivateClass(call, self._session, name, stream, interface)))
+
+    def release_object(self, made: RemoteObject) -> None:
+        """The object is needed no more; a topology that uses it keeps it."""
+        self._link.send(wire.ReleaseObject(self._session, made.object_id))
 
     def lock_process(self) -> None:
         """Hold the worker back from ending, for three seconds at most."""
-        self._call(LockProcess)
+        self._link.lock_process()
 
     def unlock_process(self) -> None:
-        """Take one lock back. Raises DRMError when none is held."""
-        self._call(lambda call: LockProcess(call, unlock=True))
+        """Take one lock back. Raises InvalidRequestError when none is held."""
+        self._link.lock_process(unlock=True)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -59,3 +72,14 @@ class HostProxy:
         finally:
             with suppress(DRMError):
                 self.unlock_process()
+
+
+def _refuse_large(stream: bytes) -> None:
+    if len(stream) > MAX_INLINE:
+        raise InvalidArgumentError(f"initialization data of {len(stream)} bytes is over the limit of {MAX_INLINE}")
+
+
+def _made(answer: wire.Returned) -> RemoteObject:
+    if answer.object is None:
+        raise WireError("the worker made an object and did not name it")
+    return answer.object

@@ -126,6 +126,13 @@ class PMPProcess:
             self.kill()
         self.channel_socket.close()
 
+    def end(self) -> None:
+        """End the worker at once and do not wait for it."""
+        assert self._child is not None
+        self._child.kill()  # does nothing once it is reaped
+        with suppress(OSError):
+            self.channel_socket.shutdown(socket.SHUT_RDWR)
+
     def kill(self) -> None:
         """End the worker at once, also when it is stopped or in a long decode."""
         assert self._child is not None

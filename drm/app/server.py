@@ -9,7 +9,9 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Iterator
+import warnings
+import weakref
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +60,7 @@ class Attached(Protocol):
         """A message of this session, on the reader's thread: must not block."""
 
     def worker_ended(self, error: DRMError) -> None:
-        """The worker is gone, and nobody asked for that."""
+        """The worker is gone, and this session did not ask for that."""
 
 
 def create_pmp_server(configuration: WorkerConfiguration | None = None) -> PMPServer:
@@ -79,10 +81,13 @@ class PMPServer:
         """`is_kept`: the worker stays when its last session ends."""
         self.configuration = configuration
         self._is_kept = is_kept
-        self._sessions: dict[int, Attached] = {}
+        # Not kept alive from here: one that is forgotten is to be found out, not to live as long as the worker.
+        self._sessions: weakref.WeakValueDictionary[int, Attached] = weakref.WeakValueDictionary()
+        self._attached: set[int] = set()
+        self._kept: dict[int, Attached] = {}
         self._numbers = 0
-        self._locks = 0
         self._changing = threading.Lock()
+        self._creating = threading.Lock()  # the worker wants numbers that rise
         self._is_shut = False
         process = _launch(configuration)
         self.link = WorkerLink(
@@ -101,15 +106,19 @@ class PMPServer:
 
     def create_object(self, class_id: UUID, interface: str = "") -> RemoteObject:
         """Make an object in the worker that belongs to no session. Raises as `PMPHost.create_object`."""
-        return HostProxy(self.link.call).create_object(class_id, None, interface)
+        return HostProxy(self.link).create_object(class_id, None, interface)
+
+    def release_object(self, made: RemoteObject) -> None:
+        """The object is needed no more."""
+        HostProxy(self.link).release_object(made)
 
     def lock_process(self) -> None:
         """Hold the worker back from ending, for three seconds at most."""
-        self._lock(unlock=False)
+        self.link.lock_process()
 
     def unlock_process(self) -> None:
-        """Take one lock back. Raises DRMError when none is held."""
-        self._lock(unlock=True)
+        """Take one lock back. Raises InvalidRequestError when none is held."""
+        self.link.lock_process(unlock=True)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -120,10 +129,6 @@ class PMPServer:
         finally:
             with suppress(DRMError):  # the worker may have gone meanwhile
                 self.unlock_process()
-
-    def _lock(self, *, unlock: bool) -> None:
-        answer = self.link.call(lambda call: wire.LockProcess(call, unlock))
-        self._locks = int(answer.value or 0)
 
     # ------------------------------------------------------------------ the process
 
@@ -138,17 +143,31 @@ class PMPServer:
         return self._report
 
     def shutdown(self) -> None:
-        """End the worker and every session in it. Blocks until it is gone, unless a lock holds it; idempotent."""
+        """End every session and the worker. Blocks until it is gone, unless a lock holds it; idempotent.
+
+        Sessions that were not shut down before get an event of type ERROR.
+
+        Raises InvalidRequestError from inside a callback of this worker.
+        """
+        self.link.check_thread()
         with self._changing:
             if self._is_shut:
                 return
             self._is_shut = True
-        if not self._locks:
+        if self.link.locks:
+            with suppress(DRMError):
+                self.link.send(wire.Exit())
+            threading.Thread(target=self._end_late, name="pmp-server-end", daemon=True).start()
+        else:
             self.link.close()
-            return
-        with suppress(DRMError):
-            self.link.send(wire.Exit())
-        threading.Thread(target=self._end_late, name="pmp-server-end", daemon=True).start()
+        self._ended(SessionShutdownError("the PMP server was shut down, and the session with it"))
+
+    def __del__(self) -> None:
+        """Say so when it was forgotten, and let the worker go all the same."""
+        if getattr(self, "link", None) is not None and not self._is_shut:
+            warnings.warn(f"PMP worker {self.pid} was never shut down", ResourceWarning, source=self, stacklevel=2)
+            self._is_shut = True
+            self.link.process.end()
 
     def _end_late(self) -> None:
         self.link.process.wait(_LOCKED_EXIT)
@@ -164,32 +183,62 @@ class PMPServer:
 
     # ------------------------------------------------------------------ for the sessions
 
-    def attach(self, session: Attached, spec: wire.SessionSpec) -> int:
-        """Make a session in the worker for this proxy; return its number. Raises what the worker raises."""
-        with self._changing:
-            if self._is_shut:
-                raise SessionShutdownError("the PMP server was shut down")
-            self._numbers = number = self._numbers + 1
-            self._sessions[number] = session
-        try:
-            self.link.call(lambda call: wire.CreateSession(call, number, spec))
-        except BaseException:
-            self._sessions.pop(number, None)
-            raise
+    def attach(self, session: Attached, spec: wire.SessionSpec, begin: Callable[[int], None]) -> int:
+        """Make a session in the worker for this proxy; return its number.
+
+        `begin` is told the number before the worker can send anything. Raises what the worker raises.
+        """
+        self.link.check_thread()
+        with self._creating:
+            with self._changing:
+                if self._is_shut:
+                    raise SessionShutdownError("the PMP server was shut down")
+                self._numbers = number = self._numbers + 1
+                begin(number)
+                self._sessions[number] = session
+                self._attached.add(number)
+            try:
+                self.link.call(lambda call: wire.CreateSession(call, number, spec))
+            except BaseException:
+                with self._changing:
+                    self._drop(number)
+                raise
         return number
+
+    def keep(self, number: int, session: Attached) -> None:
+        """Keep the session alive until it is detached: somebody waits for what it says, and holds nothing of it."""
+        with self._changing:
+            if number in self._attached:
+                self._kept[number] = session
 
     def detach(self, number: int) -> None:
         """End a session in the worker, and the worker with the last one. Raises nothing."""
         with self._changing:
-            self._sessions.pop(number, None)
-            is_last = not self._sessions and not self._is_kept
+            self._drop(number)
+            is_last = not self._attached and not self._is_kept
+        if not is_last or self.link.locks:
+            try:
+                self.link.call(lambda call: wire.Shutdown(call, number))
+            except DRMError as error:  # the worker is gone, and the session with it
+                logger.info("the end of session %d: %s", number, error.what)
         if is_last:
             self.shutdown()
-            return
-        try:
-            self.link.call(lambda call: wire.Shutdown(call, number))
-        except DRMError as error:  # the worker is gone, and the session with it
-            logger.info("the end of session %d: %s", number, error.what)
+
+    def abandon(self, number: int) -> None:
+        """End a session that nobody holds any more, and wait for nothing."""
+        with self._changing:
+            self._drop(number)
+            is_last = not self._attached and not self._is_kept
+        if is_last:
+            self._is_shut = True
+            self.link.process.end()
+        else:
+            self.link.end_session(number)
+
+    def _drop(self, number: int) -> None:
+        self._sessions.pop(number, None)
+        self._attached.discard(number)
+        self._kept.pop(number, None)
 
     def _take(self, message: wire.FromWorker) -> None:
         number = getattr(message, "session", 0)

@@ -7,6 +7,7 @@ samples never come back over it.
 from __future__ import annotations
 
 import threading
+import warnings
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -16,6 +17,7 @@ import msgspec
 
 from drm.app.clock_proxy import ClockProxy
 from drm.app.host_proxy import HostProxy
+from drm.app.remote_proxy import RemoteProxy
 from drm.app.rights_service import RightsService
 from drm.app.server import PMPServer
 from drm.app.session_configuration import PMPSessionFlags, SessionConfiguration
@@ -48,12 +50,21 @@ def create_pmp_media_session(
         TrustError: a component is not what its manifest says.
         PMPProcessDiedError: the worker did not come up.
         InvalidArgumentError: flags or attributes that do not go together.
+        InvalidRequestError: this thread is inside a callback of the worker that the server context names.
+        UnknownComponentError: no component is the quality manager that is named. For a topology loader that there is
+            not, the session has its own, as on Windows.
     """
     return MediaSessionProxy(flags, configuration or SessionConfiguration())
 
 
 class MediaSessionProxy:
-    """A session in another process. Use it as a context manager: leaving it shuts the session down."""
+    """A session in another process. Use it as a context manager: leaving it shuts the session down.
+
+    What waits for the worker's answer (questions, `get_service` objects, `shutdown`, a `set_topology` whose source makes
+    objects) must not be called from inside a callback of the same worker, and raises InvalidRequestError there: a
+    content protection manager's `begin_enable_content`, or what `begin_get_event` was given. After the worker's death
+    each call raises PMPProcessDiedError; `shutdown` does its work all the same.
+    """
 
     def __init__(self, flags: PMPSessionFlags, configuration: SessionConfiguration) -> None:
         worker = configuration.worker(flags)
@@ -61,16 +72,20 @@ class MediaSessionProxy:
         self._server = configuration.server_context or PMPServer(worker, is_kept=False)
         link = self._server.link
         self._queue = EventQueue(link.calling_back)
-        self._is_shut = False
+        self._is_shut = True  # so far
         self._changing = threading.Lock()
+
+        def begin(number: int) -> None:
+            self._rights = RightsService(configuration.content_protection_manager, link, number, self._queue_quietly)
+            self._topologies = TopologySender(link, number)
+
         try:
-            self._number = self._server.attach(self, configuration.spec())
+            self._number = self._server.attach(self, configuration.spec(), begin)
         except BaseException:
             if configuration.server_context is None:
                 self._server.shutdown()
             raise
-        self._rights = RightsService(configuration.content_protection_manager, link, self._number, self._queue_quietly)
-        self._topologies = TopologySender(link, self._number)
+        self._is_shut = False
 
     # ------------------------------------------------------------------ IMFMediaSession
 
@@ -92,7 +107,7 @@ class MediaSessionProxy:
         source = topology.check()
         topology.check_times(global_time=self._configuration.global_time)
         # An unprotected worker gets no authority: it refuses protected streams before anything is asked of anybody.
-        host = HostProxy(self._server.link.call, self._number) if self.protection_report.level > 0 else None
+        host = HostProxy(self._server.link, self._number) if self.protection_report.level > 0 else None
         self._topologies.send(topology, source, host, flags)
 
     def clear_topologies(self) -> None:
@@ -133,8 +148,10 @@ class MediaSessionProxy:
     def shutdown(self) -> None:
         """End the session, and the worker with its last one. Blocks until nothing of it runs.
 
-        Raises SessionShutdownError the second time, and nothing else.
+        Raises SessionShutdownError the second time, InvalidRequestError from inside a callback of this worker, and
+        nothing else.
         """
+        self._server.link.check_thread()
         with self._changing:
             self._refuse_shut()
             self._is_shut = True
@@ -158,19 +175,23 @@ class MediaSessionProxy:
             raise WireError("the worker answers without the topology that it was asked for")
         return found
 
-    def get_service(self, service: Service | UUID) -> HostProxy | PMPServer | RateControl:
+    def get_service(self, service: Service | UUID) -> HostProxy | PMPServer | RateControl | RemoteProxy:
         """PMP_SERVICE gives the host, PMP_SERVER_CONTEXT the server, RATE_CONTROL_SERVICE the rate control.
+
+        REMOTE_PROXY gives what names the other halves of this proxy.
 
         Raises UnsupportedServiceError (MF_E_UNSUPPORTED_SERVICE) for any other.
         """
         self._refuse_shut()
         match service_of(service):
             case Service.PMP_SERVICE:
-                return HostProxy(self._server.link.call, self._number)
+                return HostProxy(self._server.link, self._number)
             case Service.PMP_SERVER_CONTEXT:
                 return self._server
             case Service.RATE_CONTROL_SERVICE:
                 return RateControl(self.set_rate, self.get_rate)
+            case Service.REMOTE_PROXY:
+                return RemoteProxy(self._server.link, self._number)
             case other:
                 raise UnsupportedServiceError(f"the session has no service {other.name}")
 
@@ -181,7 +202,9 @@ class MediaSessionProxy:
         return self._queue.get_event(wait=wait, timeout=timeout)
 
     def begin_get_event(self, callback: EventCallback | None, state: object = None) -> BeginResult:
-        """Have `callback` called with the next event (EventQueue.begin_get_event). It must not call back into here."""
+        """Have `callback` called with the next event (EventQueue.begin_get_event). It must not block on the worker."""
+        if callback is not None:  # whoever waits this way may hold nothing else of the session
+            self._server.keep(self._number, self)
         return self._queue.begin_get_event(callback, state)
 
     def end_get_event(self, result: GetEventResult) -> MediaEvent:
@@ -222,6 +245,16 @@ class MediaSessionProxy:
         with suppress(SessionShutdownError):
             self.shutdown()
 
+    def __del__(self) -> None:
+        """Say so when it was forgotten, and end it without waiting, on whatever thread this comes."""
+        if not getattr(self, "_is_shut", True):
+            warnings.warn(
+                f"media session {self._number} was never shut down", ResourceWarning, source=self, stacklevel=2
+            )
+            self._is_shut = True
+            self._server.abandon(self._number)
+            self._topologies.stop()
+
     def _send(self, message: wire.FromApp) -> None:
         self._refuse_shut()
         self._server.link.send(message)
@@ -249,8 +282,9 @@ class MediaSessionProxy:
                 raise WireError(f"the worker sends {type(message).__name__} when nothing of the kind is due")
 
     def worker_ended(self, error: DRMError) -> None:
-        """The worker is gone: every later call raises `error`, and an event says so."""
-        self._queue_quietly(MediaEvent(MediaEventType.ERROR, error.hresult, {}, error.to_record()))
+        """The worker is gone: every later call raises `error`, and one event says so, the last."""
+        with suppress(SessionShutdownError):
+            self._queue.end(MediaEvent(MediaEventType.ERROR, error.hresult, {}, error.to_record()))
 
     def _event(self, message: wire.Event) -> None:
         self._rights.saw(message)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from drm.app.source_service import SourceService
 from drm.app.worker_link import WorkerLink
 from drm.component import MediaSource, PMPClient, PMPHost
@@ -22,6 +24,7 @@ class TopologySender:
         self._services: dict[int, SourceService] = {}
         self._as_they_are: dict[int, Topology[MediaSource]] = {}
         self._newest = 0
+        self._sending = threading.Lock()  # the worker wants ids that rise
 
     def send(
         self, topology: Topology[MediaSource], source: MediaSource, host: PMPHost | None, flags: SetTopologyFlags
@@ -32,7 +35,7 @@ class TopologySender:
             InvalidRequestError: another topology that is not over reads from the same source, or this one was set.
             DRMError: what the source, or the worker, raised.
         """
-        self._refuse_twice(topology, source, flags)
+        self._refuse_twice(topology, source, flags)  # before anything is made in the worker for it
         authorities = _authorities(topology, source, host) if host is not None else {}
         sinks = topology.sinks()
         branches = tuple(
@@ -64,15 +67,18 @@ class TopologySender:
         if flags & SetTopologyFlags.NORESOLUTION:
             self._as_they_are[number] = topology
         streams = [branch.stream for branch in topology.branches]
-        service = SourceService(source, streams, self._link.send, self._session, number)
-        self._services[number] = service
-        self._newest = number
-        try:
-            self._link.send(wire.SetTopology(self._session, spec, int(flags)), fds)
-        except BaseException:
-            self._services.pop(number).close()
-            raise
-        service.start()
+        with self._sending:
+            self._refuse_twice(topology, source, flags)
+            service = SourceService(source, streams, self._link.send, self._session, number)
+            self._services[number] = service
+            self._newest = number
+            try:
+                self._link.send(wire.SetTopology(self._session, spec, int(flags)), fds)
+                service.start()
+            except BaseException:
+                service.close()
+                self._services.pop(number, None)
+                raise
 
     def _refuse_twice(self, topology: Topology[MediaSource], source: MediaSource, flags: SetTopologyFlags) -> None:
         if topology.topology_id <= self._newest:
@@ -104,6 +110,11 @@ class TopologySender:
             service.stop()
         else:
             service.request(message)
+
+    def stop(self) -> None:
+        """Stop serving, and do not wait for it."""
+        while self._services:
+            self._services.popitem()[1].stop()
 
     def close(self) -> None:
         """Stop serving. Blocks until no source is read any more."""

@@ -9,6 +9,7 @@ import logging
 import socket
 import struct
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
@@ -44,12 +45,13 @@ class WorkerLink:
         """Take over `process`. A worker that says nothing, or reads nothing, for `stall_timeout` seconds is ended.
 
         `on_message` gets what is neither an answer nor the report, on the reader's thread, and must not block.
-        `on_end` is called once, when the worker is gone and `close` was not called.
+        `on_end` is called once, when the worker is gone and `close` was not called. Both are methods of whoever holds
+        this link, and do not keep it alive.
         """
         self.process = process
         self._channel = app_channel(process.channel_socket)
-        self._on_message = on_message
-        self._on_end = on_end
+        self._on_message = weakref.WeakMethod(on_message)
+        self._on_end = weakref.WeakMethod(on_end)
         self._call_timeout = call_timeout
         self._stall_timeout = stall_timeout
         self._calls = 0  # so many were made, and so many answers at most may come
@@ -60,6 +62,7 @@ class WorkerLink:
         self._gone: DRMError | None = None
         self._stuck: DRMError | None = None  # why the watchdog ended the worker
         self._closed = False
+        self.locks = 0  # that are held on the process, as the worker counts them
         self._closing = threading.Event()
         self._callback = threading.local()
         self._reader = threading.Thread(target=self._read, name="worker-link", daemon=True)
@@ -77,7 +80,7 @@ class WorkerLink:
             self._watch.start()
             return self._report
         if self._gone is not None:
-            raise self._gone
+            raise _fresh(self._gone)
         raise PMPProcessDiedError(f"the worker was not ready within {timeout:.0f} seconds", remedy="clearkey doctor")
 
     def send(self, message: wire.FromApp, fds: Sequence[int] = ()) -> None:
@@ -90,23 +93,44 @@ class WorkerLink:
         if self._closed:
             raise SessionShutdownError("the session was shut down")
         if self._gone is not None:
-            raise self._gone
+            raise _fresh(self._gone)
         if isinstance(message, wire.EnablerAnswer | wire.EnablerFailed):
             self._enabling.discard(message.session)
         try:
             self._channel.send(message, fds)
         except WireError:
-            raise self._reason() from None
+            raise _fresh(self._reason()) from None
 
     def call(self, make: Callable[[int], wire.FromApp], fds: Sequence[int] = ()) -> wire.Returned:
         """Send the message that `make` makes of a call number and return the answer, or raise what came instead.
 
-        Raises InvalidRequestError from inside a callback of this very link: MFCreatePMPMediaSession forbids calls
-        from a thread that is in the middle of another one's message, and here it would wait for itself.
+        Raises InvalidRequestError as `check_thread`.
+        """
+        self.check_thread()
+        return self._call(make, fds, self._call_timeout)
+
+    def check_thread(self) -> None:
+        """Raise InvalidRequestError from inside a callback of this very link: whoever is about to block asks first.
+
+        MFCreatePMPMediaSession forbids calls from a thread that is in the middle of another one's message; here such a
+        call would wait for itself.
         """
         if getattr(self._callback, "active", False) or threading.current_thread() is self._reader:
             raise InvalidRequestError("a blocking call into the worker from inside one of its callbacks")
-        return self._call(make, fds, self._call_timeout)
+
+    def end_session(self, number: int) -> None:
+        """Have a session end, and do not wait for that. Raises nothing."""
+        with self._changed:
+            self._calls = call = self._calls + 1
+        with suppress(DRMError):
+            self.send(wire.Shutdown(call, number))
+
+    def lock_process(self, *, unlock: bool = False) -> None:
+        """Hold the worker back from ending, for three seconds at most, or take that back.
+
+        Raises InvalidRequestError when no lock is held that could be taken back.
+        """
+        self.locks = int(self.call(lambda call: wire.LockProcess(call, unlock)).value or 0)
 
     def _call(self, make: Callable[[int], wire.FromApp], fds: Sequence[int], limit: float) -> wire.Returned:
         with self._changed:
@@ -123,7 +147,7 @@ class WorkerLink:
             raise answer
         if answer is None:
             late = PMPProcessDiedError(f"the worker gave no answer within {limit:.0f} seconds")
-            raise self._gone or late
+            raise _fresh(self._gone) if self._gone is not None else late
         return answer
 
     def _reason(self) -> DRMError:
@@ -132,11 +156,12 @@ class WorkerLink:
     @contextmanager
     def calling_back(self) -> Iterator[None]:
         """Mark this thread as one that runs a callback of the worker's."""
+        was = getattr(self._callback, "active", False)
         self._callback.active = True
         try:
             yield
         finally:
-            self._callback.active = False
+            self._callback.active = was
 
     def close(self) -> None:
         """Ask the worker to end, and end it. Blocks until it is gone; idempotent; raises nothing."""
@@ -183,8 +208,8 @@ class WorkerLink:
             self._changed.notify_all()
         if not ended:  # after the word of why, so that a sender is not told of a death that is our own doing
             self.process.kill()
-        if not self._closed:
-            self._on_end(error)
+        if not self._closed and (on_end := self._on_end()) is not None:
+            on_end(error)
 
     def _take(self, message: wire.FromWorker) -> None:
         match message:
@@ -202,9 +227,13 @@ class WorkerLink:
                 if message.session in self._enabling:  # each would start a thread and a license exchange here
                     raise WireError("the worker asks for an enabler while one is at work")
                 self._enabling.add(message.session)
-                self._on_message(message)
+                self._pass_on(message)
             case _:
-                self._on_message(message)
+                self._pass_on(message)
+
+    def _pass_on(self, message: wire.FromWorker) -> None:
+        if (on_message := self._on_message()) is not None:
+            on_message(message)
 
     def _answer(self, number: int, answer: wire.Returned | DRMError) -> None:
         with self._changed:
@@ -213,3 +242,8 @@ class WorkerLink:
             if number in self._answers:  # else it came after its caller gave up
                 self._answers[number] = answer
                 self._changed.notify_all()
+
+
+def _fresh(error: DRMError) -> DRMError:
+    """The same error once more: one that is raised again and again would gather tracebacks, and what they hold."""
+    return error_from_record(error.to_record())

@@ -6,10 +6,12 @@ from typing import Final
 from uuid import UUID
 
 from drm.component import InputTrustAuthority, ProtectedEnvironment
-from drm.errors import DRMError
-from drm.hresult import HResult
+from drm.errors import DRMError, InvalidArgumentError
+from drm.initialization_stream import CLEAR_KEY_SYSTEM, InitializationStream
 from drm.loader import Loader
 from drm.pmp.object_ids import ObjectIds
+from drm.session.pipeline import component_failed
+from drm.session.services import InterfaceError
 from drm.wire.messages import MAX_INLINE, RemoteObject
 
 __all__ = ["INTERFACES", "HostService"]
@@ -21,6 +23,8 @@ INTERFACES: Final[dict[str, tuple[str, ...]]] = {
     "Sink": ("open", "write", "finish"),
     "Transform": ("process", "flush"),
     "Decoder": ("open", "decode", "drain"),
+    "QualityManager": ("is_dropped",),
+    "CustomLoader": ("load_topology",),
 }
 """What an object has that keeps the protocol of this name: the interface ids of `create_object`."""
 
@@ -35,11 +39,25 @@ class HostService:
         self._objects: dict[int, object] = {}
 
     def create(self, class_id: UUID) -> object:
-        """Return a new instance of the component. Raises UnknownComponentError or TrustError."""
-        made: object = self._loader.create(class_id)
-        set_environment = getattr(made, "set_environment", None)
-        if set_environment is not None:
-            set_environment(self._environment)
+        """Return a new instance of the component.
+
+        Raises UnknownComponentError, TrustError, or DRMError for a fault of the component's own.
+        """
+        try:
+            made: object = self._loader.create(class_id)
+            set_environment = getattr(made, "set_environment", None)
+            if set_environment is not None:
+                set_environment(self._environment)
+        except Exception as error:  # noqa: BLE001 - a component's own fault is the call's failure, not the worker's end
+            raise component_failed(error) from None
+        return made
+
+    def create_of(self, class_id: UUID, interface: str) -> object:
+        """As `create`, for an object that keeps a protocol. Raises InterfaceError (E_NOINTERFACE) as well."""
+        made = self.create(class_id)
+        wanted = INTERFACES.get(interface)
+        if wanted is None or not all(hasattr(made, member) for member in wanted):
+            raise InterfaceError(f"{class_id} does not keep {interface[:100]!r}")
         return made
 
     def create_object(self, class_id: UUID, stream: bytes | None, interface: str) -> RemoteObject:
@@ -47,22 +65,45 @@ class HostService:
 
         Raises:
             UnknownComponentError, TrustError: as `create`.
-            DRMError: there are too many, or it has no `load`, or its load failed, or it does not keep `interface`
-                (E_NOINTERFACE).
+            InterfaceError: it has no `load`, or does not keep `interface` (E_NOINTERFACE).
+            DRMError: there are too many, or its load failed.
         """
         if len(self._objects) >= _MAX_OBJECTS:
             raise DRMError(f"an application holds {_MAX_OBJECTS} objects at most")
         if stream is not None and len(stream) > MAX_INLINE:
             raise DRMError(f"initialization data of {len(stream)} bytes is over the limit of {MAX_INLINE}")
-        made = self.create(class_id)
-        wanted = INTERFACES.get(interface, (interface,)) if interface else ()
-        if not all(hasattr(made, member) for member in wanted):
-            raise DRMError(f"{class_id} does not keep {interface}", hresult=HResult.E_NOINTERFACE)
+        made = self.create_of(class_id, interface) if interface else self.create(class_id)
         if stream is not None:
             load = getattr(made, "load", None)
             if load is None:
-                raise DRMError(f"{class_id} cannot load a stream", hresult=HResult.E_NOINTERFACE)
-            load(stream)
+                raise InterfaceError(f"{class_id} cannot load a stream")
+            try:
+                load(stream)
+            except Exception as error:  # noqa: BLE001 - as in `create`
+                raise component_failed(error) from None
+        return self.hold(made, class_id)
+
+    def activate_class(self, name: str, stream: bytes, interface: str) -> RemoteObject:
+        """Make an object by the name of its class, and let it load its record of an initialization stream.
+
+        Raises:
+            InvalidArgumentError: the stream is not sound, is of another protection system, or has several records: an
+                authority is one stream's.
+            DRMError: as `create_object`.
+        """
+        try:
+            class_id = UUID(name)
+        except ValueError:
+            class_id = self._loader.class_id(name)
+        found = InitializationStream.parse(stream)
+        if found.system_id != CLEAR_KEY_SYSTEM:
+            raise InvalidArgumentError(f"the initialization stream is for the protection system {found.system_id}")
+        if len(found.records) != 1:
+            raise InvalidArgumentError(f"an object loads one record of such a stream, not {len(found.records)}")
+        return self.create_object(class_id, found.records[0][1], interface)
+
+    def hold(self, made: object, class_id: UUID) -> RemoteObject:
+        """Give an object an id of its own, by which the application may name it."""
         object_id = self._ids.take()
         self._objects[object_id] = made
         return RemoteObject(object_id, class_id)
@@ -72,8 +113,8 @@ class HostService:
         self._objects.pop(object_id, None)
 
     def authority(self, object_id: int) -> InputTrustAuthority:
-        """Return the input trust authority with this id. Raises DRMError when the id names none."""
+        """Return the input trust authority with this id. Raises InterfaceError: the id names none of this host's."""
         found = self._objects.get(object_id)
         if found is None or not hasattr(found, "request_access"):
-            raise DRMError(f"object {object_id} is no input trust authority", hresult=HResult.E_NOINTERFACE)
+            raise InterfaceError(f"object {object_id} is no input trust authority of this session")
         return found  # type: ignore[return-value]  # components come from bytes: their class is not known here

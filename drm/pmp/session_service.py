@@ -13,9 +13,10 @@ from drm.errors import DRMError, UnknownComponentError, WireError
 from drm.pmp.host_service import HostService
 from drm.pmp.rights_proxy import RightsProxy
 from drm.pmp.source_proxy import SourceProxy
-from drm.session.events import MediaEvent
+from drm.session.events import MediaEvent, MediaEventType
 from drm.session.media_session import MediaSession, SessionOptions, TimeFormat
 from drm.session.quality import DropLateFrames, QualityManager
+from drm.session.services import InterfaceError
 from drm.session.session_source import SessionSource
 from drm.session.topology import SetTopologyFlags, SinkActivate, SourceStreamNode, Topology, TransformNode
 from drm.session.topology_loader import CustomLoader, TopologyLoader
@@ -46,13 +47,18 @@ class SessionService:
         host: HostService,
         level: int,
     ) -> None:
-        """Raises UnknownComponentError for a quality manager that there is not; the session has a loader of its own."""
+        """Raises UnknownComponentError for a quality manager that there is not; the session has a loader of its own.
+
+        Either raises InterfaceError (E_NOINTERFACE) for a component that is something else.
+        """
         self.host = host
         self._number = number
         self._channel = channel
         self._rights = RightsProxy(number, channel.send, self._emit, _ENABLE_LIMIT)
         self._sources: dict[int, SourceProxy] = {}
+        self._authorities: dict[int, list[int]] = {}  # object ids, by topology
         self._newest = 0  # topology; ids rise
+        self._itself: wire.RemoteObject | None = None
         options = SessionOptions(spec.global_time, self._quality_manager(spec.quality_manager))
         loader = TopologyLoader(host, self._rights, level, self._custom_loader(spec.topology_loader))
         self._session = MediaSession(loader, self._emit, self._interrupt, options)
@@ -75,7 +81,10 @@ class SessionService:
 
     def take(self, message: wire.FromApp, fds: Sequence[int]) -> None:
         """Do what a message of this session asks for. Raises WireError when no sound application would send it."""
-        self._on[type(message)](message, fds)
+        handler = self._on.get(type(message))
+        if handler is None:
+            raise WireError(f"nobody takes {type(message).__name__}")
+        handler(message, fds)
 
     def shutdown(self) -> None:
         """End the session. Blocks until nothing of it runs any more."""
@@ -96,13 +105,13 @@ class SessionService:
     def _quality_manager(self, class_id: UUID | None) -> QualityManager | None:
         if class_id is None:
             return DropLateFrames()
-        return None if class_id == _NIL else cast("QualityManager", self.host.create(class_id))
+        return None if class_id == _NIL else cast("QualityManager", self.host.create_of(class_id, "QualityManager"))
 
     def _custom_loader(self, class_id: UUID | None) -> CustomLoader | None:
         if class_id is None:
             return None
         try:
-            return cast("CustomLoader", self.host.create(class_id))
+            return cast("CustomLoader", self.host.create_of(class_id, "CustomLoader"))
         except UnknownComponentError as error:
             # As Windows does: a loader that is not registered leaves the session with its own.
             logger.warning("the topology loader is not used: %s", error.what)
@@ -121,6 +130,11 @@ class SessionService:
             return
         try:
             topology = self._topology(spec, fds)
+        except InterfaceError as error:  # a mistake of the application's source: this session's, and no other's
+            close_all(fds)
+            self._emit(MediaEvent(MediaEventType.SESSION_TOPOLOGY_SET, error.hresult, {}, error.to_record()))
+            self._channel.send(wire.ReleaseSource(self._number, spec.topology_id))
+            return
         except BaseException:
             close_all(fds)
             raise
@@ -135,6 +149,7 @@ class SessionService:
             raise WireError("a sink names a descriptor that did not come")
         if spec.topology_id <= self._newest or len(self._sources) >= _MAX_SOURCES:
             raise WireError(f"topology {spec.topology_id} was there before, or too many are")
+        self._newest = spec.topology_id
         authorities = {
             branch.stream.track.track_id: self.host.authority(branch.authority)
             for branch in spec.branches
@@ -155,12 +170,14 @@ class SessionService:
             transforms = [TransformNode(each.class_id, _options(each.options)) for each in branch.transforms]
             topology.connect(node, *outputs, transforms=transforms)
         self._sources[spec.topology_id] = source
-        self._newest = spec.topology_id
+        self._authorities[spec.topology_id] = [branch.authority for branch in spec.branches if branch.authority]
         return topology
 
     def _source_closed(self, topology_id: int) -> None:
-        """On the session's thread: the topology is over."""
+        """On the session's thread: the topology is over; its authorities, which are reset, are good for no other."""
         self._sources.pop(topology_id, None)
+        for object_id in self._authorities.pop(topology_id, ()):
+            self.host.release(object_id)
 
     def _to_source(self, message: _OfSource, fds: Sequence[int]) -> None:
         source = self._sources.get(message.topology_id)
@@ -190,6 +207,7 @@ class SessionService:
         session = self._session
         value: int | float | None = None
         topology: wire.FullTopology | None = None
+        named: wire.RemoteObject | None = None
         match message.what:
             case "time":
                 value = session.get_clock().get_time()
@@ -201,9 +219,11 @@ class SessionService:
                 value = int(session.get_session_capabilities())
             case "full-topology":
                 topology = session.get_full_topology(message.topology_id)
+            case "remote-object":
+                named = self._itself = self._itself or self.host.hold(session, _NIL)
             case _:
                 raise WireError(f"nobody answers {message.what!r}")
-        self._channel.send(wire.Returned(message.call, value=value, topology=topology))
+        self._channel.send(wire.Returned(message.call, named, value=value, topology=topology))
 
     def _enabler_answer(self, message: wire.EnablerAnswer, fds: Sequence[int]) -> None:
         try:

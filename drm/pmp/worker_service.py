@@ -12,7 +12,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from drm.errors import DRMError, TrustError, UnknownComponentError, WireError
+from drm.errors import (
+    DRMError,
+    InvalidRequestError,
+    SessionShutdownError,
+    TrustError,
+    UnknownComponentError,
+    WireError,
+)
 from drm.loader import Loader
 from drm.pmp.environment import Environment
 from drm.pmp.host_service import HostService
@@ -33,7 +40,13 @@ _LOCKED_EXIT: Final = 3.0  # seconds that held locks delay the end
 
 _TAKES_FDS: Final = (wire.LoadComponents, wire.SetTopology, wire.AttachRing, wire.EnablerAnswer)
 _CALLS: Final = (
-    wire.LoadComponents | wire.CreateSession | wire.LockProcess | wire.CreateObject | wire.Query | wire.Shutdown
+    wire.LoadComponents
+    | wire.CreateSession
+    | wire.LockProcess
+    | wire.CreateObject
+    | wire.ActivateClass
+    | wire.Query
+    | wire.Shutdown
 )
 
 _Handler = Callable[[Any, Sequence[int]], None]
@@ -80,6 +93,7 @@ class WorkerService:
             wire.CreateSession: self._create_session,
             wire.LockProcess: self._lock_process,
             wire.CreateObject: self._create_object,
+            wire.ActivateClass: self._activate_class,
             wire.ReleaseObject: self._release_object,
             wire.Shutdown: self._shutdown,
             wire.Exit: self._exit,
@@ -107,8 +121,12 @@ class WorkerService:
         try:
             if handler is not None:
                 handler(message, fds)
+            elif (session := self._session(message)) is not None:
+                session.take(message, fds)
             else:
-                self._session(message).take(message, fds)
+                close_all(fds)  # it was under way when its session ended
+                if isinstance(message, _CALLS):
+                    raise SessionShutdownError("the session was shut down")
         except WireError:
             raise
         except DRMError as error:
@@ -116,12 +134,12 @@ class WorkerService:
                 raise
             self._channel.send(wire.Raised(message.call, error.to_record()))
 
-    def _session(self, message: wire.FromApp) -> SessionService:
+    def _session(self, message: wire.FromApp) -> SessionService | None:
+        """The session that the message is about; None: it was shut down. Raises WireError: it never was."""
         number = getattr(message, "session", 0)
-        session = self._sessions.get(number)
-        if session is None:
-            raise WireError(f"{type(message).__name__} is about session {number}, which there is not")
-        return session
+        if not 0 < number <= self._last_session:
+            raise WireError(f"{type(message).__name__} is about session {number}, which never was")
+        return self._sessions.get(number)
 
     # ------------------------------------------------------------------ components and objects
 
@@ -132,6 +150,8 @@ class WorkerService:
             if self._loader is not None:
                 raise TrustError("the components of a worker are loaded once")
             self._loader = Loader.from_bundle(read_memfd(fds[0], message.size, _MAX_BUNDLE))
+        except WireError as error:  # nothing runs yet that it could have harmed
+            raise TrustError(error.what) from None
         finally:
             close_all(fds)
         self._host = HostService(self._loader, self._environment(self._loader, ()), self._ids)
@@ -144,22 +164,28 @@ class WorkerService:
         )
 
     def _create_object(self, message: wire.CreateObject, _fds: Sequence[int]) -> None:
-        host = self._session(message).host if message.session else self._host
-        if host is None:
-            raise UnknownComponentError(f"no components are loaded, and {message.class_id} is asked for")
-        try:
-            made = host.create_object(message.class_id, message.stream, message.interface)
-        except DRMError:
-            raise
-        except Exception as error:  # noqa: BLE001 - a component's own fault is the call's failure, not the worker's end
-            raise DRMError(f"the object could not be made: {type(error).__name__}: {error}") from None
+        made = self._host_of(message).create_object(message.class_id, message.stream, message.interface)
         self._channel.send(wire.Returned(message.call, made))
 
+    def _activate_class(self, message: wire.ActivateClass, _fds: Sequence[int]) -> None:
+        made = self._host_of(message).activate_class(message.name, message.stream, message.interface)
+        self._channel.send(wire.Returned(message.call, made))
+
+    def _host_of(self, message: wire.CreateObject | wire.ActivateClass) -> HostService:
+        if message.session:
+            if (session := self._session(message)) is None:
+                raise SessionShutdownError("the session was shut down")
+            return session.host
+        if self._host is None:
+            raise UnknownComponentError("no components are loaded, and an object is asked for")
+        return self._host
+
     def _release_object(self, message: wire.ReleaseObject, _fds: Sequence[int]) -> None:
-        session = self._sessions.get(message.session)
-        host = session.host if session else self._host
-        if host is not None:
-            host.release(message.object_id)
+        if message.session == 0:
+            if self._host is not None:
+                self._host.release(message.object_id)
+        elif (session := self._session(message)) is not None:
+            session.host.release(message.object_id)
 
     # ------------------------------------------------------------------ sessions and the process
 
@@ -180,25 +206,31 @@ class WorkerService:
 
     def _shutdown(self, message: wire.Shutdown, _fds: Sequence[int]) -> None:
         session = self._session(message)
+        if session is None:
+            raise SessionShutdownError("the session was shut down")
         # On a thread of its own: the session may be in the middle of a decode, and others wait to be answered.
         ending = threading.Thread(target=self._end, args=(session, message.call), name="session-end", daemon=True)
         del self._sessions[message.session]
         ending.start()
 
     def _end(self, session: SessionService, call: int) -> None:
-        session.shutdown()
         try:
-            self._channel.send(wire.Returned(call))
-        except WireError as gone:
-            logger.info("nobody waits for the end of a session: %s", gone.what)
+            session.shutdown()
+        finally:
+            try:
+                self._channel.send(wire.Returned(call))
+            except WireError as gone:
+                logger.info("nobody waits for the end of a session: %s", gone.what)
 
     def _lock_process(self, message: wire.LockProcess, _fds: Sequence[int]) -> None:
         if message.unlock and self._locks == 0:
-            raise DRMError("the process is not locked")
+            raise InvalidRequestError("the process is not locked")
         self._locks += -1 if message.unlock else 1
         self._channel.send(wire.Returned(message.call, value=self._locks))
 
     def _exit(self, _message: wire.Exit, _fds: Sequence[int]) -> None:
+        if self._leaving:
+            return
         self._leaving = True
         if self._locks:
             timer = threading.Timer(_LOCKED_EXIT, self._channel.close)

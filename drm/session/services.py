@@ -10,11 +10,15 @@ from uuid import UUID
 from drm.errors import SessionError
 from drm.hresult import HResult
 
-__all__ = ["RateControl", "Service", "UnsupportedServiceError", "service_of"]
+__all__ = ["InterfaceError", "RateControl", "Service", "UnsupportedServiceError", "service_of"]
 
 
 class UnsupportedServiceError(SessionError, code="E-SERVICE", hresult=HResult.MF_E_UNSUPPORTED_SERVICE):
     """The session has no such service."""
+
+
+class InterfaceError(SessionError, code="E-INTERFACE", hresult=HResult.E_NOINTERFACE):
+    """An object does not keep the protocol that is asked for."""
 
 
 class Service(enum.Enum):

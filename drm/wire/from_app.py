@@ -12,6 +12,7 @@ from drm.wire.remote_sources import BytesRead, CancelCreation, CreateSource, Rel
 from drm.wire.specs import SessionSpec, Spec, TopologySpec
 
 __all__ = [
+    "ActivateClass",
     "AttachRing",
     "ClearTopologies",
     "Close",
@@ -68,6 +69,16 @@ class CreateObject(Spec, frozen=True, tag="create-object"):
     class_id: UUID
     stream: bytes | None
     interface: str = ""  # the protocol that it must keep, by name; empty: any
+
+
+class ActivateClass(Spec, frozen=True, tag="activate-class"):
+    """PMPHost.activate_class (IMFPMPHostApp::ActivateClassById). `stream` is an initialization stream."""
+
+    call: int
+    session: int
+    name: str  # of a component, or a class id as text
+    stream: bytes
+    interface: str = ""
 
 
 class ReleaseObject(Spec, frozen=True, tag="release-object"):
@@ -215,6 +226,7 @@ FromApp: TypeAlias = (
     | CreateSession
     | LockProcess
     | CreateObject
+    | ActivateClass
     | ReleaseObject
     | SetTopology
     | ClearTopologies

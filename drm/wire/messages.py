@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from drm.wire.from_app import (
+    ActivateClass,
     AttachRing,
     ClearTopologies,
     Close,
@@ -73,6 +74,7 @@ __all__ = [
     "MAX_INLINE",
     "MAX_MESSAGE",
     "QUERIES",
+    "ActivateClass",
     "AttachRing",
     "BeginEnableContent",
     "BranchSpec",
@@ -128,4 +130,4 @@ __all__ = [
 MAX_MESSAGE: Final = 64 << 10  # bytes; SEQPACKET delivers a message whole or not at all
 MAX_INLINE: Final = 32 << 10  # bytes of a license or of initialization data that travel inside a message
 MAX_FDS: Final = 16  # descriptors beside one message
-QUERIES: Final = ("time", "clock-state", "rate", "capabilities", "full-topology")
+QUERIES: Final = ("time", "clock-state", "rate", "capabilities", "full-topology", "remote-object")

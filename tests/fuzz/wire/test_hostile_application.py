@@ -130,7 +130,6 @@ BREAKING: dict[str, Callable[[Application], None]] = {
     "a branch to a sink that is not there": lambda a: a.send(
         one_branch(wire.BranchSpec(CLEAR, 0, (-1, 5)), wire.SinkSpec(HASH_SINK, b"{}"))
     ),
-    "an authority that was never made": lambda a: a.send(a.topology(STREAM, authority=77)),
     "a second topology": lambda a: a.send(a.topology(), a.topology()),
 }  # fmt: skip
 

@@ -22,7 +22,7 @@ class Source:
         self.left = list(counts)
         self.several_keys = several_keys
 
-    def select(self, stream_ids: Sequence[int]) -> None:
+    def select(self, stream_ids: Sequence[int], position: int = 0) -> None:
         pass
 
     def next_sample(self, stream_id: int) -> Sample | None:
@@ -42,11 +42,11 @@ class Source:
 def sent(source: Source) -> list[object]:
     """Every message, in order, until the stream ends or fails."""
     messages: queue.Queue[object] = queue.Queue()
-    service = SourceService(source, [STREAM], lambda message, _fds: messages.put(message))  # type: ignore[arg-type]  # no more of one is used
+    service = SourceService(source, [STREAM], lambda message, _fds: messages.put(message), 1, 1)  # type: ignore[arg-type]  # no more of one is used
     service.start()
     try:
-        service.request(wire.SelectStreams(1, (3,)))
-        service.request(wire.NeedSamples(1, 3, 100, 0))
+        service.request(wire.SelectStreams(1, 1, 1, (3,)))
+        service.request(wire.NeedSamples(1, 1, 1, 3, 100, 0))
         found: list[object] = []
         while not found or not (isinstance(found[-1], wire.SourceFailed) or getattr(found[-1], "end", False)):
             found.append(messages.get(timeout=5))

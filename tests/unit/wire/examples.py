@@ -35,6 +35,7 @@ FROM_APP = [
     wire.CreateSession(1, 1, wire.SessionSpec(("piff",), True, CLASS_ID, None)),
     wire.LockProcess(1), wire.LockProcess(2, unlock=True),
     wire.CreateObject(2, 1, CLASS_ID, b"stream", "Sink"),
+    wire.ActivateClass(2, 1, "clearkey-ita", b"stream", "InputTrustAuthority"),
     wire.ReleaseObject(1, 1),
     wire.SetTopology(
         1,
