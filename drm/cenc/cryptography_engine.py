@@ -42,6 +42,19 @@ class _CryptographyCipher:
         for source, target in pieces:
             stream.update_into(source, target)
 
+    def ctr_ranges(self, data: memoryview, rows: Iterable[tuple[bytes, int, int]]) -> None:
+        stream = self._ctr
+        if stream is None:
+            stream = self._ctr = ciphers.Cipher(self._aes, CTR(bytes(BLOCK))).encryptor()
+        restart, update = stream.reset_nonce, stream.update_into
+        for counter, begin, end in rows:
+            part = data[begin:end]
+            if counter[8:] == _ZEROS:  # it cannot wrap
+                restart(counter)
+                update(part, part)
+            else:
+                self.ctr(counter, ((part, part),))
+
     def _up_to_the_wrap(
         self, stream: CipherContext, counter: bytes, pieces: Iterable[tuple[memoryview, memoryview]]
     ) -> Iterable[tuple[memoryview, memoryview]]:

@@ -47,39 +47,50 @@ class SampleEncrypter:
         self, sample: memoryview, scheme: Scheme, pattern: Pattern, iv: bytes, subsamples: Sequence[Subsample]
     ) -> None:
         """Encrypt `sample` in place; its subsamples cover at most its bytes, and none means all of it."""
-        self.encrypt_run(sample, (len(sample),), ((iv, subsamples),), scheme, pattern)
+        self.encrypt_run(sample, (0,), (len(sample),), ((iv, subsamples),), scheme, pattern)
 
     def encrypt_run(
         self,
         data: memoryview,
+        begins: Iterable[int],
         sizes: Iterable[int],
         entries: Iterable[tuple[bytes, Sequence[Subsample]]],
         scheme: Scheme,
         pattern: Pattern,
         constant_iv: bytes = b"",
     ) -> None:
-        """The same for samples that lie one behind the other in `data`, each with its IV, if it has one, and parts."""
-        at = 0
-        for size, (iv, subsamples) in zip(sizes, entries, strict=True):
+        """The same for samples that begin at `begins` in `data`, each with its IV, if it has one, and parts."""
+        rows: list[tuple[bytes, int, int]] = []  # nearly every sample of cenc has one range
+        for at, size, (iv, subsamples) in zip(begins, sizes, entries, strict=True):
             first = iv + _ZEROS if len(iv) == len(_ZEROS) else initial_block(iv or constant_iv)
-            if len(subsamples) == 1:  # nearly every picture, so nearly every byte
-                clear, protected = subsamples[0]
-                begin = at + clear
-                parts = [data[begin : begin + protected]] if protected else []
+            if len(subsamples) == 1:
+                ((clear, protected),) = subsamples
+                begin, end = at + clear, at + clear + protected
             elif subsamples:
-                parts = _parts(data[at : at + size], subsamples)
+                self._encrypt_parts(first, _parts(data[at : at + size], subsamples), scheme, pattern)
+                continue
             else:
-                parts = [data[at : at + size]] if size else []
-            at += size
+                begin, end = at, at + size
+            if begin == end:
+                continue
             if scheme is Scheme.CENC:
-                self._cipher.ctr(first, [(part, part) for part in parts])
-            elif scheme is Scheme.CBCS:
-                for part in parts:
-                    self._chained(first, part, pattern)
-            elif scheme is Scheme.CBC1:
-                self._gathered(first, parts, EVERY_BLOCK, chain=True)
+                rows.append((first, begin, end))
             else:
-                self._gathered(first, parts, pattern, chain=False)
+                self._encrypt_parts(first, [data[begin:end]], scheme, pattern)
+        if rows:
+            self._cipher.ctr_ranges(data, rows)
+
+    def _encrypt_parts(self, first: bytes, parts: list[memoryview], scheme: Scheme, pattern: Pattern) -> None:
+        """The protected ranges of one sample."""
+        if scheme is Scheme.CENC:
+            self._cipher.ctr(first, [(part, part) for part in parts])
+        elif scheme is Scheme.CBCS:
+            for part in parts:
+                self._chained(first, part, pattern)
+        elif scheme is Scheme.CBC1:
+            self._gathered(first, parts, EVERY_BLOCK, chain=True)
+        else:
+            self._gathered(first, parts, pattern, chain=False)
 
     def _chained(self, first: bytes, part: memoryview, pattern: Pattern) -> None:
         """One range, as a chain of its own."""

@@ -32,6 +32,9 @@ class Cipher(Protocol):
         eight. A source may be its own target; otherwise the two do not overlap.
         """
 
+    def ctr_ranges(self, data: memoryview, rows: Iterable[tuple[bytes, int, int]]) -> None:
+        """Run a key stream of its own, in place, over each range of `data`: `rows` are counter, begin and end."""
+
     def cbc_decrypt(self, data: memoryview, size: int) -> None:
         """Decrypt whole blocks in place: `data[:16]` is the IV, `data[16:size]` the chain.
 

@@ -26,6 +26,10 @@ class _PycryptodomeCipher:
         for source, target in pieces:
             stream.encrypt(source, output=target)
 
+    def ctr_ranges(self, data: memoryview, rows: Iterable[tuple[bytes, int, int]]) -> None:
+        for counter, begin, end in rows:
+            self.ctr(counter, ((data[begin:end], data[begin:end]),))
+
     def cbc_decrypt(self, data: memoryview, size: int) -> None:
         AES.new(self._key, AES.MODE_CBC, iv=data[:BLOCK]).decrypt(data[BLOCK:size], output=data[BLOCK:size])
 

@@ -7,18 +7,21 @@ Opens files; the keys are the caller's own. Not for the PMP worker.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from drm.errors import InvalidArgumentError, UnsupportedMediaError
-from drm.isobmff.box import TopBox, load_box, top_boxes
+from drm.isobmff.box import TopBox, top_boxes
 from drm.isobmff.container import require_mp4
 from drm.isobmff.pssh import Pssh
-from drm.isobmff.tracks import Movie, Track, parse_moov
+from drm.isobmff.tracks import Movie, Track
 from drm.keys import KeyId
 from drm.media import Scheme, TrackInfo, TrackType
+from drm.packaging.clear_movie import read_movie
+from drm.packaging.clear_table import ClearTable
 from drm.packaging.decrypt_draft import Draft
 from drm.packaging.encrypt_relay import RelayError
 from drm.packaging.protected_track import ProtectedTrack
@@ -105,11 +108,11 @@ def _encrypt(
         require_mp4(source)
         tops = list(top_boxes(source))
         place = _moov_of(tops, source)
-        movie = parse_moov(load_box(source, place), warnings.append)
-        moov = BoxTree.parse(load_box(source, place))
-        protected = _protected_tracks(movie, tracks, scheme)
+        clear = read_movie(source, place, warnings.append)
+        movie, moov = clear.movie, clear.tree
         by_id = zip(movie.tracks, moov.all("trak"), strict=True)
         traks = {track.info.track_id: trak for track, trak in by_id}
+        protected = _protected_tracks(source, movie, traks, tracks, scheme)
         if pssh:
             key_ids = dict.fromkeys(key_id for track in protected.values() for key_id, _ in track.encryption.keys)
             moov.children.append(BoxTree.of(Pssh.common(*key_ids).encode()))
@@ -123,8 +126,9 @@ def _encrypt(
             else:
                 from drm.packaging.progressive import encrypt_progressive  # noqa: PLC0415 - as above
 
+                folder = os.path.dirname(os.path.realpath(target_path))  # noqa: PTH120 - pathlib costs 5 ms to import
                 encrypt_progressive(
-                    source, tops, moov, protected, traks, draft.descriptor, jobs=jobs, progress=progress
+                    source, tops, moov, protected, traks, draft.descriptor, folder, jobs=jobs, progress=progress
                 )
     return Encryption(scheme, tuple(_told(track, protected) for track in movie.tracks), tuple(warnings))
 
@@ -149,7 +153,9 @@ def _moov_of(tops: list[TopBox], source: SourceFile) -> TopBox:
     )
 
 
-def _protected_tracks(movie: Movie, tracks: Wanted | Choose, scheme: Scheme) -> dict[int, ProtectedTrack]:
+def _protected_tracks(
+    source: SourceFile, movie: Movie, traks: Mapping[int, BoxTree], tracks: Wanted | Choose, scheme: Scheme
+) -> dict[int, ProtectedTrack]:
     """Join what is wanted with what the file has."""
     chosen = tracks([track.info for track in movie.tracks]) if callable(tracks) else tracks
     wanted = dict[int | TrackType, TrackEncryption](chosen.items())
@@ -159,14 +165,13 @@ def _protected_tracks(movie: Movie, tracks: Wanted | Choose, scheme: Scheme) -> 
     for track in movie.tracks:
         for name in (track.info.track_id, track.info.type):
             if name in wanted:
-                if movie.is_fragmented and track.table.stsz.sample_count:
+                track_id = track.info.track_id
+                if movie.is_fragmented and ClearTable(source, track_id, traks[track_id]).count:
                     raise UnsupportedMediaError(
                         f"track {track.info.track_id} has samples both in moov and in fragments",
                         remedy="write the file anew: ffmpeg -i IN -c copy OUT.mp4",
                     )
-                found[track.info.track_id] = ProtectedTrack(
-                    track, wanted[name], scheme, ivs, in_fragments=movie.is_fragmented
-                )
+                found[track_id] = ProtectedTrack(track, wanted[name], scheme, ivs, in_fragments=movie.is_fragmented)
                 used.add(name)
                 break
     there = ", ".join(f"{track.info.track_id} ({track.info.type})" for track in movie.tracks)

@@ -15,6 +15,7 @@ from drm.packaging.source_file import SourceFile
 __all__ = ["CHUNK", "Copier"]
 
 CHUNK: Final = 1 << 20  # bytes read at a time; more only for one range that is larger
+_LONG: Final = 32 << 10  # bytes of a new box's part that is not kept waiting
 _MAX_PIECES: Final = 256  # buffers of one pwritev; systems take 1024
 
 Buffer = bytes | memoryview
@@ -73,6 +74,8 @@ class Copier:
     def put(self, data: bytes) -> None:
         """Write `data`, which the source does not have."""
         self._put(data)
+        if len(data) >= _LONG:
+            self.flush()
 
     def skip(self, end: int) -> None:
         """Pass over what lies up to `end`."""

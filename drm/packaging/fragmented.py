@@ -18,13 +18,14 @@ from drm.errors import MalformedMediaError, UnsupportedMediaError
 from drm.isobmff.box import TopBox, load_box
 from drm.isobmff.tracks import Movie, Track
 from drm.media import TrackType
+from drm.packaging.aux_table import AuxTable
 from drm.packaging.decrypt_jobs import share_out
 from drm.packaging.encrypt_copy import CHUNK, Copier
 from drm.packaging.encrypt_index import MOST, FreshIndex
 from drm.packaging.encrypt_moof import ClearMoof, Fragment, Run
 from drm.packaging.encrypt_relay import Relay
 from drm.packaging.index_boxes import Moves
-from drm.packaging.protected_track import AuxTable, Entry, ProtectedTrack, group_boxes
+from drm.packaging.protected_track import Entry, ProtectedTrack, group_boxes
 from drm.packaging.source_file import SourceFile
 from drm.packaging.tree import BoxTree
 
@@ -185,7 +186,7 @@ class _Fragments:
                 continue
             moof.describe(fragment, fragment.description + len(self._tracks[fragment.track_id].entries))
             for run, first, last, data in self._pieces(fragment, track.learns, loaded):
-                track.look_at(data, run.sizes[first:last], fragment.description)
+                track.look_at(_samples(data, run, first, last), last - first, fragment.description)
         _check([(run, key is None) for fragment, _, key in fragments for run in fragment.runs], unit, self._source)
         encoded = moof.encode(top)
         self._copier.place(self._relay.take(unit.number, len(encoded) + unit.end - top.end))
@@ -195,7 +196,8 @@ class _Fragments:
             start, end = run.offset(first), run.offset(last)
             if start != end:
                 data = self._copier.view(start, end - start)
-                track.encrypt(data, run.sizes[first:last], entries, key)
+                begins = [run.offset(number) - start for number in range(first, last)]
+                track.encrypt(data, begins, run.sizes[first:last], entries, key)
         self._copier.copy(unit.end)
 
     def _read(self, unit: _Unit) -> tuple[ClearMoof, list[_Choice]]:
@@ -231,9 +233,10 @@ class _Fragments:
 
     def _plan(self, fragment: Fragment, track: ProtectedTrack, key: int, loaded: range) -> Iterable[_Part]:
         parts: list[_Part] = []
-        aux = AuxTable(track)
+        aux = AuxTable(track, bytearray(), bytearray())
         for run, first, last, data in self._pieces(fragment, track.has_layout, loaded):
-            entries = track.plan(data, run.sizes[first:last], fragment.description, key)
+            samples = _samples(data, run, first, last)
+            entries = track.plan(samples, run.sizes[first:last], fragment.description, key)
             aux.add(entries)
             parts.append((track, key, entries, run, first, last))
         if key and len(aux):
@@ -260,6 +263,13 @@ class _Fragments:
         began = self._clock[fragment.track_id] if fragment.decode_time is None else fragment.decode_time
         self._clock[fragment.track_id] = began + sum(run.duration for run in fragment.runs)
         return began
+
+
+def _samples(data: memoryview, run: Run, first: int, last: int) -> Iterator[memoryview]:
+    """The samples from `first` to `last`, which begin in `data`."""
+    start = run.offset(first)
+    for number in range(first, last):
+        yield data[run.offset(number) - start : run.offset(number + 1) - start]
 
 
 def _check(runs: list[tuple[Run, bool]], unit: _Unit, source: SourceFile) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from struct import Struct, iter_unpack, pack
+from struct import pack
 from typing import Final, TypeAlias
 
 from drm.cenc.encrypt import SampleEncrypter
@@ -13,22 +13,19 @@ from drm.cenc.layout import Pattern
 from drm.errors import MalformedMediaError, UnsupportedMediaError
 from drm.isobmff.box import encode_box, encode_full_box
 from drm.isobmff.protection import Frma, Schm, Sinf
-from drm.isobmff.sample_aux import Saio, Saiz
 from drm.isobmff.tracks import Track
 from drm.media import Scheme, Subsample, TrackType
 from drm.packaging.layouts import SampleLayout, layout_for
 from drm.packaging.track_encryption import IvSource, TrackEncryption
 from drm.packaging.tree import BoxTree
 
-__all__ = ["AuxTable", "Entry", "ProtectedTrack", "group_boxes"]
+__all__ = ["Entry", "ProtectedTrack", "group_boxes", "refusal"]
 
 _ENCRYPTED_ENTRIES: Final = {TrackType.VIDEO: "encv", TrackType.AUDIO: "enca"}
-_IN_BAND: Final = frozenset(
-    {"avc3", "dvav", "hev1", "dvhe", "av01", "dav1", "vp08", "vp09"}
-)  # a sample may say how to read the next ones
+_IN_BAND: Final = frozenset({"avc3", "dvav", "hev1", "dvhe", "av01", "dav1", "vp08", "vp09"})
+"""Formats in which a sample may say how to read the next ones."""
+
 _MOST_CLEAR: Final = 0xFFFF  # bytes in one subsample entry
-_LARGEST: Final = 255  # bytes of one sample's entry, as saiz tells it
-_PAIR: Final = Struct(">HHI")  # the usual count, one, and its clear and protected bytes
 
 Entry: TypeAlias = tuple[bytes, tuple[Subsample, ...]]
 """The IV of a sample (empty: the constant one) and its subsamples (none: it is protected whole)."""
@@ -48,14 +45,15 @@ class ProtectedTrack:
         self.lead = round(encryption.clear_lead * track.info.timescale)  # in the track's timescale
         self.samples = self.protected = 0  # how many there were, and how many of them were encrypted
         self._period = encryption.period * track.info.timescale
+        self.is_timed = bool(self.lead or self._period)  # whether it depends on a sample's time what becomes of it
         self._keys = [(ivs.place_of(key, encryption.first_iv), SampleEncrypter(key)) for _, key in self.encryption.keys]
         self._ivs = ivs
         self._layouts: list[SampleLayout | None] = []
         for entry in track.entries:
             if entry.format != entry.codec or entry.scheme_type or entry.refusal:
-                raise _refusal(track, "is encrypted already", "give the clear original")
+                raise refusal(track, "is encrypted already", "give the clear original")
             if kind not in _ENCRYPTED_ENTRIES:
-                raise _refusal(track, "is neither video nor sound", "leave it clear")
+                raise refusal(track, "is neither video nor sound", "leave it clear")
             self._layouts.append(layout_for(entry, scheme))
         self.learns = any(entry.format in _IN_BAND for entry in track.entries)
         self.has_layout = any(self._layouts)
@@ -77,8 +75,8 @@ class ProtectedTrack:
         """The number of the key, from 0, that a sample of this decode time is encrypted with."""
         return int(time // self._period) % len(self._keys) if self._period else 0
 
-    def plan(self, data: memoryview, sizes: Sequence[int], description: int, key: int) -> list[Entry]:
-        """Say how the next samples are encrypted, which lie in `data` (where they have parts) one behind the other.
+    def plan(self, samples: Iterable[memoryview], sizes: Sequence[int], description: int, key: int) -> list[Entry]:
+        """Say how the next samples are encrypted. `samples` are asked for where `has_layout` is true.
 
         Raises MalformedMediaError, UnsupportedMediaError.
         """
@@ -95,13 +93,7 @@ class ProtectedTrack:
             odd = 0 if self.scheme in {Scheme.CENC, Scheme.CBCS} else BLOCK - 1
             return [(iv, ((size & odd, size & ~odd),)) for iv, size in zip(ivs, sizes, strict=True)]
         find = layout.subsamples
-        entries = []
-        at = 0
-        for iv, size in zip(ivs, sizes, strict=True):
-            end = at + size
-            entries.append((iv, find(data[at:end])))
-            at = end
-        return entries
+        return [(iv, find(sample)) for iv, sample in zip(ivs, samples, strict=True)]
 
     def pass_over(self, count: int, key: int | None) -> None:
         """The next samples are planned by another process; no key: they stay clear."""
@@ -112,16 +104,14 @@ class ProtectedTrack:
         if self.encryption.iv_size:
             self._ivs.skip(self._keys[key][0], count)
 
-    def look_at(self, data: memoryview, sizes: Sequence[int], description: int) -> None:
-        """Samples that stay clear: take what they say of those that follow."""
-        self.samples += len(sizes)
+    def look_at(self, samples: Iterable[memoryview], count: int, description: int) -> None:
+        """`count` samples that stay clear: take what they say of those that follow, where `learns` is true."""
+        self.samples += count
         layout = self._layouts[description - 1] if 1 <= description <= len(self._layouts) else None
         if layout is None or not self.learns:
             return
-        at = 0
-        for size in sizes:
-            layout.subsamples(data[at : at + size])
-            at += size
+        for sample in samples:
+            layout.subsamples(sample)
 
     def clear_entry(self, size: int) -> Entry:
         """An entry that leaves the next sample, of `size` bytes, as it is."""
@@ -129,10 +119,13 @@ class ProtectedTrack:
         whole = [(_MOST_CLEAR, 0)] * (size // _MOST_CLEAR)
         return iv, (*whole, (size % _MOST_CLEAR, 0))
 
-    def encrypt(self, data: memoryview, sizes: Iterable[int], entries: Iterable[Entry], key: int) -> None:
-        """Encrypt the samples in `data`, in place, as `plan` said."""
-        encrypter = self._keys[key][1]
-        encrypter.encrypt_run(data, sizes, entries, self.scheme, self._pattern, self.encryption.constant_iv)
+    def encrypt(
+        self, data: memoryview, begins: Iterable[int], sizes: Iterable[int], entries: Iterable[Entry], key: int
+    ) -> None:
+        """Encrypt the samples that begin at `begins` in `data`, in place, as `plan` said."""
+        self._keys[key][1].encrypt_run(
+            data, begins, sizes, entries, self.scheme, self._pattern, self.encryption.constant_iv
+        )
 
     def protect_descriptions(self, stsd: BoxTree, *, clear_copies: bool) -> None:
         """Make each entry of `stsd` an encrypted one; `clear_copies` puts the clear ones behind them."""
@@ -150,71 +143,6 @@ class ProtectedTrack:
         return encode_box(_ENCRYPTED_ENTRIES[self.track.info.type], payload, sinf.encode())
 
 
-class AuxTable:
-    """The auxiliary information of many samples, packed as it is written: saiz, saio and senc."""
-
-    def __init__(self, track: ProtectedTrack) -> None:
-        self._track = track
-        self._with_subsamples = track.has_subsamples
-        self._sizes = bytearray()
-        self._payload = bytearray()
-        self._told = memoryview(b"")  # the payload, once a box holds it
-
-    def add(self, entries: Sequence[Entry]) -> None:
-        """Take more samples. Raises UnsupportedMediaError: one has too many subsamples."""
-        if not self._with_subsamples:
-            self._sizes += bytes((self._track.encryption.iv_size or 0,)) * len(entries)
-            self._payload += b"".join([iv for iv, _ in entries])
-            return
-        for iv, subsamples in entries:
-            if len(subsamples) == 1:
-                entry = iv + _PAIR.pack(1, *subsamples[0])
-            else:
-                flat = [part for pair in subsamples for part in pair]
-                entry = iv + pack(">H" + "HI" * len(subsamples), len(subsamples), *flat)
-            if len(entry) > _LARGEST:
-                raise self._too_many(len(iv), len(subsamples))
-            self._sizes.append(len(entry))
-            self._payload += entry
-
-    def _too_many(self, iv_size: int, count: int) -> UnsupportedMediaError:
-        return _refusal(
-            self._track.track,
-            f"has a sample of {count} subsamples, and {(_LARGEST - 2 - iv_size) // 6} can be told",
-            "encode the video with fewer slices or tiles per picture",
-        )
-
-    def __len__(self) -> int:
-        return len(self._sizes)
-
-    def entries(self) -> Iterator[Entry]:
-        """Every sample's, as they were added; the boxes are made already."""
-        iv_size = self._track.encryption.iv_size or 0
-        at = 0
-        for size in self._sizes:
-            end = at + size
-            iv, told = bytes(self._told[at : at + iv_size]), self._told[at + iv_size + 2 : end]
-            yield iv, tuple(iter_unpack(">HI", told)) if self._with_subsamples else ()
-            at = end
-
-    def boxes(self) -> list[BoxTree]:
-        """Return saiz, saio (its one offset still 0) and senc.
-
-        Where no sample has an IV of its own or parts, there is no auxiliary information (ISO/IEC 23001-7, clause 7.2),
-        and `senc` has entries of no bytes: without it Bento4 takes the samples for clear ones.
-        """
-        flags = 2 * self._with_subsamples
-        senc = BoxTree.full("senc", 0, flags, pack(">I", len(self._sizes)), self._payload)
-        self._payload.clear()
-        self._told = memoryview(senc.payload)[8:]
-        if not self._told:
-            return [senc]
-        sizes = self._sizes
-        one = len(set(sizes)) == 1
-        saiz = Saiz(len(sizes), sizes[0]) if one else Saiz(len(sizes), 0, bytes(sizes))
-        return [BoxTree.of(saiz.encode()), BoxTree.of(Saio((0,)).encode()), senc]
-
-
 def group_boxes(
     track: ProtectedTrack, runs: Sequence[tuple[int, int]], keys: Sequence[int], base: int
 ) -> list[BoxTree]:
@@ -230,5 +158,6 @@ def group_boxes(
     return [BoxTree.of(sbgp), BoxTree.of(sgpd)]
 
 
-def _refusal(track: Track, what: str, remedy: str) -> UnsupportedMediaError:
+def refusal(track: Track, what: str, remedy: str) -> UnsupportedMediaError:
+    """The error that says `what` is with the track, and what to do."""
     return UnsupportedMediaError(f"track {track.info.track_id} {what}", remedy=remedy)

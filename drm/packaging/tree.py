@@ -10,10 +10,13 @@ from typing import Final
 
 from drm.errors import MalformedMediaError
 from drm.isobmff.reader import Reader
+from drm.packaging.long_payload import LongPayload
 
-__all__ = ["BoxTree"]
+__all__ = ["CONTAINERS", "BoxTree"]
 
-_CONTAINERS: Final = frozenset({"moov", "trak", "mdia", "minf", "stbl", "mvex", "moof", "traf"})
+CONTAINERS: Final = frozenset({"moov", "trak", "mdia", "minf", "stbl", "mvex", "moof", "traf"})
+"""Boxes whose children are known one by one."""
+
 _LARGEST: Final = 0xFFFF_FFFF  # bytes of a box whose size has 32 bits
 
 
@@ -24,11 +27,12 @@ class BoxTree:
     type: str
     payload: bytes = b""
     children: list[BoxTree] = field(default_factory=list)
+    body: LongPayload | None = None  # of a leaf: what stands behind `payload` and is too long to be held
 
     @classmethod
     def parse(cls, box: Reader) -> BoxTree:
         """Take the whole of `box`."""
-        if box.type in _CONTAINERS:
+        if box.type in CONTAINERS:
             return cls(box.type, b"", [cls.parse(child) for child in box.boxes()])
         return cls(box.type, box.uuid + box.rest())
 
@@ -47,7 +51,7 @@ class BoxTree:
         return b"".join(self.pieces())
 
     def pieces(self) -> Iterator[bytes]:
-        """The whole box in parts, none of which is copied: the tables of a film are large."""
+        """The whole box in parts: the tables of a film are long."""
         size = self.size
         if size > _LARGEST:
             yield pack(">I4sQ", 1, self.type.encode("latin-1"), size)
@@ -55,6 +59,8 @@ class BoxTree:
             yield pack(">I4s", size, self.type.encode("latin-1"))
         if self.payload:
             yield self.payload
+        if self.body is not None:
+            yield from self.body.pieces()
         for child in self.children:
             yield from child.pieces()
 
@@ -62,6 +68,8 @@ class BoxTree:
     def size(self) -> int:
         """Bytes of the whole box."""
         inner = len(self.payload) + sum(child.size for child in self.children)
+        if self.body is not None:
+            inner += len(self.body)
         return inner + (8 if inner + 8 <= _LARGEST else 16)
 
     def offset_of(self, wanted: BoxTree) -> int:
@@ -91,7 +99,7 @@ class BoxTree:
         raise MalformedMediaError(f"{self.type} lacks {'/'.join(path)}")
 
     def reader(self) -> Reader:
-        """A reader that stands at the payload of a leaf."""
+        """A reader that stands at the payload of a leaf that is held."""
         r = Reader(self.payload)
         r.type = r.path = self.type
         return r
