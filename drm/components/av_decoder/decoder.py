@@ -40,7 +40,7 @@ class AvDecoder:
         self._context: CodecContext | None = None
         self._time_base = Fraction(1)
         self._track: TrackInfo | None = None
-        self._description = 0
+        self._strict = False
         self._low_latency = False
 
     def set_low_latency(self) -> None:
@@ -52,7 +52,7 @@ class AvDecoder:
 
     def open(self, track: TrackInfo, *, strict: bool = False) -> None:
         """Get ready for `track`. Raises UnsupportedMediaError when no decoder is known for its codec."""
-        self._track = track
+        self._track, self._strict = track, strict
         self._time_base = Fraction(1, max(1, track.timescale))
         self._context = self._make(track, track.codec_config, strict=strict)
 
@@ -97,7 +97,13 @@ class AvDecoder:
 
     def flush(self) -> None:
         """Forget what is inside; the next packet is a sync sample."""
-        if self._context is not None:
+        if self._context is None or self._track is None:
+            return
+        if self._context.type == "audio":
+            # FFmpeg's AAC decoder keeps its noise generator's state over a flush: the same sound would come out
+            # differently the second time. A new one costs a tenth of a millisecond.
+            self._context = self._make(self._track, self._track.codec_config, strict=self._strict)
+        else:
             self._context.flush_buffers()
 
     def _run(self, packet: av.Packet[Any] | None) -> list[Frame]:
