@@ -94,7 +94,7 @@ def _track_verdicts(
     found: list[KeyVerdict] = []
     for key_id in (each for each in key_ids if each in keys):
         samples = _samples(source, track.track_id, key_id)
-        found += check_keys(track, [key_id], samples, _Decrypter(keys), _decoder, others=keys)
+        found += check_keys(track, [key_id], samples, _Decrypter(keys), _decoder, others=keys, thorough=True)
     for verdict in found:
         if verdict.failed and verdict.works_with is None:
             verdict.dialect = _dialect(verdict, keys, _samples(source, track.track_id, verdict.key_id))
@@ -107,7 +107,7 @@ def _dialect(verdict: KeyVerdict, keys: Mapping[KeyId, ContentKey], samples: _Sa
     """The dialect of decryption under which no sample is refused any more, or an empty string."""
     for dialect in Dialect:
         decrypter = _Decrypter(keys, frozenset({dialect}))
-        (again,) = check_keys(verdict.track, [verdict.key_id], samples, decrypter, _decoder)
+        (again,) = check_keys(verdict.track, [verdict.key_id], samples, decrypter, _decoder, thorough=True)
         if again.checked and not again.failed:
             return dialect.value
     return ""

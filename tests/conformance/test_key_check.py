@@ -52,6 +52,16 @@ def test_rates(request: pytest.FixtureRequest, decoder: str, scheme: str, name: 
     assert found == {KeyOutcome.WRONG: KEYS}
 
 
+@pytest.mark.parametrize(("thorough", "looked_at"), [(False, 2), (True, 72)])
+def test_playback_looks_at_no_more_than_it_needs(thorough: bool, looked_at: int) -> None:
+    opened = Opened(OWN, manifest(OWN)["pk_cenc_iv8_v"])
+    with opened.stream:
+        track = opened.media.tracks[0]
+        samples = _samples(open_source(opened.stream), track.track_id)
+        (verdict,) = check_keys(track, track.key_ids[:1], samples, _Decrypter(opened.keys), made, thorough=thorough)
+    assert (verdict.outcome, verdict.checked, verdict.failed) == (KeyOutcome.RIGHT, looked_at, 0)
+
+
 def made():
     return component_loader().create(AV_DECODER)
 
