@@ -82,6 +82,10 @@ class SourceProxy:
         """The ITA that the source made here for this stream."""
         return self._authorities.get(stream_id)
 
+    def holds(self, authority: InputTrustAuthority) -> bool:
+        """Whether it is one of this source's."""
+        return any(each is authority for each in self._authorities.values())
+
     def select(self, stream_ids: Iterable[int], position: int = 0) -> None:
         """Begin a new epoch with these streams, from `position`. Raises what the source raises when it cannot start."""
         wanted = tuple(stream_ids)
@@ -229,9 +233,9 @@ class SourceProxy:
             self._changed.notify_all()
 
     def failed(self, message: SourceFailed) -> None:
-        """The source could not go on; samples that came before are still read."""
+        """The source could not go on; samples that came before are still read. What it says first is the cause."""
         with self._changed:
-            if message.epoch == self._epoch:
+            if message.epoch == self._epoch and self._error is None:
                 self._error = error_from_record(message.error)
                 self._changed.notify_all()
 
