@@ -23,3 +23,4 @@ MP4_SOURCE: Final = UUID("bcd29b17-bbb7-42e2-88eb-1077c7c155d2")
 WEBM_SOURCE: Final = UUID("7d1e4c90-52a6-4b3e-9f07-c8a15d6be342")
 SOURCE_RESOLVER: Final = UUID("90eab60f-e43a-4188-bcc4-e47fdf04868c")
 """CLSID_MFSourceResolver (mfidl.h): no component, a part of the worker itself."""
+VIDEO_CONSTRICTOR: Final = UUID("d4a86f13-0e7b-49c2-b5f1-93c27a60e8d4")

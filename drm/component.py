@@ -13,13 +13,19 @@ from uuid import UUID
 
 import msgspec
 
-from drm.keys import KeyId
-from drm.media import Sample, SampleCrypto, StreamDescriptor, TrackInfo
-from drm.policy import Action, Policy
-from drm.rights import EnablerActivate, LicensePath
+from drm.media import Sample, StreamDescriptor, TrackInfo
+from drm.trust_authority import (
+    AccessParameters,
+    Decrypter,
+    InputTrustAuthority,
+    OutputTrustAuthority,
+    ProtectedEnvironment,
+    SetPolicyResult,
+)
 from drm.wire.specs import RemoteObject
 
 __all__ = [
+    "AccessParameters",
     "AudioFrame",
     "ByteStream",
     "Decoder",
@@ -32,6 +38,7 @@ __all__ = [
     "PMPHost",
     "PacketBuffer",
     "ProtectedEnvironment",
+    "SetPolicyResult",
     "Sink",
     "SourceCharacteristic",
     "Transform",
@@ -123,90 +130,6 @@ class MediaSource(Protocol):
         """Read the sample's bytes as stored, encrypted ones still so. Raises TruncatedMediaError."""
 
 
-class ProtectedEnvironment(Protocol):
-    """What the worker tells a trust authority about itself (IMFProtectedEnvironmentAccess). Worker only."""
-
-    @property
-    def level(self) -> int:
-        """The isolation level that the worker probed."""
-
-    @property
-    def engine(self) -> str:
-        """The cipher engine's name."""
-
-    @property
-    def dialects(self) -> tuple[str, ...]:
-        """The readings of Common Encryption that the application asked for, by name (drm.cenc.dialect)."""
-
-    @property
-    def device_key(self) -> bytes | None:
-        """The device key's 32-byte seed, or None: then no license comes sealed."""
-
-    def report(self) -> dict[str, object]:
-        """The protection report, as JSON values. Raises IsolationError when it no longer holds."""
-
-    def component_digests(self) -> dict[str, str]:
-        """Component name to sha256 of its manifest."""
-
-
-class Decrypter(Protocol):
-    """Made by an ITA, one per branch of the topology; disabled until the policy is set. Worker only."""
-
-    def decrypt_into(self, source: memoryview, crypto: SampleCrypto, target: memoryview) -> None:
-        """Write the clear bytes of one sample to `target`, of the same length.
-
-        Raises:
-            KeyMissingError: no key for the sample's KID.
-            PolicyError: the license does not, or no longer, allow it.
-            InvalidRequestError: it is not enabled yet, or was disabled for good.
-        """
-
-
-class InputTrustAuthority(Protocol):
-    """IMFInputTrustAuthority: the only owner of keys. One per protected stream. Worker only."""
-
-    def set_environment(self, environment: ProtectedEnvironment) -> None:
-        """Called by the host once, before `load`."""
-
-    def load(self, stream: bytes) -> None:
-        """Read the initialization data that the source sent when it made this object."""
-
-    @property
-    def key_ids(self) -> tuple[KeyId, ...]:
-        """The key ids that it holds a license for."""
-
-    def require(self, key_ids: Iterable[KeyId]) -> bool:
-        """Learn that the stream needs these as well; False when it knew. The next `request_access` asks for them."""
-
-    def request_access(self, action: Action) -> None:
-        """Return if the action is allowed. Raises EnableRequiredError (with an enabler) or PolicyError."""
-
-    def accept(self, activate: EnablerActivate, answer: bytes, path: LicensePath) -> None:
-        """Take what the enabler brought: a license, plain or sealed. Raises LicenseError and changes nothing."""
-
-    def needs_individualization(self) -> None:
-        """The server does not know the device key: the next `request_access` asks for individualization."""
-
-    def individualized(self) -> None:
-        """The enabler registered the device key: the next `request_access` asks for a license again."""
-
-    def get_policy(self, action: Action) -> Policy:
-        """The policy in force. Raises UnsupportedActionError."""
-
-    def bind_access(self, actions: Iterable[Action]) -> None:
-        """These actions are about to happen: enables the decrypters."""
-
-    def get_decrypter(self) -> Decrypter:
-        """A new, disabled decrypter."""
-
-    @property
-    def license_path(self) -> LicensePath:
-        """How this authority's keys came."""
-
-    def reset(self) -> None:
-        """Disable every decrypter handed out, for good, and wipe the keys."""
-
-
 class VideoFrame(msgspec.Struct):
     """A decoded picture. `native` is the decoder's own object; planes are read through it, never copied here."""
 
@@ -261,7 +184,11 @@ class Decoder(Protocol):
 
 
 class Transform(Protocol):
-    """A step between decoder and sinks (a transform node's IMFTransform). Lives with the session."""
+    """A step between decoder and sinks (a transform node's IMFTransform). Lives with the session.
+
+    One that lets frames out itself is a trusted output (IMFTrustedOutput): it has `output_trust_authorities`, and
+    `is_final` when what it hands on needs no protection any more.
+    """
 
     def load(self, stream: bytes) -> None:
         """Read its options (JSON)."""
@@ -271,16 +198,6 @@ class Transform(Protocol):
 
     def flush(self) -> None:
         """Forget what is inside."""
-
-
-class OutputTrustAuthority(Protocol):
-    """IMFOutputTrustAuthority: says what an output does with the media."""
-
-    def get_action(self) -> Action:
-        """What the policy must grant."""
-
-    def set_policy(self, policy: Policy) -> None:
-        """Apply the policy. Raises OutputNotAllowedError when this output cannot."""
 
 
 class Sink(Protocol):
@@ -294,7 +211,7 @@ class Sink(Protocol):
         """Read its options (JSON)."""
 
     def output_trust_authorities(self) -> Sequence[OutputTrustAuthority]:
-        """IMFTrustedOutput; empty: an untrusted output, which no protected stream may reach."""
+        """IMFTrustedOutput; empty: an untrusted output, which no protected stream may reach. Asked once a stream."""
 
     def open(self, tracks: Sequence[TrackInfo], descriptor: int | None) -> None:
         """Get ready; `descriptor` is what the application handed in to write to, or None: the sink's to close."""

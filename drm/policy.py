@@ -8,12 +8,21 @@ from __future__ import annotations
 
 import enum
 import time
+from collections.abc import Iterable
+from functools import reduce
+from typing import Annotated, Final, TypeAlias
 
 import msgspec
+from msgspec import Meta
 
 from drm.errors import LicenseExpiredError, LicenseMalformedError, OutputNotAllowedError
 
-__all__ = ["PLAIN_LICENSE_POLICY", "Action", "Policy", "parse_policy"]
+__all__ = ["CONSTRICTED", "PLAIN_LICENSE_POLICY", "Action", "Policy", "parse_policy", "strictest"]
+
+CONSTRICTED: Final = 520_000
+"""Pixels of a picture that a license with plain `constrict` lets out at most (MFPROTECTION_CONSTRICTVIDEO)."""
+
+_Seconds: TypeAlias = Annotated[int, Meta(gt=0)]
 
 
 class Action(enum.StrEnum):
@@ -22,16 +31,61 @@ class Action(enum.StrEnum):
     PLAY = "play"  # PEACTION_PLAY: show, or reduce to hashes
     SNAPSHOT = "snapshot"  # still pictures leave the worker
     EXPORT = "export"  # PEACTION_EXPORT: clear media leaves the worker
+    COPY = "copy"  # PEACTION_COPY
+    EXTRACT = "extract"  # PEACTION_EXTRACT: hand the data to the application
+    NO = "no"  # PEACTION_NO: nothing is done with it
 
 
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The rules of one license. Times are seconds since the epoch, UTC."""
+    """The rules of one license. Times are seconds since the epoch, UTC.
+
+    The output rules are ordered: a larger number asks for more, of `constrict` a smaller one (False: nothing).
+    """
 
     actions: tuple[Action, ...] = (Action.PLAY,)
     not_before: int | None = None
     expires: int | None = None
     min_level: int = 0  # isolation level of the worker, 0 to 3
     sealed_only: bool = False
+    hdcp: Annotated[int, Meta(ge=0, le=2)] = 0  # 0: none, 1: any version, 2: type 1
+    cgms_a: Annotated[int, Meta(ge=0, le=6)] = 0  # 1-3: best effort, 4-6: required; freely, one generation, never
+    digital_only: Annotated[int, Meta(ge=0, le=1)] = 0  # 1: no analog output
+    constrict: bool | Annotated[int, Meta(ge=16)] = False  # True: to 520,000 pixels a picture; a number: to so many
+    play_duration: _Seconds | None = None  # from the first sample that is decrypted to be played
+    rental: _Seconds | None = None  # from the moment at which the license reached the worker
+    min_revocation_list: Annotated[int, Meta(ge=0)] = 0  # version of the revocation list (GetMinimumGRLVersion)
+
+    @property
+    def pixels(self) -> int:
+        """So many a picture may have; 0: any number."""
+        return CONSTRICTED if self.constrict is True else int(self.constrict)
+
+    @property
+    def asks_of_outputs(self) -> bool:
+        """Whether an output must do anything at all."""
+        return bool(self.hdcp or self.cgms_a or self.digital_only or self.pixels)
+
+    @property
+    def needs_worker(self) -> bool:
+        """Whether it holds rules that only a protected media path can keep: a plain license would lose them."""
+        counted = self.play_duration or self.rental or self.min_revocation_list or self.min_level
+        return bool(self.sealed_only or counted or self.asks_of_outputs)
+
+    def is_stricter_than(self, other: Policy) -> bool:
+        """Whether outputs that do what `other` asks may fall short of this: any of the rules is larger."""
+        return (
+            self.hdcp > other.hdcp
+            or self.cgms_a > other.cgms_a
+            or self.digital_only > other.digital_only
+            or 0 < self.pixels < (other.pixels or self.pixels + 1)
+        )
+
+    def with_output_rules_of(self, other: Policy) -> Policy:
+        """This policy, asking of outputs what either asks: an earlier key may come back while outputs stay as set."""
+        both = strictest((self, other))
+        return msgspec.structs.replace(
+            self, hdcp=both.hdcp, cgms_a=both.cgms_a, digital_only=both.digital_only, constrict=both.constrict
+        )
 
     def check(self, action: Action, *, level: int, now: float | None = None) -> None:
         """Return if `action` is allowed now at this isolation level.
@@ -76,6 +130,33 @@ def parse_policy(data: object) -> Policy:
             f"the license's policy cannot be enforced here: {error}",
             maybe="the license server is newer than this player",
         ) from None
+
+
+def strictest(policies: Iterable[Policy]) -> Policy:
+    """The policy that keeps all of `policies`, of which there is at least one."""
+    return reduce(_both, policies)
+
+
+def _both(one: Policy, other: Policy) -> Policy:
+    def least(*values: int | None) -> int | None:
+        return min((value for value in values if value is not None), default=None)
+
+    starts = [moment for moment in (one.not_before, other.not_before) if moment is not None]
+    pixels = least(one.pixels or None, other.pixels or None)
+    return Policy(
+        actions=tuple(action for action in one.actions if action in other.actions),
+        not_before=max(starts, default=None),
+        expires=least(one.expires, other.expires),
+        min_level=max(one.min_level, other.min_level),
+        sealed_only=one.sealed_only or other.sealed_only,
+        hdcp=max(one.hdcp, other.hdcp),
+        cgms_a=max(one.cgms_a, other.cgms_a),
+        digital_only=max(one.digital_only, other.digital_only),
+        constrict=True if pixels == CONSTRICTED else pixels or False,
+        play_duration=least(one.play_duration, other.play_duration),
+        rental=least(one.rental, other.rental),
+        min_revocation_list=max(one.min_revocation_list, other.min_revocation_list),
+    )
 
 
 def _utc(moment: int) -> str:

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import uuid
 import weakref
 from collections.abc import Iterable
 from typing import Final
 
 import msgspec
 
-from drm.component import Decrypter, ProtectedEnvironment
 from drm.errors import (
     DRMError,
     IndividualizationRequiredError,
     InvalidArgumentError,
     LicenseRequiredError,
+    SessionError,
     SessionShutdownError,
     UnsupportedActionError,
 )
+from drm.hresult import HResult
 from drm.keys import KeyId
-from drm.policy import Action, Policy
+from drm.output_policy import OutputPolicy
+from drm.policy import Action, strictest
 from drm.rights import EnablerActivate, EnableType, LicensePath
 from drm.sealed import make_registration
+from drm.trust_authority import AccessParameters, Decrypter, NotProtectedError, ProtectedEnvironment
 from ita.decrypter import ClearKeyDecrypter, Gate, GateState
 from ita.key_ring import KeyRing
 from ita.license import PendingLicense
@@ -30,12 +34,16 @@ __all__ = ["ClearKeyInputTrustAuthority"]
 _MAX_KEY_IDS: Final = 64  # that are asked for at once, before playback
 _MAX_ROTATED: Final = 4096  # of one stream, to its end
 
+_DECRYPTING: Final = frozenset({Action.PLAY, Action.SNAPSHOT})
+_IDLE: Final = frozenset({Action.EXTRACT, Action.NO})
+"""Granted at once, as nothing comes of it: neither leads to decryption, nor gets a policy that an output can keep."""
+
 _rings: weakref.WeakKeyDictionary[object, KeyRing] = weakref.WeakKeyDictionary()
 """One key ring per protected environment, which is to say per session."""
 
 
 class _InitData(msgspec.Struct, frozen=True):
-    """What the media source knows about the stream."""
+    """What the media source knows about the stream; a clear one has neither scheme nor key ids."""
 
     track_id: int
     scheme: str
@@ -49,19 +57,27 @@ class ClearKeyInputTrustAuthority:
     def __init__(self) -> None:
         self._environment: ProtectedEnvironment | None = None
         self._ring: KeyRing | None = None
-        self._gate = Gate(level=0)
+        self._leave_ring: weakref.finalize[[int], ClearKeyInputTrustAuthority] | None = None
+        self._holder = 0
+        self._originator_id = uuid.uuid4()  # of every policy and schema, changed ones too
+        self._gate = self._new_gate()
         self._wanted: tuple[KeyId, ...] = ()
         self._pending: PendingLicense | None = None
         self._individualize = False
+        self._is_shut = False
         self._path = LicensePath.NONE
 
     def set_environment(self, environment: ProtectedEnvironment) -> None:
         """Learn about the worker: its level, its device key. Called by the host, once."""
         self._environment = environment
-        self._gate.level = environment.level
-        self._ring = _rings.get(environment)
-        if self._ring is None:
-            self._ring = _rings[environment] = KeyRing(environment.engine, environment.dialects)
+        ring = _rings.get(environment)
+        if ring is None:
+            ring = _rings[environment] = KeyRing(environment.engine, environment.dialects)
+        self._ring = ring
+        self._holder = ring.hold()
+        self._leave_ring = weakref.finalize(self, ring.let_go, self._holder)
+        self._leave_ring.atexit = False
+        self._gate = self._new_gate()
 
     def load(self, stream: bytes) -> None:
         """Read the source's initialization data. Raises InvalidArgumentError."""
@@ -69,14 +85,15 @@ class ClearKeyInputTrustAuthority:
             found = msgspec.json.decode(stream, type=_InitData)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise InvalidArgumentError("the initialization data of the stream cannot be read") from None
-        if not 0 < len(found.key_ids) <= _MAX_KEY_IDS:
+        is_clear = not found.scheme and not found.key_ids
+        if not is_clear and not 0 < len(found.key_ids) <= _MAX_KEY_IDS:
             raise InvalidArgumentError(f"the stream names {len(found.key_ids)} key ids, not 1 to {_MAX_KEY_IDS}")
-        self._wanted = tuple(dict.fromkeys(KeyId.parse(text) for text in found.key_ids))
+        self._want(tuple(dict.fromkeys(KeyId.parse(text) for text in found.key_ids)))
 
     @property
     def key_ids(self) -> tuple[KeyId, ...]:
-        """The key ids that the session holds keys for."""
-        return self._keys().key_ids()
+        """The key ids that the session holds keys for; none after `shutdown`."""
+        return () if self._is_shut else self._keys().key_ids()
 
     def require(self, key_ids: Iterable[KeyId]) -> bool:
         """Take key ids that only the samples named, as keys rotate; False when none of them is new.
@@ -87,7 +104,8 @@ class ClearKeyInputTrustAuthority:
         wanted = tuple(dict.fromkeys((*self._wanted, *key_ids)))
         if len(wanted) > _MAX_ROTATED:
             raise InvalidArgumentError(f"the samples of one stream name more than {_MAX_ROTATED} key ids")
-        is_new, self._wanted = len(wanted) > len(self._wanted), wanted
+        is_new = len(wanted) > len(self._wanted)
+        self._want(wanted)
         return is_new
 
     @property
@@ -104,12 +122,15 @@ class ClearKeyInputTrustAuthority:
             UnsupportedActionError: this authority never allows it.
         """
         self._refuse_unsupported(action)
+        if action in _IDLE:
+            return
         ring = self._keys()
         missing = ring.missing(self._wanted)
         if not missing:
-            self._path = ring.entry(self._wanted[0]).path
             for key_id in self._wanted:
-                ring.entry(key_id).policy.check(action, level=self._gate.level)
+                license_ = ring.entry(key_id).license
+                license_.check((action,), level=self._gate.level)
+                self._path = license_.path
             return
         environment = self._environment
         assert environment is not None
@@ -138,26 +159,79 @@ class ClearKeyInputTrustAuthority:
         """The device key is registered now."""
         self._individualize = False
 
-    def get_policy(self, action: Action) -> Policy:
-        """The policy in force for this stream. Raises UnsupportedActionError or KeyMissingError."""
-        self._refuse_unsupported(action)
-        return self._keys().entry(self._wanted[0]).policy
+    def get_policy(self, action: Action) -> OutputPolicy:
+        """What outputs that perform `action` must do: all that the licenses of the stream's keys ask.
 
-    def bind_access(self, actions: Iterable[Action]) -> None:
-        """Open the gate for exactly these actions: every decrypter of this authority works from now on."""
-        if self._gate.state is GateState.DEAD:
-            raise SessionShutdownError("the input trust authority was reset")
-        self._gate.actions = tuple(dict.fromkeys(actions))
-        self._gate.state = GateState.ENABLED
+        Raises UnsupportedActionError, SessionShutdownError.
+        """
+        self._refuse_unsupported(action)
+        ring = self._keys()
+        held = [ring.entry(key_id).license.policy for key_id in self._wanted if not ring.missing((key_id,))]
+        rules = strictest(held) if held else None
+        self._gate.agreed[action] = rules
+        return OutputPolicy(action, rules, self._originator_id)
+
+    def bind_access(self, params: AccessParameters) -> None:
+        """Let exactly these actions happen: a decrypter whose policy is set works from now on.
+
+        Raises:
+            InvalidArgumentError: a version other than 0.
+            SessionError: an action that this authority does not support (MF_E_UNEXPECTED).
+            SessionShutdownError: it was shut down.
+        """
+        self._refuse_shut()
+        if params.version != 0:
+            raise InvalidArgumentError(f"access parameters of version {params.version}, not 0")
+        actions = tuple(dict.fromkeys(action for action, _ticket in params.actions))
+        for action in actions:
+            if action not in _DECRYPTING | _IDLE:
+                raise SessionError(f"{action.value!r} cannot be bound", hresult=HResult.MF_E_UNEXPECTED)
+        self._gate.actions = tuple(action for action in actions if action in _DECRYPTING)
+        self._gate.state = GateState.BOUND if self._gate.actions else GateState.DISABLED
+
+    def update_access(self, params: AccessParameters) -> None:
+        """The outputs of an action changed in number: as `bind_access`."""
+        self.bind_access(params)
 
     def get_decrypter(self) -> Decrypter:
-        """A new decrypter behind this authority's gate."""
+        """A new, disabled decrypter behind this authority's gate.
+
+        Raises:
+            NotProtectedError: the stream is clear (MF_E_NOT_PROTECTED).
+            SessionShutdownError: the authority was shut down.
+        """
+        self._refuse_shut()
+        if not self._wanted:
+            raise NotProtectedError("the stream is not encrypted: it needs no decrypter")
         return ClearKeyDecrypter(self._gate, self._keys())
 
     def reset(self) -> None:
-        """Close the gate for good and forget the keys."""
+        """Disable every decrypter that was handed out, for good; later ones can be enabled.
+
+        Raises SessionShutdownError after `shutdown`; they are disabled then all the same.
+        """
         self._gate.state = GateState.DEAD
-        self._keys().wipe()
+        if not self._is_shut:
+            self._gate = self._new_gate()
+        self._refuse_shut()
+
+    def shutdown(self) -> None:
+        """Disable the decrypters for good and let go of the keys, which are wiped when no other stream needs them."""
+        self._is_shut = True
+        self._gate.state = GateState.DEAD
+        if self._leave_ring is not None:
+            self._leave_ring()
+
+    def _new_gate(self) -> Gate:
+        environment = self._environment
+        if environment is None:
+            return Gate(0, self._originator_id, lambda: None)
+        return Gate(environment.level, self._originator_id, environment.report)
+
+    def _want(self, key_ids: tuple[KeyId, ...]) -> None:
+        self._wanted = key_ids
+        if self._ring is not None:
+            self._ring.want(self._holder, key_ids)
 
     def _keys(self) -> KeyRing:
         if self._ring is None:
@@ -165,7 +239,10 @@ class ClearKeyInputTrustAuthority:
         return self._ring
 
     def _refuse_unsupported(self, action: Action) -> None:
-        if self._gate.state is GateState.DEAD:
-            raise SessionShutdownError("the input trust authority was reset")
-        if action not in {Action.PLAY, Action.SNAPSHOT}:
+        self._refuse_shut()
+        if action not in _DECRYPTING | _IDLE:
             raise UnsupportedActionError(f"this input trust authority does not support {action.value!r}")
+
+    def _refuse_shut(self) -> None:
+        if self._is_shut:
+            raise SessionShutdownError("the input trust authority was shut down")

@@ -1,24 +1,60 @@
 """The key ring: the only owner of content keys in the path. Worker only.
 
 One ring serves all authorities of one session, so that a license that names the keys of sound and picture is asked
-for once. A key lives here and, as a key schedule, inside the ciphers made from it.
+for once. A key lives here and, as a key schedule, inside the ciphers made from it. A license's clocks live here too:
+neither a seek nor another topology of the session sets them back.
 """
 
 from __future__ import annotations
 
+import itertools
 import threading
+import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from drm.cenc.decrypt import SampleDecrypter
 from drm.cenc.dialect import Dialect
 from drm.cenc.engines import engine
-from drm.errors import KeyMissingError
+from drm.errors import KeyMissingError, LicenseExpiredError
+from drm.hresult import HResult
 from drm.keys import ContentKey, KeyId
-from drm.policy import Policy
+from drm.policy import Action, Policy
 from drm.rights import LicensePath
 
-__all__ = ["Entry", "KeyRing"]
+__all__ = ["Entry", "KeyRing", "License"]
+
+_NO_KEY_ID = KeyId(bytes(16))
+
+
+@dataclass(slots=True, eq=False)
+class License:
+    """What came in one answer, and how long it has been in use. Times are seconds of the monotonic clock."""
+
+    policy: Policy
+    path: LicensePath
+    received: float = field(default_factory=time.monotonic)
+    first_played: float | None = None
+
+    def check(self, actions: Iterable[Action], *, level: int, playing: bool = False) -> None:
+        """Return if it allows `actions` now. `playing`: a sample is about to be decrypted for an output.
+
+        Raises LicenseExpiredError, OutputNotAllowedError.
+        """
+        policy, now = self.policy, time.monotonic()
+        for action in actions:
+            policy.check(action, level=level)
+        if policy.rental is not None and now - self.received >= policy.rental:
+            raise _over(f"the license was rented for {policy.rental} s")
+        if playing and self.first_played is None:
+            self.first_played = now
+        begun = self.first_played
+        if policy.play_duration is not None and begun is not None and now - begun >= policy.play_duration:
+            raise _over(f"the license allows {policy.play_duration} s from the first sample on")
+
+
+def _over(what: str) -> LicenseExpiredError:
+    return LicenseExpiredError(f"{what}, and they are over", remedy="ask the license server for a new license")
 
 
 @dataclass(slots=True)
@@ -26,8 +62,7 @@ class Entry:
     """One key with the license that it came in."""
 
     key: ContentKey
-    policy: Policy
-    path: LicensePath
+    license: License
 
 
 class KeyRing:
@@ -37,16 +72,43 @@ class KeyRing:
         self._engine_name = engine_name
         self._dialects = frozenset(Dialect(name) for name in dialects)
         self._entries: dict[KeyId, Entry] = {}
+        self._wanted: dict[int, frozenset[KeyId]] = {}  # by holder
+        self._holders = itertools.count(1)
         self._lock = threading.Lock()
+        self.generation = 0  # rises with every change, so that a look at it tells whether to look again
 
-    def add(self, keys: dict[KeyId, ContentKey], policy: Policy, path: LicensePath) -> None:
+    def hold(self) -> int:
+        """Become one of those whose keys stay on the ring; return the number to `let_go` with."""
+        with self._lock:
+            holder = next(self._holders)
+            self._wanted[holder] = frozenset()
+            return holder
+
+    def want(self, holder: int, key_ids: Iterable[KeyId]) -> None:
+        """Say which keys the holder needs to stay."""
+        with self._lock:
+            if holder in self._wanted:
+                self._wanted[holder] = frozenset(key_ids)
+
+    def let_go(self, holder: int) -> None:
+        """Wipe the keys that no other holder needs (best effort: Python and the ciphers made copies). Idempotent."""
+        with self._lock:
+            if self._wanted.pop(holder, None) is None:
+                return
+            needed = frozenset[KeyId]().union(*self._wanted.values())
+            for key_id in [key_id for key_id in self._entries if key_id not in needed]:
+                self._entries.pop(key_id).key.wipe()
+            self.generation += 1
+
+    def add(self, keys: dict[KeyId, ContentKey], license_: License) -> None:
         """Take the keys of a license; a newer license for a KID replaces the older one."""
         with self._lock:
             for key_id, key in keys.items():
                 replaced = self._entries.get(key_id)
-                self._entries[key_id] = Entry(key, policy, path)
+                self._entries[key_id] = Entry(key, license_)
                 if replaced is not None and replaced.key is not key:
                     replaced.key.wipe()
+            self.generation += 1
 
     def key_ids(self) -> tuple[KeyId, ...]:
         """The KIDs that there are keys for."""
@@ -66,18 +128,13 @@ class KeyRing:
             raise KeyMissingError(
                 f"no key for KID {key_id}",
                 seen="a sample names this KID, and no license has its key",
+                maybe="it is no key id: the media name none for this sample" if key_id == _NO_KEY_ID else "",
                 remedy=f"--key {key_id}:KEY, or a license server that knows this KID",
                 kids=(str(key_id),),
+                hresult=HResult.MF_E_INVALID_KEY if key_id == _NO_KEY_ID else None,
             )
         return found
 
-    def cipher(self, key_id: KeyId) -> SampleDecrypter:
-        """Return a cipher for one key. Raises KeyMissingError."""
-        return SampleDecrypter(self.entry(key_id).key, engine=engine(self._engine_name), dialects=self._dialects)
-
-    def wipe(self) -> None:
-        """Forget every key (best effort: Python and the ciphers made copies)."""
-        with self._lock:
-            for entry in self._entries.values():
-                entry.key.wipe()
-            self._entries.clear()
+    def cipher(self, entry: Entry) -> SampleDecrypter:
+        """Return a cipher for one key."""
+        return SampleDecrypter(entry.key, engine=engine(self._engine_name), dialects=self._dialects)

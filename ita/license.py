@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from drm.clearkey import encode_license_request, parse_jwk_set
-from drm.component import ProtectedEnvironment
 from drm.errors import KeyMissingError
 from drm.keys import KeyId
 from drm.policy import PLAIN_LICENSE_POLICY
 from drm.rights import LicensePath
 from drm.sealed import SealedRequest
-from ita.key_ring import KeyRing
+from drm.trust_authority import ProtectedEnvironment
+from ita.key_ring import KeyRing, License
 
 __all__ = ["PendingLicense"]
 
@@ -48,7 +48,7 @@ class PendingLicense:
         missing = tuple(key_id for key_id in self.key_ids if key_id not in keys)
         if missing:
             raise _no_key(missing, tuple(keys), path)
-        ring.add(keys, policy, path)
+        ring.add(keys, License(policy, path))
         return path
 
 

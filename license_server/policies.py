@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from functools import reduce
 from typing import Final
 
 from drm.keys import KeyId
-from drm.policy import PLAIN_LICENSE_POLICY, Action, Policy
+from drm.policy import PLAIN_LICENSE_POLICY, Action, Policy, strictest
 from license_server.problems import ProblemError
 
 __all__ = ["DEFAULT_POLICY", "combine", "permit_plain", "permit_sealed"]
@@ -23,24 +22,12 @@ DEFAULT_POLICY: Final = PLAIN_LICENSE_POLICY
 
 def combine(policies: Iterable[Policy]) -> Policy:
     """Return the policy that keeps all of `policies`: a license for several keys has one."""
-    return reduce(_stricter, policies)
-
-
-def _stricter(one: Policy, other: Policy) -> Policy:
-    starts = [moment for moment in (one.not_before, other.not_before) if moment is not None]
-    ends = [moment for moment in (one.expires, other.expires) if moment is not None]
-    return Policy(
-        actions=tuple(action for action in one.actions if action in other.actions),
-        not_before=max(starts, default=None),
-        expires=min(ends, default=None),
-        min_level=max(one.min_level, other.min_level),
-        sealed_only=one.sealed_only or other.sealed_only,
-    )
+    return strictest(policies)
 
 
 def permit_plain(policies: Mapping[KeyId, Policy], now: float) -> None:
     """Return if a plain license may be issued at `now`. Raises ProblemError."""
-    sealed = [kid for kid, policy in policies.items() if policy.sealed_only or policy.min_level > 0]
+    sealed = [kid for kid, policy in policies.items() if policy.needs_worker]
     if sealed:
         raise ProblemError(
             403, "sealed_required", "the keys are issued to a protected media path only, sealed for it", kids=sealed

@@ -63,10 +63,14 @@ _SHARED: Final = (
     "drm.jose",
     "drm.keys",
     "drm.media",
+    "drm.output_policy",
+    "drm.output_schema",
+    "drm.output_trust",
     "drm.policy",
     "drm.protection",
     "drm.rights",
     "drm.sealed",
+    "drm.trust_authority",
 )
 
 COMPONENTS_MAY_IMPORT: Final = (*_STANDARD, *_THIRD_PARTY, *_SHARED)

@@ -60,8 +60,9 @@ class SessionService:
         self._newest = 0  # topology; ids rise
         self._itself: wire.RemoteObject | None = None
         options = SessionOptions(spec.global_time, self._quality_manager(spec.quality_manager))
-        loader = TopologyLoader(host, self._rights, level, self._custom_loader(spec.topology_loader))
-        self._session = MediaSession(loader, self._emit, self._interrupt, options)
+        custom = self._custom_loader(spec.topology_loader)
+        self._loader = TopologyLoader(host, self._rights, level, custom, self._emit)
+        self._session = MediaSession(self._loader, self._emit, self._interrupt, options)
         self._on: dict[type, Callable[[Any, Sequence[int]], None]] = {
             wire.SetTopology: self._set_topology,
             wire.ClearTopologies: lambda _message, _fds: self._session.clear_topologies(),
@@ -99,6 +100,8 @@ class SessionService:
 
     def _interrupt(self, for_good: bool) -> None:
         self._rights.interrupt(for_good=for_good)
+        if for_good:
+            self._loader.interrupt()
 
     # ------------------------------------------------------------------ attributes
 

@@ -1,15 +1,20 @@
-"""The decrypting step of the data path, and what it does when a key is not there yet."""
+"""The decrypting step of the data path: what it does when a key is not there yet, or a license changes the rules."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from typing import Final
 
 from drm.errors import DRMError, InvalidRequestError, KeyMissingError
 from drm.media import Sample, SampleCrypto
 from drm.session.events import MediaEvent
 from drm.session.full_topology import Node
+from drm.trust_authority import PolicyChangedError
 
 __all__ = ["Decryption"]
+
+_MAX_CHANGES: Final = 8  # of one sample's policy, before it is decrypted
 
 
 class Decryption:
@@ -17,31 +22,56 @@ class Decryption:
 
     def __init__(self, emit: Callable[[MediaEvent], None]) -> None:
         self._emit = emit
+        self._stopping = threading.Event()
         self.asks_for_rights = False
 
     def stop(self) -> None:
         """The pipeline ends: wait for nobody any more."""
+        self._stopping.set()
 
     def decrypt(self, node: Node, stored: memoryview, sample: Sample, crypto: SampleCrypto, target: memoryview) -> None:
-        """Write the clear bytes of one sample to `target`. Raises what the decrypter raised, with its place."""
+        """Write the clear bytes of one sample to `target`. Raises what the decrypter raised, with its place.
+
+        It stands still while a license is asked for, and while outputs apply a stricter policy.
+        """
         if node.decrypter is None:
             raise InvalidRequestError("an encrypted sample reached a branch that has no decrypter")
         try:
             node.decrypter.decrypt_into(stored, crypto, target)
-        except KeyMissingError as missing:
-            # A key that rotates in may be named by its samples alone. It is asked for once, when its turn comes.
-            self.asks_for_rights = True
+        except (KeyMissingError, PolicyChangedError) as first:
             try:
-                obtained = node.obtain is not None and node.obtain(crypto.key_ids)
+                self._decrypt_later(node, stored, crypto, target, first)
             except DRMError as refused:
                 refused.where = refused.where or _moment(node, sample)
                 raise
-            finally:
-                self.asks_for_rights = False
-            if not obtained:
-                missing.where = missing.where or _moment(node, sample)
-                raise
-            node.decrypter.decrypt_into(stored, crypto, target)
+
+    def _decrypt_later(
+        self, node: Node, stored: memoryview, crypto: SampleCrypto, target: memoryview, reason: DRMError
+    ) -> None:
+        assert node.decrypter is not None
+        for _ in range(_MAX_CHANGES):
+            self._settle(node, crypto, reason)
+            try:
+                node.decrypter.decrypt_into(stored, crypto, target)
+            except (KeyMissingError, PolicyChangedError) as again:
+                reason = again
+            else:
+                return
+        raise reason
+
+    def _settle(self, node: Node, crypto: SampleCrypto, reason: DRMError) -> None:
+        """Do what the decrypter waits for. Raises `reason` when there is nothing to be done."""
+        if node.trust is None:
+            raise reason
+        if isinstance(reason, PolicyChangedError):
+            node.trust.change(reason.policies, self._emit, self._stopping)
+            return
+        # A key that rotates in may be named by its samples alone. It is asked for when its turn comes.
+        self.asks_for_rights = True
+        try:
+            node.trust.obtain(crypto.key_ids)
+        finally:
+            self.asks_for_rights = False
 
 
 def _moment(node: Node, sample: Sample) -> str:

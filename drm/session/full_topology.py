@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from drm.component import Decoder, Decrypter, InputTrustAuthority, Sink, Transform
-from drm.keys import KeyId
 from drm.media import Sample, StreamDescriptor
+from drm.session.policy_engine import TrustedPath
 from drm.session.topology import SourceStreamNode
 from drm.wire.specs import FullTopology
 
@@ -23,8 +23,8 @@ class Node:
     decrypter: Decrypter | None
     decoder: Decoder
     sinks: Sequence[Sink]
-    obtain: Callable[[Sequence[KeyId]], bool] | None = None  # a license in mid-play; False: asked for before, in vain
     transforms: Sequence[Transform] = ()
+    trust: TrustedPath | None = None  # of a protected branch: what was agreed with its outputs, and can change
     check: Callable[[Sample, memoryview], None] | None = None  # raises KeyWrongError: a key that rotated in is wrong
 
     @property

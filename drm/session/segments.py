@@ -66,7 +66,7 @@ class Segment:
         """Give everything back: keys, sinks, the source. Idempotent."""
         for node in self.resolved.nodes:
             if node.authority is not None:
-                node.authority.reset()
+                node.authority.shutdown()
         for sink in self.resolved.sinks:
             try:
                 sink.close()

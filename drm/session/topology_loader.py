@@ -1,8 +1,7 @@
-"""Resolve a partial topology: rights, policies, keys that are right, then decrypters and decoders in their places.
+"""Resolve a partial topology: decrypters and decoders in their places, trusted paths, keys that are right.
 
-The order is that of the protected media path: trusted outputs are looked at, access is requested for each action of
-each output, policies are set, access is bound, and only then may a decrypter work. All of it comes before the session
-reports the topology as set, so that a topology that was set will play.
+What the protected media path demands before a decrypter may work is `drm.session.policy_engine`. All of it comes before
+the session reports the topology as set, so that a topology that was set will play.
 """
 
 from __future__ import annotations
@@ -10,48 +9,27 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final, Protocol, cast
-from uuid import UUID
+from dataclasses import dataclass, field
+from typing import Protocol, cast
 
-from drm.class_ids import AV_DECODER, CLEARKEY_ITA
+import msgspec
+
+from drm.class_ids import AV_DECODER, CLEARKEY_ITA, VIDEO_CONSTRICTOR
 from drm.component import Decoder, Decrypter, InputTrustAuthority, Sink, Transform
-from drm.errors import (
-    DRMError,
-    EnableRequiredError,
-    IsolationError,
-    LicenseRefusedError,
-    OutputNotAllowedError,
-    TopologyError,
-)
+from drm.errors import DRMError, IsolationError, TopologyError
 from drm.hresult import HResult
-from drm.keys import KeyId
 from drm.media import Sample, StreamDescriptor, TrackInfo
-from drm.policy import Action
-from drm.rights import EnablerActivate
+from drm.output_policy import constricted
+from drm.session.events import MediaEvent
 from drm.session.full_topology import Node, ResolvedTopology
 from drm.session.key_check import KeyVerdict, check_keys, place, raise_for_verdict
+from drm.session.policy_engine import ComponentHost, PolicyEngine, RightsBroker
 from drm.session.session_source import SessionSource
 from drm.session.topology import Branch, SinkActivate, Topology, TransformNode
+from drm.trust_authority import NotProtectedError
 from drm.wire.specs import FullTopology, NodeKind, TopologyNode
 
 __all__ = ["ComponentHost", "CustomLoader", "RightsBroker", "TopologyLoader"]
-
-_MAX_ENABLES: Final = 4  # license, individualization, license again, and one to spare
-
-
-class ComponentHost(Protocol):
-    """Makes components in the session's own process, out of verified bytes."""
-
-    def create(self, class_id: UUID) -> object:
-        """Return a new instance. Raises UnknownComponentError or TrustError."""
-
-
-class RightsBroker(Protocol):
-    """The way from the session to the application's content protection manager."""
-
-    def enable(self, authority: InputTrustAuthority, activate: EnablerActivate) -> None:
-        """Have the manager do it, and give the authority what it brought. Raises what went wrong."""
 
 
 class CustomLoader(Protocol):
@@ -69,6 +47,15 @@ class TopologyLoader:
     rights: RightsBroker
     level: int  # isolation level of this process
     custom: CustomLoader | None = None
+    emit: Callable[[MediaEvent], None] = lambda _event: None
+    _engine: PolicyEngine = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._engine = PolicyEngine(self.host, self.rights, self.level, self.emit)
+
+    def interrupt(self) -> None:
+        """Wait for no output any more: the session ends. Any thread."""
+        self._engine.interrupted.set()
 
     def resolve(self, topology: Topology[SessionSource], *, as_it_is: bool = False) -> ResolvedTopology:
         """Return the full topology. `as_it_is`: the application says that it is one already (NORESOLUTION).
@@ -89,20 +76,24 @@ class TopologyLoader:
         nodes = [self._node(source, branch, sinks, as_it_is=as_it_is) for branch in topology.branches]
         notes = self._check_keys(source, nodes)
         for activate, sink in sinks.items():
-            tracks = [branch.stream.track for branch in topology.branches if activate in branch.outputs]
-            sink.open(tracks, activate.descriptor)
+            branches = zip(topology.branches, nodes, strict=True)
+            sink.open([_shown(node) for branch, node in branches if activate in branch.outputs], activate.descriptor)
         full = FullTopology(topology_id, tuple(_described(topology, nodes)))
         return ResolvedTopology(topology_id, nodes, list(sinks.values()), notes, full)
 
     def _refuse_unprotected(self, topology: Topology[SessionSource]) -> None:
         for branch in topology.branches:
-            if branch.stream.is_protected and self.level < 1:
-                raise IsolationError(
-                    "protected content does not play in an unprotected process",
-                    where=place(branch.stream.track),
-                    seen=f"isolation level {self.level}",
-                    remedy="clearkey doctor",
-                )
+            if branch.stream.is_protected:
+                self._refuse_level(branch.stream)
+
+    def _refuse_level(self, stream: StreamDescriptor) -> None:
+        if self.level < 1:
+            raise IsolationError(
+                "protected content does not play in an unprotected process",
+                where=place(stream.track),
+                seen=f"isolation level {self.level}",
+                remedy="clearkey doctor",
+            )
 
     def _sink(self, activate: SinkActivate) -> Sink:
         sink = cast("Sink", self.host.create(activate.class_id))
@@ -118,64 +109,27 @@ class TopologyLoader:
             raise TopologyError("a full topology names its decoder", where=place(stream.track))
         decoder = self._decoder()
         transforms = [self._transform(node) for node in branch.transforms if node.class_id != AV_DECODER]
-        if not stream.is_protected:
-            decoder.open(stream.track)
-            return Node(branch.source, None, None, decoder, sinks, None, transforms)
-        authority = source.authority(stream.track.track_id)
-        if authority is None:
+        decrypter, authority = None, source.authority(stream.track.track_id)
+        if authority is not None:
+            with contextlib.suppress(NotProtectedError):  # then the path goes on without one
+                decrypter = authority.get_decrypter()
+        elif stream.is_protected:
             raise TopologyError(
                 "a protected stream has no input trust authority",
                 where=place(stream.track),
                 hresult=HResult.MF_E_TOPO_CANNOT_FIND_DECRYPTOR,
             )
-        self._trust_outputs(authority, stream, sinks)
+        trust = None
+        if authority is not None and decrypter is not None:
+            self._refuse_level(stream)
+            trust = self._engine.protect(authority, decrypter, stream.track, transforms, sinks)
         decoder.open(stream.track)
-
-        def obtain(key_ids: Sequence[KeyId]) -> bool:
-            """Keys rotate, and these are named by samples alone: all that was asked for the others is asked again."""
-            if not authority.require(key_ids):
-                return False
-            self._trust_outputs(authority, stream, sinks)
-            return True
-
-        return Node(branch.source, authority, authority.get_decrypter(), decoder, sinks, obtain, transforms)
+        return Node(branch.source, authority, decrypter, decoder, sinks, transforms, trust)
 
     def _transform(self, node: TransformNode) -> Transform:
         made = cast("Transform", self.host.create(node.class_id))
         made.load(node.encoded_options())
         return made
-
-    def _trust_outputs(self, authority: InputTrustAuthority, stream: StreamDescriptor, sinks: Sequence[Sink]) -> None:
-        actions: list[Action] = []
-        for sink in sinks:
-            trusts = sink.output_trust_authorities()
-            if not trusts:
-                raise OutputNotAllowedError(
-                    "a protected stream may not reach an untrusted sink", where=place(stream.track)
-                )
-            for trust in trusts:
-                action = trust.get_action()
-                self._request_access(authority, action)
-                policy = authority.get_policy(action)
-                policy.check(action, level=self.level)
-                trust.set_policy(policy)
-                actions.append(action)
-        authority.bind_access(actions)
-
-    def _request_access(self, authority: InputTrustAuthority, action: Action) -> None:
-        for _ in range(_MAX_ENABLES):
-            try:
-                authority.request_access(action)
-            except EnableRequiredError as required:
-                if not isinstance(required.enabler_activate, EnablerActivate):
-                    raise
-                self.rights.enable(authority, required.enabler_activate)
-            else:
-                return
-        raise LicenseRefusedError(
-            "the license server asks for the same thing again and again",
-            seen=f"{_MAX_ENABLES} exchanges, and still no access",
-        )
 
     def _decoder(self) -> Decoder:
         return cast("Decoder", self.host.create(AV_DECODER))
@@ -186,15 +140,18 @@ class TopologyLoader:
             if node.decrypter is None or node.authority is None:
                 continue
             track = node.stream.track
+            rehearsal = node.authority.get_decrypter()
+            rehearsal.is_rehearsal = True
+            rehearsal.policy_set(0)
             verdicts = check_keys(
                 track,
                 track.key_ids,
                 _from_the_start(source, track.track_id),
-                node.decrypter,
+                rehearsal,
                 self._decoder,
                 others=node.authority.key_ids,
             )
-            node.check = self._late_check(track, node.decrypter, node.authority, verdicts)
+            node.check = self._late_check(track, rehearsal, node.authority, verdicts)
             for verdict in verdicts:
                 raise_for_verdict(verdict)
                 if verdict.is_doubtful:
@@ -258,6 +215,15 @@ class _Released:
             self._source.done(self._stream_id)
 
 
+def _shown(node: Node) -> TrackInfo:
+    """The track as sinks get it: its pictures may have been scaled down."""
+    track = node.stream.track
+    if node.trust is None or not node.trust.constriction:
+        return track
+    width, height = constricted(track.width, track.height, node.trust.constriction)
+    return msgspec.structs.replace(track, width=width, height=height)
+
+
 def _described(topology: Topology[SessionSource], nodes: Sequence[Node]) -> Iterator[TopologyNode]:
     """Every node of the full topology, each after those that feed it."""
     ids = itertools.count(1)
@@ -269,6 +235,8 @@ def _described(topology: Topology[SessionSource], nodes: Sequence[Node]) -> Iter
         if node.decrypter is not None:
             steps.insert(0, (NodeKind.DECRYPTER, CLEARKEY_ITA))
         steps += [(NodeKind.TRANSFORM, each.class_id) for each in branch.transforms if each.class_id != AV_DECODER]
+        if len(node.transforms) > len(steps) - (2 if node.decrypter is not None else 1):
+            steps.append((NodeKind.TRANSFORM, VIDEO_CONSTRICTOR))
         for kind, class_id in steps:
             before, last = last, next(ids)
             yield TopologyNode(last, kind, (before,), class_id=class_id)

@@ -1,4 +1,8 @@
-"""Counts frames and lets nothing out: for playing a file through, and for measuring."""
+"""Counts frames and lets nothing out: for playing a file through, for measuring, and for simulating outputs.
+
+There is no HDCP and no CGMS-A on Linux that a program could vouch for. What a license that wants them would do on an
+output that has them can be tried out here, where nothing leaves whatever the simulation says.
+"""
 
 from __future__ import annotations
 
@@ -7,27 +11,47 @@ from collections.abc import Sequence
 import msgspec
 
 from drm.component import Frame, OutputTrustAuthority
-from drm.errors import InvalidArgumentError
+from drm.errors import InvalidArgumentError, OutputNotAllowedError
 from drm.media import TrackInfo
-from drm.policy import Action, Policy
+from drm.output_schema import Connector, OutputAttribute, OutputSchema, Schema
+from drm.output_trust import OutputTrust
+from drm.policy import Action
 
 __all__ = ["DiscardSink"]
 
 
-class _PlayTrust:
-    """Nothing leaves, so whatever allows playing allows this."""
+class _Simulation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An output that there is not: its connector, and schemas by the names of `Connector` and `Schema`."""
 
-    def get_action(self) -> Action:
-        return Action.PLAY
+    connector: str = "HDMI"
+    digital: bool = True
+    compressed: bool = False
+    supports: tuple[str, ...] = ()
+    fails: tuple[str, ...] = ()  # of those that it supports: applying them goes wrong
 
-    def set_policy(self, policy: Policy) -> None:
-        """Nothing to apply."""
+    def output(self) -> OutputTrust:
+        """Its trust authority. Raises InvalidArgumentError for a name that there is not."""
+        attributes = OutputAttribute(0)
+        attributes |= OutputAttribute.DIGITAL if self.digital else OutputAttribute(0)
+        attributes |= OutputAttribute.COMPRESSED if self.compressed else OutputAttribute(0)
+        try:
+            connector, failing = Connector[self.connector], {Schema[name] for name in self.fails}
+            supported = [Schema[name] for name in self.supports]
+        except KeyError as unknown:
+            raise InvalidArgumentError(f"the simulated output has {unknown}, which is none of the headers'") from None
+
+        def apply(schema: OutputSchema) -> None:
+            if schema.schema_type in failing:
+                raise OutputNotAllowedError(f"the simulated output fails to apply {schema.schema_type.name}")
+
+        return OutputTrust(Action.PLAY, attributes, connector, supported, apply)
 
 
 class _Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`in_time`: take each frame at its presentation time, as a screen does, and not as fast as they come."""
 
     in_time: bool = False
+    simulation: _Simulation | None = None
 
 
 class DiscardSink:
@@ -50,8 +74,8 @@ class DiscardSink:
             raise InvalidArgumentError(f"the options of the discard sink are wrong: {error}") from None
 
     def output_trust_authorities(self) -> Sequence[OutputTrustAuthority]:
-        """One: play."""
-        return (_PlayTrust(),)
+        """One: play. Nothing leaves; but it says what it is, or what it simulates."""
+        return (self._options.simulation.output() if self._options.simulation else OutputTrust(Action.PLAY),)
 
     def open(self, tracks: Sequence[TrackInfo], descriptor: int | None) -> None:
         """Nothing to get ready."""

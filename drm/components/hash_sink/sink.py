@@ -20,22 +20,13 @@ from drm.component import AudioFrame, Frame, OutputTrustAuthority, VideoFrame
 from drm.descriptors import write_all
 from drm.errors import DRMError, InvalidArgumentError
 from drm.media import TrackInfo, TrackType
-from drm.policy import Action, Policy
+from drm.output_trust import OutputTrust
+from drm.policy import Action
 
 if TYPE_CHECKING:
     from av.video.plane import VideoPlane
 
 __all__ = ["HashSink"]
-
-
-class _PlayTrust:
-    """Hashes leave, pictures do not: whatever allows playing allows this."""
-
-    def get_action(self) -> Action:
-        return Action.PLAY
-
-    def set_policy(self, policy: Policy) -> None:
-        """Nothing to apply."""
 
 
 class HashSink:
@@ -58,8 +49,8 @@ class HashSink:
         """It has no options."""
 
     def output_trust_authorities(self) -> Sequence[OutputTrustAuthority]:
-        """One: play."""
-        return (_PlayTrust(),)
+        """One: play. Hashes leave and pictures do not, so whatever allows playing on software allows this."""
+        return (OutputTrust(Action.PLAY),)
 
     def open(self, tracks: Sequence[TrackInfo], descriptor: int | None) -> None:
         """Write the header. Raises InvalidArgumentError without a descriptor."""

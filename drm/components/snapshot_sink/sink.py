@@ -17,23 +17,14 @@ from drm.component import Frame, OutputTrustAuthority, VideoFrame
 from drm.descriptors import write_all
 from drm.errors import InvalidArgumentError, MediaError
 from drm.media import TrackInfo, TrackType
-from drm.policy import Action, Policy
+from drm.output_trust import OutputTrust
+from drm.policy import Action
 
 __all__ = ["SnapshotSink"]
 
 _WIDEST: Final = 8192  # pixels of one picture
 _GAP: Final = 8  # pixels between the pictures of a sheet
 _BACKGROUND: Final = b"\x14\x16\x1a"
-
-
-class _SnapshotTrust:
-    """Pictures leave: the license must grant exactly that."""
-
-    def get_action(self) -> Action:
-        return Action.SNAPSHOT
-
-    def set_policy(self, policy: Policy) -> None:
-        """Nothing more to apply: the session checked the action."""
 
 
 class _Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -71,8 +62,8 @@ class SnapshotSink:
             raise InvalidArgumentError(f"a picture of a snapshot is up to {_WIDEST} pixels wide; 0 keeps its size")
 
     def output_trust_authorities(self) -> Sequence[OutputTrustAuthority]:
-        """One: snapshot."""
-        return (_SnapshotTrust(),)
+        """One: snapshot. Pictures leave: the license must grant exactly that."""
+        return (OutputTrust(Action.SNAPSHOT),)
 
     def open(self, tracks: Sequence[TrackInfo], descriptor: int | None) -> None:
         """Take the first video track. Raises InvalidArgumentError without one, or without a descriptor."""

@@ -29,7 +29,9 @@ from tests.unit.ita.world import (
     Environment,
     asked,
     authority,
+    bind,
     decrypt,
+    enabled,
     licensed,
     refused,
 )
@@ -42,29 +44,54 @@ def test_a_decrypter_works_between_bind_and_reset_and_never_again(engine: str) -
     one, two = ita.get_decrypter(), ita.get_decrypter()
     assert one is not two
     assert refused(lambda: decrypt(one)) == HResult.MF_E_INVALIDREQUEST == 0xC00D36B2
-    ita.bind_access([Action.PLAY])
+    bind(ita)
+    assert refused(lambda: decrypt(one)) == HResult.MF_E_INVALIDREQUEST  # access is bound, and its policy is not set
+    one.policy_set(0)
+    two.policy_set(0)
     assert decrypt(one) == decrypt(two) == CLEAR
     ita.reset()
     for decrypter in (one, two):
         assert refused(lambda: decrypt(decrypter)) == HResult.MF_E_UNRECOVERABLE_ERROR_OCCURRED == 0xC00D36DE  # noqa: B023
-    for call in (lambda: ita.bind_access([Action.PLAY]), lambda: ita.request_access(Action.PLAY),
-                 lambda: ita.get_policy(Action.PLAY)):  # fmt: skip
+        decrypter.policy_set(0)
+        assert refused(lambda: decrypt(decrypter)) == HResult.MF_E_UNRECOVERABLE_ERROR_OCCURRED  # noqa: B023
+    bind(ita)
+    for decrypter in (one, two):
+        decrypter.policy_set(0)
+        assert refused(lambda: decrypt(decrypter)) == HResult.MF_E_UNRECOVERABLE_ERROR_OCCURRED  # noqa: B023
+    assert decrypt(enabled(ita)) == CLEAR
+
+
+def test_shutdown_ends_the_authority_and_its_decrypters() -> None:
+    ita = licensed()
+    old = enabled(ita)
+    assert decrypt(old) == CLEAR
+    ita.shutdown()
+    ita.shutdown()
+    assert refused(lambda: decrypt(old)) == HResult.MF_E_UNRECOVERABLE_ERROR_OCCURRED
+    calls = (lambda: bind(ita), lambda: ita.request_access(Action.PLAY), lambda: ita.get_policy(Action.PLAY),
+             ita.get_decrypter, ita.reset)  # fmt: skip
+    for call in calls:
         assert refused(call) == HResult.MF_E_SHUTDOWN
-    assert refused(lambda: decrypt(one)) == HResult.MF_E_UNRECOVERABLE_ERROR_OCCURRED
     assert ita.key_ids == ()
 
 
-def test_a_decrypter_of_a_reset_authority_is_dead_from_the_start() -> None:
-    ita = licensed()
-    ita.reset()
-    assert refused(lambda: decrypt(ita.get_decrypter())) == HResult.MF_E_UNRECOVERABLE_ERROR_OCCURRED
+def test_keys_stay_as_long_as_one_stream_of_the_session_needs_them() -> None:
+    environment = Environment()
+    one = licensed(A, environment=environment)
+    two = authority(environment, A)
+    two.request_access(Action.PLAY)
+    playing = enabled(two)
+    one.shutdown()
+    assert decrypt(playing) == CLEAR
+    assert two.key_ids == (A,)
+    two.shutdown()
+    asked(authority(environment, A))  # wiped: asked for anew
 
 
 def test_a_sample_of_another_kid_finds_no_key() -> None:
     ita = licensed()
-    ita.bind_access([Action.PLAY])
     with pytest.raises(KeyMissingError) as missing:
-        decrypt(ita.get_decrypter(), SampleCrypto(B, Scheme.CENC, bytes(8)))
+        decrypt(enabled(ita), SampleCrypto(B, Scheme.CENC, bytes(8)))
     assert missing.value.kids == (str(B),)
 
 
@@ -77,7 +104,7 @@ def test_access_is_refused_until_there_is_a_license_and_then_granted() -> None:
     assert request == {"kids": [A.base64url, B.base64url], "type": "temporary"}
     ita.accept(activate, encode_jwk_set({A: KEYS[A], B: KEYS[B]}), LicensePath.CLEAR)
     assert ita.request_access(Action.PLAY) is None
-    assert ita.get_policy(Action.PLAY) == PLAIN_LICENSE_POLICY
+    assert ita.get_policy(Action.PLAY).rules == PLAIN_LICENSE_POLICY
     assert ita.license_path is LicensePath.CLEAR
 
 

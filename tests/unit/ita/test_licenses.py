@@ -37,6 +37,7 @@ from tests.unit.ita.world import (
     asked,
     authority,
     decrypt,
+    enabled,
 )
 
 
@@ -103,7 +104,7 @@ def test_a_sealed_license_brings_its_policy() -> None:
     policy = Policy(actions=(Action.PLAY,), expires=int(time.time()) + 60)
     ita.accept(activate, seal(request, {A: KEYS[A], B: KEYS[B]}, policy), LicensePath.SEALED)
     assert ita.license_path is LicensePath.SEALED
-    assert ita.get_policy(Action.PLAY) == policy
+    assert ita.get_policy(Action.PLAY).rules == policy
     ita.request_access(Action.PLAY)
     with pytest.raises(OutputNotAllowedError):
         ita.request_access(Action.SNAPSHOT)
@@ -133,7 +134,7 @@ def test_sealed_is_never_believed_from_the_word_alone(claim: LicensePath) -> Non
     ita = authority()
     ita.accept(asked(ita), encode_jwk_set({A: KEYS[A]}), claim)
     assert ita.license_path is (LicensePath.LOCAL if claim is LicensePath.LOCAL else LicensePath.CLEAR)
-    assert ita.get_policy(Action.PLAY) == PLAIN_LICENSE_POLICY
+    assert ita.get_policy(Action.PLAY).rules == PLAIN_LICENSE_POLICY
 
 
 def test_a_sealed_license_opens_for_its_own_request_alone() -> None:
@@ -174,8 +175,7 @@ def test_decryption_stops_when_the_license_ends() -> None:
     policy = Policy(expires=int(time.time()) + 2)
     ita.accept(activate, seal(verify_request(token), {A: KEYS[A], B: KEYS[B]}, policy), LicensePath.SEALED)
     ita.request_access(Action.PLAY)
-    ita.bind_access([Action.PLAY])
-    decrypter = ita.get_decrypter()
+    decrypter = enabled(ita)
     assert decrypt(decrypter) == CLEAR
     while time.time() < policy.expires + 3:
         try:
@@ -227,8 +227,7 @@ def test_keys_are_in_no_text_that_anything_says(caplog: pytest.LogCaptureFixture
             note(entry)
             note(entry.key)
         if not ita._ring.missing((A,)):
-            ita.bind_access([Action.PLAY])
-            decrypter = ita.get_decrypter()
+            decrypter = enabled(ita)
             decrypt(decrypter)
             note(decrypter)
             texts.append(repr(decrypter._ciphers))

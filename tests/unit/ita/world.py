@@ -17,6 +17,7 @@ from drm.keys import ContentKey, KeyId
 from drm.media import SampleCrypto, Scheme
 from drm.policy import Action
 from drm.rights import LicensePath
+from drm.trust_authority import AccessParameters
 
 A, B, C = (KeyId(bytes([n]) * 16) for n in (1, 2, 3))
 SECRETS = {A: b"secret content A", B: b"secret content B", C: b"secret content C"}
@@ -59,6 +60,20 @@ def licensed(*kids: KeyId, environment: Environment | None = None) -> object:
     ita = authority(environment, *kids)
     ita.accept(asked(ita), encode_jwk_set({kid: KEYS[kid] for kid in kids or (A,)}), LicensePath.CLEAR)
     return ita
+
+
+def bind(ita: object, *actions: Action, version: int = 0) -> None:
+    ita.bind_access(AccessParameters(tuple((action, b"") for action in actions or (Action.PLAY,)), version))
+
+
+def enabled(ita: object, *actions: Action) -> object:
+    """A decrypter whose outputs apply what the licenses of now ask, as the policy engine leaves it."""
+    for action in actions or (Action.PLAY,):
+        ita.get_policy(action)
+    bind(ita, *actions)
+    decrypter = ita.get_decrypter()
+    decrypter.policy_set(0)
+    return decrypter
 
 
 def decrypt(decrypter: object, crypto: SampleCrypto = CRYPTO) -> bytes:

@@ -1,0 +1,1 @@
+"""Transform that scales pictures down to what a license lets out."""

@@ -1,0 +1,257 @@
+"""The policy engine: what has to be agreed between input and output trust authorities before a sample is decrypted.
+
+For each protected branch it looks at every node behind the decrypter for trusted outputs, requests access for what each
+of them does, hands it the policy, waits where an output takes its time, binds access, and enables the decrypter. All of
+this comes before the topology counts as set. When the license of a key that rotates in asks for more, it does so again
+while playback stands still.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol, cast
+from uuid import UUID
+
+import msgspec
+
+from drm.class_ids import VIDEO_CONSTRICTOR
+from drm.component import InputTrustAuthority, OutputTrustAuthority, Sink, Transform
+from drm.errors import (
+    EnableRequiredError,
+    InvalidRequestError,
+    LicenseRefusedError,
+    OutputNotAllowedError,
+    PolicyError,
+)
+from drm.hresult import HResult
+from drm.keys import KeyId
+from drm.media import TrackInfo, TrackType
+from drm.output_policy import OutputPolicy
+from drm.policy import Action
+from drm.rights import EnablerActivate
+from drm.session.events import MediaEvent
+from drm.session.events import MediaEventType as E
+from drm.session.key_check import place
+from drm.trust_authority import AccessParameters, Decrypter, OfOneStream, SetPolicyResult
+
+__all__ = ["ComponentHost", "PolicyEngine", "RevocationListTooOldError", "RightsBroker", "TrustedPath"]
+
+_MAX_ENABLES: Final = 4  # license, individualization, license again, and one to spare
+_WAIT: Final = 10.0  # seconds that an output may take to set a policy
+_LOOK: Final = 0.01  # seconds between two looks whether it is set
+
+
+class RevocationListTooOldError(PolicyError, code="E-POLICY-LIST", hresult=HResult.MF_E_GRL_VERSION_TOO_LOW):
+    """The license demands a newer revocation list than the one in force."""
+
+
+class ComponentHost(Protocol):
+    """Makes components in the session's own process, out of verified bytes."""
+
+    def create(self, class_id: UUID) -> object:
+        """Return a new instance. Raises UnknownComponentError or TrustError."""
+
+
+class RightsBroker(Protocol):
+    """The way from the session to the application's content protection manager."""
+
+    def enable(self, authority: InputTrustAuthority, activate: EnablerActivate) -> None:
+        """Have the manager do it, and give the authority what it brought. Raises what went wrong."""
+
+
+@dataclass(slots=True)
+class PolicyEngine:
+    """Makes the trusted paths of one session."""
+
+    host: ComponentHost
+    rights: RightsBroker
+    level: int  # isolation level of this process
+    emit: Callable[[MediaEvent], None]
+    revocation_list: int = 0  # version of the one in force; 0: there is none
+    interrupted: threading.Event = field(default_factory=threading.Event)  # for good: nobody waits for outputs any more
+
+    def protect(
+        self,
+        authority: InputTrustAuthority,
+        decrypter: Decrypter,
+        track: TrackInfo,
+        transforms: list[Transform],
+        sinks: Sequence[Sink],
+    ) -> TrustedPath:
+        """Agree on everything and enable `decrypter`.
+
+        `transforms` is the branch's own list: what scales pictures down comes to its end, if the license wants that.
+
+        Raises:
+            OutputNotAllowedError: an untrusted sink, or an output that cannot keep the policy.
+            EnableRequiredError, LicenseError, PolicyError: no access.
+        """
+        outputs = list(_trusted_outputs(track, transforms, sinks))
+        path = TrustedPath(self, authority, decrypter, track, outputs, transforms)
+        path.open()
+        return path
+
+    def request_access(self, authority: InputTrustAuthority, action: Action) -> None:
+        """Return when `authority` grants `action`, with the rights that the application brings where some are missing.
+
+        Raises:
+            LicenseRefusedError: asked for again and again. Else what the authority or the enabler raised.
+        """
+        for _ in range(_MAX_ENABLES):
+            try:
+                authority.request_access(action)
+            except EnableRequiredError as required:
+                if not isinstance(required.enabler_activate, EnablerActivate):
+                    raise
+                self.rights.enable(authority, required.enabler_activate)
+            else:
+                return
+        raise LicenseRefusedError(
+            "the license server asks for the same thing again and again",
+            seen=f"{_MAX_ENABLES} exchanges, and still no access",
+        )
+
+    def check(self, policy: OutputPolicy) -> None:
+        """Raise PolicyError for a policy that this process cannot keep, whatever the output."""
+        if policy.rules is not None:
+            policy.rules.check(policy.action, level=self.level)
+        if policy.minimum_revocation_list_version > self.revocation_list:
+            seen = f"version {self.revocation_list}" if self.revocation_list else "no revocation list is in force"
+            raise RevocationListTooOldError(
+                f"the license demands revocation list {policy.minimum_revocation_list_version}", seen=seen
+            )
+
+
+class TrustedPath:
+    """One protected branch: the authority of its stream, its decrypter, and the trusted outputs behind that."""
+
+    def __init__(
+        self,
+        engine: PolicyEngine,
+        authority: InputTrustAuthority,
+        decrypter: Decrypter,
+        track: TrackInfo,
+        outputs: Sequence[OutputTrustAuthority],
+        transforms: list[Transform],
+    ) -> None:
+        self._engine = engine
+        self._authority = authority
+        self._decrypter = decrypter
+        self._track = track
+        self._outputs = [(output, output.get_action()) for output in outputs]
+        self._transforms = transforms
+        self._constrictor: Transform | None = None
+        self.constriction = 0  # pixels that a picture may have; 0: any number
+
+    def open(self) -> None:
+        """Request access, set policies, bind access, enable the decrypter."""
+        for output, action in self._outputs:
+            self._engine.request_access(self._authority, action)
+            policy = self._authority.get_policy(action)
+            if self._set(output, policy) is SetPolicyResult.WAIT_FOR_POLICY_SET:
+                self._wait_for([output], self._engine.interrupted)
+                self._engine.emit(self._policy_set(policy))
+        self._constrict()
+        self._authority.bind_access(AccessParameters(tuple((action, b"") for _, action in self._outputs)))
+        self._decrypter.policy_set(0)
+
+    def obtain(self, key_ids: Sequence[KeyId]) -> None:
+        """Keys rotate, and these are named by samples alone: ask for them, each time that playback comes to them.
+
+        Raises what kept them away.
+        """
+        self._authority.require(key_ids)
+        for action in dict.fromkeys(action for _, action in self._outputs):
+            self._engine.request_access(self._authority, action)
+
+    def change(
+        self, policies: Sequence[OutputPolicy], emit: Callable[[MediaEvent], None], stopping: threading.Event
+    ) -> None:
+        """Have the outputs apply a policy that changed in mid-play, and let the decrypter go on.
+
+        POLICY_CHANGED for each policy, then POLICY_SET for each when its outputs apply it. `stopping` ends the wait.
+
+        Raises:
+            OutputNotAllowedError: an output cannot (MF_E_POLICY_UNSUPPORTED), or takes too long.
+        """
+        for policy in policies:
+            emit(MediaEvent(E.POLICY_CHANGED, values=_told(policy, self._track)))
+        for policy in policies:
+            concerned = [output for output, action in self._outputs if action is policy.action]
+            waits = [each for each in concerned if self._set(each, policy) is SetPolicyResult.WAIT_FOR_POLICY_SET]
+            self._wait_for(waits, stopping)
+            self._constrict()
+            emit(self._policy_set(policy))
+            self._decrypter.policy_set(policy.policy_id)
+
+    def _set(self, output: OutputTrustAuthority, policy: OutputPolicy) -> SetPolicyResult:
+        self._engine.check(policy)
+        asked = policy.times_asked
+        result = output.set_policy([policy])
+        if policy.rules is not None and policy.rules.asks_of_outputs and policy.times_asked == asked:
+            raise OutputNotAllowedError(
+                "an output took the policy without asking what it has to do", where=place(self._track)
+            )
+        return result
+
+    def _wait_for(self, outputs: Sequence[OutputTrustAuthority], stopping: threading.Event) -> None:
+        end = time.monotonic() + _WAIT
+        while not all(output.is_policy_set() for output in outputs):
+            if time.monotonic() >= end:
+                raise OutputNotAllowedError(f"an output did not set its policy within {_WAIT:.0f} seconds")
+            if stopping.wait(_LOOK):
+                raise InvalidRequestError("nobody waits any more", hresult=HResult.MF_E_OPERATION_CANCELLED)
+
+    def _policy_set(self, policy: OutputPolicy) -> MediaEvent:
+        return MediaEvent(E.POLICY_SET, values={"policy_id": policy.policy_id, "track": self._track.track_id})
+
+    def _constrict(self) -> None:
+        """Put what scales pictures down behind all other transforms, or tell it the new number."""
+        limits = [limit for output, _ in self._outputs if (limit := getattr(output, "constriction", 0))]
+        self.constriction = min(limits, default=0)
+        if not self.constriction or self._track.type is not TrackType.VIDEO:
+            return
+        if self._constrictor is None:
+            self._constrictor = cast("Transform", self._engine.host.create(VIDEO_CONSTRICTOR))
+            self._transforms.append(self._constrictor)
+        self._constrictor.load(msgspec.json.encode({"pixels": self.constriction}))
+
+
+def _trusted_outputs(
+    track: TrackInfo, transforms: Sequence[Transform], sinks: Sequence[Sink]
+) -> Iterator[OutputTrustAuthority]:
+    """Every trusted output behind the decrypter of one stream. Raises OutputNotAllowedError for an untrusted sink.
+
+    A transform comes out of verified bytes as a sink does. One that is a trusted output too, and final, keeps the
+    policy for all that is behind it (IMFTrustedOutput::IsFinal).
+    """
+    for transform in transforms:
+        found = _of_node(transform, track)
+        yield from found
+        if found and getattr(transform, "is_final", False):
+            return
+    for sink in sinks:
+        found = _of_node(sink, track)
+        if not found or not getattr(sink, "is_final", True):
+            raise OutputNotAllowedError("a protected stream may not reach an untrusted sink", where=place(track))
+        yield from found
+
+
+def _of_node(node: object, track: TrackInfo) -> list[OutputTrustAuthority]:
+    asked = getattr(node, "output_trust_authorities", None)
+    found: Sequence[OutputTrustAuthority] = asked() if asked is not None else ()
+    return [each.for_stream(track) if isinstance(each, OfOneStream) else each for each in found]
+
+
+def _told(policy: OutputPolicy, track: TrackInfo) -> dict[str, int | float | str]:
+    """What an event says of a policy: its id, whose it is, and the rules of outputs."""
+    values: dict[str, int | float | str] = {"policy_id": policy.policy_id, "track": track.track_id}
+    values["action"] = policy.action.value
+    rules = policy.rules
+    if rules is not None:
+        said = {"hdcp": rules.hdcp, "cgms_a": rules.cgms_a, "digital_only": rules.digital_only, "pixels": rules.pixels}
+        values |= said
+    return values
