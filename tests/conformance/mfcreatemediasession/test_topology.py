@@ -12,7 +12,16 @@ from drm.session.events import MediaEventType as E
 from drm.session.events import SessionCapability
 from drm.session.topology import SetTopologyFlags, SinkActivate, SourceStreamNode, Topology, TransformNode
 from drm.wire.specs import FullTopology, NodeKind
-from tests.conformance.mfcreatemediasession.world import OK, REFUSED, SECOND, Stage, eventually, kinds, raises_code
+from tests.conformance.mfcreatemediasession.world import (
+    OK,
+    REFUSED,
+    SECOND,
+    Stage,
+    descriptors,
+    eventually,
+    kinds,
+    raises_code,
+)
 
 IMMEDIATE, NORESOLUTION = SetTopologyFlags.IMMEDIATE, SetTopologyFlags.NORESOLUTION
 CLEAR_CURRENT = SetTopologyFlags.CLEAR_CURRENT
@@ -20,10 +29,10 @@ CLEAR_CURRENT = SetTopologyFlags.CLEAR_CURRENT
 
 def refused_at_once(at: Stage, topology: Topology[object], code: int) -> None:
     """`set_topology` raises, no event comes, and the descriptor of its sink stays as it was."""
-    before = sorted(os.listdir("/proc/self/fd"))
+    before = descriptors()
     with raises_code(code):
         at.session.set_topology(topology)
-    assert sorted(os.listdir("/proc/self/fd")) == before
+    assert descriptors() == before
     at.no_more_events(0.1)
     at.session.shutdown()
     os.fstat(at.output)
@@ -266,11 +275,11 @@ def test_a_topology_is_set_once_and_a_source_is_read_by_one(at: Stage) -> None:
 def test_a_failed_topology_leaves_its_source_free(local: Callable[..., Stage]) -> None:
     at = local()
     source = at.source()
-    before = len(os.listdir("/proc/self/fd"))
+    before = descriptors()
     at.session.set_topology(at.topology(at.hashes(), SinkActivate(AV_DECODER), source=source))
     failed = at.until(E.SESSION_TOPOLOGY_SET)[-1]
     assert failed.status != OK
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert descriptors() == before
     at.ready(source=source)
     assert not isinstance(failed.value, FullTopology)
     assert not issubclass(type(failed.error), InvalidArgumentError)

@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from drm.app.byte_stream import FileByteStream
 from drm.app.sources import open_source
 from drm.class_ids import DISCARD_SINK, HASH_SINK
 from drm.component import MediaSource
-from drm.errors import NoEventsAvailableError
+from drm.errors import DRMError, NoEventsAvailableError
 from drm.hresult import HResult
 from drm.media import TrackType
 from drm.session.events import MediaEvent
@@ -176,9 +178,11 @@ def eventually(condition: Callable[[], bool], limit: float = LIMIT) -> None:
 @contextlib.contextmanager
 def raises_code(number: int) -> Iterator[None]:
     """What is called raises the error with this HRESULT."""
-    try:
+    with pytest.raises(DRMError) as raised:
         yield
-    except Exception as error:  # noqa: BLE001 - of whatever class
-        assert getattr(error, "hresult", None) == number, repr(error)
-    else:
-        raise AssertionError(f"nothing was raised, and {number:#x} was due")
+    assert raised.value.hresult == number, repr(raised.value)
+
+
+def descriptors() -> int:
+    """How many this process has."""
+    return len(list(Path("/proc/self/fd").iterdir()))
