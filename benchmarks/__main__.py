@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
-from benchmarks import decrypt_files, decrypt_speed, encrypt_files, playback
+from benchmarks import decrypt_files, decrypt_speed, encrypt_files, playback, session
 from benchmarks.results import Ratio, write_results
 
 __all__ = ["main"]
@@ -36,7 +36,9 @@ def main(arguments: list[str] | None = None) -> int:
     ratios += file_ratios
     encrypt_ratios, not_encrypting = encrypt_files.run(options.folder, options.pairs)
     ratios += encrypt_ratios
-    absent = sorted({*absent, *not_encrypting}, key=str.lower)
+    session_ratios, not_probing = session.run(options.folder, options.pairs)
+    ratios += session_ratios
+    absent = sorted({*absent, *not_encrypting, *not_probing}, key=str.lower)
     print(f"absent peers: {', '.join(absent) or 'none'}")
     write_results(options.folder / "results.json", ratios, absent)
     print(f"written: {options.folder / 'results.json'}")

@@ -31,7 +31,7 @@ from player.playback import Playback
 from player.protection_manager import LocalKeysManager
 from sample_content.clip import Clip, make_clip
 
-__all__ = ["inside", "make_files", "measure", "run", "through_worker"]
+__all__ = ["content_keys", "inside", "make_files", "measure", "run", "through_worker"]
 
 BAR: Final = 1.2  # CPU of the protected path over that of the plain decode
 PAIRS: Final = 5  # turns of each side, taken in turn
@@ -118,8 +118,13 @@ def inside(path: Path) -> dict[str, float]:
         return {"cpu": time.process_time() - cpu, "wall": time.monotonic() - wall, "frames": frames}
 
 
+def content_keys() -> dict[KeyId, ContentKey]:
+    """What a license for the encrypted copy holds."""
+    return {_KEY_ID: ContentKey.parse(_KEY)}
+
+
 def _keys() -> LocalKeysManager:
-    return LocalKeysManager({_KEY_ID: ContentKey.parse(_KEY)})
+    return LocalKeysManager(content_keys())
 
 
 def _compare(clear: Path, encrypted: Path) -> int:

@@ -36,6 +36,7 @@ class Clip(msgspec.Struct, frozen=True, kw_only=True):
     gop: int = 60  # frames from one sync sample to the next
     b_frames: int = 2
     bitrate: int = 0  # bits per second of the video; 0: constant quality
+    buffered: float = 0.0  # seconds of it that a player's buffer holds: keeps the rate from the start; 0: on average
     preset: str = "veryfast"
     slices: int = 1  # per picture
     noise: int = 0  # strength of what makes a test picture as hard to code as a camera's; 0: none
@@ -83,6 +84,8 @@ def _video_stream(out: av.container.OutputContainer, clip: Clip) -> av.VideoStre
     stream.options = {"preset": clip.preset, "x264-params": params, "flags": "+bitexact"}
     if clip.bitrate:
         context.bit_rate = clip.bitrate
+        if clip.buffered:
+            stream.options |= {"maxrate": str(clip.bitrate), "bufsize": str(round(clip.bitrate * clip.buffered))}
     else:
         stream.options |= {"crf": "23"}
     return stream

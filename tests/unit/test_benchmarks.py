@@ -9,8 +9,10 @@ import msgspec
 import pytest
 
 from benchmarks import __main__ as program
-from benchmarks import decrypt_files, decrypt_speed, playback
+from benchmarks import decrypt_files, decrypt_speed, playback, session
 from benchmarks.results import Ratio, write_results
+from drm.app.server import WorkerConfiguration, create_pmp_server
+from player.protection_manager import LocalKeysManager
 from sample_content.clip import Clip
 
 SMALL = Clip(width=320, height=180, frames=60, gop=30, sound=False, fragmented=True, bitrate=500_000, noise=10)
@@ -69,6 +71,7 @@ def test_the_program_prints_both_ratios_and_fails_when_told(
     monkeypatch.setattr(playback, "BAR", 0.0)  # nothing is that fast
     monkeypatch.setattr(decrypt_speed, "CLIP", msgspec.structs.replace(SMALL, frames=10, sound=True))
     monkeypatch.setattr(decrypt_speed, "BAR", 0.0)
+    monkeypatch.setattr(session, "CLIP", playback.CLIP)
     monkeypatch.setattr(decrypt_files, "BARS", {})  # its files take minutes to make
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr("benchmarks.peers._in_package", lambda name: None)
@@ -76,5 +79,19 @@ def test_the_program_prints_both_ratios_and_fails_when_told(
     said = capsys.readouterr().out
     assert "playback CPU, worker / in-process PyAV: " in said
     assert "decryption in session / raw AES-CTR: " in said
-    assert "absent peers: ffmpeg, gpac, MP4Box, mp4decrypt, mp4encrypt, packager" in said
-    assert len(json.loads((tmp_path / "bench" / "results.json").read_text())["ratios"]) == 2
+    assert "creating a session, shared worker / new worker: " in said
+    assert "absent peers: ffmpeg, ffprobe, gpac, MP4Box, mp4decrypt, mp4encrypt, packager" in said
+    assert len(json.loads((tmp_path / "bench" / "results.json").read_text())["ratios"]) == 3
+
+
+def test_the_first_frame_is_measured_stage_by_stage(files: tuple[Path, Path], tmp_path: Path) -> None:
+    sink = session.sink_component(tmp_path / "sink")
+    with create_pmp_server(WorkerConfiguration(components=(sink,), sealed=False)) as server:
+        manager = LocalKeysManager(playback.content_keys())
+        turn = session.first_frame(files[1], manager, sink, server)
+    assert list(turn.stages) == [
+        "open the file", "make the session", "topology, authority", "license", "key check, resolving",
+        "decrypt and decode",
+    ]  # fmt: skip
+    assert min(turn.stages.values()) > 0
+    assert sum(turn.stages.values()) == pytest.approx(turn.seconds, abs=0.001)
