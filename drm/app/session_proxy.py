@@ -60,8 +60,8 @@ def create_pmp_media_session(
 class MediaSessionProxy:
     """A session in another process. Use it as a context manager: leaving it shuts the session down.
 
-    What waits for the worker's answer (questions, `get_service` objects, `shutdown`, a `set_topology` whose source makes
-    objects) must not be called from inside a callback of the same worker, and raises InvalidRequestError there: a
+    What waits for the worker's answer (questions, objects of `get_service`, `shutdown`, a `set_topology` whose source
+    makes objects) must not be called from inside a callback of the same worker, and raises InvalidRequestError there: a
     content protection manager's `begin_enable_content`, or what `begin_get_event` was given. After the worker's death
     each call raises PMPProcessDiedError; `shutdown` does its work all the same.
     """

@@ -25,7 +25,7 @@ from drm.wire import messages as wire
 from drm.wire.channel import Channel, app_channel
 from drm.wire.ring import RingWriter, sealed_memfd
 from tests.fuzz.wire.test_decoders import mutant
-from tests.unit.wire.examples import ERROR, FROM_APP, STREAM
+from tests.unit.wire.examples import ERROR, FROM_APP
 
 CRYPTO = SampleCrypto(KeyId(bytes(16)), Scheme.CENC, bytes(8))
 END = 6.0  # seconds in which a worker that was lied to is gone, or has answered

@@ -1,0 +1,1 @@
+"""A quality manager of a test."""

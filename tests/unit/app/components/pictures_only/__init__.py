@@ -1,0 +1,1 @@
+"""A topology loader of a test."""

@@ -1,0 +1,1 @@
+"""A component of a test that cannot be made."""
