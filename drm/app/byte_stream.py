@@ -6,6 +6,7 @@ import os
 import stat
 from bisect import bisect_right
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -51,6 +52,16 @@ class FileByteStream:
     def size(self) -> int:
         """Length of all files, in bytes."""
         return self._size
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """One for each file, for reading alone. They stay this stream's to close."""
+        return tuple(self._files)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Length of each file when it was opened, in bytes."""
+        return tuple(end - start for start, end in pairwise([*self._starts, self._size]))
 
     def read_at(self, offset: int, size: int) -> bytes:
         """Return up to `size` bytes from `offset`; fewer only at the end."""

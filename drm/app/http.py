@@ -22,7 +22,7 @@ from drm.clearkey import MAX_MESSAGE
 from drm.errors import InvalidArgumentError, LicenseError, LicenseMalformedError, LicenseServerUnreachableError
 from drm.hresult import HResult
 
-__all__ = ["USUAL_LIMITS", "HttpAnswer", "Limits", "post", "shown_url"]
+__all__ = ["USUAL_LIMITS", "HttpAnswer", "Limits", "innermost", "is_loopback", "post", "shown_url", "trusted"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +74,7 @@ def post(
         LicenseError: cancelled.
     """
     parts = _checked_url(url)
-    attempt = _Attempt(url, body, headers or {}, _trust(cacert), limits, local=_is_loopback(parts.hostname or ""))
+    attempt = _Attempt(url, body, headers or {}, trusted(cacert), limits, local=is_loopback(parts.hostname or ""))
     worker = threading.Thread(target=attempt.run, name="clearkey-http", daemon=True)
     worker.start()
     ends = time.monotonic() + limits.total
@@ -191,7 +191,8 @@ def _checked_url(url: str) -> SplitResult:
     return parts
 
 
-def _trust(cacert: str | None) -> str | bool:
+def trusted(cacert: str | None) -> str | bool:
+    """Return what requests calls `verify`. Raises InvalidArgumentError: the file of CA certificates cannot be read."""
     if cacert is None:
         return True
     try:
@@ -201,7 +202,8 @@ def _trust(cacert: str | None) -> str | bool:
         raise InvalidArgumentError(f"the CA file cannot be read: {error.strerror}", where=cacert) from None
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether this is a name of this very machine."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
@@ -223,14 +225,14 @@ def _translated(error: Exception, url: str, limits: Limits) -> Exception:
         return LicenseServerUnreachableError(
             "the license server's certificate is not trusted",
             where=where,
-            seen=_innermost(error),
+            seen=innermost(error),
             remedy="give the file of its certificate authority with --cacert, or use http on this machine",
         )
     if isinstance(error, requests.exceptions.ConnectTimeout):
         return LicenseServerUnreachableError(
             f"the license server was not reached within {limits.connect:g} seconds", where=where
         )
-    if isinstance(error, _TOO_SLOW) or "timed out" in _innermost(error):
+    if isinstance(error, _TOO_SLOW) or "timed out" in innermost(error):
         return LicenseServerUnreachableError(
             f"the license server sent nothing for {limits.gap:g} seconds", where=where, maybe="it is overloaded"
         )
@@ -242,13 +244,13 @@ def _translated(error: Exception, url: str, limits: Limits) -> Exception:
         return LicenseServerUnreachableError(
             "the license server cannot be reached, or broke off",
             where=where,
-            seen=_innermost(error),
+            seen=innermost(error),
             maybe="it is not running, or the host name or port is wrong",
         )
     return error
 
 
-def _innermost(error: BaseException) -> str:
+def innermost(error: BaseException) -> str:
     """Return the reason at the bottom: "Connection refused", "Name or service not known"."""
     found, seen = error, {id(error)}
     while True:

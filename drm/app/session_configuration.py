@@ -66,4 +66,6 @@ class SessionConfiguration:
 
     def spec(self) -> SessionSpec:
         """The attributes that act in the worker."""
-        return SessionSpec(self.dialects, self.global_time, self.quality_manager, self.topology_loader)
+        return SessionSpec(
+            self.dialects, self.global_time, self.quality_manager, self.topology_loader, self.remote_source_mode
+        )

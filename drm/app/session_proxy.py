@@ -17,7 +17,9 @@ import msgspec
 
 from drm.app.clock_proxy import ClockProxy
 from drm.app.host_proxy import HostProxy
+from drm.app.remote_host import RemoteSourceHost
 from drm.app.remote_proxy import RemoteProxy
+from drm.app.remote_sources import RemoteSources
 from drm.app.rights_service import RightsService
 from drm.app.server import PMPServer
 from drm.app.session_configuration import PMPSessionFlags, SessionConfiguration
@@ -77,7 +79,8 @@ class MediaSessionProxy:
 
         def begin(number: int) -> None:
             self._rights = RightsService(configuration.content_protection_manager, link, number, self._queue_quietly)
-            self._topologies = TopologySender(link, number)
+            self._remote = RemoteSources(link, number) if configuration.remote_source_mode else None
+            self._topologies = TopologySender(link, number, self._remote)
 
         try:
             self._number = self._server.attach(self, configuration.spec(), begin)
@@ -158,6 +161,8 @@ class MediaSessionProxy:
         self._queue.shutdown()
         self._server.detach(self._number)
         self._topologies.close()
+        if self._remote is not None:
+            self._remote.close()
 
     def get_clock(self) -> ClockProxy:
         """The presentation clock."""
@@ -175,7 +180,9 @@ class MediaSessionProxy:
             raise WireError("the worker answers without the topology that it was asked for")
         return found
 
-    def get_service(self, service: Service | UUID) -> HostProxy | PMPServer | RateControl | RemoteProxy:
+    def get_service(
+        self, service: Service | UUID
+    ) -> HostProxy | RemoteSourceHost | PMPServer | RateControl | RemoteProxy:
         """PMP_SERVICE gives the host, PMP_SERVER_CONTEXT the server, RATE_CONTROL_SERVICE the rate control.
 
         REMOTE_PROXY gives what names the other halves of this proxy.
@@ -185,7 +192,8 @@ class MediaSessionProxy:
         self._refuse_shut()
         match service_of(service):
             case Service.PMP_SERVICE:
-                return HostProxy(self._server.link, self._number)
+                host = HostProxy(self._server.link, self._number)
+                return host if self._remote is None else RemoteSourceHost(host, self._remote)
             case Service.PMP_SERVER_CONTEXT:
                 return self._server
             case Service.RATE_CONTROL_SERVICE:
@@ -254,6 +262,8 @@ class MediaSessionProxy:
             self._is_shut = True
             self._server.abandon(self._number)
             self._topologies.stop()
+            if self._remote is not None:
+                self._remote.end(SessionShutdownError("the session was shut down"))
 
     def _send(self, message: wire.FromApp) -> None:
         self._refuse_shut()
@@ -278,11 +288,17 @@ class MediaSessionProxy:
                 self._topologies.take(message)
             case wire.BeginEnableContent():
                 self._rights.begin(message)
+            case wire.SourceCreated() | wire.SourceNotCreated() | wire.ReadBytes() | wire.ByteStreamClosed():
+                if self._remote is None:
+                    raise WireError("the worker speaks of media sources of its own, and has none")
+                self._remote.take(message)
             case _:
                 raise WireError(f"the worker sends {type(message).__name__} when nothing of the kind is due")
 
     def worker_ended(self, error: DRMError) -> None:
         """The worker is gone: every later call raises `error`, and one event says so, the last."""
+        if self._remote is not None:
+            self._remote.end(error)
         with suppress(SessionShutdownError):
             self._queue.end(MediaEvent(MediaEventType.ERROR, error.hresult, {}, error.to_record()))
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 
+from drm.app.remote_source import RemoteMediaSource, RemoteReading
+from drm.app.remote_sources import RemoteSources, named, place_of
 from drm.app.source_service import SourceService
 from drm.app.worker_link import WorkerLink
 from drm.component import MediaSource, PMPClient, PMPHost
@@ -18,10 +20,12 @@ __all__ = ["TopologySender"]
 class TopologySender:
     """The application's half of the topologies of one session."""
 
-    def __init__(self, link: WorkerLink, session: int) -> None:
+    def __init__(self, link: WorkerLink, session: int, remote: RemoteSources | None = None) -> None:
+        """`remote`: the sources of a session in remote source mode, which plays no others."""
         self._link = link
         self._session = session
-        self._services: dict[int, SourceService] = {}
+        self._remote = remote
+        self._services: dict[int, SourceService | RemoteReading] = {}
         self._as_they_are: dict[int, Topology[MediaSource]] = {}
         self._newest = 0
         self._sending = threading.Lock()  # the worker wants ids that rise
@@ -33,14 +37,16 @@ class TopologySender:
 
         Raises:
             InvalidRequestError: another topology that is not over reads from the same source, or this one was set.
+            TopologyError: the source lives where this session's sources do not (MF_E_TOPO_UNSUPPORTED).
             DRMError: what the source, or the worker, raised.
         """
+        in_worker = place_of(source, self._remote)
         self._refuse_twice(topology, source, flags)  # before anything is made in the worker for it
-        authorities = _authorities(topology, source, host) if host is not None else {}
+        authorities = _authorities(topology, source, host) if host is not None and not in_worker else {}
         sinks = topology.sinks()
         branches = tuple(
             wire.BranchSpec(
-                branch.stream,
+                named(branch.stream) if in_worker else branch.stream,
                 authorities.get(branch.stream.track.track_id, 0),
                 tuple(sinks.index(sink) for sink in branch.outputs),
                 branch.source.media_start,
@@ -63,13 +69,18 @@ class TopologySender:
             source.duration,
             topology.project_start,
             topology.project_stop,
+            in_worker,
         )
         if flags & SetTopologyFlags.NORESOLUTION:
             self._as_they_are[number] = topology
         streams = [branch.stream for branch in topology.branches]
         with self._sending:
             self._refuse_twice(topology, source, flags)
-            service = SourceService(source, streams, self._link.send, self._session, number)
+            service: SourceService | RemoteReading
+            if isinstance(source, RemoteMediaSource):
+                service = RemoteReading(source)
+            else:
+                service = SourceService(source, streams, self._link.send, self._session, number)
             self._services[number] = service
             self._newest = number
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 from uuid import UUID
 
@@ -37,12 +38,27 @@ class HostService:
         self._environment = environment
         self._ids = ids
         self._objects: dict[int, object] = {}
+        self._own: dict[UUID, Callable[[], object]] = {}
+
+    def serve(self, class_id: UUID, make: Callable[[], object]) -> None:
+        """Let `make` make what has this class id: a part of the worker itself, and no component."""
+        self._own[class_id] = make
+
+    def component_class(self, class_id: UUID) -> type:
+        """Return the class of a component. Raises UnknownComponentError or TrustError."""
+        return self._loader.component_class(class_id)
+
+    def find(self, object_id: int) -> object | None:
+        """Return the object with this id, or None."""
+        return self._objects.get(object_id)
 
     def create(self, class_id: UUID) -> object:
         """Return a new instance of the component.
 
         Raises UnknownComponentError, TrustError, or DRMError for a fault of the component's own.
         """
+        if class_id in self._own:
+            return self._own[class_id]()
         try:
             made: object = self._loader.create(class_id)
             set_environment = getattr(made, "set_environment", None)

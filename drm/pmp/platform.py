@@ -60,6 +60,7 @@ _SHARED: Final = (
     "drm.descriptors",
     "drm.errors",
     "drm.hresult",
+    "drm.isobmff.samples",
     "drm.jose",
     "drm.keys",
     "drm.media",
@@ -67,9 +68,11 @@ _SHARED: Final = (
     "drm.output_schema",
     "drm.output_trust",
     "drm.policy",
+    "drm.presentation_source",
     "drm.protection",
     "drm.rights",
     "drm.sealed",
+    "drm.webm.presentation",
     "drm.trust_authority",
 )
 

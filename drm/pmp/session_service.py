@@ -9,10 +9,13 @@ from uuid import UUID
 
 import msgspec
 
+from drm.class_ids import SOURCE_RESOLVER
 from drm.errors import DRMError, UnknownComponentError, WireError
 from drm.pmp.host_service import HostService
+from drm.pmp.remote_source import RemoteSource
 from drm.pmp.rights_proxy import RightsProxy
 from drm.pmp.source_proxy import SourceProxy
+from drm.pmp.source_resolver import RemoteSources
 from drm.session.events import MediaEvent, MediaEventType
 from drm.session.media_session import MediaSession, SessionOptions, TimeFormat
 from drm.session.quality import DropLateFrames, QualityManager
@@ -55,7 +58,9 @@ class SessionService:
         self._number = number
         self._channel = channel
         self._rights = RightsProxy(number, channel.send, self._emit, _ENABLE_LIMIT)
-        self._sources: dict[int, SourceProxy] = {}
+        self._sources: dict[int, SourceProxy | RemoteSource] = {}
+        self._remote = RemoteSources(number, channel.send, host, is_allowed=spec.remote_source_mode)
+        host.serve(SOURCE_RESOLVER, self._remote.resolver)
         self._authorities: dict[int, list[int]] = {}  # object ids, by topology
         self._newest = 0  # topology; ids rise
         self._itself: wire.RemoteObject | None = None
@@ -78,6 +83,10 @@ class SessionService:
             wire.SourceFailed: self._to_source,
             wire.EnablerAnswer: self._enabler_answer,
             wire.EnablerFailed: lambda message, _fds: self._rights.failed(message),
+            wire.CreateSource: self._remote.create,
+            wire.CancelCreation: lambda message, _fds: self._remote.cancel_creation(message),
+            wire.ReleaseRemoteSource: lambda message, _fds: self._remote.release(message),
+            wire.BytesRead: lambda message, _fds: self._remote.bytes_read(message),
         }
 
     def take(self, message: wire.FromApp, fds: Sequence[int]) -> None:
@@ -92,7 +101,9 @@ class SessionService:
         self._interrupt(True)
         for source in list(self._sources.values()):
             source.cancel()
+        self._remote.cancel()
         self._session.shutdown()
+        self._remote.close()
 
     def _emit(self, event: MediaEvent) -> None:
         topology = event.value if isinstance(event.value, wire.FullTopology) else None
@@ -158,7 +169,12 @@ class SessionService:
             for branch in spec.branches
             if branch.authority
         }
-        source = SourceProxy(self._channel.send, self._number, spec, authorities, self._source_closed)
+        spec = self._remote.completed(spec)
+        source: SourceProxy | RemoteSource
+        if spec.source:
+            source = self._remote.source(spec, self._source_closed)
+        else:
+            source = SourceProxy(self._channel.send, self._number, spec, authorities, self._source_closed)
         topology: Topology[SessionSource] = Topology(
             source, project_start=spec.project_start, project_stop=spec.project_stop
         )
@@ -184,10 +200,12 @@ class SessionService:
 
     def _to_source(self, message: _OfSource, fds: Sequence[int]) -> None:
         source = self._sources.get(message.topology_id)
-        if source is not None:
+        if isinstance(source, SourceProxy):
             source.take(message, fds)
             return
         close_all(fds)
+        if source is not None:
+            raise WireError(f"{type(message).__name__} is about topology {message.topology_id}, whose source is here")
         if not 0 < message.topology_id <= self._newest:  # else it was released while this was under way
             raise WireError(f"{type(message).__name__} is about topology {message.topology_id}, which was never set")
 

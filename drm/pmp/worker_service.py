@@ -38,7 +38,7 @@ _MAX_BUNDLE: Final = 64 << 20  # bytes of all components together
 _MAX_SESSIONS: Final = 64  # at a time
 _LOCKED_EXIT: Final = 3.0  # seconds that held locks delay the end
 
-_TAKES_FDS: Final = (wire.LoadComponents, wire.SetTopology, wire.AttachRing, wire.EnablerAnswer)
+_TAKES_FDS: Final = (wire.LoadComponents, wire.SetTopology, wire.AttachRing, wire.EnablerAnswer, wire.CreateSource)
 _CALLS: Final = (
     wire.LoadComponents
     | wire.CreateSession

@@ -15,9 +15,8 @@ from drm.trust.archive import Component
 
 REPOSITORY = Path(__file__).parents[2]
 ROOTS = REPOSITORY / "tests" / "data" / "worker_roots.txt"
-APPLICATION_SIDE = {"mp4-source", "webm-source"}  # components that run in the application alone, for now
 
-COMPONENTS = [c for c in collect_components() if c.manifest.name not in APPLICATION_SIDE]
+COMPONENTS = collect_components()
 
 
 @pytest.fixture(scope="module")
