@@ -14,20 +14,15 @@ import sys
 from drm.packaging.decrypt_boxes import OddLayoutError
 from drm.packaging.decrypt_draft import Draft
 from drm.packaging.decrypt_swift import decrypt_swiftly
+from player.one_shot import KEY_IS_VISIBLE, MAX_JOBS, end_tidily, useful_jobs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import FrameType
     from typing import Self
 
-__all__ = ["KEY_IS_VISIBLE", "MAX_JOBS", "decrypt_at_once", "end_tidily", "said_when_done", "useful_jobs"]
+__all__ = ["decrypt_at_once", "said_when_done"]
 
-KEY_IS_VISIBLE = (
-    "note: a key on the command line is visible to other users in the process list; --keys-file keeps it private"
-)
-_WORTH_SHARING = 64 << 20  # bytes of a file from which on a second process gains more than it costs
-MAX_JOBS = 64
 _MAX_KEYS_FILE = 64 << 10
 _DASHES = [8, 13, 18, 23]  # in a UUID
 _FLAGS = ("-q", "--quiet")
@@ -77,22 +72,6 @@ def said_when_done(target: str, *, checked: bool = False) -> str:
     """What a user is told at the end. A wrong key makes noise of a file; that nobody looked must not be hidden."""
     doubt = "" if checked else "  (whether the keys are right was not checked: --check decodes a little of it first)"
     return f"written: {target}{doubt}"
-
-
-def useful_jobs(jobs: int, size: int) -> int:
-    """How many of `jobs` processes a file of `size` bytes deserves."""
-    return jobs if size >= _WORTH_SHARING else 1
-
-
-def end_tidily() -> None:
-    """Let SIGTERM and SIGHUP end this process as SIGINT does: through the `with` blocks, which remove drafts."""
-    import signal  # noqa: PLC0415 - for this command only
-
-    def end(number: int, _frame: FrameType | None) -> None:
-        sys.exit(128 + number)
-
-    signal.signal(signal.SIGTERM, end)
-    signal.signal(signal.SIGHUP, end)
 
 
 def _read_words(words: list[str]) -> tuple[str, dict[str, list[str]], bool]:

@@ -18,8 +18,8 @@ from drm.errors import InvalidArgumentError
 from drm.keys import ContentKey, KeyId
 from drm.media import Scheme
 from drm.packaging.encrypt import EncryptedTrack, Encryption, TrackEncryption, encrypt_file
-from player.decrypt_start import KEY_IS_VISIBLE, end_tidily, useful_jobs
 from player.encrypt_keys import Chooser, Label, parse_label, parse_labelled_keys
+from player.one_shot import KEY_IS_VISIBLE, end_tidily, useful_jobs
 
 __all__ = ["IV_SIZES", "PSSH", "SCHEMA", "VERSION", "Request", "encrypt"]
 

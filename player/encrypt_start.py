@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from drm.errors import DRMError
 from drm.media import Scheme
-from player.decrypt_start import MAX_JOBS
 from player.encrypt_run import IV_SIZES, PSSH, Request, encrypt
+from player.one_shot import MAX_JOBS
 
 __all__ = ["encrypt_at_once", "read_words"]
 

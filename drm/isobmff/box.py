@@ -6,9 +6,10 @@ The tree names boxes and never interprets them; what they mean stands in the mod
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from struct import pack
 from typing import ClassVar, Final, Protocol, Self
+
+import msgspec
 
 from drm.errors import MalformedMediaError, TruncatedMediaError
 from drm.isobmff.reader import ByteSource, Reader, printable
@@ -52,8 +53,7 @@ def encode_full_box(box_type: str, version: int, flags: int, *payload: bytes) ->
     return encode_box(box_type, pack(">I", version << 24 | flags), *payload)
 
 
-@dataclass(frozen=True, slots=True)
-class TopBox:
+class TopBox(msgspec.Struct, frozen=True):
     """A box of the outermost level, by its place alone."""
 
     type: str
@@ -127,8 +127,7 @@ def load_box(source: ByteSource, top: TopBox) -> Reader:
 
 
 # ------------------------------------------------------------------------------------------------ the tree
-@dataclass(frozen=True, slots=True)
-class BoxNode:
+class BoxNode(msgspec.Struct, frozen=True):
     """One box in the tree. `payload` is a reader of its contents, for whoever wants to say more about it."""
 
     type: str

@@ -6,9 +6,10 @@ ISO/IEC 14496-12, clauses 8.8.7 (`tfhd`), 8.8.8 (`trun`) and 8.8.12 (`tfdt`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from struct import pack
 from typing import ClassVar, Final
+
+import msgspec
 
 from drm.isobmff.box import encode_full_box
 from drm.isobmff.reader import Reader
@@ -24,8 +25,7 @@ _DATA_OFFSET, _FIRST_FLAGS = 0x1, 0x4
 _COLUMNS: Final = (0x100, 0x200, 0x400, 0x800)  # duration, size, flags, composition offset
 
 
-@dataclass(frozen=True, slots=True)
-class Tfhd:
+class Tfhd(msgspec.Struct, frozen=True):
     """Track Fragment Header. None: `trex` says it."""
 
     TYPE: ClassVar[str] = "tfhd"
@@ -69,8 +69,7 @@ class Tfhd:
         return encode_full_box(self.TYPE, 0, has, *fields)
 
 
-@dataclass(frozen=True, slots=True)
-class Tfdt:
+class Tfdt(msgspec.Struct, frozen=True):
     """Track Fragment Decode Time: when the fragment's first sample is decoded."""
 
     TYPE: ClassVar[str] = "tfdt"
@@ -89,8 +88,7 @@ class Tfdt:
         return encode_full_box(self.TYPE, version, 0, pack(">Q" if version else ">I", self.decode_time))
 
 
-@dataclass(frozen=True, slots=True)
-class Trun:
+class Trun(msgspec.Struct, frozen=True):
     """Track Fragment Run. A column that is None holds the default for every sample.
 
     A run without columns says its count in four bytes and nothing else: whoever walks it bounds it first.

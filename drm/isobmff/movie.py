@@ -6,9 +6,10 @@ standard's own defaults.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from struct import Struct, pack
 from typing import ClassVar, Final
+
+import msgspec
 
 from drm.isobmff.box import encode_full_box
 from drm.isobmff.reader import Reader
@@ -38,8 +39,7 @@ def _encode_scale_and_duration(timescale: int, duration: int, version: int) -> b
     return pack(">QQIQ" if version else ">IIII", 0, 0, timescale, duration)
 
 
-@dataclass(frozen=True, slots=True)
-class Mvhd:
+class Mvhd(msgspec.Struct, frozen=True):
     """Movie Header."""
 
     TYPE: ClassVar[str] = "mvhd"
@@ -64,8 +64,7 @@ class Mvhd:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Tkhd:
+class Tkhd(msgspec.Struct, frozen=True):
     """Track Header."""
 
     TYPE: ClassVar[str] = "tkhd"
@@ -96,8 +95,7 @@ class Tkhd:
         return encode_full_box(self.TYPE, version, 3, head, bytes(16), _UNITY, size)
 
 
-@dataclass(frozen=True, slots=True)
-class Mdhd:
+class Mdhd(msgspec.Struct, frozen=True):
     """Media Header."""
 
     TYPE: ClassVar[str] = "mdhd"
@@ -126,8 +124,7 @@ class Mdhd:
         return encode_full_box(self.TYPE, version, 0, head, pack(">HH", a << 10 | b << 5 | c, 0))
 
 
-@dataclass(frozen=True, slots=True)
-class Hdlr:
+class Hdlr(msgspec.Struct, frozen=True):
     """Handler Reference: what kind of track it is."""
 
     TYPE: ClassVar[str] = "hdlr"
@@ -153,8 +150,7 @@ class Hdlr:
         return _TYPES.get(self.handler, TrackType.OTHER)
 
 
-@dataclass(frozen=True, slots=True)
-class Elst:
+class Elst(msgspec.Struct, frozen=True):
     """Edit List: which part of the media is presented, and when."""
 
     TYPE: ClassVar[str] = "elst"
@@ -178,8 +174,7 @@ class Elst:
         return encode_full_box(self.TYPE, version, 0, pack(">I", len(rows)), *rows)
 
 
-@dataclass(frozen=True, slots=True)
-class Mehd:
+class Mehd(msgspec.Struct, frozen=True):
     """Movie Extends Header: the duration of a fragmented movie, when it was known."""
 
     TYPE: ClassVar[str] = "mehd"
@@ -198,8 +193,7 @@ class Mehd:
         return encode_full_box(self.TYPE, version, 0, pack(">Q" if version else ">I", self.duration))
 
 
-@dataclass(frozen=True, slots=True)
-class Trex:
+class Trex(msgspec.Struct, frozen=True):
     """Track Extends: what holds in fragments that do not say otherwise."""
 
     TYPE: ClassVar[str] = "trex"

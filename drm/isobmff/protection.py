@@ -5,9 +5,10 @@ ISO/IEC 14496-12, clause 8.12 (`sinf`, `frma`, `schm`) and ISO/IEC 23001-7, clau
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from struct import pack
 from typing import ClassVar
+
+import msgspec
 
 from drm.isobmff.box import encode_box, encode_full_box
 from drm.isobmff.reader import Reader
@@ -21,8 +22,7 @@ PIFF_TENC = bytes.fromhex("8974dbce7be74c5184f97148f9882554")
 _NO_KEY = KeyId(bytes(16))
 
 
-@dataclass(frozen=True, slots=True)
-class Frma:
+class Frma(msgspec.Struct, frozen=True):
     """Original Format: the four-cc that the sample entry had before it was encrypted."""
 
     TYPE: ClassVar[str] = "frma"
@@ -39,8 +39,7 @@ class Frma:
         return encode_box(self.TYPE, self.format.encode("latin-1"))
 
 
-@dataclass(frozen=True, slots=True)
-class Schm:
+class Schm(msgspec.Struct, frozen=True):
     """Scheme Type: `cenc`, `cbcs` and so on."""
 
     TYPE: ClassVar[str] = "schm"
@@ -62,8 +61,7 @@ class Schm:
         return encode_full_box(self.TYPE, 0, int(self.uri is not None), head, self.uri or b"")
 
 
-@dataclass(frozen=True, slots=True)
-class Tenc:
+class Tenc(msgspec.Struct, frozen=True):
     """Track Encryption: what holds for each sample that no sample group says otherwise about."""
 
     TYPE: ClassVar[str] = "tenc"
@@ -104,8 +102,7 @@ class Tenc:
         return encode_full_box(self.TYPE, version, 0, fields, constant)
 
 
-@dataclass(frozen=True, slots=True)
-class PiffTenc:
+class PiffTenc(msgspec.Struct, frozen=True):
     """PIFF 1.1's Track Encryption box: an extended type, and algorithm 0 (none), 1 (AES-CTR) or 2 (AES-CBC)."""
 
     TYPE: ClassVar[str] = "uuid"
@@ -129,8 +126,7 @@ class PiffTenc:
         return encode_box(self.TYPE, PIFF_TENC, fields, self.key_id.value)
 
 
-@dataclass(frozen=True, slots=True)
-class Sinf:
+class Sinf(msgspec.Struct, frozen=True):
     """Protection Scheme Information: original format, scheme, and the scheme's own box. `schm` may be absent."""
 
     TYPE: ClassVar[str] = "sinf"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from struct import pack
 from typing import ClassVar
+
+import msgspec
 
 from drm.errors import InvalidArgumentError, MalformedMediaError
 from drm.isobmff.box import encode_full_box
@@ -14,8 +15,7 @@ from drm.keys import COMMON_SYSTEM, KeyId, SystemId
 __all__ = ["Pssh"]
 
 
-@dataclass(frozen=True, slots=True)
-class Pssh:
+class Pssh(msgspec.Struct, frozen=True):
     """One `pssh` box. Only version 1 lists key ids."""
 
     TYPE: ClassVar[str] = "pssh"

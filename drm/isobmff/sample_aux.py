@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from struct import pack, unpack
 from typing import ClassVar
 
+import msgspec
+
 from drm.isobmff.box import encode_box, encode_full_box
 from drm.isobmff.reader import Reader
 from drm.keys import KeyId
@@ -77,8 +79,7 @@ class Senc:
         return encode_full_box(self.TYPE, self.version, flags, fields, self.payload)
 
 
-@dataclass(frozen=True, slots=True)
-class Saiz:
+class Saiz(msgspec.Struct, frozen=True):
     """Sample Auxiliary Information Sizes: one byte per sample, or one default for all."""
 
     TYPE: ClassVar[str] = "saiz"
@@ -110,8 +111,7 @@ class Saiz:
         return encode_full_box(self.TYPE, 0, int(self.aux_type is not None), _aux_type(self), fields)
 
 
-@dataclass(frozen=True, slots=True)
-class Saio:
+class Saio(msgspec.Struct, frozen=True):
     """Sample Auxiliary Information Offsets: one for all samples, or one for each run or chunk."""
 
     TYPE: ClassVar[str] = "saio"

@@ -5,8 +5,9 @@ ISO/IEC 14496-12, clause 8.5.2 (`stsd`) and 12.1.3, 12.2.3 (the entries); ISO/IE
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import ClassVar, Final
+
+import msgspec
 
 from drm.isobmff.protection import PiffTenc, Sinf, Tenc
 from drm.isobmff.reader import Reader, printable
@@ -19,8 +20,7 @@ _PIFF_SCHEMES: Final = {0: Scheme.CENC, 1: Scheme.CENC, 2: Scheme.CBC1}  # 0: no
 _ENCRYPTED: Final = frozenset({"encv", "enca", "enct", "encs", "encm", "encu"})
 
 
-@dataclass(frozen=True, slots=True)
-class SampleEntry:
+class SampleEntry(msgspec.Struct, frozen=True):
     """One entry of `stsd`, of any kind; the boxes that configure its codec stay packed for `drm.isobmff.codec`."""
 
     TYPE: ClassVar[str] = "stsd"
@@ -31,7 +31,7 @@ class SampleEntry:
     height: int = 0
     channels: int = 0
     sample_rate: int = 0  # hertz
-    boxes: dict[str, bytes] = field(default_factory=dict)  # payloads by type, the first of each
+    boxes: dict[str, bytes] = msgspec.field(default_factory=dict)  # payloads by type, the first of each
     scheme_type: str = ""  # `schm` as it stands: "cenc", "piff"; empty: not encrypted
     protection: Protection | None = None
     is_clear_by_default: bool = True  # False: `protection` holds for samples that no group says otherwise about

@@ -6,9 +6,10 @@ by nobody here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from struct import pack
 from typing import ClassVar, Final
+
+import msgspec
 
 from drm.isobmff.box import encode_full_box
 from drm.isobmff.reader import Reader
@@ -28,8 +29,7 @@ def grouping_type(r: Reader) -> str:
     return peek.fourcc()
 
 
-@dataclass(frozen=True, slots=True)
-class SeigKey:
+class SeigKey(msgspec.Struct, frozen=True):
     """One of the keys of a group whose samples have several; they name it by its place, from 1."""
 
     key_id: KeyId
@@ -56,8 +56,7 @@ class SeigKey:
         return fields
 
 
-@dataclass(frozen=True, slots=True)
-class Seig:
+class Seig(msgspec.Struct, frozen=True):
     """CencSampleEncryptionInformationGroupEntry."""
 
     key_id: KeyId
@@ -102,8 +101,7 @@ class Seig:
         return pack(">BBB", 0, pattern, self.is_protected) + own.encode(is_protected=self.is_protected)
 
 
-@dataclass(frozen=True, slots=True)
-class Sgpd:
+class Sgpd(msgspec.Struct, frozen=True):
     """Sample Group Description of `seig` entries."""
 
     TYPE: ClassVar[str] = "sgpd"
@@ -139,8 +137,7 @@ class Sgpd:
         return encode_full_box(self.TYPE, version, 0, head, *rows)
 
 
-@dataclass(frozen=True, slots=True)
-class Sbgp:
+class Sbgp(msgspec.Struct, frozen=True):
     """Sample to Group, of `seig`. Samples behind the last run are in no group (index 0)."""
 
     TYPE: ClassVar[str] = "sbgp"

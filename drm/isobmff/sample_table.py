@@ -5,10 +5,11 @@ Each box can be sound while the table is not; `drm.isobmff.progressive` joins th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 from struct import pack, unpack
 from typing import ClassVar
+
+import msgspec
 
 from drm.isobmff.box import encode_full_box
 from drm.isobmff.reader import Reader
@@ -17,8 +18,7 @@ from drm.isobmff.table import Table, encode_table, read_table, signed
 __all__ = ["Ctts", "Stco", "Stsc", "Stss", "Stsz", "Stts"]
 
 
-@dataclass(frozen=True, slots=True)
-class Stts:
+class Stts(msgspec.Struct, frozen=True):
     """Decoding Time to Sample."""
 
     TYPE: ClassVar[str] = "stts"
@@ -36,8 +36,7 @@ class Stts:
         return encode_full_box(self.TYPE, 0, 0, pack(">I", len(self.runs) // 2), encode_table(self.runs))
 
 
-@dataclass(frozen=True, slots=True)
-class Ctts:
+class Ctts(msgspec.Struct, frozen=True):
     """Composition Time to Sample. Read as signed in either version: encoders write negative ones into version 0."""
 
     TYPE: ClassVar[str] = "ctts"
@@ -55,8 +54,7 @@ class Ctts:
         return encode_full_box(self.TYPE, 1, 0, pack(">I", len(self.runs) // 2), encode_table(self.runs))
 
 
-@dataclass(frozen=True, slots=True)
-class Stsc:
+class Stsc(msgspec.Struct, frozen=True):
     """Sample to Chunk."""
 
     TYPE: ClassVar[str] = "stsc"
@@ -78,8 +76,7 @@ class Stsc:
         return encode_full_box(self.TYPE, 0, 0, pack(">I", len(self.runs) // 3), encode_table(self.runs))
 
 
-@dataclass(frozen=True, slots=True)
-class Stsz:
+class Stsz(msgspec.Struct, frozen=True):
     """Sample Sizes. Also reads the compact form, `stz2`."""
 
     TYPE: ClassVar[str] = "stsz"
@@ -114,8 +111,7 @@ class Stsz:
         return encode_full_box(self.TYPE, 0, 0, pack(">II", self.constant_size, self.sample_count), table)
 
 
-@dataclass(frozen=True, slots=True)
-class Stco:
+class Stco(msgspec.Struct, frozen=True):
     """Chunk Offsets. Also reads and writes the 64-bit form, `co64`."""
 
     TYPE: ClassVar[str] = "stco"
@@ -140,8 +136,7 @@ class Stco:
         return encode_full_box(self.TYPE, 0, 0, count, encode_table(Table("I", self.offsets)))
 
 
-@dataclass(frozen=True, slots=True)
-class Stss:
+class Stss(msgspec.Struct, frozen=True):
     """Sync Samples. Without this box every sample is one."""
 
     TYPE: ClassVar[str] = "stss"

@@ -6,8 +6,9 @@ Which process: either. Who may be lying: the file, in every number.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, TypeVar
+
+import msgspec
 
 from drm.errors import MalformedMediaError, MediaError, UnsupportedMediaError
 from drm.isobmff.box import Box
@@ -29,8 +30,7 @@ _AUX_TYPES: Final = frozenset({None, "cenc", "cens", "cbc1", "cbcs", "piff"})
 Warn = Callable[[str], None]
 
 
-@dataclass(slots=True)
-class EncryptionBoxes:
+class EncryptionBoxes(msgspec.Struct):
     """The boxes of a `stbl` or a `traf` that tell how its samples are encrypted."""
 
     senc: Senc | None = None
@@ -59,8 +59,7 @@ class EncryptionBoxes:
             self.sbgp = Sbgp.parse(box)
 
 
-@dataclass(slots=True)
-class SampleTable:
+class SampleTable(msgspec.Struct):
     """The boxes of `stbl`, without what `stsd` says."""
 
     stts: Stts
@@ -71,8 +70,7 @@ class SampleTable:
     stss: Stss | None
 
 
-@dataclass(slots=True)
-class Track:
+class Track(msgspec.Struct):
     """One track as the movie box describes it."""
 
     info: TrackInfo
@@ -107,8 +105,7 @@ class Track:
         return entry
 
 
-@dataclass(slots=True)
-class Movie:
+class Movie(msgspec.Struct):
     """What `moov` says."""
 
     tracks: tuple[Track, ...]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import accumulate
 from struct import pack_into
 from typing import Final
+
+from msgspec.structs import replace
 
 from drm.errors import MalformedMediaError
 from drm.isobmff.box import TopBox

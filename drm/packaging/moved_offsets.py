@@ -8,9 +8,11 @@ information (`saio`, 8.7.9), the base of a track fragment's data (`tfhd`, 8.8.7)
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from struct import pack, unpack
 from typing import BinaryIO, Final
+
+from msgspec.structs import replace
 
 from drm.errors import UnsupportedMediaError
 from drm.isobmff.box import TopBox, load_box

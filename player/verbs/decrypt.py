@@ -11,10 +11,11 @@ from drm.cenc.dialect import Dialect
 from drm.errors import InvalidArgumentError, KeyMissingError, KeyWrongError, UnsupportedMediaError
 from drm.keys import ContentKey, KeyId
 from drm.packaging.decrypt_file import decrypt_file
-from player.decrypt_start import MAX_JOBS, end_tidily, said_when_done, useful_jobs
+from player.decrypt_start import said_when_done
 from player.dialect_option import dialect_option
 from player.key_mistakes import explain
 from player.key_options import key_options
+from player.one_shot import MAX_JOBS, end_tidily, useful_jobs
 from player.progress import Progress
 
 __all__ = ["command"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 
 from drm.media import Scheme
-from player.decrypt_start import MAX_JOBS
 from player.encrypt_run import IV_SIZES, PSSH, Request, encrypt
 from player.key_options import read_keys_file
+from player.one_shot import MAX_JOBS
 
 __all__ = ["command"]
 
