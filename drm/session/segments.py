@@ -52,11 +52,11 @@ class Segment:
         """Of what is played, in units of 100 ns; 0: not known."""
         if self.topology.project_start is not None and self.topology.project_stop is not None:
             return self.topology.project_stop - self.topology.project_start
-        stops = [branch.source.media_stop for branch in self.topology.branches]
-        known = [stop for stop in stops if stop is not None]
-        if len(known) == len(stops):
-            return max(known) - self.media_start
-        return max(0, self.source.duration - self.media_start) if self.source.duration else 0
+        nodes = [branch.source for branch in self.topology.branches]
+        ends = [self.source.duration if node.media_stop is None else node.media_stop for node in nodes]
+        if not all(ends):
+            return 0
+        return max(0, *(end - node.media_start for node, end in zip(nodes, ends, strict=True)))
 
     def media_position(self, position: int) -> int:
         """Where the source is to begin for a presentation time."""

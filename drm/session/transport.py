@@ -110,8 +110,7 @@ class Transport:
         if segment.duration and position > segment.duration:
             self._refuse_position(position, segment.duration)
             return
-        self._go_to(segment, 0)
-        self._begin(segment, position)
+        self._go_to(segment, position)
 
     def start_relative(self, entries: int) -> None:
         """SESSION_STARTED: go on by so many topologies; those that are over are not kept."""
@@ -125,7 +124,6 @@ class Transport:
             )
             return
         self._go_to(waiting[entries], 0)
-        self._begin(waiting[entries], 0)
 
     def start_global(self, position: int) -> None:
         """SESSION_STARTED: a time of the editing session's own line, in whichever topology it lies."""
@@ -135,8 +133,7 @@ class Transport:
         if segment is None:
             self._refuse_position(position, 0)
             return
-        self._go_to(segment, segment.topology.project_start or 0)
-        self._begin(segment, position)
+        self._go_to(segment, position - (segment.topology.project_start or 0))
 
     def _startable(self) -> Segment | None:
         current = self.segments.current
@@ -155,12 +152,15 @@ class Transport:
         )
         self._told.fail(E.SESSION_STARTED, error)
 
-    def _go_to(self, segment: Segment, offset: int) -> None:
+    def _go_to(self, segment: Segment, position: int) -> None:
+        """Begin at a position in `segment`: what was skipped does not count, unless segments say where they lie."""
+        offset = segment.topology.project_start or 0
         if segment is not self.segments.current:
             self._playing.drop()
             self.segments.skip_to(segment)
             self.topologies.make_ready(segment, offset)
         segment.offset = offset
+        self._begin(segment, offset + position)
 
     def _begin(self, segment: Segment, position: int) -> None:
         """Stop what runs, have the source and the clock start at `position`, and play from there."""
