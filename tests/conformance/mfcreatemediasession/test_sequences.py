@@ -267,8 +267,8 @@ def test_the_sound_of_a_seek_is_the_rest_of_the_whole_from_the_exact_sample(
         rest = stamps(at)
         assert rest[0][0] == begin
         assert rest[1:] == [row for row in whole if row[0] > begin]
-        size = int(at.lines()[0].split(",")[4])
-        assert size == 2 * (rest[1][0] - begin)  # mono, 16 bits
+        if rest[1:]:
+            assert int(at.lines()[0].split(",")[4]) == 2 * (rest[1][0] - begin)  # mono, 16 bits
 
 
 def test_frames_come_in_the_order_of_presentation(at: Stage) -> None:
