@@ -62,15 +62,8 @@ import os
 import struct
 import time
 
+from drm.output_trust import OutputTrust
 from drm.policy import Action
-
-
-class _Play:
-    def get_action(self):
-        return Action.PLAY
-
-    def set_policy(self, policy):
-        pass
 
 
 class FirstFrameSink:
@@ -83,7 +76,7 @@ class FirstFrameSink:
         pass
 
     def output_trust_authorities(self):
-        return (_Play(),)
+        return (OutputTrust(Action.PLAY),)
 
     def open(self, tracks, descriptor):
         self._descriptor = descriptor

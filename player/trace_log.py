@@ -7,12 +7,14 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-from drm.app.enabler import ContentProtectionManager, EnablerActivation
+from drm.app.enabler import ContentProtectionManager, EnableCallback, EnablerActivation, EnableResult
+from drm.component import MediaSource
 from drm.hresult import name_of
 from drm.session.events import MediaEvent, SessionCapability, TopologyStatus
 from drm.session.events import MediaEventType as E
+from drm.session.topology import Topology
 
 __all__ = ["Entry", "TraceLog", "TracedManager"]
 
@@ -42,9 +44,9 @@ class TraceLog:
         """The application gives a command."""
         self._add(Entry(time.monotonic(), "command", name, values=values))
 
-    def enabler(self, name: str, **values: object) -> None:
-        """The session calls the application's content protection manager."""
-        self._add(Entry(time.monotonic(), "enabler", name, values=values))
+    def enabler(self, name: str, moment: float | None = None, **values: object) -> None:
+        """The session called the application's content protection manager, just now or at `moment`."""
+        self._add(Entry(time.monotonic() if moment is None else moment, "enabler", name, values=values))
 
     def event(self, event: MediaEvent) -> None:
         """An event came out of the session."""
@@ -96,20 +98,22 @@ class TracedManager:
 
     def begin_enable_content(
         self,
-        activation: EnablerActivation,
-        *rest: Any,  # noqa: ANN401 - passed on as they are
-        **more: Any,  # noqa: ANN401
+        enabler_activate: EnablerActivation,
+        topology: Topology[MediaSource],
+        callback: EnableCallback,
+        state: object = None,
     ) -> None:
         """Note it, and let the manager begin."""
-        enabler = activation.activate_object()
-        keys = len(getattr(enabler, "key_ids", ()))
-        self._log.enabler("begin_enable_content", type=enabler.get_enable_type().name, keys=keys)
-        self._manager.begin_enable_content(activation, *rest, **more)
+        moment = time.monotonic()
+        self._manager.begin_enable_content(enabler_activate, topology, callback, state)
+        # Only now: the first to make the enabler says in which ways it can be obtained.
+        kind = enabler_activate.activate_object().get_enable_type().name
+        self._log.enabler("begin_enable_content", moment, type=kind, topology=topology.topology_id, state=state)
 
-    def end_enable_content(self, activation: Any) -> Any:  # noqa: ANN401 - as above
+    def end_enable_content(self, result: EnableResult) -> None:
         """Note it, and let the manager end."""
         self._log.enabler("end_enable_content")
-        return self._manager.end_enable_content(activation)
+        self._manager.end_enable_content(result)
 
 
 def _meaning(event: MediaEvent) -> dict[str, object]:
