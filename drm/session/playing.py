@@ -66,6 +66,8 @@ class Playing:
         streams = [node.stream.track.track_id for node in segment.resolved.nodes]
         segment.source.select(streams, segment.media_position(position))
         self._clock.set_time_source(MediaTimeSource() if segment.resolved.is_rateless else SystemTimeSource(waits=True))
+        if self._clock.rate != self.rate:  # it was set before there was a time source
+            self._clock.set_rate(self.rate)
         self._clock.start(position)
         run = Run(position, segment.offset, segment.stop, self.rate)
         self.pipeline = Pipeline(
