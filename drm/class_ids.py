@@ -11,6 +11,7 @@ __all__ = [
     "MP4_SOURCE",
     "SNAPSHOT_SINK",
     "SOURCE_RESOLVER",
+    "VIDEO_CONSTRICTOR",
     "WEBM_SOURCE",
 ]
 

@@ -1,0 +1,1 @@
+"""Input trust authority that grants everything and then cannot bind it."""

@@ -1,0 +1,1 @@
+"""Sink whose output takes its time to set a policy."""
