@@ -65,6 +65,8 @@ class PresentationSource:
     def characteristics(self) -> SourceCharacteristic:
         """A file can be paused, and read from any place."""
         able = SourceCharacteristic.CAN_SEEK | SourceCharacteristic.CAN_PAUSE
+        if getattr(self._stream, "uses_network", False):
+            return able
         return able | SourceCharacteristic.DOES_NOT_USE_NETWORK
 
     @property
@@ -139,6 +141,12 @@ class PresentationSource:
                 where=f"{self._stream.name}, track {sample.track_id}, at byte {sample.offset}",
                 seen=f"{count} of {sample.size} bytes",
             )
+
+    def interrupt(self) -> None:
+        """Let a read that waits for its byte stream go, from any thread, where the stream can do that."""
+        interrupt = getattr(self._stream, "interrupt", None)
+        if interrupt is not None:
+            interrupt()
 
     def _descriptor(self, stream_id: int) -> StreamDescriptor:
         if stream_id not in self._descriptors:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from drm.app.byte_stream import FileByteStream
+from drm.app.media_urls import NETWORK_SCHEMES, scheme_of
+from drm.component import ByteStream
+from drm.errors import InvalidArgumentError
 from drm.isobmff.pssh import Pssh
 from drm.isobmff.samples import open_presentation
 from drm.media import Sample, StreamDescriptor, TrackInfo
 from drm.webm.container import begins_as_ebml
 from drm.webm.presentation import open_webm
 
-__all__ = ["MediaFile", "open_media"]
+__all__ = ["MediaFile", "ReadableStream", "is_url", "open_media", "open_stream", "shown_name"]
 
 
 class MediaFile(Protocol):
@@ -54,3 +57,44 @@ def open_media(stream: FileByteStream) -> tuple[MediaFile, str]:
         return webm, webm.container
     mp4 = open_presentation(stream)
     return mp4, "fragmented MP4" if mp4.is_fragmented else "progressive MP4"
+
+
+class ReadableStream(ByteStream, Protocol):
+    """A byte stream that is open."""
+
+    def close(self) -> None:
+        """Give it back. Idempotent."""
+
+
+def is_url(text: str) -> bool:
+    """Whether it is read over the network. Raises UnsupportedSchemeError for a URL that nothing here opens."""
+    return scheme_of(text) in NETWORK_SCHEMES
+
+
+def shown_name(paths: Sequence[str]) -> str:
+    """The first of them as it may be shown: a URL's query can hold a token."""
+    if not is_url(paths[0]):
+        return paths[0]
+    from drm.app.http import shown_url  # noqa: PLC0415 - loads what talks HTTP, for those who need it
+
+    return shown_url(paths[0])
+
+
+def open_stream(paths: Sequence[str]) -> ReadableStream:
+    """Open a URL, or files that are read one behind the other.
+
+    Raises:
+        InvalidArgumentError: one that is missing or may not be read, or a URL among several.
+        MediaUnreachableError: the server does not give the file.
+    """
+    if not any(is_url(each) for each in paths):
+        return FileByteStream(paths)
+    if len(paths) > 1:
+        raise InvalidArgumentError(
+            "a URL is played alone", seen=f"{len(paths)} files", remedy="download the segments, or give one whole file"
+        )
+    from drm.app.http_byte_stream import HttpByteStream  # noqa: PLC0415 - as above
+
+    stream = HttpByteStream(paths[0])
+    stream.open()
+    return stream

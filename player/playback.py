@@ -7,20 +7,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 
-from drm.app.byte_stream import FileByteStream
 from drm.app.enabler import ContentProtectionManager
+from drm.app.remote_host import RemoteSourceHost
+from drm.app.remote_source import RemoteMediaSource
 from drm.app.session_proxy import MediaSessionProxy, PMPSessionFlags, SessionConfiguration, create_pmp_media_session
+from drm.app.source_resolver import SourceResolver
 from drm.app.sources import open_source
-from drm.class_ids import DISCARD_SINK, HASH_SINK, SNAPSHOT_SINK
+from drm.class_ids import DISCARD_SINK, HASH_SINK, SNAPSHOT_SINK, SOURCE_RESOLVER
 from drm.component import MediaSource
 from drm.errors import DRMError, InvalidArgumentError, NoEventsAvailableError, UnsupportedMediaError
 from drm.media import Sample, StreamDescriptor, TrackType
 from drm.protection import ProtectionReport
 from drm.rights import LicensePath
 from drm.session.events import MediaEvent, MediaEventType
+from drm.session.services import Service
 from drm.session.topology import SinkActivate, Topology
+from player.media_file import open_stream, shown_name
 
 __all__ = ["Playback", "PlaybackResult", "Snapshot"]
 
@@ -62,6 +67,7 @@ class Playback:
         manager: ContentProtectionManager | None = None,
         framemd5: int | None = None,
         snapshot: Snapshot | None = None,
+        remote_source: bool = False,
         unprotected: bool = False,
         min_level: int = 1,
         engine: str = "cryptography",
@@ -70,10 +76,17 @@ class Playback:
         on_progress: Callable[[float, float], None] | None = None,
         on_ready: Callable[[MediaSessionProxy], None] | None = None,
     ) -> None:
-        """`framemd5` is a descriptor. `on_progress` gets seconds done and seconds in all; `on_ready`, the session."""
+        """`paths`: files, or one URL. `framemd5` is a descriptor. `remote_source`: the worker reads the container.
+
+        `on_progress` gets seconds done and seconds in all; `on_ready`, the session.
+        """
         self._paths = list(paths)
         self._configuration = SessionConfiguration(
-            content_protection_manager=manager, min_level=min_level, engine=engine, dialects=dialects
+            content_protection_manager=manager,
+            min_level=min_level,
+            engine=engine,
+            dialects=dialects,
+            remote_source_mode=remote_source,
         )
         self._flags = PMPSessionFlags.UNPROTECTED_PROCESS if unprotected else PMPSessionFlags(0)
         self._framemd5 = framemd5
@@ -89,16 +102,37 @@ class Playback:
             DRMError: whatever ended it early; `where` begins with the file's name.
         """
         try:
-            with FileByteStream(self._paths) as stream:
-                source = open_source(stream)
-                with create_pmp_media_session(self._flags, self._configuration) as session:
-                    if self._on_ready is not None:
-                        self._on_ready(session)
-                    return self._play(source, session)
+            with ExitStack() as opened:
+                local = None
+                if not self._configuration.remote_source_mode:  # what cannot be read is said before a worker is started
+                    local = open_source(opened.enter_context(closing(open_stream(self._paths))))
+                session = opened.enter_context(create_pmp_media_session(self._flags, self._configuration))
+                if self._on_ready is not None:
+                    self._on_ready(session)
+                return self._play(local or self._resolved(session, opened), session)
         except DRMError as error:
-            if self._paths[0] not in error.where:
-                error.where = f"{self._paths[0]}, {error.where}" if error.where else self._paths[0]
+            name = shown_name(self._paths)
+            if name not in error.where:
+                error.where = f"{name}, {error.where}" if error.where else name
             raise
+
+    def _resolved(self, session: MediaSessionProxy, opened: ExitStack) -> RemoteMediaSource:
+        """Have the worker make the media source (remote source mode)."""
+        host = session.get_service(Service.PMP_SERVICE)
+        assert isinstance(host, RemoteSourceHost)
+        resolver = host.create_object(SOURCE_RESOLVER)
+        assert isinstance(resolver, SourceResolver)
+        if len(self._paths) == 1:
+            result = resolver.begin_create_object_from_url(self._paths[0])
+            try:
+                made = resolver.end_create_object_from_url(result)
+            except KeyboardInterrupt:
+                resolver.cancel_object_creation(result)
+                raise
+            assert isinstance(made, RemoteMediaSource)
+            return made
+        stream = opened.enter_context(closing(open_stream(self._paths)))
+        return resolver.end_create_object_from_byte_stream(resolver.begin_create_object_from_byte_stream(stream))
 
     def _play(self, source: MediaSource, session: MediaSessionProxy) -> PlaybackResult:
         streams = tuple(source.streams())
@@ -107,8 +141,13 @@ class Playback:
         result.notes += [_left_out(stream) for stream in streams if stream not in played]
         if not played:
             raise UnsupportedMediaError("no track of this file can be played", remedy="clearkey inspect FILE")
-        watched = _Watched(source, played)
-        topology = self._topology(watched, played)
+        watched: _Watched | _Followed
+        if isinstance(source, RemoteMediaSource):
+            watched = _Followed(source, session, played)
+            topology = self._topology(source, played)
+        else:
+            watched = _Watched(source, played)
+            topology = self._topology(watched, played)
         result.commands.append((time.monotonic(), "set_topology"))
         session.set_topology(topology)
         resolved = self._wait(session, MediaEventType.SESSION_TOPOLOGY_SET, result, watched)
@@ -146,12 +185,19 @@ class Playback:
         if video is None:
             raise InvalidArgumentError("there is no video track to take pictures of")
         asked = self._snapshot
-        times = asked.times or _spread(_seconds(video) or _counted(source, video), asked.pictures)
+        seconds = _seconds(video)
+        if not asked.times and not seconds and not isinstance(source, RemoteMediaSource):
+            seconds = _counted(source, video)
+        times = asked.times or _spread(seconds, asked.pictures)
         options = {"times": times, "columns": asked.columns, "width": asked.width}
         return SinkActivate(SNAPSHOT_SINK, options, asked.descriptor)
 
     def _wait(
-        self, session: MediaSessionProxy, wanted: MediaEventType, result: PlaybackResult, watched: _Watched
+        self,
+        session: MediaSessionProxy,
+        wanted: MediaEventType,
+        result: PlaybackResult,
+        watched: _Watched | _Followed,
     ) -> MediaEvent:
         """Go through events until `wanted` comes; a failed event raises."""
         while True:
@@ -182,6 +228,7 @@ class _Watched:
         self.duration = source.duration
         self.get_input_trust_authority = source.get_input_trust_authority
         self.read_into = source.read_into
+        self.interrupt = getattr(source, "interrupt", lambda: None)
         self.set_pmp_host = getattr(source, "set_pmp_host", lambda _host: None)
 
     def select(self, stream_ids: Iterable[int], position: int = 0) -> None:
@@ -198,6 +245,23 @@ class _Watched:
 
     def progress(self) -> tuple[float, float]:
         """Seconds read, seconds in all (0: not known)."""
+        return self._done, self._total
+
+
+class _Followed:
+    """A source in the worker: how far it is, the session's clock knows."""
+
+    def __init__(
+        self, source: RemoteMediaSource, session: MediaSessionProxy, streams: Sequence[StreamDescriptor]
+    ) -> None:
+        self._session = session
+        self._total = max((_seconds(stream) for stream in streams), default=0.0) or source.duration / 10_000_000
+        self._done = 0.0
+
+    def progress(self) -> tuple[float, float]:
+        """Seconds played, seconds in all (0: not known)."""
+        with suppress(DRMError):  # before the first start there is no time
+            self._done = self._session.get_clock().get_time() / 10_000_000
         return self._done, self._total
 
 

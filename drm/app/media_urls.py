@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
 from drm.app.byte_stream import FileByteStream
-from drm.app.http_byte_stream import HttpByteStream
 from drm.errors import InvalidArgumentError
 from drm.hresult import HResult
+
+if TYPE_CHECKING:
+    from drm.app.http_byte_stream import HttpByteStream
 
 __all__ = ["NETWORK_SCHEMES", "UnsupportedSchemeError", "open_url", "scheme_of"]
 
@@ -50,6 +52,8 @@ def open_url(url: str) -> FileByteStream | HttpByteStream:
         InvalidArgumentError: the URL cannot be read, or the file cannot be opened.
     """
     if scheme_of(url) in NETWORK_SCHEMES:
+        from drm.app.http_byte_stream import HttpByteStream  # noqa: PLC0415 - loads requests, for those who need it
+
         return HttpByteStream(url)
     return FileByteStream(_path(url))
 

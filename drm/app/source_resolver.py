@@ -11,9 +11,9 @@ import enum
 import sys
 import threading
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from drm.app.http_byte_stream import HttpByteStream
+from drm.app.byte_stream import FileByteStream
 from drm.app.media_urls import open_url, scheme_of
 from drm.app.remote_source import RemoteMediaSource
 from drm.app.remote_sources import Creation, RemoteSources
@@ -23,6 +23,9 @@ from drm.errors import DRMError, InvalidArgumentError, SessionError
 from drm.hresult import HResult
 from drm.wire.messages import RemoteObject
 from drm.wire.remote_sources import CreationCancelledError
+
+if TYPE_CHECKING:
+    from drm.app.http_byte_stream import HttpByteStream
 
 __all__ = ["ExclusiveFlagsError", "NotRemotableError", "ObjectCreation", "ResolutionFlags", "SourceResolver"]
 
@@ -216,7 +219,7 @@ class SourceResolver:
     def _open(self, creation: ObjectCreation, url: str, kind: ResolutionFlags) -> None:
         try:
             stream = open_url(url)
-            if isinstance(stream, HttpByteStream):
+            if not isinstance(stream, FileByteStream):
                 creation.opening = stream
                 _refuse_cancelled(creation)  # from here on, who cancels sees the stream
                 stream.open()

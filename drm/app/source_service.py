@@ -46,6 +46,7 @@ _MAX_CREDIT: Final = 1024  # samples that a worker may ask for at once
 _MAX_REQUESTS: Final = 4096  # that wait to be served; a worker's credits run out long before
 _BATCH: Final = 16  # samples in one message
 _BATCH_SUBSAMPLES: Final = 2048  # and the subsamples that they may have together, which bounds the message
+_STEP: Final = 0.2  # seconds between two tries to let a read go
 _MAX_SUBSAMPLES: Final = 7000  # of one message of 64 KiB: each has up to nine bytes
 
 _Send = Callable[[FromApp, Sequence[int]], None]
@@ -105,13 +106,21 @@ class SourceService:
     def stop(self) -> None:
         """Serve no more, and return at once: the thread unmaps when it is done. Idempotent."""
         self._requests.put(None)
+        self._interrupt()
 
     def close(self) -> None:
         """Stop, and wait until all is unmapped. Idempotent."""
         self.stop()
-        if self._thread.is_alive() and threading.current_thread() is not self._thread:
-            self._thread.join()
+        while self._thread.is_alive() and threading.current_thread() is not self._thread:
+            self._thread.join(_STEP)
+            self._interrupt()  # it may have begun another read meanwhile
         self._unmap()
+
+    def _interrupt(self) -> None:
+        """A source that waits for a server lets go, if it can."""
+        interrupt = getattr(self.source, "interrupt", None)
+        if interrupt is not None:
+            interrupt()
 
     def _unmap(self) -> None:
         streams, self._streams = self._streams, {}

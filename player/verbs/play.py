@@ -35,6 +35,7 @@ __all__ = ["command"]
 @click.option("--at", "moments", metavar="SECONDS", type=float, multiple=True, help="Moment of the snapshot.")
 @click.option("--compare", "clear", metavar="CLEAR.mp4", type=click.Path(), help="Are all frames equal to this file's?")
 @dialect_option
+@click.option("--remote-source", is_flag=True, help="Let the worker read the container; only stored bytes go there.")
 @click.option("--unprotected", is_flag=True, help="Isolated but not locked down; plays clear content only.")
 @click.option("--min-level", type=click.IntRange(1, 3), default=1, show_default=True, help="Isolation level to demand.")
 @click.option("--engine", type=click.Choice(["cryptography", "pycryptodome"]), default="cryptography", hidden=True)
@@ -51,13 +52,14 @@ def command(
     moments: tuple[float, ...],
     clear: str | None,
     dialects: tuple[str, ...],
+    remote_source: bool,
     unprotected: bool,
     min_level: int,
     engine: str,
     verbose: bool,
     quiet: bool,
 ) -> int:
-    """Play FILE (an MP4, or an init segment and its media segments) inside the locked-down worker.
+    """Play FILE (an MP4 or WebM, its URL, or an init segment and its media segments) inside the locked-down worker.
 
     Rights come from --license-url, or from --key and --keys-file. Exit code 0: it played to the end.
     """
@@ -79,6 +81,7 @@ def command(
             manager=manager,
             framemd5=hashes_fd,
             snapshot=_snapshot(picture.descriptor, moments) if picture else None,
+            remote_source=remote_source,
             unprotected=unprotected,
             min_level=min_level,
             engine=engine,
