@@ -84,6 +84,11 @@ class PresentationSource:
         """What is odd in the file and was read all the same; grows while samples are read."""
         return self._presentation.warnings
 
+    @property
+    def pssh(self) -> Sequence[InitBox]:
+        """What the file says to protection systems."""
+        return self._presentation.pssh
+
     def set_pmp_host(self, host: PMPHost) -> None:
         """Take the host in whose worker the trust authorities are made."""
         self._host = host

@@ -9,72 +9,85 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 
-from drm.app.enabler import ContentEnabler, EnableCallback, EnablerActivation
-from drm.app.license_exchange import Answer, AnswerKind, exchange, individualize
+from drm.app.enabler import ContentEnabler, EnableCallback, EnablerActivation, EnableResult
+from drm.app.license_access import LicenseAccess
 from drm.clearkey import encode_jwk_set
-from drm.errors import DRMError, LicenseError
+from drm.component import MediaSource
+from drm.errors import DRMError, InvalidRequestError, LicenseError
 from drm.hresult import HResult
 from drm.keys import ContentKey, KeyId
-from drm.rights import EnableType, LicensePath
+from drm.rights import EnableType, LicensePath, URLTrustStatus
+from drm.session.topology import Topology
 
 __all__ = ["LicenseManager", "LocalKeysManager"]
 
 
 class LicenseManager:
-    """Obtains licenses from one server."""
+    """Obtains licenses from one server: the enabler's automatic way first, the manual one once when that got nothing.
 
-    def __init__(self, url: str, *, headers: Mapping[str, str] | None = None, cacert: str | None = None) -> None:
-        self._url = url
-        self._headers = dict(headers or {})
-        self._cacert = cacert
-        self._individualize_url = ""
+    Without a URL of the user's there is no automatic way, and the URL that the media name is not trusted: nothing is
+    sent there, and the enabler fails with E_FAIL.
+    """
 
-    def begin_enable_content(self, activation: EnablerActivation, callback: EnableCallback) -> None:
-        """Start a thread that talks to the server, and return at once."""
-        threading.Thread(target=self._enable, args=(activation, callback), name="license", daemon=True).start()
+    def __init__(
+        self, url: str | None = None, *, headers: Mapping[str, str] | None = None, cacert: str | None = None
+    ) -> None:
+        self._access = LicenseAccess(url, headers=headers, cacert=cacert) if url else None
 
-    def end_enable_content(self, activation: EnablerActivation) -> None:
-        """Nothing is held."""
+    def begin_enable_content(
+        self,
+        enabler_activate: EnablerActivation,
+        topology: Topology[MediaSource],  # noqa: ARG002 - the contract's; one server serves every topology
+        callback: EnableCallback,
+        state: object = None,
+    ) -> None:
+        """Start a thread that runs the enabler, and return at once."""
+        enabler = enabler_activate.activate_object(self._access)
+        result = EnableResult(enabler_activate, state)
 
-    def _enable(self, activation: EnablerActivation, callback: EnableCallback) -> None:
-        enabler = activation.activate_object()
+        def work() -> None:
+            result.error = self._enable(enabler)
+            callback(result)
+
+        threading.Thread(target=work, name="license", daemon=True).start()
+
+    def end_enable_content(self, result: EnableResult) -> None:
+        """Raise what went wrong; nothing is held."""
+        result.raise_for_status()
+
+    def _enable(self, enabler: ContentEnabler) -> DRMError | None:
+        """Take the ways that there are and return what went wrong."""
         try:
-            if enabler.get_enable_type() is EnableType.INDIVIDUALIZATION:
-                self._individualize(enabler)
+            if not enabler.is_automatic_supported:
+                self._by_hand(enabler)
             else:
-                self._acquire(enabler)
+                enabler.automatic_enable()
+                is_license = enabler.get_enable_type() is EnableType.LICENSE_ACQUISITION
+                # A registration has no manual way: the server itself says where it goes.
+                if enabler.wait_completed().status == HResult.NS_E_DRM_LICENSE_NOTACQUIRED and is_license:
+                    self._by_hand(enabler)
+        except DRMError as error:
+            if not (isinstance(error, InvalidRequestError) and enabler.cancelled.is_set()):
+                return error  # else this thread came too late, and the outcome says so
+        except Exception as error:  # noqa: BLE001 - a callback that never comes would leave the session waiting
+            return LicenseError(f"the license exchange failed: {type(error).__name__}: {error}")
+        outcome = enabler.outcome
+        return outcome if isinstance(outcome, DRMError) else None
+
+    def _by_hand(self, enabler: ContentEnabler) -> None:
+        """The manual way: monitor first, then send. Nothing goes to a URL that nobody vouches for."""
+        found = enabler.get_enable_url()
+        if found.trust_status is not URLTrustStatus.TRUSTED:
+            enabler.fail(_refused(found.url, found.trust_status))
+            return
+        if not enabler.monitor_enable():
+            return
+        try:
+            path, answer = (self._access or LicenseAccess(found.url)).obtain(enabler)
         except DRMError as error:
             enabler.fail(error)
-        except Exception as error:  # noqa: BLE001 - a callback that never comes would leave the session waiting
-            enabler.fail(LicenseError(f"the license exchange failed: {type(error).__name__}: {error}"))
-        callback(activation)
-
-    def _acquire(self, enabler: ContentEnabler) -> None:
-        enabler.progress(f"asking {self._url} for {len(enabler.key_ids)} keys")
-        answer = exchange(
-            self._url, enabler.get_enable_data(), headers=self._headers, cacert=self._cacert, cancel=enabler.cancelled
-        )
-        if answer.kind is AnswerKind.NEEDS_INDIVIDUALIZATION:
-            self._individualize_url = answer.individualize_url
-            raise LicenseError(
-                "the license server does not know this device yet", hresult=HResult.NS_E_DRM_NEEDS_INDIVIDUALIZATION
-            )
-        enabler.progress(_described(answer))
-        path = LicensePath.SEALED if answer.kind is AnswerKind.SEALED else LicensePath.CLEAR
-        enabler.complete(answer.body, path)
-
-    def _individualize(self, enabler: ContentEnabler) -> None:
-        if not self._individualize_url:
-            raise LicenseError("there is no server to register this device with")
-        enabler.progress(f"registering this device at {self._individualize_url}")
-        individualize(
-            self._individualize_url,
-            enabler.get_enable_data(),
-            headers=self._headers,
-            cacert=self._cacert,
-            cancel=enabler.cancelled,
-        )
-        enabler.complete(b"", LicensePath.NONE)
+        else:
+            enabler.complete(answer, path)
 
 
 class LocalKeysManager:
@@ -83,22 +96,44 @@ class LocalKeysManager:
     def __init__(self, keys: Mapping[KeyId, ContentKey]) -> None:
         self._keys = dict(keys)
 
-    def begin_enable_content(self, activation: EnablerActivation, callback: EnableCallback) -> None:
+    def begin_enable_content(
+        self,
+        enabler_activate: EnablerActivation,
+        topology: Topology[MediaSource],  # noqa: ARG002 - the contract's
+        callback: EnableCallback,
+        state: object = None,
+    ) -> None:
         """Complete the enabler with a JWK Set of the keys, on a thread of its own as the contract has it."""
-        threading.Thread(target=self._enable, args=(activation, callback), name="local-keys", daemon=True).start()
+        result = EnableResult(enabler_activate, state)
+        threading.Thread(target=self._enable, args=(result, callback), name="local-keys", daemon=True).start()
 
-    def end_enable_content(self, activation: EnablerActivation) -> None:
-        """Nothing is held."""
+    def end_enable_content(self, result: EnableResult) -> None:
+        """Raise what went wrong; nothing is held."""
+        result.raise_for_status()
 
-    def _enable(self, activation: EnablerActivation, callback: EnableCallback) -> None:
-        enabler = activation.activate_object()
+    def _enable(self, result: EnableResult, callback: EnableCallback) -> None:
+        enabler = result.enabler_activate.activate_object()
         wanted = {kid: key for kid, key in self._keys.items() if kid in enabler.key_ids}
         # Every key goes when one is missing: its absence is then told by what is there instead.
         chosen = wanted if len(wanted) == len(enabler.key_ids) else self._keys
-        enabler.complete(encode_jwk_set(chosen), LicensePath.LOCAL)
-        callback(activation)
+        try:
+            enabler.complete(encode_jwk_set(chosen), LicensePath.LOCAL)
+        except InvalidRequestError as late:  # it was cancelled meanwhile
+            result.error = late
+        callback(result)
 
 
-def _described(answer: Answer) -> str:
-    form = "a sealed license" if answer.kind is AnswerKind.SEALED else "a plain JWK Set"
-    return f"got {form} of {len(answer.body)} bytes"
+def _refused(url: str, status: URLTrustStatus) -> DRMError:
+    if status is URLTrustStatus.TAMPERED:
+        return DRMError(
+            "the license URL of the media was altered after it was signed",
+            seen=url,
+            maybe="the file or its manifest was tampered with: nothing was sent",
+            remedy="get the media anew",
+        )
+    return DRMError(
+        "nobody vouches for the license URL that the media name",
+        seen=url,
+        maybe="anybody can write a URL into a file: nothing was sent",
+        remedy="give --license-url, if you trust it",
+    )

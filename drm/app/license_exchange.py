@@ -24,6 +24,7 @@ from drm.errors import (
     LicenseMalformedError,
     LicenseRefusedError,
 )
+from drm.hresult import HResult
 from drm.keys import KeyId
 
 __all__ = ["Answer", "AnswerKind", "exchange", "individualize"]
@@ -32,6 +33,7 @@ _SEALED_TYPE: Final = "application/jose"
 _OUR_PROBLEMS: Final = "urn:clearkey:problem:"
 _TOOK_OFFENCE: Final = frozenset({400, 415, 422})
 _SHOWN: Final = 300  # characters of a server's words
+_FINAL: Final = HResult.MF_E_LICENSE_INCORRECT_RIGHTS  # its word, which asking again by another way does not change
 
 
 class AnswerKind(enum.Enum):
@@ -122,6 +124,7 @@ def _license(answer: HttpAnswer, url: str) -> Answer:
         where=shown_url(url),
         seen=seen.get(start, f"{len(answer.body)} bytes that are not JSON"),
         maybe="the URL is not a Clear Key license endpoint, or it answers with a page",
+        hresult=_FINAL,
     )
 
 
@@ -134,6 +137,7 @@ def _refusal(answer: HttpAnswer, problem: _Problem, url: str) -> DRMError:
             seen=f"to {_printable(answer.location)}" if answer.location else "without saying where to",
             maybe="a login page, or a move from http to https",
             remedy="give that URL as --license-url if it is the right one",
+            hresult=_FINAL,
         )
     # The words of a problem document are shown, the rest of a body never: it might hold a key.
     words = _printable(": ".join(part for part in (problem.title, problem.detail) if part))
@@ -154,6 +158,7 @@ def _refusal(answer: HttpAnswer, problem: _Problem, url: str) -> DRMError:
         seen=words,
         maybe="the URL is not that of the license endpoint" if answer.status in {404, 405} else "",
         remedy="give the token with --header 'Authorization: Bearer ...'" if answer.status == 401 else "",
+        hresult=None if answer.status >= 500 else _FINAL,
     )
 
 
@@ -192,6 +197,8 @@ def _same_origin(url: str, reference: str) -> str:
     if urlsplit(target)[:2] != urlsplit(url)[:2]:
         # Or a license server could have this machine POST to any other one.
         raise LicenseMalformedError(
-            "the license server sends the device registration to another server", where=shown_url(target)
+            "the license server sends the device registration to another server",
+            where=shown_url(target),
+            hresult=_FINAL,
         )
     return target

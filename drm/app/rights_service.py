@@ -1,24 +1,34 @@
 """Serves the session's wish for rights: calls the application's content protection manager and sends what it brought.
 
-Other half: drm/pmp/rights_proxy.py. Rights acquisition runs in the application, outside the worker.
+Other half: drm/pmp/rights_proxy.py. Rights acquisition runs in the application, outside the worker. The worker is not
+trusted: it gets one enabler at a time, for a topology that the application has set.
 """
 
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Final
 
-from drm.app.enabler import ContentProtectionManager, EnablerActivation
+from drm.app.enable_url import url_in_media
+from drm.app.enabler import ContentProtectionManager, EnablerActivation, Outcome
+from drm.app.enabling import Enabling
 from drm.app.worker_link import WorkerLink
-from drm.errors import DRMError, KeyMissingError
+from drm.component import MediaSource
+from drm.errors import DRMError, ErrorRecord, InvalidRequestError, KeyMissingError, WireError
 from drm.hresult import HResult
+from drm.keys import KeyId
 from drm.rights import LicensePath
 from drm.session.events import MediaEvent, MediaEventType
+from drm.session.topology import Topology
 from drm.wire import messages as wire
 from drm.wire.ring import sealed_memfd
 
 __all__ = ["RightsService"]
+
+_GRACE: Final = 5.0  # seconds for which a new enabler waits for the callback of one that was cancelled
 
 
 class RightsService:
@@ -30,12 +40,22 @@ class RightsService:
         link: WorkerLink,
         session: int,
         queue_event: Callable[[MediaEvent], None],
+        topology: Callable[[int], Topology[MediaSource]],
     ) -> None:
+        """`topology` finds one that was set by its id, 0 being the newest, and raises WireError for any other."""
         self._manager = manager
         self._link = link
         self._session = session
         self._queue_event = queue_event
+        self._topology = topology
+        self._lock = threading.Lock()
+        self._at_work: Enabling | None = None  # the manager owes a callback for it
+        self._next: Enabling | None = None  # begun once that has come
+        self._grace: threading.Timer | None = None
+        self._newest = 0  # ticket; they rise
+        self._is_closed = False
         self._paths: list[LicensePath] = []
+        self._held: set[KeyId] = set()  # what licenses came for, and was not asked for again since
 
     @property
     def license_path(self) -> LicensePath:
@@ -45,39 +65,111 @@ class RightsService:
 
     def saw(self, message: wire.Event) -> None:
         """An event of the session: a license that came is noted."""
-        path = message.values.get("license_path")
-        if message.kind == MediaEventType.LICENSE_ACQUISITION_COMPLETED and isinstance(path, str):
+        if message.kind == MediaEventType.LICENSE_ACQUISITION_COMPLETED and message.status == HResult.S_OK:
             with suppress(ValueError):
-                self._paths.append(LicensePath(path))
+                self._paths.append(LicensePath(str(message.values.get("license_path"))))
+            with suppress(ValueError), self._lock:
+                self._held.update(KeyId.parse(kid) for kid in str(message.values.get("kids", "")).split(", "))
+
+    # ------------------------------------------------------------------ on the reader's thread
 
     def begin(self, message: wire.BeginEnableContent) -> None:
-        """On the reader's thread: have the manager begin."""
-        manager = self._manager
-        try:
-            if manager is None:
-                kids = ", ".join(str(kid) for kid in message.activate.key_ids)
-                raise KeyMissingError(
-                    f"no key for KID {kids}",
-                    seen="the content is protected, and neither keys nor a license server were given",
-                    remedy="--key KID:KEY, --keys-file FILE or --license-url URL",
-                    kids=tuple(str(kid) for kid in message.activate.key_ids),
-                    hresult=HResult.MF_E_NO_CONTENT_PROTECTION_MANAGER,
+        """Have the manager begin, on another thread. Raises WireError for what no sound worker asks."""
+        topology = self._topology(message.topology_id)
+        key_ids = message.activate.key_ids
+        with self._lock:
+            waits = self._at_work if self._at_work is not None and not self._at_work.is_dropped else self._next
+            if waits is not None or message.ticket <= self._newest:
+                # Each would start a thread and a license exchange here.
+                raise WireError("the worker asks for an enabler while one is at work")
+            self._newest = message.ticket
+            self._held.difference_update(key_ids)
+            if self._is_closed:
+                return
+            if self._manager is not None:
+                activation = EnablerActivation(
+                    message.activate,
+                    self._queue_event,
+                    lambda: url_in_media(topology.source),
+                    lambda: self._held.issuperset(key_ids),
                 )
+                enabling = Enabling(
+                    message.ticket,
+                    self._manager,
+                    activation,
+                    topology,
+                    guard=self._link.calling_back,
+                    report=self._report,
+                    ended=self._ended,
+                )
+                self._line_up(enabling)
+                return
+        self._answer(wire.EnablerFailed(self._session, message.ticket, _no_manager(key_ids)))
 
-            def called_back(done: EnablerActivation) -> None:
-                manager.end_enable_content(done)
-                self._finish(message.ticket, done)
+    def _line_up(self, enabling: Enabling) -> None:
+        if self._at_work is None:
+            self._at_work = enabling
+            enabling.begin()
+            return
+        self._next = enabling
+        self._grace = threading.Timer(_GRACE, self._refuse, (enabling,))
+        self._grace.daemon = True
+        self._grace.start()
 
-            with self._link.calling_back():
-                manager.begin_enable_content(EnablerActivation(message.activate, self._queue_event), called_back)
-        except DRMError as error:
-            self._answer(wire.EnablerFailed(self._session, message.ticket, error.to_record()))
-        except Exception as error:  # noqa: BLE001 - the application's own manager; the session must not wait for it
-            fault = DRMError(f"the content protection manager failed: {type(error).__name__}: {error}")
-            self._answer(wire.EnablerFailed(self._session, message.ticket, fault.to_record()))
+    def cancel(self, message: wire.CancelEnabler) -> None:
+        """The session waits for this enabler no longer. Raises WireError for one that never was."""
+        with self._lock:
+            if not 0 < message.ticket <= self._newest:
+                raise WireError(f"the worker cancels enabler {message.ticket}, which never was")
+            dropped = self._at_work
+            if self._next is not None and self._next.ticket == message.ticket:
+                self._drop_next()
+                return
+        if dropped is not None and dropped.ticket == message.ticket:
+            dropped.drop()
 
-    def _finish(self, ticket: int, activation: EnablerActivation) -> None:
-        outcome = activation.activate_object().outcome
+    def close(self) -> None:
+        """The session ends: the enabler at work is cancelled. What its manager still says is heard by nobody."""
+        with self._lock:
+            self._is_closed = True
+            self._drop_next()
+            dropped = self._at_work
+        if dropped is not None:
+            dropped.drop()
+
+    def _drop_next(self) -> Enabling | None:
+        """Under the lock."""
+        dropped, self._next = self._next, None
+        if self._grace is not None:
+            self._grace.cancel()
+        return dropped
+
+    # ------------------------------------------------------------------ on the manager's threads
+
+    def _ended(self, enabling: Enabling, outcome: Outcome | None) -> None:
+        with self._lock:  # first: once the answer is there, the worker may ask for the next thing
+            following = self._at_work = self._drop_next()
+        if following is not None:
+            following.begin()
+        elif outcome is not None:
+            self._send(enabling.ticket, outcome)
+
+    def _refuse(self, enabling: Enabling) -> None:
+        with self._lock:
+            if self._next is not enabling:
+                return
+            self._next = None
+        busy = InvalidRequestError(
+            "the content protection manager has not called back for an enabler that was cancelled",
+            seen=f"nothing within {_GRACE:g} s",
+            hresult=HResult.E_FAIL,
+        )
+        self._answer(wire.EnablerFailed(self._session, enabling.ticket, busy.to_record()))
+
+    def _report(self, error: DRMError) -> None:
+        self._queue_event(MediaEvent(MediaEventType.NON_FATAL_ERROR, error.hresult, {}, error.to_record()))
+
+    def _send(self, ticket: int, outcome: Outcome) -> None:
         if isinstance(outcome, DRMError):
             self._answer(wire.EnablerFailed(self._session, ticket, outcome.to_record()))
             return
@@ -94,3 +186,14 @@ class RightsService:
     def _answer(self, message: wire.FromApp, fds: list[int] | None = None) -> None:
         with suppress(DRMError):  # the worker is gone, and the reader says so
             self._link.send(message, fds or ())
+
+
+def _no_manager(key_ids: tuple[KeyId, ...]) -> ErrorRecord:
+    names = tuple(str(kid) for kid in key_ids)
+    return KeyMissingError(
+        f"no key for KID {', '.join(names)}",
+        seen="the content is protected, and neither keys nor a license server were given",
+        remedy="--key KID:KEY, --keys-file FILE or --license-url URL",
+        kids=names,
+        hresult=HResult.MF_E_NO_CONTENT_PROTECTION_MANAGER,
+    ).to_record()

@@ -78,9 +78,10 @@ class MediaSessionProxy:
         self._changing = threading.Lock()
 
         def begin(number: int) -> None:
-            self._rights = RightsService(configuration.content_protection_manager, link, number, self._queue_quietly)
             self._remote = RemoteSources(link, number) if configuration.remote_source_mode else None
-            self._topologies = TopologySender(link, number, self._remote)
+            self._topologies = topologies = TopologySender(link, number, self._remote)
+            manager = configuration.content_protection_manager
+            self._rights = RightsService(manager, link, number, self._queue_quietly, topologies.topology)
 
         try:
             self._number = self._server.attach(self, configuration.spec(), begin)
@@ -159,6 +160,7 @@ class MediaSessionProxy:
             self._refuse_shut()
             self._is_shut = True
         self._queue.shutdown()
+        self._rights.close()
         self._server.detach(self._number)
         self._topologies.close()
         if self._remote is not None:
@@ -288,6 +290,8 @@ class MediaSessionProxy:
                 self._topologies.take(message)
             case wire.BeginEnableContent():
                 self._rights.begin(message)
+            case wire.CancelEnabler():
+                self._rights.cancel(message)
             case wire.SourceCreated() | wire.SourceNotCreated() | wire.ReadBytes() | wire.ByteStreamClosed():
                 if self._remote is None:
                     raise WireError("the worker speaks of media sources of its own, and has none")
@@ -297,6 +301,7 @@ class MediaSessionProxy:
 
     def worker_ended(self, error: DRMError) -> None:
         """The worker is gone: every later call raises `error`, and one event says so, the last."""
+        self._rights.close()
         if self._remote is not None:
             self._remote.end(error)
         with suppress(SessionShutdownError):

@@ -27,6 +27,7 @@ class TopologySender:
         self._remote = remote
         self._services: dict[int, SourceService | RemoteReading] = {}
         self._as_they_are: dict[int, Topology[MediaSource]] = {}
+        self._set: dict[int, Topology[MediaSource]] = {}  # and not over
         self._newest = 0
         self._sending = threading.Lock()  # the worker wants ids that rise
 
@@ -83,12 +84,14 @@ class TopologySender:
                 service = SourceService(source, streams, self._link.send, self._session, number)
             self._services[number] = service
             self._newest = number
+            self._set[number] = topology
             try:
                 self._link.send(wire.SetTopology(self._session, spec, int(flags)), fds)
                 service.start()
             except BaseException:
                 service.close()
                 self._services.pop(number, None)
+                self._set.pop(number, None)
                 raise
 
     def _refuse_twice(self, topology: Topology[MediaSource], source: MediaSource, flags: SetTopologyFlags) -> None:
@@ -106,6 +109,13 @@ class TopologySender:
                     )
                 service.close()  # the worker drops that topology before it reads from this one
 
+    def topology(self, topology_id: int) -> Topology[MediaSource]:
+        """The application's own topology of this id, 0 being the newest. Raises WireError for one that is not set."""
+        found = self._set.get(topology_id or self._newest)
+        if found is None:
+            raise WireError(f"the worker speaks of topology {topology_id}, which is not set")
+        return found
+
     def payload(self, full: FullTopology | None) -> object:
         """What SESSION_TOPOLOGY_SET carries: the very topology that was set with NORESOLUTION, else the full one."""
         return full if full is None else self._as_they_are.pop(full.topology_id, full)
@@ -118,6 +128,7 @@ class TopologySender:
                 raise WireError(f"the worker asks for samples of topology {message.topology_id}, which was never set")
         elif isinstance(message, wire.ReleaseSource):
             del self._services[message.topology_id]
+            self._set.pop(message.topology_id, None)
             service.stop()
         else:
             service.request(message)

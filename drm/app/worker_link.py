@@ -57,7 +57,6 @@ class WorkerLink:
         self._calls = 0  # so many were made, and so many answers at most may come
         self._answers: dict[int, wire.Returned | DRMError | None] = {}
         self._changed = threading.Condition()
-        self._enabling: set[int] = set()  # sessions for which an enabler of the application's is at work
         self._report: ProtectionReport | None = None
         self._gone: DRMError | None = None
         self._stuck: DRMError | None = None  # why the watchdog ended the worker
@@ -94,8 +93,6 @@ class WorkerLink:
             raise SessionShutdownError("the session was shut down")
         if self._gone is not None:
             raise _fresh(self._gone)
-        if isinstance(message, wire.EnablerAnswer | wire.EnablerFailed):
-            self._enabling.discard(message.session)
         try:
             self._channel.send(message, fds)
         except WireError:
@@ -223,11 +220,6 @@ class WorkerLink:
                         raise WireError("the worker says for a second time what it probed")
                     self._report = report
                     self._changed.notify_all()
-            case wire.BeginEnableContent():
-                if message.session in self._enabling:  # each would start a thread and a license exchange here
-                    raise WireError("the worker asks for an enabler while one is at work")
-                self._enabling.add(message.session)
-                self._pass_on(message)
             case _:
                 self._pass_on(message)
 

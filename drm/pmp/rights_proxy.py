@@ -11,10 +11,10 @@ from collections.abc import Callable
 
 from drm.component import InputTrustAuthority
 from drm.errors import DRMError, InvalidRequestError, WireError, error_from_record
-from drm.hresult import HResult
+from drm.hresult import HResult, succeeded
 from drm.rights import EnablerActivate, EnableType, LicensePath
 from drm.session.events import MediaEvent, MediaEventType
-from drm.wire.messages import BeginEnableContent, EnablerFailed, FromWorker
+from drm.wire.messages import BeginEnableContent, CancelEnabler, EnablerFailed, FromWorker
 
 __all__ = ["RightsProxy"]
 
@@ -23,13 +23,19 @@ class RightsProxy:
     """One wait at a time: a correct manager never sees a nested call."""
 
     def __init__(
-        self, session: int, send: Callable[[FromWorker], None], emit: Callable[[MediaEvent], None], limit: float
+        self,
+        session: int,
+        send: Callable[[FromWorker], None],
+        emit: Callable[[MediaEvent], None],
+        limit: float,
+        topology_of: Callable[[InputTrustAuthority], int] = lambda _authority: 0,
     ) -> None:
-        """`limit`: seconds that an enabler may take."""
+        """`limit`: seconds that an enabler may take. `topology_of`: the id of the topology that an authority is for."""
         self._session = session
         self._send = send
         self._emit = emit
         self._limit = limit
+        self._topology_of = topology_of
         self._changed = threading.Condition()
         self._ticket = 0
         self._open: int | None = None
@@ -62,17 +68,7 @@ class RightsProxy:
             self._emit(MediaEvent(completed, HResult.S_OK, {"kids": kids, "license_path": path.value}))
 
     def _ask(self, authority: InputTrustAuthority, activate: EnablerActivate) -> LicensePath:
-        with self._changed:
-            self._ticket += 1
-            self._open = self._ticket
-            self._outcome = None
-            self._cancelled = False
-        self._send(BeginEnableContent(self._session, self._ticket, activate))
-        outcome = self._wait()
-        if outcome is None:
-            if self._interrupted or self._cancelled:
-                raise InvalidRequestError("rights acquisition was cancelled", hresult=HResult.MF_E_OPERATION_CANCELLED)
-            raise DRMError(f"the content protection manager gave no answer within {self._limit:.0f} seconds")
+        outcome = self._wait(activate, self._topology_of(authority))
         if isinstance(outcome, DRMError):
             if outcome.hresult == HResult.NS_E_DRM_NEEDS_INDIVIDUALIZATION:
                 authority.needs_individualization()
@@ -82,16 +78,40 @@ class RightsProxy:
         if activate.type is EnableType.INDIVIDUALIZATION:
             authority.individualized()
             return LicensePath.NONE
+        if path is LicensePath.NONE:
+            # The enabler found that nothing needs to be sent: the next request for access shows whether that is so.
+            return authority.license_path
         authority.accept(activate, answer, path)
         return authority.license_path  # what the authority saw for itself, not what the application said
 
-    def _wait(self) -> tuple[LicensePath, bytes] | DRMError | None:
+    def _wait(self, activate: EnablerActivate, topology_id: int) -> tuple[LicensePath, bytes] | DRMError:
+        """Have the application begin, and return what comes. Raises when nothing does, and calls the enabler off."""
+        with self._changed:
+            self._refuse_ended()
+            self._ticket += 1
+            self._open = ticket = self._ticket
+            self._outcome = None
+            self._cancelled = False
+        self._send(BeginEnableContent(self._session, ticket, activate, topology_id))
+        outcome = self._settled()
+        if outcome is not None:
+            return outcome
+        self._send(CancelEnabler(self._session, ticket))
+        if self._interrupted or self._cancelled:
+            raise _cancelled()
+        raise DRMError(f"the content protection manager gave no answer within {self._limit:.0f} seconds")
+
+    def _settled(self) -> tuple[LicensePath, bytes] | DRMError | None:
         with self._changed:
             self._changed.wait_for(
                 lambda: self._outcome is not None or self._interrupted or self._cancelled, self._limit
             )
             self._open = None
             return self._outcome
+
+    def _refuse_ended(self) -> None:
+        if self._interrupted:
+            raise _cancelled()
 
     def interrupt(self, *, for_good: bool) -> None:
         """End the wait of now; with `for_good`, every later one too: the session closes."""
@@ -107,8 +127,15 @@ class RightsProxy:
         self._settle(ticket, (path, answer))
 
     def failed(self, message: EnablerFailed) -> None:
-        """The enabler failed."""
-        self._settle(message.ticket, error_from_record(message.error))
+        """The enabler failed. The status of a cancelled monitor is a success code, and enables nothing all the same."""
+        error = error_from_record(message.error)
+        if succeeded(error.hresult):
+            error.hresult = (
+                HResult.MF_E_OPERATION_CANCELLED
+                if error.hresult == HResult.NS_S_DRM_MONITOR_CANCELLED
+                else HResult.E_FAIL
+            )
+        self._settle(message.ticket, error)
 
     def _settle(self, ticket: int, outcome: tuple[LicensePath, bytes] | DRMError) -> None:
         with self._changed:
@@ -117,3 +144,7 @@ class RightsProxy:
             if ticket == self._open and self._outcome is None:
                 self._outcome = outcome
                 self._changed.notify_all()
+
+
+def _cancelled() -> InvalidRequestError:
+    return InvalidRequestError("rights acquisition was cancelled", hresult=HResult.MF_E_OPERATION_CANCELLED)

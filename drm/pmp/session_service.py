@@ -10,6 +10,7 @@ from uuid import UUID
 import msgspec
 
 from drm.class_ids import SOURCE_RESOLVER
+from drm.component import InputTrustAuthority
 from drm.errors import DRMError, UnknownComponentError, WireError
 from drm.pmp.host_service import HostService
 from drm.pmp.remote_source import RemoteSource
@@ -57,7 +58,7 @@ class SessionService:
         self.host = host
         self._number = number
         self._channel = channel
-        self._rights = RightsProxy(number, channel.send, self._emit, _ENABLE_LIMIT)
+        self._rights = RightsProxy(number, channel.send, self._emit, _ENABLE_LIMIT, self._topology_of)
         self._sources: dict[int, SourceProxy | RemoteSource] = {}
         self._remote = RemoteSources(number, channel.send, host, is_allowed=spec.remote_source_mode)
         host.serve(SOURCE_RESOLVER, self._remote.resolver)
@@ -191,6 +192,10 @@ class SessionService:
         self._sources[spec.topology_id] = source
         self._authorities[spec.topology_id] = [branch.authority for branch in spec.branches if branch.authority]
         return topology
+
+    def _topology_of(self, authority: InputTrustAuthority) -> int:
+        """On a thread of the session: whose stream it serves."""
+        return next((number for number, source in list(self._sources.items()) if source.holds(authority)), 0)
 
     def _source_closed(self, topology_id: int) -> None:
         """On the session's thread: the topology is over; its authorities, which are reset, are good for no other."""

@@ -148,7 +148,6 @@ class MediaSession:
 
     def stop(self) -> None:
         """Stop and go back to the beginning: SESSION_STOPPED."""
-        self._interrupt_playing()
         self._queue(self._transport.stop)
 
     def set_rate(self, rate: float, *, thin: bool = False) -> None:
@@ -228,11 +227,6 @@ class MediaSession:
         """Raise SessionShutdownError when the session was shut down."""
         if self._shut:
             raise SessionShutdownError("the session was shut down")
-
-    def _interrupt_playing(self) -> None:
-        """A license that playback waits for is not waited for any more; one for a new topology still is."""
-        if self._transport.asks_for_rights:
-            self._interrupt(False)
 
     def _serve(self) -> None:
         command = self._commands.get()

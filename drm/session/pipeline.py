@@ -12,7 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from drm.errors import DRMError, MediaError
+from drm.errors import DRMError, KeyMissingError, LicenseError, MediaError
+from drm.media import Sample, SampleCrypto
 from drm.session.clock import MediaTimeSource, PresentationClock, SystemTimeSource
 from drm.session.decryption import Decryption
 from drm.session.events import MediaEvent, MediaEventType
@@ -54,7 +55,8 @@ class Pipeline:
         """The source delivers from the position already.
 
         `finished` is called once on the pipeline's thread: None at the natural end, else what went wrong. It is not
-        called when the pipeline was stopped. `interrupt` ends a wait for rights.
+        called when the pipeline was stopped, and once more for each halt at a key that is missing. `interrupt` ends
+        a wait for rights.
         """
         self._source = source
         self._clock = clock
@@ -71,6 +73,7 @@ class Pipeline:
         self._next_picture = threading.Event()  # while scrubbing
         self._writing = threading.Lock()  # held while a frame goes to its sinks
         self._begun = False
+        self.halted_by: DRMError | None = None  # the last key that was missing: `start` goes on from that sample
         self._rate = run.rate
         self._thread = threading.Thread(target=self._run, name="pipeline", daemon=True)
         self.notes = [lane.presentation.note for lane in self._lanes if lane.presentation.note]
@@ -168,7 +171,7 @@ class Pipeline:
             if sample.crypto is None:
                 target[: sample.size] = stored
             else:
-                self._decryption.decrypt(lane.node, stored, sample, sample.crypto, target[: sample.size])
+                self._decrypt(lane, stored, sample, sample.crypto, target[: sample.size])
                 if sample.is_sync and lane.node.check is not None:
                     lane.node.check(sample, stored)
         self._source.done(lane.stream_id)
@@ -178,6 +181,25 @@ class Pipeline:
             error.where = f"{error.where}, {sample.dts / lane.timescale:.3f} s after its start"
             raise
         lane.take(frames)
+
+    def _decrypt(
+        self, lane: Lane, stored: memoryview, sample: Sample, crypto: SampleCrypto, target: memoryview
+    ) -> None:
+        """Decrypt one sample. Without its key, stand still at it, say so, and try again when started again."""
+        while True:
+            try:
+                self._decryption.decrypt(lane.node, stored, sample, crypto, target)
+            except (KeyMissingError, LicenseError) as missing:
+                if self._stopping.is_set():
+                    raise
+                self._running.clear()
+                self.halted_by = missing
+                self._finished(self, missing)
+                self._running.wait()
+                if self._stopping.is_set():
+                    raise
+            else:
+                return
 
     def _leaves_out(self, lane: Lane) -> bool:
         """Sound at another speed would be another sound: it is dropped, and RATE_CHANGED says so."""

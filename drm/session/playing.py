@@ -46,12 +46,6 @@ class Playing:
         self.state = SessionState.STOPPED
         self.rate = 1.0
 
-    @property
-    def asks_for_rights(self) -> bool:
-        """Whether playback waits for a license."""
-        pipeline = self.pipeline
-        return pipeline is not None and pipeline.asks_for_rights
-
     def prepare(self, segment: Segment, position: int) -> None:
         """Have the source and the clock start at presentation time `position`; `go` starts the data path.
 

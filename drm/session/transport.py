@@ -62,11 +62,6 @@ class Transport:
         self.closing = False
 
     @property
-    def asks_for_rights(self) -> bool:
-        """Whether playback waits for a license."""
-        return self._playing.asks_for_rights
-
-    @property
     def capabilities(self) -> SessionCapability:
         """What can be done now."""
         return self._told.capabilities
@@ -275,7 +270,10 @@ class Transport:
             except Exception as failure:  # noqa: BLE001 - a full disk or a broken pipe under the sink ends as an event
                 error = component_failed(failure)
         if error is not None:
-            self._playing.end()
+            if error is pipeline.halted_by:  # a key is missing: a start goes on from there, if it has come
+                self._playing.pause()
+            else:
+                self._playing.end()
             self._told.can(self.segments.current, running=False)
             self._told.fail(E.POLICY_ERROR if error.exit_code == 6 else E.ERROR, error)
             return

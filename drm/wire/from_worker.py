@@ -14,6 +14,7 @@ from drm.wire.specs import FullTopology, RemoteObject, Spec
 
 __all__ = [
     "BeginEnableContent",
+    "CancelEnabler",
     "Event",
     "FromWorker",
     "NeedSamples",
@@ -96,6 +97,13 @@ class BeginEnableContent(Spec, frozen=True, tag="begin-enable-content"):
     topology_id: int = 0  # the pending topology that needs it; 0: the one that plays
 
 
+class CancelEnabler(Spec, frozen=True, tag="cancel-enabler"):
+    """The session waits no longer for what this ticket was given out for (IMFContentEnabler::Cancel)."""
+
+    session: int
+    ticket: int
+
+
 FromWorker: TypeAlias = (
     Ready
     | Returned
@@ -105,6 +113,7 @@ FromWorker: TypeAlias = (
     | NeedSamples
     | ReleaseSource
     | BeginEnableContent
+    | CancelEnabler
     | SourceCreated
     | SourceNotCreated
     | ReadBytes

@@ -37,6 +37,7 @@ from drm.wire.from_app import (
 )
 from drm.wire.from_worker import (
     BeginEnableContent,
+    CancelEnabler,
     Event,
     FromWorker,
     NeedSamples,
@@ -82,6 +83,7 @@ __all__ = [
     "ByteStreamSpec",
     "BytesRead",
     "CancelCreation",
+    "CancelEnabler",
     "ClearTopologies",
     "Close",
     "CreateObject",

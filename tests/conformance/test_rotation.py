@@ -88,10 +88,10 @@ class Never(LocalKeysManager):
 
     answered = False
 
-    def begin_enable_content(self, activation, callback) -> None:
+    def begin_enable_content(self, *arguments) -> None:
         if not self.answered:
             self.answered = True
-            super().begin_enable_content(activation, callback)
+            super().begin_enable_content(*arguments)
 
 
 class StoppedError(Exception):

@@ -32,12 +32,12 @@ def stand(name, **told):
 class Manager(LicenseManager):
     """Stands still while it holds an answer: after that its memory is free, and may be overwritten."""
 
-    def begin_enable_content(self, activation, callback):
+    def begin_enable_content(self, enabler_activate, topology, callback, state=None):
         def called_back(done):
             stand("answer in hand")
             callback(done)
 
-        super().begin_enable_content(activation, called_back)
+        super().begin_enable_content(enabler_activate, topology, called_back, state)
 
 
 def on_event(event):

@@ -11,7 +11,7 @@ import pytest
 
 from drm.app import process
 from drm.app.byte_stream import FileByteStream
-from drm.app.enabler import EnableCallback, EnablerActivation
+from drm.app.enabler import EnableCallback, EnablerActivation, EnableResult
 from drm.app.session_proxy import MediaSessionProxy, SessionConfiguration, create_pmp_media_session
 from drm.app.sources import open_source
 from drm.class_ids import DISCARD_SINK
@@ -58,10 +58,12 @@ class Manager:
     def __init__(self) -> None:
         self.asked = 0
 
-    def begin_enable_content(self, activation: EnablerActivation, callback: EnableCallback) -> None:
+    def begin_enable_content(
+        self, enabler_activate: EnablerActivation, topology: Topology, callback: EnableCallback, state: object = None
+    ) -> None:
         self.asked += 1
 
-    def end_enable_content(self, activation: EnablerActivation) -> None:
+    def end_enable_content(self, result: EnableResult) -> None:
         pass
 
 

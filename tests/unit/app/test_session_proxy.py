@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from drm.app.byte_stream import FileByteStream
-from drm.app.enabler import ContentEnabler, EnableCallback, EnablerActivation
+from drm.app.enabler import ContentEnabler, EnableCallback, EnablerActivation, EnableResult
 from drm.app.session_proxy import MediaSessionProxy, PMPSessionFlags, SessionConfiguration, create_pmp_media_session
 from drm.app.sources import open_source
 from drm.class_ids import HASH_SINK
@@ -41,17 +41,20 @@ class Manager:
         self._enable = enable
         self.asked = threading.Event()
 
-    def begin_enable_content(self, activation: EnablerActivation, callback: EnableCallback) -> None:
+    def begin_enable_content(
+        self, enabler_activate: EnablerActivation, topology: Topology, callback: EnableCallback, state: object = None
+    ) -> None:
         self.asked.set()
         if self._enable is not None:
-            threading.Thread(target=self._work, args=(activation, callback, self._enable)).start()
+            result = EnableResult(enabler_activate, state)
+            threading.Thread(target=self._work, args=(result, callback, self._enable)).start()
 
-    def end_enable_content(self, activation: EnablerActivation) -> None:
-        pass
+    def end_enable_content(self, result: EnableResult) -> None:
+        result.raise_for_status()
 
-    def _work(self, activation: EnablerActivation, callback: EnableCallback, enable: Callable) -> None:
-        enable(activation.activate_object())
-        callback(activation)
+    def _work(self, result: EnableResult, callback: EnableCallback, enable: Callable) -> None:
+        enable(result.enabler_activate.activate_object())
+        callback(result)
 
 
 def keys(enabler: ContentEnabler) -> None:
@@ -217,7 +220,7 @@ def test_a_callback_before_completion_is_the_managers_error(player: Callable[...
 class FailingManager(Manager):
     """One with a fault of its own."""
 
-    def begin_enable_content(self, activation: EnablerActivation, callback: EnableCallback) -> None:
+    def begin_enable_content(self, *_arguments: object) -> None:
         raise ValueError("planted")
 
 
@@ -256,12 +259,12 @@ def test_a_blocking_call_from_a_callback_is_refused(player: Callable[..., Player
     raised: list[Exception] = []
 
     class Nested(Manager):
-        def begin_enable_content(self, activation: EnablerActivation, callback: EnableCallback) -> None:
+        def begin_enable_content(self, *arguments: object) -> None:
             try:
                 p.session.get_session_capabilities()
             except InvalidRequestError as error:
                 raised.append(error)
-            super().begin_enable_content(activation, callback)
+            super().begin_enable_content(*arguments)
 
     p = player(Nested(keys))
     p.set_topology()
