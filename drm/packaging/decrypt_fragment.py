@@ -174,11 +174,14 @@ class _Fragment:
         if not flags:
             if end - at != iv_size * count:
                 raise OddLayoutError("senc has another length")
-            bare: Iterable[tuple[bytes]] = _BARE[iv_size].iter_unpack(view[at:end]) if iv_size else repeat((b"",))
+            bare: Iterable[tuple[bytes]] = (
+                _BARE[iv_size].iter_unpack(bytes(view[at:end])) if iv_size else repeat((b"",))
+            )
             for begin, sizes in runs:
                 cipher.whole(view, begin, sizes, bare)
         elif end - at == (iv_size + 8) * count:
-            usual = _ONE_SUBSAMPLE[iv_size].iter_unpack(view[at:end])
+            # A copy: CPython 3.11 crashes when its collector meets an iterator like this, half-way through a view.
+            usual = _ONE_SUBSAMPLE[iv_size].iter_unpack(bytes(view[at:end]))
             for begin, sizes in runs:
                 cipher.one(view, begin, sizes, usual)
         else:

@@ -26,9 +26,11 @@ def share_out(work: Callable[[int], None], jobs: int) -> None:
         _fork_all(work, jobs, children)
         work(0)
         while children:
-            child, status = os.waitpid(next(iter(children)), 0)
-            share = children.pop(child)
-            if status:
+            child, share = next(iter(children.items()))
+            # A signal may end this here: a child is forgotten while its number is its own, so that no other is killed.
+            os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+            del children[child]
+            if os.waitpid(child, 0)[1]:
                 work(share)
     except BaseException:
         for child in children:

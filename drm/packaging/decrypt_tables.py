@@ -69,14 +69,14 @@ def one_rows(source: int, place: Place, iv_size: int) -> Iterator[OneRange]:
     """Entries of one subsample each."""
     shape = Struct(f">{iv_size}sHHI")
     for window in _windows(source, place, shape.size):
-        yield from shape.iter_unpack(window)
+        yield from shape.iter_unpack(bytes(window))  # a copy: see `drm.packaging.decrypt_fragment`
 
 
 def bare_rows(source: int, place: Place, iv_size: int) -> Iterator[tuple[bytes]]:
     """Entries that are an IV and nothing else."""
     shape = Struct(f"{iv_size}s")
     for window in _windows(source, place, shape.size):
-        yield from shape.iter_unpack(window)
+        yield from shape.iter_unpack(bytes(window))  # as above
 
 
 def many_rows(source: int, place: Place, iv_size: int, sizes: Iterator[int] | None) -> Iterator[ManyRanges]:

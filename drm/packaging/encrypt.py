@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from drm.errors import InvalidArgumentError, UnsupportedMediaError
+from drm.errors import InvalidArgumentError, MediaError, UnsupportedMediaError
 from drm.isobmff.box import TopBox, top_boxes
 from drm.isobmff.container import require_mp4
 from drm.isobmff.pssh import Pssh
@@ -88,8 +88,11 @@ def encrypt_file(
     """
     try:
         return _encrypt(source_path, target_path, scheme, tracks, jobs, progress, pssh=pssh)
-    except RelayError:
-        # Whatever another process met, this one meets again, and says what it was.
+    except (RelayError, MediaError):
+        if jobs == 1:
+            raise
+        # Whatever another process met, this one meets again, and says what it was; and a file that calls samples sync
+        # samples which are none can be read in its order alone.
         return _encrypt(source_path, target_path, scheme, tracks, 1, progress, pssh=pssh)
 
 

@@ -98,8 +98,9 @@ def encrypt_fragmented(
     if index is not None:
         copier.put(bytes(index.size))
     copier.flush()
-    if any(track.learns for track in protected.values()):
-        jobs = 1  # how a sample is read may stand in one before it, which another process would have
+    learning = [track for track in protected.values() if track.learns]
+    if len(learning) > 1 or not all(track.restarts for track in learning):
+        jobs = 1  # how a sample is read may stand in any one before it, which another process would have
     with Relay(copier.written, len(units), jobs) as relay:
 
         def work(share: int) -> None:
@@ -160,17 +161,35 @@ class _Fragments:
         self._copier = copier
         self._relay = relay
         self._index = index
+        self._unseen: list[_Unit] = []  # passed over, and needed to read those that follow
 
     def pass_over(self, unit: _Unit) -> None:
         """Another process encrypts this one."""
-        for fragment, track, key in self._read(unit)[1]:
+        fragments = self._read(unit)[1]
+        if _has_learning(fragments):
+            self._unseen = [unit] if _starts_anew(fragments) else [*self._unseen, unit]
+        for fragment, track, key in fragments:
             if track is not None:
                 track.pass_over(sum(len(run.sizes) for run in fragment.runs), key)
+
+    def _catch_up(self, fragments: Sequence[_Choice]) -> None:
+        """Learn what the fragments before these, which other processes encrypt, say of how to read them."""
+        unseen, self._unseen = self._unseen, []
+        for unit in () if _starts_anew(fragments) else unseen:
+            box = BoxTree.parse(load_box(self._source, unit.moof))
+            for fragment in ClearMoof(box, unit.moof.start, self._tracks, self._source.size).fragments:
+                track = self._protected.get(fragment.track_id)
+                if track is None or not track.learns:
+                    continue
+                for run, first, last, data in self._pieces(fragment, is_read=True, loaded=range(0)):
+                    track.learn(_samples(data, run, first, last), fragment.description)
 
     def encrypt(self, unit: _Unit) -> None:
         """Write the fragment encrypted, and what follows it."""
         top = unit.moof
         moof, fragments = self._read(unit)
+        if self._unseen and _has_learning(fragments):
+            self._catch_up(fragments)
         end = max([top.end, *(run.end for fragment in moof.fragments for run in fragment.runs)])
         in_one = end - top.start <= _IN_ONE and end <= self._source.size
         self._copier.jump(top.start)
@@ -185,7 +204,7 @@ class _Fragments:
                 parts += self._plan(fragment, track, key, loaded)
                 continue
             moof.describe(fragment, fragment.description + len(self._tracks[fragment.track_id].entries))
-            for run, first, last, data in self._pieces(fragment, track.learns, loaded):
+            for run, first, last, data in self._pieces(fragment, is_read=track.learns, loaded=loaded):
                 track.look_at(_samples(data, run, first, last), last - first, fragment.description)
         _check([(run, key is None) for fragment, _, key in fragments for run in fragment.runs], unit, self._source)
         encoded = moof.encode(top)
@@ -234,7 +253,7 @@ class _Fragments:
     def _plan(self, fragment: Fragment, track: ProtectedTrack, key: int, loaded: range) -> Iterable[_Part]:
         parts: list[_Part] = []
         aux = AuxTable(track, bytearray(), bytearray())
-        for run, first, last, data in self._pieces(fragment, track.has_layout, loaded):
+        for run, first, last, data in self._pieces(fragment, is_read=track.has_layout, loaded=loaded):
             samples = _samples(data, run, first, last)
             entries = track.plan(samples, run.sizes[first:last], fragment.description, key)
             aux.add(entries)
@@ -244,7 +263,9 @@ class _Fragments:
         fragment.add(aux.boxes())
         return parts
 
-    def _pieces(self, fragment: Fragment, is_read: bool, loaded: range) -> Iterator[tuple[Run, int, int, memoryview]]:
+    def _pieces(
+        self, fragment: Fragment, *, is_read: bool, loaded: range
+    ) -> Iterator[tuple[Run, int, int, memoryview]]:
         """The samples of each run, some at a time, and where they are asked for their bytes."""
         size, count = (_IN_ONE, len(loaded)) if loaded else (CHUNK, _MOST)
         for run in fragment.runs:
@@ -263,6 +284,15 @@ class _Fragments:
         began = self._clock[fragment.track_id] if fragment.decode_time is None else fragment.decode_time
         self._clock[fragment.track_id] = began + sum(run.duration for run in fragment.runs)
         return began
+
+
+def _has_learning(fragments: Iterable[_Choice]) -> bool:
+    return any(track is not None and track.learns for _, track, _ in fragments)
+
+
+def _starts_anew(fragments: Iterable[_Choice]) -> bool:
+    """Whether what is learned of samples before is of no use to these."""
+    return all(track is None or not track.learns or fragment.begins_with_sync for fragment, track, _ in fragments)
 
 
 def _samples(data: memoryview, run: Run, first: int, last: int) -> Iterator[memoryview]:

@@ -25,6 +25,8 @@ _ENCRYPTED_ENTRIES: Final = {TrackType.VIDEO: "encv", TrackType.AUDIO: "enca"}
 _IN_BAND: Final = frozenset({"avc3", "dvav", "hev1", "dvhe", "av01", "dav1", "vp08", "vp09"})
 """Formats in which a sample may say how to read the next ones."""
 
+_RESTARTING: Final = frozenset({"av01", "dav1", "vp08", "vp09"})
+
 _MOST_CLEAR: Final = 0xFFFF  # bytes in one subsample entry
 
 Entry: TypeAlias = tuple[bytes, tuple[Subsample, ...]]
@@ -56,6 +58,8 @@ class ProtectedTrack:
                 raise refusal(track, "is neither video nor sound", "leave it clear")
             self._layouts.append(layout_for(entry, scheme))
         self.learns = any(entry.format in _IN_BAND for entry in track.entries)
+        # Their sync samples are key frames, which say anew all that the frames behind them build on.
+        self.restarts = all(entry.format in _RESTARTING for entry in track.entries)
         self.has_layout = any(self._layouts)
         # Whole samples of cens would leave it to the reader whether a last partial block is encrypted, and readers
         # differ. The clear lead of a progressive file is told by subsamples, and then all its samples have them. And
@@ -107,6 +111,10 @@ class ProtectedTrack:
     def look_at(self, samples: Iterable[memoryview], count: int, description: int) -> None:
         """`count` samples that stay clear: take what they say of those that follow, where `learns` is true."""
         self.samples += count
+        self.learn(samples, description)
+
+    def learn(self, samples: Iterable[memoryview], description: int) -> None:
+        """The same for samples that are counted elsewhere."""
         layout = self._layouts[description - 1] if 1 <= description <= len(self._layouts) else None
         if layout is None or not self.learns:
             return

@@ -36,8 +36,13 @@ class SourceFile:
         os.close(self._descriptor)
 
     def read_at(self, offset: int, size: int) -> bytes:
-        """Return up to `size` bytes from `offset`; fewer only at the end."""
-        return os.pread(self._descriptor, size, offset)
+        """Return up to `size` bytes from `offset`; fewer only at the end, however far behind it. Raises MediaError."""
+        if offset >= self.size:
+            return b""  # a system's offsets have 63 bits, and what a file says has 64
+        try:
+            return os.pread(self._descriptor, min(size, self.size - offset), offset)
+        except OSError as error:
+            raise MediaError(f"the file cannot be read: {error.strerror}", where=self.name) from error
 
     def read(self, offset: int, size: int) -> bytearray:
         """Return exactly `size` bytes from `offset`. Raises TruncatedMediaError."""

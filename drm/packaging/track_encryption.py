@@ -57,6 +57,10 @@ class TrackEncryption:
             if self.constant_iv and len(self.constant_iv) != BLOCK:
                 raise InvalidArgumentError(f"a constant IV has {BLOCK} bytes, not {len(self.constant_iv)}")
             return 0, self.constant_iv or os.urandom(BLOCK)
+        if self.constant_iv and scheme is Scheme.CBCS:
+            raise InvalidArgumentError(
+                f"IVs of {self.iv_size} bytes for each sample, and a constant IV", remedy="leave one of the two out"
+            )
         if self.constant_iv or self.iv_size == 0:
             raise InvalidArgumentError(
                 f"scheme {scheme} has no constant IV", remedy="leave the size of IVs out, or take cbcs"
