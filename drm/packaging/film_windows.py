@@ -44,7 +44,9 @@ def windows(tracks: Sequence[Iterator[Group]], tops: Sequence[TopBox], name: str
     while waiting:
         begin = min(each.begin for each in waiting)
         holder = bisect_right(starts, begin) - 1
-        limit = min(begin + CHUNK, media[holder][1]) if holder >= 0 else begin
+        # No further than what is told of each track by now: samples can be small, and then a megabyte has very many.
+        known = min(each.known for each in waiting)
+        limit = min(begin + CHUNK, known, media[holder][1]) if holder >= 0 else begin
         groups: list[Group] = []
         for each in waiting:
             groups += each.take(limit)
@@ -83,7 +85,7 @@ class _Waiting:
     def _next(self) -> None:
         self._group = next(self._groups, None)
         self._at = 0
-        self._ends = [] if self._group is None else list(map(add, self._group.offsets, self._group.sizes))
+        self._ends: list[int] = [] if self._group is None else list(map(add, self._group.offsets, self._group.sizes))
 
     @property
     def has_more(self) -> bool:
@@ -94,6 +96,11 @@ class _Waiting:
     def begin(self) -> int:
         """Where the next sample begins."""
         return self._group.offsets[self._at] if self._group is not None else 0
+
+    @property
+    def known(self) -> int:
+        """Where the last sample of those at hand ends."""
+        return self._ends[-1]
 
     def take(self, limit: int) -> Iterator[Group]:
         """What ends at `limit` or before."""

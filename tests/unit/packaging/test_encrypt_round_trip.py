@@ -122,6 +122,19 @@ def test_every_setting_by_one_process_and_by_three(
     assert shared.read_bytes() == sealed.read_bytes()
 
 
+@pytest.mark.parametrize("movflags", ["frag_keyframe", "frag_every_frame"])
+@pytest.mark.parametrize("lead", [0.0, 0.5])
+def test_frames_that_build_on_fragments_of_other_processes(
+    tmp_path: Path, sources: Any, remux: Any, movflags: str, lead: float
+) -> None:
+    clear = remux(sources("src_vp9", False), f"{movflags}+delay_moov+default_base_moof")
+    fixed: dict[str, Any] = {"first_iv": bytes(8), "clear_lead": lead}
+    alone = encrypt(clear, tmp_path / "alone.mp4", Scheme.CENC, **fixed)
+    assert encrypt(clear, tmp_path / "shared.mp4", Scheme.CENC, jobs=3, **fixed) == alone
+    assert (tmp_path / "shared.mp4").read_bytes() == (tmp_path / "alone.mp4").read_bytes()
+    assert hashes(tmp_path / "shared.mp4") == hashes(clear)
+
+
 @pytest.mark.parametrize("fragmented", [True, False], ids=["fragmented", "progressive"])
 def test_keys_change_when_their_periods_end(tmp_path: Path, clips: Any, fragmented: bool) -> None:
     """A second for each of three keys, and the first one again; fragments are of half a second."""
