@@ -1,0 +1,228 @@
+"""Makes docs/reference out of docstrings, signatures, and the comments beside members.
+
+`python -m tests.docs` writes the pages; a test holds them equal to the code.
+"""
+
+from __future__ import annotations
+
+import ast
+import enum
+import importlib
+import inspect
+import re
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Final, get_origin
+
+from drm import hresult
+from drm.errors import DRMError
+
+__all__ = ["FOLDER", "PAGES", "pages"]
+
+FOLDER: Final = Path(__file__).parents[2] / "docs" / "reference"
+PAGES: Final = {
+    "session": ("The Media Session", (
+        "drm.app.session_configuration", "drm.app.session_proxy", "drm.app.local", "drm.session.media_session",
+        "drm.session.services", "drm.session.clock", "drm.session.quality",
+    )),
+    "topology": ("Topologies", ("drm.session.topology", "drm.wire.specs", "drm.session.full_topology")),
+    "events": ("Events", ("drm.session.events", "drm.session.event_queue")),
+    "errors": ("Errors and HRESULTs", ()),
+    "components": ("The components' protocols", ("drm.component", "drm.media")),
+    "pmp": ("PMP host and server", ("drm.app.server", "drm.app.host_proxy", "drm.protection", "drm.class_ids")),
+    "rights": ("Rights and policies", (
+        "drm.app.enabler", "drm.rights", "drm.policy", "drm.output_policy", "drm.output_schema", "drm.output_trust",
+        "player.protection_manager",
+    )),
+    "remote-source": ("Sources in the worker", ("drm.app.source_resolver", "drm.app.remote_source")),
+}  # fmt: skip
+"""File name: title and modules. A module that is not there (yet) is left out."""
+
+_MADE: Final = "*Made from the code by `python -m tests.docs`; a test holds it equal to the code.*"
+
+
+def pages() -> dict[str, str]:
+    """The text of each page, by file name; without an entry for a page that has nothing to tell."""
+    made = {}
+    for name, (title, modules) in PAGES.items():
+        body = list(_errors()) if name == "errors" else [line for each in modules for line in _module(each)]
+        if body:
+            made[f"{name}.md"] = _joined([f"# {title}", "", _MADE, "", *body])
+    index = [f"- [{title}]({name}.md)" for name, (title, _) in PAGES.items() if f"{name}.md" in made]
+    made["index.md"] = _joined(["# Reference", "", _MADE, "", *index])
+    return made
+
+
+def _joined(lines: list[str]) -> str:
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).rstrip() + "\n"
+
+
+# ------------------------------------------------------------------------------------------------ modules
+def _module(name: str) -> Iterator[str]:
+    try:
+        module = importlib.import_module(name)
+    except ModuleNotFoundError:
+        return
+    yield f"## `{name}`"
+    yield ""
+    yield from _text(module)
+    yield ""
+    own = [(each, getattr(module, each)) for each in module.__all__]
+    for each, found in sorted(own, key=lambda pair: _line(module, pair[0])):
+        home = getattr(found, "__module__", name)
+        if not inspect.isclass(found) and not inspect.isfunction(found):
+            yield from _constant(module, each, found)
+        elif home != name:
+            continue  # it is told of where it is defined
+        elif inspect.isclass(found):
+            yield from _class(each, found)
+        else:
+            yield f"### `{each}{_signature(found)}`"
+            yield ""
+            yield from _text(found)
+            yield ""
+
+
+def _line(module: ModuleType, name: str) -> int:
+    """Where a name is bound, so that a page keeps the order of its module."""
+    for number, line in enumerate(inspect.getsource(module).splitlines()):
+        if re.match(rf"(?:class |def |async def )?{re.escape(name)}\b", line):
+            return number
+    return 0
+
+
+def _constant(module: ModuleType, name: str, found: object) -> Iterator[str]:
+    said = ""
+    body = ast.parse(inspect.getsource(module)).body
+    for node, behind in zip(body, [*body[1:], None], strict=True):
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        if any(isinstance(each, ast.Name) and each.id == name for each in targets):
+            if isinstance(behind, ast.Expr) and isinstance(behind.value, ast.Constant):
+                said = inspect.cleandoc(str(behind.value.value))
+            if inspect.isclass(found) or get_origin(found) is not None:
+                said = said or "Another name for a type."
+    yield f"### `{name}`"
+    yield ""
+    yield said or f"`{_default(found)}`"
+    yield ""
+
+
+def _class(name: str, cls: type) -> Iterator[str]:
+    bases = [base.__name__ for base in cls.__bases__ if base is not object and base.__name__ != "Generic"]
+    yield f"### class `{name}({', '.join(bases)})`" if bases else f"### class `{name}`"
+    yield ""
+    yield from _text(cls)
+    yield ""
+    if "__init__" in cls.__dict__ and inspect.isfunction(cls.__init__) and not _is_data(cls):
+        yield f"`{name}{_signature(cls.__init__)}`"
+        yield ""
+        yield from _text(cls.__init__)
+        yield ""
+    fields = list(_fields(cls))
+    if fields:
+        yield from fields
+        yield ""
+    for member, found in vars(cls).items():
+        if member.startswith("_"):
+            continue
+        inner = getattr(found, "__func__", found)
+        if isinstance(found, property):
+            yield f"**`{member}`** (property)"
+        elif inspect.isfunction(inner):
+            yield f"**`{member}{_signature(inner)}`**"
+        else:
+            continue
+        yield ""
+        yield from _text(found.fget if isinstance(found, property) else inner)
+        yield ""
+
+
+def _is_data(cls: type) -> bool:
+    return hasattr(cls, "__dataclass_fields__") or hasattr(cls, "__struct_fields__") or issubclass(cls, enum.Enum)
+
+
+def _fields(cls: type) -> Iterator[str]:
+    """Fields and members with the comments that stand beside them."""
+    if not _is_data(cls):
+        return
+    source = textwrap.dedent(inspect.getsource(cls))
+    lines = source.splitlines()
+    tree = ast.parse(source).body[0]
+    assert isinstance(tree, ast.ClassDef)
+    for node in tree.body:
+        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+        if not isinstance(node, ast.Assign | ast.AnnAssign) or not isinstance(target, ast.Name):
+            continue
+        if target.id.startswith("_"):
+            continue
+        told = re.search(r"  # (?!noqa|type:)(.*)$", lines[(node.end_lineno or node.lineno) - 1])
+        kind = f": {ast.unparse(node.annotation)}" if isinstance(node, ast.AnnAssign) else ""
+        value = f" = {ast.unparse(node.value)}" if node.value is not None else ""
+        yield f"- `{target.id}{kind}{value}`{f': {told[1]}' if told else ''}"
+
+
+def _signature(function: object) -> str:
+    assert callable(function)
+    found = inspect.signature(function)
+    kept = [each for name, each in found.parameters.items() if name not in {"self", "cls"}]
+    text = str(found.replace(parameters=kept)).replace("'", "")
+    text = re.sub(r"<function .*? at 0x[0-9a-f]+>", "...", text)
+    return re.sub(r"<(?:class )?([\w.|]+)(?:: [^>]*)?>", r"\1", text).removesuffix(" -> None")
+
+
+def _default(value: object) -> str:
+    return re.sub(r" at 0x[0-9a-f]+", "", str(value))
+
+
+def _text(found: object) -> Iterator[str]:
+    """A docstring; what Raises and Args list becomes a list."""
+    doc = inspect.getdoc(found) if not isinstance(found, type) else inspect.cleandoc(found.__doc__ or "")
+    section = False
+    for line in (doc or "").splitlines():
+        if re.fullmatch(r"(Raises|Args|Returns|Yields):", line):
+            yield f"{line[:-1]}:"
+            yield ""
+            section = True
+        elif section and re.match(r"    \S", line):
+            name, colon, rest = line.strip().partition(":")
+            yield f"- `{name}`:{rest}" if colon else f"- {line.strip()}"
+        elif section and line.startswith("     "):
+            yield f"  {line.strip()}"
+        else:
+            section = section and not line
+            yield line
+
+
+# ------------------------------------------------------------------------------------------------ errors
+def _errors() -> Iterator[str]:
+    """The tree of errors, then every HRESULT."""
+    for module in {each for _, modules in PAGES.values() for each in modules}:
+        try:
+            importlib.import_module(module)  # classes are made where they belong, below the root
+        except ModuleNotFoundError:
+            continue
+    yield "A failed call raises one of these; a failed event carries it, and `raise_for_status()` raises it. Code,"
+    yield "HRESULT and exit code are the class's, unless the place that raises knows better."
+    yield ""
+    yield "| class | code | HRESULT | exit code | what it says |"
+    yield "| --- | --- | --- | --- | --- |"
+    yield from _tree(DRMError, 0)
+    yield ""
+    yield "## HRESULTs"
+    yield ""
+    yield "| name | value |"
+    yield "| --- | --- |"
+    for each in sorted(hresult.HResult, key=int):
+        yield f"| `{each.name}` | `0x{int(each):08X}` |"
+
+
+def _tree(cls: type[DRMError], depth: int) -> Iterator[str]:
+    if not cls.__module__.startswith(("drm.", "player.")) or cls.__module__.startswith("drm.components."):
+        return
+    said = (inspect.cleandoc(cls.__doc__ or "").partition("\n\n")[0]).replace("\n", " ")
+    name = hresult.name_of(int(cls.default_hresult))
+    yield f"| {'&nbsp;&nbsp;' * depth}`{cls.__name__}` | {cls.code} | {name} | {int(cls.exit_code)} | {said} |"
+    for each in sorted(cls.__subclasses__(), key=lambda found: found.__name__):
+        yield from _tree(each, depth + 1)
