@@ -84,7 +84,6 @@ class PMPServer:
         # Not kept alive from here: one that is forgotten is to be found out, not to live as long as the worker.
         self._sessions: weakref.WeakValueDictionary[int, Attached] = weakref.WeakValueDictionary()
         self._attached: set[int] = set()
-        self._kept: dict[int, Attached] = {}
         self._numbers = 0
         self._changing = threading.Lock()
         self._creating = threading.Lock()  # the worker wants numbers that rise
@@ -167,7 +166,7 @@ class PMPServer:
         if getattr(self, "link", None) is not None and not self._is_shut:
             warnings.warn(f"PMP worker {self.pid} was never shut down", ResourceWarning, source=self, stacklevel=2)
             self._is_shut = True
-            self.link.process.end()
+            self.link.abandon()
 
     def _end_late(self) -> None:
         self.link.process.wait(_LOCKED_EXIT)
@@ -209,7 +208,7 @@ class PMPServer:
         """Keep the session alive until it is detached: somebody waits for what it says, and holds nothing of it."""
         with self._changing:
             if number in self._attached:
-                self._kept[number] = session
+                self.link.kept[number] = session
 
     def detach(self, number: int) -> None:
         """End a session in the worker, and the worker with the last one. Raises nothing."""
@@ -231,14 +230,14 @@ class PMPServer:
             is_last = not self._attached and not self._is_kept
         if is_last:
             self._is_shut = True
-            self.link.process.end()
+            self.link.abandon()
         else:
             self.link.end_session(number)
 
     def _drop(self, number: int) -> None:
         self._sessions.pop(number, None)
         self._attached.discard(number)
-        self._kept.pop(number, None)
+        self.link.kept.pop(number, None)
 
     def _take(self, message: wire.FromWorker) -> None:
         number = getattr(message, "session", 0)

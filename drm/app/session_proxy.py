@@ -302,6 +302,7 @@ class MediaSessionProxy:
     def worker_ended(self, error: DRMError) -> None:
         """The worker is gone: every later call raises `error`, and one event says so, the last."""
         self._rights.close()
+        self._topologies.stop()
         if self._remote is not None:
             self._remote.end(error)
         with suppress(SessionShutdownError):

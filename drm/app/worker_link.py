@@ -61,6 +61,8 @@ class WorkerLink:
         self._gone: DRMError | None = None
         self._stuck: DRMError | None = None  # why the watchdog ended the worker
         self._closed = False
+        self._is_abandoned = False
+        self.kept: dict[int, object] = {}  # sessions that live as long as this link's thread, though nobody holds them
         self.locks = 0  # that are held on the process, as the worker counts them
         self._closing = threading.Event()
         self._callback = threading.local()
@@ -174,6 +176,12 @@ class WorkerLink:
             if thread.is_alive() and thread is not threading.current_thread():
                 thread.join()
 
+    def abandon(self) -> None:
+        """End the worker and wait for nothing: nobody holds this any more. On any thread."""
+        self._closed = self._is_abandoned = True
+        self._closing.set()
+        self.process.end()
+
     def _ask_for_life(self) -> None:
         """Ping the worker as long as there is one; end it when it is stopped or stuck, so that nobody waits for it."""
         while not self._closing.wait(self._stall_timeout / 4) and self._gone is None:
@@ -205,6 +213,8 @@ class WorkerLink:
             self._changed.notify_all()
         if not ended:  # after the word of why, so that a sender is not told of a death that is our own doing
             self.process.kill()
+        if self._is_abandoned:
+            self._channel.close()
         if not self._closed and (on_end := self._on_end()) is not None:
             on_end(error)
 

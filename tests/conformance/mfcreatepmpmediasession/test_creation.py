@@ -7,11 +7,11 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
 
-from drm.app.enabler import EnableCallback, EnablerActivation
 from drm.app.server import PMPServer
 from drm.app.session_configuration import NO_QUALITY_MANAGER
 from drm.app.session_proxy import PMPSessionFlags, SessionConfiguration, create_pmp_media_session
@@ -182,19 +182,17 @@ def test_the_server_context_is_the_process_that_the_session_is_made_in() -> None
 
 
 # ------------------------------------------------------------------------------------------------ threads
-class Inside:
-    """A content protection manager that calls back into the worker from inside its own callback."""
+class Inside(Counting):
+    """A content protection manager that calls into the worker from inside its own callback."""
 
     def __init__(self) -> None:
+        super().__init__(keys_of(1))
         self.found: list[object] = []
         self.at: Playback
 
-    def begin_enable_content(self, activation: EnablerActivation, callback: EnableCallback) -> None:
+    def begin_enable_content(self, *arguments: Any) -> None:
         self.found = blocking(self.at)
-        callback(activation)
-
-    def end_enable_content(self, activation: EnablerActivation) -> None:
-        pass
+        super().begin_enable_content(*arguments)
 
 
 def blocking(at: Playback) -> list[object]:

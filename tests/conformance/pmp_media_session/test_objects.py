@@ -77,7 +77,7 @@ class Told:
         return found
 
 
-def test_mf_074_a_source_that_is_a_client_is_told_its_host_once_and_before_its_trusted_input_is_asked(
+def test_mf_074_a_client_is_told_its_host_once_and_before_its_trusted_input_is_asked(
     server: PMPServer,
 ) -> None:
     with Playback(clip(1), configured((1,), server_context=server)) as at:
@@ -163,7 +163,7 @@ def test_objects_that_are_released_make_room_and_their_ids_do_not_come_again(hos
     assert len(ids) == 600
 
 
-# ------------------------------------------------------------------------------------------------ by name, from a stream
+# ----------------------------------------------------------------------------------------------by name, from a stream
 DOCUMENTED = bytes.fromhex("caf30f9b7813284f9665189e15302a71 02000000 ffffffff 04000000 00010203")
 
 
