@@ -20,6 +20,12 @@ __all__ = ["encrypt_at_once", "read_words"]
 _Reads = Callable[[str], Any]
 
 
+def _key(word: str) -> str:
+    if word.strip()[:1] in {"@", "-"}:  # a keys file
+        raise ValueError(word)
+    return word
+
+
 def _one_of(*names: str) -> _Reads:
     def read(word: str) -> str:
         if word not in names:
@@ -40,7 +46,7 @@ def _jobs(word: str) -> int:
 _VALUES: Final[dict[str, tuple[str, _Reads]]] = {
     "-o": ("output", str),
     "--output": ("output", str),
-    "--key": ("key_words", str),
+    "--key": ("key_words", _key),
     "--keys-file": ("keys_file", str),
     "--scheme": ("scheme", _one_of(*(scheme.value for scheme in Scheme))),
     "--pattern": ("pattern", str),

@@ -18,10 +18,13 @@ from drm.cenc.dialect import Dialect
 from drm.class_ids import AV_DECODER
 from drm.component import Decoder, MediaSource
 from drm.errors import DRMError, ExitCode, KeyMissingError, MediaError
-from drm.keys import ContentKey, KeyId
+from drm.isobmff.pssh import Pssh
+from drm.isobmff.pssh_payload import read_contents
+from drm.keys import COMMON_SYSTEM, ContentKey, KeyId
 from drm.media import Sample, SampleCrypto, StreamDescriptor
 from drm.session.key_check import KeyOutcome, KeyVerdict, check_keys, raise_for_verdict
 from player.key_mistakes import explain
+from player.media_file import open_media
 
 __all__ = ["run", "verdicts"]
 
@@ -79,8 +82,28 @@ def run(file: str, segments: Sequence[str], keys: Mapping[KeyId, ContentKey]) ->
         try:
             raise_for_verdict(verdict, where=file)
         except DRMError as error:
-            raise explain(error, keys) from None
+            raise _with_boxes(explain(error, keys), file, segments) from None
     return ExitCode.GOOD
+
+
+def _with_boxes(error: DRMError, file: str, segments: Sequence[str]) -> DRMError:
+    """Return `error`; of a missing key that no Clear Key player would ask for, it says so, and what to do."""
+    if not isinstance(error, KeyMissingError) or error.maybe:
+        return error
+    boxes: Sequence[Pssh] = ()
+    with contextlib.suppress(MediaError), FileByteStream([file, *segments]) as stream:
+        boxes = open_media(stream)[0].pssh
+    for text in error.kids:
+        key_id = KeyId.parse(text)
+        naming = [box for box in boxes if key_id in {*box.key_ids, *read_contents(box.system_id, box.data).key_ids}]
+        if naming and all(box.system_id != COMMON_SYSTEM for box in naming):
+            systems = " and ".join(dict.fromkeys(box.system_id.name for box in naming))
+            error.maybe = (
+                f"of the pssh boxes only {systems}'s names this KID, and players of Clear Key ask for keys by that of "
+                f"the common system: clearkey pssh insert {file} -o OUT puts one in"
+            )
+            break
+    return error
 
 
 def _track_verdicts(

@@ -1,4 +1,4 @@
-"""The options by which a verb takes keys: `--key KID:KEY`, repeatable, and `--keys-file FILE`.
+"""The options by which a verb takes keys: `--key KID:KEY`, repeatable, and `--keys-file FILE`, or `--key @FILE`.
 
 Keys that are given for a track, or alone, get their KIDs from the file that the verb is about.
 """
@@ -19,7 +19,7 @@ from drm.key_spellings import KeyEntry, Resolved, parse_keys, resolve
 from drm.keys import ContentKey, KeyId
 from drm.keys_file import MAX_KEYS_FILE, join_keys, parse_key_entries, parse_keys_file
 
-__all__ = ["key_options", "read_keys_file"]
+__all__ = ["key_options", "keys_file_of", "read_keys_file"]
 
 _Result = TypeVar("_Result")
 
@@ -39,7 +39,8 @@ def key_options(command: Callable[..., _Result]) -> Callable[..., _Result]:
         "key_pairs",
         metavar="KID:KEY",
         multiple=True,
-        help="A key; repeat it for several. Also TRACK:KEY, a KEY alone, and as Shaka Packager and FFmpeg spell it.",
+        help="A key; repeat it for several. Also TRACK:KEY, a KEY alone, as Shaka Packager and FFmpeg spell it;"
+        " @FILE or '-': a keys file.",
     )
     @click.option(
         "--keys-file",
@@ -49,7 +50,7 @@ def key_options(command: Callable[..., _Result]) -> Callable[..., _Result]:
     )
     @functools.wraps(command)
     def with_keys(*args: object, key_pairs: tuple[str, ...], keys_file: str | None, **options: object) -> _Result:
-        if key_pairs:
+        if any(keys_file_of(text) is None for text in key_pairs):
             click.echo(
                 "note: a key on the command line is visible to other users in the process list;"
                 " --keys-file keeps it private",
@@ -62,12 +63,25 @@ def key_options(command: Callable[..., _Result]) -> Callable[..., _Result]:
 
 
 def _entries(key_pairs: tuple[str, ...], keys_file: str | None) -> Iterator[KeyEntry]:
+    files = [] if keys_file is None else [keys_file]
     for text in key_pairs:
+        path = keys_file_of(text)
+        if path is not None:
+            files.append(path)
+            continue
         for name, key in parse_keys(text):
             yield "--key", name, key
-    if keys_file is not None:
-        for where, name, key in _read(keys_file, parse_key_entries):
-            yield f"{keys_file}, {where}", name, key
+    for path in files:
+        for where, name, key in _read(path, parse_key_entries):
+            yield f"{path}, {where}", name, key
+
+
+def keys_file_of(text: str) -> str | None:
+    """The keys file that a `--key` names, `@FILE`, or "-" for standard input; None: it is a key itself."""
+    word = text.strip()
+    if word == "-":
+        return word
+    return word[1:] if word.startswith("@") and len(word) > 1 else None
 
 
 def _resolved(entries: list[KeyEntry], options: Mapping[str, object]) -> Iterator[Resolved]:
@@ -103,6 +117,8 @@ def _read(path: str, parse: Callable[[bytes], _Result]) -> _Result:
             with Path(path).open("rb") as file:
                 data = file.read(MAX_KEYS_FILE + 1)
         return parse(data)
+    except OSError as error:
+        raise InvalidArgumentError(f"the keys file {path} cannot be read: {error.strerror}") from None
     except KeysFileError as error:
         where = ", ".join(part for part in (path, error.where) if part)
         raise KeysFileError(

@@ -6,7 +6,7 @@ import click
 
 from drm.media import Scheme
 from player.encrypt_run import IV_SIZES, PSSH, Request, encrypt
-from player.key_options import read_keys_file
+from player.key_options import keys_file_of, read_keys_file
 from player.one_shot import MAX_JOBS
 
 __all__ = ["command"]
@@ -20,7 +20,8 @@ __all__ = ["command"]
     "key_words",
     metavar="[TRACK=]KID:KEY",
     multiple=True,
-    help="A key; TRACK is video, audio or a number. Repeat it for tracks, or with --rotate for periods.",
+    help="A key; TRACK is video, audio or a number. Repeat it for tracks, or with --rotate for periods;"
+    " @FILE or '-': a keys file.",
 )
 @click.option(
     "--keys-file",
@@ -72,13 +73,15 @@ def command(
     every track; or each has its own: --key video=KID:KEY --key audio=KID:KEY. The output appears when it is complete,
     or not at all.
     """
-    keys = [] if keys_file is None else list(read_keys_file(keys_file).items())
+    named = [keys_file_of(word) for word in key_words]
+    files = [path for path in (keys_file, *named) if path is not None]
+    keys = [pair for path in files for pair in read_keys_file(path).items()]
     encrypt(
         Request(
             source=source,
             output=output,
-            key_words=key_words,
-            keys_file=keys_file,
+            key_words=[word for word, path in zip(key_words, named, strict=True) if path is None],
+            keys_file=files[0] if files else None,
             keys_of_file=keys,
             scheme=scheme,
             pattern=pattern,

@@ -16,6 +16,8 @@ import jsonschema
 import pytest
 
 from drm.app.byte_stream import FileByteStream
+from drm.isobmff.pssh import Pssh
+from drm.isobmff.pssh_payload import WIDEVINE, make_data
 from drm.keys import ContentKey, KeyId
 from player import encrypt_run
 from player.digests import TrackDigest, digest_tracks
@@ -78,6 +80,41 @@ def test_one_key_is_for_every_track_and_what_to_do_next_is_said(tmp_path: Path, 
     sealed = digests(target)
     assert [(track.samples, track.samples_encrypted) for track in sealed] == [(45, 45), (72, 72)]
     assert [track.sha256 for track in sealed] == [track.sha256 for track in digests(clips())]
+
+
+def test_a_key_may_be_a_file_or_standard_input(tmp_path: Path, clips: Any, keys_file: Path) -> None:
+    said = []
+    for words, piped in (
+        (["--keys-file", keys_file], ""),
+        (["--key", f"@{keys_file}"], ""),
+        (["--key", "-"], keys_file.read_text()),
+    ):
+        target = tmp_path / "sealed.mp4"
+        ran = run(clips(), "-o", target, *words, input=piped)
+        assert ran.returncode == 0, ran.stderr
+        said.append(ran.stderr.splitlines()[:-1])
+        found = run("--json", target, *words, input=piped, verb="digest")
+        assert found.returncode == 0, found.stderr
+        assert found.stderr == ""  # nobody else can see these keys
+    assert said[0] == said[1] == said[2]
+    absent = run(clips(), "-o", target, "--key", f"@{tmp_path / 'none.txt'}")
+    assert (absent.returncode, "none.txt cannot be read" in absent.stderr) == (2, True)
+
+
+def test_a_missing_key_that_only_widevine_asks_for_is_said_to_be(tmp_path: Path, clips: Any, keys_file: Path) -> None:
+    sealed = tmp_path / "sealed.mp4"
+    assert run(clips(), "-o", sealed, "--keys-file", keys_file, "--pssh", "none").returncode == 0
+    box = Pssh(WIDEVINE, (), make_data(WIDEVINE, (PAIRS[0][0],))).encode()
+    data = bytearray(sealed.read_bytes())
+    at = data.index(b"moov") - 4
+    size = int.from_bytes(data[at : at + 4], "big")
+    data[at : at + 4] = (size + len(box)).to_bytes(4, "big")
+    data[at + size : at + size] = box
+    sealed.write_bytes(data)
+    ran = run("check", sealed, "--key", spelled(1), verb="keys")
+    assert ran.returncode == 4
+    assert "only Widevine's names this KID" in ran.stderr
+    assert f"clearkey pssh insert {sealed} -o OUT" in ran.stderr
 
 
 def test_no_key_is_ever_said(tmp_path: Path, clips: Any) -> None:
