@@ -47,6 +47,7 @@ LIST_FILE: Final = "revocations.list"  # what the list is called among stored fi
 _MAX_ROOTS: Final = 1024
 _LARGEST: Final = {"root": 512 << 10, "timestamp": 16 << 10}  # bytes
 _LARGEST_OTHER: Final = 5 << 20
+_ROOT_FILE: Final = re.compile(r"root_history/([1-9][0-9]{0,8})\.root\.json")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -139,6 +140,11 @@ class _Chain:
                 signer.verify_delegate("root", offered.signed_bytes, offered.signatures)
             self._root = offered
         root = self._root.signed
+        for name in self._files:
+            # The last that an old key signed is good under the old root too, so a gap must not just end the walk.
+            later = _ROOT_FILE.fullmatch(name)
+            if later and int(later[1]) > root.version:
+                raise MetadataError(f"root {root.version + 1} is not there, and root {later[1]} is")
         self._note("root", root, tuple(root.roles["root"].keyids))
 
     def _role(self, kind: type[T], role: str, delegator: Root | Targets, meta: MetaFile | None) -> Metadata[T]:

@@ -1,0 +1,164 @@
+"""The authority's folder, and the one way to change what it publishes: whole, or not at all.
+
+settings.json     lifetimes of the roles
+keys/             signing keys, encrypted, 0600, named by key id
+waiting/          signed archives that are not published yet
+repository        what a server serves (see drm.trust.authority.trees)
+plan.json         there while a change is under way, and after a run that was killed
+lock              one writer
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from drm.trust.authority.errors import AuthorityError
+from drm.trust.authority.lifetimes import Lifetimes
+from drm.trust.authority.plan import Plan
+from drm.trust.authority.published import check_published, kept_files
+from drm.trust.authority.signing_keys import KeyFolders, NewKey, refuse_work_tree
+from drm.trust.authority.staged_repository import StagedRepository
+from drm.trust.authority.trees import Trees
+from drm.trust.verifier import VerifiedTrust
+
+__all__ = ["AuthorityHome"]
+
+_LOCK_WAIT: Final = 10.0  # seconds
+
+
+class AuthorityHome:
+    """One authority on disk. Every operation of the publisher's side is a function over this."""
+
+    def __init__(
+        self,
+        folder: Path,
+        passphrase: Callable[[], str],
+        *,
+        more_keys: Sequence[Path] = (),
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """`passphrase` is asked when a key is first needed; `more_keys` are folders with keys kept elsewhere."""
+        self.folder = folder
+        self.keys = KeyFolders(folder / "keys", passphrase, more_keys)
+        self.trees = Trees(folder)
+        self.waiting = folder / "waiting"
+        self.now = now
+        self.notes: list[str] = []  # what the user should know beside the result
+        self._settings = folder / "settings.json"
+        self._plan = folder / "plan.json"
+
+    @property
+    def lifetimes(self) -> Lifetimes:
+        """The lifetimes of the roles. Raises StorageError."""
+        return Lifetimes.read(self._settings)
+
+    @property
+    def unfinished(self) -> Plan | None:
+        """The change that a killed run left, if any."""
+        return Plan.read(self._plan)
+
+    def create(self, lifetimes: Lifetimes) -> None:
+        """Make the folder. Raises InvalidArgumentError in a git work tree."""
+        refuse_work_tree(self.folder)
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self._locked():
+            if not self.trees.number():
+                lifetimes.write(self._settings)
+
+    def trust(self) -> VerifiedTrust:
+        """What is published, verified as a client verifies it. Raises AuthorityError where nothing is, TrustError."""
+        self._need_tree()
+        return check_published(self.trees.shown.resolve())
+
+    def reading(self) -> StagedRepository:
+        """What is published, as a repository to look at."""
+        return StagedRepository(self.trees.shown.resolve(), self.keys, self.lifetimes, self.now)
+
+    @contextmanager
+    def writing(self, command: tuple[str, ...]) -> Iterator[bool]:
+        """Be the one writer, after what a killed run left was put right.
+
+        Gives True when that run had published this very command already: then there is nothing left to do.
+        """
+        if not self._settings.exists():
+            raise AuthorityError(
+                f"there is no authority in {self.folder}", remedy="make one with `clearkey authority init`"
+            )
+        with self._locked():
+            yield self._recover(command)
+
+    @contextmanager
+    def change(self, command: tuple[str, ...], new_keys: Sequence[NewKey] = ()) -> Iterator[StagedRepository]:
+        """Give a tree to edit, and publish it when the block ends; an error in the block leaves all as it was.
+
+        Within `writing`. The order is what makes every kill harmless: the plan, then keys, then the tree, verified as a
+        client would; then one rename shows it; then what is old is removed, and the plan last.
+        """
+        number = self.trees.number() + 1
+        plan = Plan(command, number, tuple(key.public.keyid for key in new_keys))
+        plan.write(self._plan)
+        try:
+            for key in new_keys:
+                self.keys.keep(key)
+            kept = kept_files(self.trees.shown.resolve()) if number > 1 else set()
+            tree = self.trees.stage(number, lambda path: path in kept)
+            yield StagedRepository(tree, self.keys, self.lifetimes, self.now)
+            check_published(tree)
+        except Exception:
+            self._undo(plan)
+            raise
+        self.trees.show(number)
+        self._finish()
+
+    def _recover(self, command: tuple[str, ...]) -> bool:
+        plan = self.unfinished
+        if plan is None:
+            return False
+        if self.trees.number() == plan.tree:
+            self._finish()
+            self.notes.append(f"a run of `{plan.words}` was cut short after it had published; nothing is lost")
+            return plan.command == command
+        self._undo(plan)
+        if plan.command != command:
+            self.notes.append(f"a run of `{plan.words}` was cut short and changed nothing: give it again")
+        return False
+
+    def _finish(self) -> None:
+        self.trees.prune()
+        Plan.remove(self._plan)
+
+    def _undo(self, plan: Plan) -> None:
+        self.trees.discard(plan.tree)
+        for key_id in plan.new_keys:
+            self.keys.forget(key_id)
+        Plan.remove(self._plan)
+
+    def _need_tree(self) -> None:
+        if not self.trees.number():
+            raise AuthorityError(
+                f"there is no authority in {self.folder}", remedy="make one with `clearkey authority init`"
+            )
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            end = time.monotonic() + _LOCK_WAIT
+            while True:
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() > end:
+                        raise AuthorityError(f"another process is changing {self.folder}") from None
+                    time.sleep(0.05)
+            yield
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,138 @@
+"""Signing keys: encrypted PKCS#8 files, named by key id and found by key id.
+
+Which key signs for which role stands in root and targets metadata and nowhere else; a file's name says only which key
+it holds, so that no crash between two renames can make a key sign for the wrong role.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from securesystemslib.signer import CryptoSigner, Key, SSlibKey
+
+from drm.errors import InvalidArgumentError, StorageError
+from drm.trust.authority.durable import write_file
+from drm.trust.authority.errors import PassphraseError
+
+__all__ = ["SHORTEST_PASSPHRASE", "KeyFolders", "NewKey", "refuse_work_tree"]
+
+SHORTEST_PASSPHRASE: Final = 8  # characters
+_LARGEST: Final = 64 << 10  # bytes of a key file
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A key that was made and is not kept yet."""
+
+    public: SSlibKey
+    encrypted: bytes = field(repr=False)
+
+
+class KeyFolders:
+    """The folder where new keys go, and others (a mounted stick) where keys may lie as well."""
+
+    def __init__(self, folder: Path, passphrase: Callable[[], str], elsewhere: Sequence[Path] = ()) -> None:
+        """`passphrase` is asked when a key is first needed, and once."""
+        self._folder = folder
+        self._elsewhere = tuple(elsewhere)
+        self._ask = passphrase
+        self._passphrase: bytes | None = None
+        self._signers: dict[str, CryptoSigner] = {}
+
+    def make(self) -> NewKey:
+        """Make an Ed25519 key. Raises PassphraseError."""
+        private = Ed25519PrivateKey.generate()
+        encryption = BestAvailableEncryption(self._secret())
+        encrypted = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
+        return NewKey(SSlibKey.from_crypto(private.public_key()), encrypted)
+
+    def keep(self, key: NewKey) -> None:
+        """Write a new key's file, readable by its owner alone. Raises InvalidArgumentError in a git work tree."""
+        refuse_work_tree(self._folder)
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        write_file(self._path(key.public.keyid), key.encrypted, 0o600)
+
+    def forget(self, key_id: str) -> None:
+        """Remove the file of a key that never came into use."""
+        self._path(key_id).unlink(missing_ok=True)
+
+    def has(self, key_id: str) -> bool:
+        """Whether the key's file is here."""
+        return self._find(key_id) is not None
+
+    def held(self) -> list[str]:
+        """The ids of all keys in the own folder."""
+        return sorted(path.stem for path in self._folder.glob("*.pem")) if self._folder.is_dir() else []
+
+    def signer(self, key: Key) -> CryptoSigner | None:
+        """Return what signs with `key`, or None when its file is not here.
+
+        Raises:
+            PassphraseError: the passphrase does not open it.
+            StorageError: others can read the file, or it holds another key.
+        """
+        path = self._find(key.keyid)
+        if path is None:
+            return None
+        if key.keyid not in self._signers:
+            self._signers[key.keyid] = self._load(path, key)
+        return self._signers[key.keyid]
+
+    def _load(self, path: Path, key: Key) -> CryptoSigner:
+        if path.stat().st_mode & 0o077:
+            raise StorageError(
+                f"others can read the signing key {path}", remedy=f"chmod 600 {path}, and rotate what it signs"
+            )
+        with path.open("rb") as file:
+            data = file.read(_LARGEST)
+        try:
+            private = load_pem_private_key(data, self._secret())
+        except TypeError:
+            raise StorageError(f"the signing key {path} is not encrypted") from None
+        except ValueError:
+            raise PassphraseError(f"the passphrase does not open the signing key {path}") from None
+        try:
+            assert isinstance(key, SSlibKey)
+            return CryptoSigner(private, key)
+        except (AssertionError, ValueError):  # KeyMismatchError is a ValueError
+            raise StorageError(f"{path} holds another key than its name says") from None
+
+    def _secret(self) -> bytes:
+        if self._passphrase is None:
+            said = self._ask()
+            if len(said) < SHORTEST_PASSPHRASE:
+                raise PassphraseError(f"a passphrase has at least {SHORTEST_PASSPHRASE} characters")
+            self._passphrase = said.encode()
+        return self._passphrase
+
+    def _find(self, key_id: str) -> Path | None:
+        places = (self._path(key_id), *(folder / f"{key_id}.pem" for folder in self._elsewhere))
+        return next((path for path in places if path.is_file()), None)
+
+    def _path(self, key_id: str) -> Path:
+        return self._folder / f"{key_id}.pem"
+
+
+def refuse_work_tree(folder: Path) -> None:
+    """Return if `folder` lies in no git work tree, where a key would sooner or later be committed.
+
+    Raises:
+        InvalidArgumentError: it does.
+    """
+    place = folder.resolve()
+    for parent in (place, *place.parents):
+        if (parent / ".git").exists():
+            raise InvalidArgumentError(
+                f"signing keys are not kept in a git work tree, and {folder} lies in that of {parent}",
+                remedy="name another folder with --authority",
+            )

@@ -1,0 +1,140 @@
+"""An authority of one's own, components to publish, and a real TUF client that reads files instead of HTTP."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import urlparse
+
+import pytest
+from tuf.api.exceptions import DownloadHTTPError
+from tuf.ngclient import FetcherInterface, Updater
+
+from drm.trust.authority.founding import init
+from drm.trust.authority.home import AuthorityHome
+
+PASSPHRASE = "correct horse battery"
+CLASS = "0b8f1f0e-6f5e-4c8a-9d38-51f2a6f0c111"
+
+
+class Clock:
+    """The time that an authority reads."""
+
+    def __init__(self) -> None:
+        self.now = datetime.now(UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, **span: float) -> None:
+        self.now += timedelta(**span)
+
+
+def write_component(folder: Path, *, version: str = "1.0.0", name: str = "null-sink", class_id: str = CLASS) -> Path:
+    package = name.replace("-", "_")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "component.toml").write_text(
+        f'name = "{name}"\nclass_id = "{class_id}"\nversion = "{version}"\napi = 1\n'
+        f'entry_point = "drm.components.{package}.sink:Sink"\n'
+    )
+    (folder / "sink.py").write_text(f"VERSION = {version!r}\n\n\nclass Sink: ...\n")
+    return folder
+
+
+class _Files(FetcherInterface):
+    """The published tree as a server would give it; each request looks at what is shown at that moment."""
+
+    def __init__(self, shown: Path) -> None:
+        self.shown = shown
+        self.before: Callable[[str], None] = lambda path: None
+
+    def _fetch(self, url: str) -> Iterator[bytes]:
+        path = urlparse(url).path.lstrip("/")
+        self.before(path)
+        try:
+            yield (self.shown / path).read_bytes()
+        except FileNotFoundError:
+            raise DownloadHTTPError("not found", 404) from None
+
+
+class Client:
+    """python-tuf's own client over a folder of its own."""
+
+    def __init__(self, folder: Path, shown: Path, pinned_root: bytes) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder, self.root, self.fetcher = folder, pinned_root, _Files(shown)
+
+    def update(self) -> Updater:
+        updater = Updater(
+            str(self.folder), "http://x/metadata/", str(self.folder), "http://x/targets/", self.fetcher,
+            bootstrap=self.root,
+        )  # fmt: skip
+        updater.refresh()
+        return updater
+
+    def has(self, version: str, class_id: str = CLASS) -> bool:
+        """Whether an update finds this version, and its archive is the one that is listed."""
+        updater = self.update()
+        target = updater.get_targetinfo(f"components/{class_id}/{version}.zip")
+        if target is None:
+            return False
+        updater.download_target(target, str(self.folder / "archive"))
+        return True
+
+    def list_version(self) -> int:
+        updater = self.update()
+        target = updater.get_targetinfo("revocations.json")
+        assert target is not None
+        path = updater.download_target(target, str(self.folder / "list"))
+        from drm.trust.revocations import parse_revocations
+
+        return parse_revocations(Path(path).read_bytes()).version
+
+
+@pytest.fixture(scope="session")
+def memory() -> Iterator[Path]:
+    """A folder in memory where there is one: an authority waits for its disk dozens of times in every change."""
+    shared = "/dev/shm"
+    with tempfile.TemporaryDirectory(dir=shared if os.access(shared, os.W_OK) else None) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def tmp_path(memory: Path) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def founded(memory: Path) -> Path:
+    """A new authority, to copy: making nine encrypted keys takes its time by design."""
+    init(AuthorityHome(memory / "founded", lambda: PASSPHRASE))
+    return memory / "founded"
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def home(tmp_path: Path, clock: Clock, founded: Path) -> AuthorityHome:
+    shutil.copytree(founded, tmp_path / "authority", symlinks=True)
+    return AuthorityHome(tmp_path / "authority", lambda: PASSPHRASE, now=clock)
+
+
+@pytest.fixture
+def component(tmp_path: Path) -> Callable[..., Path]:
+    def make(version: str = "1.0.0", **more: str) -> Path:
+        return write_component(tmp_path / f"source-{more.get('name', '')}-{version}", version=version, **more)
+
+    return make
+
+
+@pytest.fixture
+def client(tmp_path: Path, home: AuthorityHome) -> Client:
+    return Client(tmp_path / "client", home.trees.shown, (home.trees.shown / "metadata/1.root.json").read_bytes())
