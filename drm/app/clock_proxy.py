@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from drm.app.worker_link import whole
+from drm.errors import WireError
 from drm.session.clock import ClockState
 from drm.wire.messages import Returned
 
@@ -19,8 +21,11 @@ class ClockProxy:
 
     def get_time(self) -> int:
         """The presentation time in units of 100 ns. Raises ClockError (MF_E_CLOCK_NO_TIME_SOURCE) before a start."""
-        return int(self._query("time").value or 0)
+        return whole(self._query("time"))
 
     def get_state(self) -> ClockState:
         """Whether it runs."""
-        return ClockState(int(self._query("clock-state").value or 0))
+        try:
+            return ClockState(whole(self._query("clock-state")))
+        except ValueError:
+            raise WireError("the worker's clock is in a state that there is not") from None

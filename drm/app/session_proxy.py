@@ -24,6 +24,7 @@ from drm.app.rights_service import RightsService
 from drm.app.server import PMPServer
 from drm.app.session_configuration import PMPSessionFlags, SessionConfiguration
 from drm.app.topology_sender import TopologySender
+from drm.app.worker_link import whole
 from drm.component import MediaSource
 from drm.errors import DRMError, SessionShutdownError, WireError
 from drm.protection import ProtectionReport
@@ -173,7 +174,7 @@ class MediaSessionProxy:
 
     def get_session_capabilities(self) -> SessionCapability:
         """What can be done now."""
-        return SessionCapability(int(self._query("capabilities").value or 0))
+        return SessionCapability(whole(self._query("capabilities")))
 
     def get_full_topology(self, topology_id: int | None = None) -> FullTopology:
         """The resolved topology that is current (None), or one that waits (MediaSession.get_full_topology)."""

@@ -26,7 +26,7 @@ from drm.protection import ProtectionReport
 from drm.wire import messages as wire
 from drm.wire.channel import app_channel, close_all
 
-__all__ = ["WorkerLink"]
+__all__ = ["WorkerLink", "whole"]
 
 logger = logging.getLogger(__name__)
 
@@ -129,7 +129,7 @@ class WorkerLink:
 
         Raises InvalidRequestError when no lock is held that could be taken back.
         """
-        self.locks = int(self.call(lambda call: wire.LockProcess(call, unlock)).value or 0)
+        self.locks = whole(self.call(lambda call: wire.LockProcess(call, unlock)))
 
     def _call(self, make: Callable[[int], wire.FromApp], fds: Sequence[int], limit: float) -> wire.Returned:
         with self._changed:
@@ -244,6 +244,13 @@ class WorkerLink:
             if number in self._answers:  # else it came after its caller gave up
                 self._answers[number] = answer
                 self._changed.notify_all()
+
+
+def whole(answer: wire.Returned) -> int:
+    """Return the whole number that a call was answered with. Raises WireError for any other answer."""
+    if not isinstance(answer.value, int):
+        raise WireError("the worker answers something else than a whole number")
+    return answer.value
 
 
 def _fresh(error: DRMError) -> DRMError:

@@ -48,6 +48,11 @@ IN_PLAY = {
     "a message that says 4 billion": WireError,
     "descriptors without end": WireError,
     "events without end": WireError,
+    "an event of a session that never was": WireError,
+    "an event of no session": WireError,
+    "samples of a topology that never was": WireError,
+    "the end of a source that never was": WireError,
+    "a license for a session that never was": WireError,
     "an end in the middle": PMPProcessDiedError,
 }
 
@@ -154,3 +159,20 @@ def test_a_worker_gets_one_enabler_at_a_time(launch: Callable[..., MediaSessionP
     error = play(launch("licenses without end", manager), encrypted)
     assert isinstance(error, WireError)
     assert manager.asked == 1
+
+
+@pytest.mark.parametrize("mode", ["an object instead of a number", "half a capability"])
+def test_a_question_that_is_answered_with_something_else_is_the_callers_error(
+    launch: Callable[..., MediaSessionProxy], encrypted: Path, mode: str
+) -> None:
+    with launch(mode) as session, FileByteStream(encrypted) as stream:
+        set_topology(session, stream)
+        with pytest.raises(WireError):
+            session.get_session_capabilities()
+
+
+def test_a_source_that_is_released_twice_is_harmless(launch: Callable[..., MediaSessionProxy], encrypted: Path) -> None:
+    """What was under way to it is void."""
+    with launch("sources that end twice") as session, FileByteStream(encrypted) as stream:
+        set_topology(session, stream)
+        assert session.get_event(timeout=5).type == MediaEventType.SESSION_TOPOLOGY_STATUS

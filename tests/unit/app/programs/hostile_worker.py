@@ -127,6 +127,26 @@ def in_topology() -> None:
         case "licenses without end":
             for ticket in range(1, 500):
                 channel.send(wire.BeginEnableContent(1, ticket, ACTIVATE))
+        case "an event of a session that never was":
+            channel.send(wire.Event(2, 103, 0, {}))
+        case "an event of no session":
+            channel.send(wire.Event(0, 103, 0, {}))
+        case "samples of a topology that never was":
+            channel.send(wire.NeedSamples(1, number + 1, 1, stream, 1, 0))
+        case "the end of a source that never was":
+            channel.send(wire.ReleaseSource(1, -1))
+        case "a license for a session that never was":
+            channel.send(wire.BeginEnableContent(7, 1, ACTIVATE))
+        case "an object instead of a number":
+            query = until(wire.Query)
+            channel.send(wire.Returned(query.call, wire.RemoteObject(1, topology.sinks[0].class_id)))
+        case "half a capability":
+            channel.send(wire.Returned(until(wire.Query).call, value=0.5))
+        case "sources that end twice":
+            channel.send(wire.ReleaseSource(1, number))
+            channel.send(wire.ReleaseSource(1, number))
+            channel.send(wire.NeedSamples(1, number, 1, stream, 1, 0))
+            channel.send(wire.Event(1, 111, 0, {}))
         case "an end in the middle":
             os._exit(0)
         case "a wish for a license":
