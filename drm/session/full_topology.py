@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -42,6 +43,12 @@ class ResolvedTopology:
     sinks: list[Sink]
     notes: list[str]  # what a person should know about it
     full: FullTopology
+    straggler: threading.Thread | None = None  # was stopped, and has not come back from a sink
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether a sink is still being written to by what was stopped: nobody else may touch it."""
+        return self.straggler is not None and self.straggler.is_alive()
 
     @property
     def is_rateless(self) -> bool:

@@ -8,7 +8,9 @@ presentation, however many pictures a decoder holds back.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,6 +28,7 @@ __all__ = ["Pipeline", "Run", "component_failed"]
 
 _LOOK: Final = 0.02  # seconds between two looks at the clock while a frame waits for its time
 _STANDS: Final = 1.0  # seconds that a pause waits for the frame in hand; a sink may be stuck on a full pipe
+_STUCK: Final = 5.0  # seconds that a stop waits for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ class Pipeline:
         called when the pipeline was stopped, and once more for each halt at a key that is missing. `interrupt` ends
         a wait for rights.
         """
+        self._topology = topology
         self._source = source
         self._clock = clock
         self._run_from = run
@@ -73,6 +77,7 @@ class Pipeline:
         self._next_picture = threading.Event()  # while scrubbing
         self._writing = threading.Lock()  # held while a frame goes to its sinks
         self._begun = False
+        self.counts: dict[str, int] = {}  # of the sinks, at the natural end
         self.halted_by: DRMError | None = None  # the last key that was missing: `start` goes on from that sample
         self._rate = run.rate
         self._thread = threading.Thread(target=self._run, name="pipeline", daemon=True)
@@ -111,13 +116,17 @@ class Pipeline:
             self._next_picture.set()
 
     def stop(self) -> None:
-        """End for good and wait for the thread."""
+        """End for good and wait for the thread; one that a sink does not let go of is left behind after a while."""
         self._stopping.set()
         self._source.interrupt()
         self._decryption.stop()
         self._running.set()
         self._next_picture.set()
+        until = time.monotonic() + _STUCK
         while self._thread.is_alive() and self._thread is not threading.current_thread():
+            if time.monotonic() > until:
+                self._topology.straggler = self._thread
+                return
             if self.asks_for_rights:  # or comes to ask while it is being stopped
                 self._interrupt()
             self._thread.join(_LOOK)
@@ -151,6 +160,11 @@ class Pipeline:
                 self._step(lane)
         if not self._is_rateless:
             self._wait_until(self.end)  # the last picture stands for as long as it lasts
+        with self._unpaused() as goes_on:
+            if goes_on:
+                self._emit(MediaEvent(MediaEventType.END_OF_PRESENTATION))
+                for index, sink in enumerate(self._topology.sinks):
+                    self.counts |= {f"sink{index}.{name}": count for name, count in sink.finish().items()}
 
     def _step(self, lane: Lane) -> None:
         """Read and decode one sample of `lane`."""
@@ -210,19 +224,26 @@ class Pipeline:
         moment, frame = lane.pop()
         if self._leaves_out(lane) or not self._is_due(lane, moment):
             return
-        while not self._stopping.is_set():
-            self._running.wait()
-            with self._writing:
-                if not self._running.is_set() or self._stopping.is_set():
-                    continue
-                for sink in lane.node.sinks:
-                    sink.write(lane.stream_id, frame)
-                source = self._clock.get_time_source()
-                if isinstance(source, MediaTimeSource):
-                    source.advance(moment)
-            break
+        with self._unpaused() as goes_on:
+            if not goes_on:
+                return
+            for sink in lane.node.sinks:
+                sink.write(lane.stream_id, frame)
+            source = self._clock.get_time_source()
+            if isinstance(source, MediaTimeSource):
+                source.advance(moment)
         if not lane.is_sound:
             self._scrub(moment)
+
+    @contextmanager
+    def _unpaused(self) -> Iterator[bool]:
+        """Wait for the end of a pause, and hold the next one back meanwhile; False when the pipeline stops."""
+        while True:
+            self._running.wait()
+            with self._writing:
+                if self._running.is_set():
+                    yield not self._stopping.is_set()
+                    return
 
     def _is_due(self, lane: Lane, moment: int) -> bool:
         """Wait for the frame's time; False when it is not to be shown. Rateless sinks take all, at once."""

@@ -6,7 +6,7 @@ import enum
 from collections.abc import Callable
 from contextlib import suppress
 
-from drm.errors import DRMError, SessionError
+from drm.errors import DRMError, InvalidRequestError, SessionError
 from drm.session.clock import ClockState, MediaTimeSource, PresentationClock, SystemTimeSource
 from drm.session.events import MediaEvent
 from drm.session.pipeline import Pipeline, Run
@@ -49,8 +49,12 @@ class Playing:
     def prepare(self, segment: Segment, position: int) -> None:
         """Have the source and the clock start at presentation time `position`; `go` starts the data path.
 
-        Whatever ran before was dropped. Raises what the source raises.
+        Whatever ran before was dropped. Raises what the source raises, and InvalidRequestError when a sink is stuck.
         """
+        if segment.resolved.is_stuck:
+            raise InvalidRequestError(
+                "a sink has not taken its last frame yet", maybe="nobody reads from the pipe that it writes to"
+            )
         if self.state is SessionState.STOPPED:
             self.quality.dropped = 0
         for node in segment.resolved.nodes:

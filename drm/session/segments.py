@@ -67,7 +67,8 @@ class Segment:
         for node in self.resolved.nodes:
             if node.authority is not None:
                 node.authority.shutdown()
-        for sink in self.resolved.sinks:
+        # What a straggler still writes to is not closed under it: its descriptor could be another's by then.
+        for sink in () if self.resolved.is_stuck else self.resolved.sinks:
             try:
                 sink.close()
             except Exception:  # a component's own fault: the others are given back all the same

@@ -261,14 +261,6 @@ class Transport:
         if error is None and self._playing.state is SessionState.PAUSED:
             self._ended_paused = pipeline  # the end comes when it goes on
             return
-        counts: dict[str, int] = {}
-        if error is None:
-            self._told.say(E.END_OF_PRESENTATION)
-            try:
-                for index, sink in enumerate(segment.resolved.sinks):
-                    counts |= {f"sink{index}.{name}": count for name, count in sink.finish().items()}
-            except Exception as failure:  # noqa: BLE001 - a full disk or a broken pipe under the sink ends as an event
-                error = component_failed(failure)
         if error is not None:
             if error is pipeline.halted_by:  # a key is missing: a start goes on from there, if it has come
                 self._playing.pause()
@@ -286,7 +278,7 @@ class Transport:
         segment.status, segment.offset = TopologyStatus.READY, segment.topology.project_start or 0
         self._told.can(self.segments.current, running=False)
         dropped = {"dropped": self._playing.quality.dropped} if self._playing.quality.dropped else {}
-        self._told.say(E.SESSION_ENDED, **counts, **dropped, **({"notes": notes} if notes else {}))
+        self._told.say(E.SESSION_ENDED, **pipeline.counts, **dropped, **({"notes": notes} if notes else {}))
 
     def _play_next(self, end: int) -> None:
         """The next topology of the queue goes on where this one ended; the clock runs on."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import random
 import threading
 import time
@@ -261,3 +263,36 @@ def test_commands_in_any_order_end_in_closed_and_leave_nothing_behind(clear: Pat
         stream.close()
     eventually(lambda: set(threading.enumerate()) <= threads)
     assert descriptors() == before
+
+
+@pytest.mark.parametrize("command", ["close", "shutdown", "stop"])
+def test_a_pipe_that_nobody_reads_holds_no_command_up(
+    clear: Path, home: Callable[..., Home], monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setattr("drm.session.pipeline._STUCK", 0.3)
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+    at = home(clear)
+    at.ready(SinkActivate(HASH_SINK, {}, writing))
+    at.session.start()
+    at.until(E.END_OF_PRESENTATION)  # then the sink writes what it has
+    begun = time.monotonic()
+    getattr(at.session, command)()
+    if command == "stop":
+        assert at.until(E.SESSION_STOPPED)[-1].status == HResult.S_OK
+        at.session.start()
+        assert at.until(E.SESSION_STARTED)[-1].status == HResult.MF_E_INVALIDREQUEST
+    elif command == "close":
+        assert at.until(E.SESSION_CLOSED)[-1].status == HResult.S_OK
+    assert time.monotonic() - begun < 2
+    drained = bytearray()
+    while b"1,      71680" not in drained:
+        drained += os.read(reading, 65536)  # it was not closed under the writer
+    if command == "stop":
+        eventually(lambda: not [each for each in threading.enumerate() if each.name == "pipeline"])
+        at.session.start()
+        assert at.until(E.SESSION_STARTED)[-1].status == HResult.S_OK
+        threading.Thread(target=lambda: [None for _ in iter(lambda: os.read(reading, 65536), b"")], daemon=True).start()
+        at.until(E.SESSION_ENDED)
+    else:
+        os.close(reading)
