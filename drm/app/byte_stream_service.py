@@ -14,6 +14,7 @@ from typing import Final
 from drm.component import ByteStream
 from drm.errors import (
     DRMError,
+    ErrorRecord,
     PMPProcessDiedError,
     SessionShutdownError,
     TruncatedMediaError,
@@ -116,25 +117,26 @@ class ByteStreamService:
                 self._finished()
 
     def _answer(self, message: ReadBytes) -> None:
-        error: DRMError | None = None
+        record: ErrorRecord | None = None
         try:
             with self._window.view(message.slot * SLOT, message.size) as into:
                 self._read(message.offset, into)
         except DRMError as found:
-            error = found
+            record = found.to_record()
         except Exception as fault:  # noqa: BLE001 - an application's own stream must not leave the worker waiting
-            error = DRMError(f"the byte stream failed: {type(fault).__name__}: {fault}", where=self._stream.name)
+            what = f"the byte stream failed: {type(fault).__name__}: {fault}"
+            record = DRMError(what, where=self._stream.name).to_record()
         with self._counting:
             self._waiting -= 1
         self.round_trips += 1
-        record = error.to_record() if error is not None else None
         self._send(BytesRead(self._session, self._number, message.request, record), ())
 
     def _read(self, offset: int, into: memoryview) -> None:
         """A byte stream may give less than was asked for."""
         done = 0
         while done < len(into):
-            count = self._stream.read_into(offset + done, into[done:])
+            with into[done:] as part:
+                count = self._stream.read_into(offset + done, part)
             if not 0 < count <= len(into) - done:
                 raise TruncatedMediaError(
                     "the byte stream ends before its size",

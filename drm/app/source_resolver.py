@@ -11,6 +11,7 @@ import enum
 import sys
 import threading
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from drm.app.byte_stream import FileByteStream
@@ -206,7 +207,12 @@ class SourceResolver:
 
         loop = asyncio.get_running_loop()
         done = asyncio.Event()
-        creation = begin(lambda _result: loop.call_soon_threadsafe(done.set))
+
+        def finished(_result: ObjectCreation) -> None:
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(done.set)
+
+        creation = begin(finished)
         try:
             await done.wait()
         except asyncio.CancelledError:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from drm.errors import ErrorRecord, ExitCode, InvalidRequestError, MediaError
+from drm.errors import DRMError, ErrorRecord, ExitCode, InvalidRequestError
 from drm.hresult import HResult
 from drm.media import StreamDescriptor
 from drm.wire.specs import Spec
@@ -44,11 +44,15 @@ MAX_SOURCES: Final = 64  # of one session at a time
 MAX_STREAM: Final = 1 << 60  # bytes
 
 
-class MediaUnreachableError(MediaError, code="E-MEDIA-UNREACHABLE", hresult=HResult.MF_E_NOT_AVAILABLE):
+class MediaUnreachableError(
+    DRMError, code="E-MEDIA-UNREACHABLE", exit_code=ExitCode.MALFORMED_INPUT, hresult=HResult.MF_E_NOT_AVAILABLE
+):
     """The bytes of the media do not come: the server is not reached, refuses, stalls or breaks off."""
 
 
-class MediaChangedError(MediaError, code="E-MEDIA-CHANGED", hresult=HResult.MF_E_INVALID_STREAM_DATA):
+class MediaChangedError(
+    DRMError, code="E-MEDIA-CHANGED", exit_code=ExitCode.MALFORMED_INPUT, hresult=HResult.MF_E_INVALID_STREAM_DATA
+):
     """The file became another one while it was read: what comes would not belong to what came."""
 
 

@@ -7,6 +7,7 @@ cannot fault it, and offsets are checked against the size.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import mmap
 import os
@@ -75,10 +76,11 @@ class RingWriter:
         self._taken = self._released = 0
 
     def close(self) -> None:
-        """Unmap and close."""
-        self._view.release()
-        self._memory.close()
+        """Unmap and close. A view that an error still holds keeps the memory until it goes, and nothing else."""
         os.close(self.fd)
+        self._view.release()
+        with contextlib.suppress(BufferError):
+            self._memory.close()
 
 
 class RingReader:
