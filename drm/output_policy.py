@@ -1,4 +1,4 @@
-"""The policy that an input trust authority hands to outputs (IMFOutputPolicy), and its decision for each kind of output.
+"""The policy that an input trust authority hands to outputs (IMFOutputPolicy), and its decisions by kind of output.
 
 The rules are the license's (drm.policy.Policy). The decisions are those of Microsoft's published Clear Key component
 (Windows-classic-samples, ClearKey content decryption module, GenerateRequiredSchemas), with one rule more: a license

@@ -22,6 +22,7 @@ from drm.rights import EnablerActivate, LicensePath
 __all__ = [
     "AccessParameters",
     "Decrypter",
+    "DecryptsSamples",
     "InputTrustAuthority",
     "NotProtectedError",
     "OfOneStream",
@@ -87,11 +88,8 @@ class ProtectedEnvironment(Protocol):
         """Component name to sha256 of its manifest."""
 
 
-class Decrypter(Protocol):
-    """Made by an ITA, one per branch of the topology; disabled until the policy is set. Worker only."""
-
-    is_rehearsal: bool
-    """True: what it decrypts is looked at, and reaches no output. Play durations do not begin, policies do not halt."""
+class DecryptsSamples(Protocol):
+    """What has keys, or can ask for them: a decrypter, or a developer's verb with keys of its own."""
 
     def decrypt_into(self, source: memoryview, crypto: SampleCrypto, target: memoryview) -> None:
         """Write the clear bytes of one sample to `target`, of the same length.
@@ -103,6 +101,13 @@ class Decrypter(Protocol):
             InvalidRequestError: it is not enabled yet, or was disabled for good.
             IsolationError: the process is no protected environment any more.
         """
+
+
+class Decrypter(DecryptsSamples, Protocol):
+    """Made by an ITA, one per branch of the topology; disabled until the policy is set. Worker only."""
+
+    is_rehearsal: bool
+    """True: what it decrypts is looked at, and reaches no output. Play durations do not begin, policies do not halt."""
 
     def policy_set(self, policy_id: int) -> None:
         """Outputs apply the policy with this id (MEPolicySet); 0 is the first one, and enables the decrypter."""

@@ -31,6 +31,12 @@ _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 @click.option("--expires", metavar="TIME", help="The same; from then on no license is issued or valid.")
 @click.option("--min-level", type=click.IntRange(0, 3), help="Isolation level of the worker.")
 @click.option("--sealed-only/--plain-too", default=None, help="Refuse every license that is not sealed for a worker.")
+@click.option("--hdcp", type=click.IntRange(0, 2), help="Of digital outputs: 0 nothing, 1 any HDCP, 2 type 1.")
+@click.option("--cgms-a", type=click.IntRange(0, 6), help="Of analog TV outputs: 1-3 as best it can, 4-6 without fail.")
+@click.option("--digital-only/--analog-too", default=None, help="Refuse analog outputs.")
+@click.option("--constrict", metavar="PIXELS", help="Scale pictures down to so many pixels; 'yes' is 520,000, or 'no'.")
+@click.option("--play-duration", type=click.IntRange(min=1), help="Seconds from the first sample that is played.")
+@click.option("--rental", type=click.IntRange(min=1), help="Seconds from the moment at which the license arrives.")
 @click.option("--reset", is_flag=True, help="Go back to the default rules (play and snapshot) first.")
 @store_options
 def _policy(
@@ -41,6 +47,12 @@ def _policy(
     expires: str | None,
     min_level: int | None,
     sealed_only: bool | None,
+    hdcp: int | None,
+    cgms_a: int | None,
+    digital_only: bool | None,
+    constrict: str | None,
+    play_duration: int | None,
+    rental: int | None,
     reset: bool,
     store: Store,
 ) -> None:
@@ -51,6 +63,12 @@ def _policy(
         "expires": _moment(expires) if expires is not None else None,
         "min_level": min_level,
         "sealed_only": sealed_only,
+        "hdcp": hdcp,
+        "cgms_a": cgms_a,
+        "digital_only": None if digital_only is None else int(digital_only),
+        "constrict": _pixels(constrict) if constrict is not None else None,
+        "play_duration": play_duration,
+        "rental": rental,
     }
     given = {name: value for name, value in changes.items() if value is not None}
     held = {row.kid: row.policy for row in store.keys.rows()}
@@ -61,7 +79,7 @@ def _policy(
         if given or reset or kid not in held:
             store.keys.set_policy(kid, policy)  # raises for a KID that is not held
         click.echo(f"{kid}  {msgspec.json.encode(policy).decode() if policy is not None else 'default rules'}")
-        if policy is not None and not policy.sealed_only and policy.min_level == 0:
+        if policy is not None and not policy.needs_worker:
             click.echo(
                 "note: a client that asks for a plain license gets the key without its rules;"
                 " --sealed-only refuses such clients",
@@ -103,6 +121,14 @@ def _actions(text: str) -> tuple[Action, ...]:
         raise InvalidArgumentError(
             "an action is not known", seen=repr(text[:64]), remedy=f"give some of {', '.join(Action)}, or none"
         ) from None
+
+
+def _pixels(text: str) -> int | bool:
+    if text in ("yes", "no"):
+        return text == "yes"
+    if re.fullmatch(r"\d{2,9}", text) and int(text) >= 16:
+        return int(text)
+    raise InvalidArgumentError("pictures are scaled down to 16 pixels or more", seen=repr(text[:64]))
 
 
 def _moment(text: str) -> int:

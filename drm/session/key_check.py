@@ -14,11 +14,12 @@ from typing import Final
 
 import msgspec
 
-from drm.component import Decoder, Decrypter
+from drm.component import Decoder
 from drm.errors import DRMError, KeyMissingError, KeyWrongError, MediaError
 from drm.keys import KeyId
 from drm.media import Sample, SampleCrypto, TrackInfo
 from drm.session.noise_check import NOISE_CHECKED, SAMPLES, slices_end_where_they_should
+from drm.trust_authority import DecryptsSamples
 
 __all__ = ["CHECKED_SAMPLES", "KeyOutcome", "KeyVerdict", "check_keys", "raise_for_verdict"]
 
@@ -95,7 +96,7 @@ def check_keys(
     track: TrackInfo,
     key_ids: Iterable[KeyId],
     samples: Callable[[], Iterator[tuple[Sample, memoryview]]],
-    decrypter: Decrypter,
+    decrypter: DecryptsSamples,
     make_decoder: Callable[[], Decoder],
     others: Iterable[KeyId] = (),
     *,
@@ -131,7 +132,7 @@ def _try_key(
     wanted: KeyId,
     used: KeyId,
     samples: Callable[[], Iterator[tuple[Sample, memoryview]]],
-    decrypter: Decrypter,
+    decrypter: DecryptsSamples,
     make_decoder: Callable[[], Decoder],
     enough: int,
 ) -> KeyVerdict:
@@ -203,7 +204,7 @@ def _with_key(crypto: SampleCrypto, wanted: KeyId, used: KeyId) -> SampleCrypto:
 
 def _decodes(
     decoder: Decoder,
-    decrypter: Decrypter,
+    decrypter: DecryptsSamples,
     sample: Sample,
     stored: memoryview,
     crypto: SampleCrypto,

@@ -48,10 +48,11 @@ class TopologyLoader:
     level: int  # isolation level of this process
     custom: CustomLoader | None = None
     emit: Callable[[MediaEvent], None] = lambda _event: None
+    revocation_list: int = 0  # version of the one in force; 0: there is none
     _engine: PolicyEngine = field(init=False)
 
     def __post_init__(self) -> None:
-        self._engine = PolicyEngine(self.host, self.rights, self.level, self.emit)
+        self._engine = PolicyEngine(self.host, self.rights, self.level, self.emit, self.revocation_list)
 
     def interrupt(self) -> None:
         """Wait for no output any more: the session ends. Any thread."""

@@ -116,6 +116,19 @@ def test_the_store_of_the_user_is_the_default(keys, tmp_path: Path) -> None:
     assert (tmp_path / "home" / "license_server" / "keys.db").exists()
 
 
+def test_rules_of_outputs_and_durations(keys, tmp_path: Path) -> None:
+    (tmp_path / "k").write_text(PAIR)
+    keys("import", tmp_path / "k")
+    rules = ["--hdcp", 2, "--cgms-a", 5, "--digital-only", "--constrict", "yes", "--play-duration", 60, "--rental", 90]
+    assert "--sealed-only" not in keys("policy", KID, *rules).stderr
+    (row,) = json.loads(keys("list", "--json").stdout)["keys"]
+    told = {"hdcp": 2, "cgms_a": 5, "digital_only": 1, "constrict": True, "play_duration": 60, "rental": 90}
+    assert row["policy"].items() >= told.items()
+    keys("policy", KID, "--constrict", "40000", "--analog-too")
+    (row,) = json.loads(keys("list", "--json").stdout)["keys"]
+    assert (row["policy"]["constrict"], row["policy"].get("digital_only")) == (40000, None)
+
+
 def test_rules_without_the_seal_are_said_to_bind_nobody(keys, tmp_path: Path) -> None:
     (tmp_path / "k").write_text(PAIR)
     keys("import", tmp_path / "k")
@@ -125,7 +138,14 @@ def test_rules_without_the_seal_are_said_to_bind_nobody(keys, tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     ("options", "words"),
-    [(["--actions", "fly"], "action"), (["--expires", "soon"], "not a time"), (["--expires", "+1y"], "not a time")],
+    [
+        (["--actions", "fly"], "action"),
+        (["--expires", "soon"], "not a time"),
+        (["--expires", "+1y"], "not a time"),
+        (["--constrict", "8"], "16 pixels"),
+        (["--constrict", "maybe"], "16 pixels"),
+        (["--hdcp", "3"], "hdcp"),
+    ],
 )
 def test_rules_that_cannot_be_read(keys, tmp_path: Path, options: list[str], words: str) -> None:
     (tmp_path / "k").write_text(PAIR)

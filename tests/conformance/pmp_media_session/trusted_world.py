@@ -11,8 +11,8 @@ from uuid import UUID
 
 import msgspec
 
-import drm.app.enabler
 from drm.app.byte_stream import FileByteStream
+from drm.app.enabler import EnableResult
 from drm.app.session_proxy import PMPSessionFlags, SessionConfiguration, create_pmp_media_session
 from drm.app.sources import open_source
 from drm.class_ids import DISCARD_SINK, HASH_SINK
@@ -78,10 +78,8 @@ class SealingManager:
         self._keys = keys
         self._rules = rules
 
-    def begin_enable_content(self, enabler_activate, *rest) -> None:
-        enabler, callback = enabler_activate.activate_object(), next(each for each in rest if callable(each))
-        made = getattr(drm.app.enabler, "EnableResult", None)
-        result = made(enabler_activate, None) if made else enabler_activate
+    def begin_enable_content(self, enabler_activate, topology, callback, state=None) -> None:
+        enabler, result = enabler_activate.activate_object(), EnableResult(enabler_activate, state)
 
         def work() -> None:
             request = verify_request(msgspec.json.decode(enabler.get_enable_data())["pmp"])
