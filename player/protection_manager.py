@@ -7,7 +7,9 @@ keys that the user gave. Either does its work on a thread of its own and calls b
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping
+from typing import Final
 
 from drm.app.enabler import ContentEnabler, EnableCallback, EnablerActivation, EnableResult
 from drm.app.license_access import LicenseAccess
@@ -21,10 +23,13 @@ from drm.session.topology import Topology
 
 __all__ = ["LicenseManager", "LocalKeysManager"]
 
+_PATIENCE: Final = 4.0  # seconds of the automatic way, after which the manual one would keep people waiting too long
+
 
 class LicenseManager:
     """Obtains licenses from one server: the enabler's automatic way first, the manual one once when that got nothing.
 
+    A server that let people wait for seconds is not asked a second time.
     Without a URL of the user's there is no automatic way, and the URL that the media name is not trusted: nothing is
     sent there, and the enabler fails with E_FAIL.
     """
@@ -62,9 +67,11 @@ class LicenseManager:
                 self._by_hand(enabler)
             else:
                 enabler.automatic_enable()
-                is_license = enabler.get_enable_type() is EnableType.LICENSE_ACQUISITION
+                began = time.monotonic()
+                is_left = enabler.wait_completed().status == HResult.NS_E_DRM_LICENSE_NOTACQUIRED
                 # A registration has no manual way: the server itself says where it goes.
-                if enabler.wait_completed().status == HResult.NS_E_DRM_LICENSE_NOTACQUIRED and is_license:
+                is_license = enabler.get_enable_type() is EnableType.LICENSE_ACQUISITION
+                if is_left and is_license and time.monotonic() - began < _PATIENCE:
                     self._by_hand(enabler)
         except DRMError as error:
             if not (isinstance(error, InvalidRequestError) and enabler.cancelled.is_set()):

@@ -7,7 +7,6 @@ carries opaque bytes there and back. What a sealed license holds, the applicatio
 from __future__ import annotations
 
 import enum
-import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,17 +21,8 @@ from drm.session.event_queue import BeginResult, EventCallback, EventQueue, GetE
 from drm.session.events import MediaEvent, MediaEventType
 from drm.session.topology import Topology
 
-__all__ = [
-    "AutomaticWay",
-    "ContentEnabler",
-    "ContentProtectionManager",
-    "EnableCallback",
-    "EnableResult",
-    "EnablerActivation",
-    "Outcome",
-]
-
-logger = logging.getLogger(__name__)
+__all__ = ["AutomaticWay", "ContentEnabler", "ContentProtectionManager", "EnableCallback", "EnableResult",
+           "EnablerActivation", "Outcome"]  # fmt: skip
 
 Outcome = tuple[LicensePath, bytes] | DRMError
 """What an enabler came to: how the license travelled and the license itself, or why there is none."""
@@ -76,14 +66,13 @@ class ContentEnabler:
         activate: EnablerActivate,
         queue_event: Callable[[MediaEvent], None],
         *,
-        automatic: AutomaticWay | None = None,
         in_media: Callable[[], EnableURL | None] = lambda: None,
         is_held: Callable[[], bool] = lambda: False,
     ) -> None:
         """`queue_event`: the session's queue. `in_media`: the URL that the media name. `is_held`: no key is missing."""
         self._activate = activate
         self._queue_event = queue_event
-        self._automatic = automatic
+        self._automatic: AutomaticWay | None = None
         self._in_media = in_media
         self._is_held = is_held
         self._events = EventQueue()
@@ -191,6 +180,10 @@ class ContentEnabler:
 
     # ------------------------------------------------------------------ the way's side
 
+    def take(self, way: AutomaticWay) -> None:
+        """Learn of an automatic way, unless there is one."""
+        self._automatic = self._automatic or way
+
     @property
     def key_ids(self) -> tuple[KeyId, ...]:
         """The key ids that it is about."""
@@ -284,16 +277,14 @@ class EnablerActivation:
         self._enabler: ContentEnabler | None = None
 
     def activate_object(self, automatic: AutomaticWay | None = None) -> ContentEnabler:
-        """Return the enabler; the same one each time, so that the first call's `automatic` is the one that counts."""
+        """Return the enabler; the same one each time. The first call that has an `automatic` is the one that counts."""
         with self._lock:
             if self._enabler is None:
                 self._enabler = ContentEnabler(
-                    self._activate,
-                    self._queue_event,
-                    automatic=automatic,
-                    in_media=self._in_media,
-                    is_held=self._is_held,
+                    self._activate, self._queue_event, in_media=self._in_media, is_held=self._is_held
                 )
+            if automatic is not None:
+                self._enabler.take(automatic)
             return self._enabler
 
     def end(self, error: DRMError) -> None:

@@ -17,7 +17,7 @@ from drm.app.enabler import ContentProtectionManager, EnablerActivation, Outcome
 from drm.app.enabling import Enabling
 from drm.app.worker_link import WorkerLink
 from drm.component import MediaSource
-from drm.errors import DRMError, ErrorRecord, InvalidRequestError, KeyMissingError, WireError
+from drm.errors import DRMError, ErrorRecord, KeyMissingError, LicenseError, WireError
 from drm.hresult import HResult
 from drm.keys import KeyId
 from drm.rights import LicensePath
@@ -159,7 +159,7 @@ class RightsService:
             if self._next is not enabling:
                 return
             self._next = None
-        busy = InvalidRequestError(
+        busy = LicenseError(
             "the content protection manager has not called back for an enabler that was cancelled",
             seen=f"nothing within {_GRACE:g} s",
             hresult=HResult.E_FAIL,

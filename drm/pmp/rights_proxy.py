@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 
 from drm.component import InputTrustAuthority
-from drm.errors import DRMError, InvalidRequestError, WireError, error_from_record
+from drm.errors import DRMError, InvalidRequestError, LicenseError, WireError, error_from_record
 from drm.hresult import HResult, succeeded
 from drm.rights import EnablerActivate, EnableType, LicensePath
 from drm.session.events import MediaEvent, MediaEventType
@@ -99,7 +99,7 @@ class RightsProxy:
         self._send(CancelEnabler(self._session, ticket))
         if self._interrupted or self._cancelled:
             raise _cancelled()
-        raise DRMError(f"the content protection manager gave no answer within {self._limit:.0f} seconds")
+        raise LicenseError(f"the content protection manager gave no answer within {self._limit:.0f} seconds")
 
     def _settled(self) -> tuple[LicensePath, bytes] | DRMError | None:
         with self._changed:

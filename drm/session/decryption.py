@@ -24,6 +24,7 @@ class Decryption:
         self._emit = emit
         self._stopping = threading.Event()
         self.asks_for_rights = False
+        self.lacking: DRMError | None = None  # what kept a key away, the last time: it may come yet
 
     def stop(self) -> None:
         """The pipeline ends: wait for nobody any more."""
@@ -42,7 +43,7 @@ class Decryption:
             try:
                 self._decrypt_later(node, stored, crypto, target, first)
             except DRMError as refused:
-                refused.where = refused.where or _moment(node, sample)
+                refused.where = ", ".join(filter(None, (_moment(node, sample), refused.where)))
                 raise
 
     def _decrypt_later(
@@ -70,6 +71,9 @@ class Decryption:
         self.asks_for_rights = True
         try:
             node.trust.obtain(crypto.key_ids)
+        except DRMError as error:
+            self.lacking = error
+            raise
         finally:
             self.asks_for_rights = False
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from drm.errors import DRMError, KeyMissingError, LicenseError, MediaError
+from drm.errors import DRMError, MediaError
 from drm.media import Sample, SampleCrypto
 from drm.session.clock import MediaTimeSource, PresentationClock, SystemTimeSource
 from drm.session.decryption import Decryption
@@ -203,8 +203,8 @@ class Pipeline:
         while True:
             try:
                 self._decryption.decrypt(lane.node, stored, sample, crypto, target)
-            except (KeyMissingError, LicenseError) as missing:
-                if self._stopping.is_set():
+            except DRMError as missing:
+                if self._stopping.is_set() or missing is not self._decryption.lacking:
                     raise
                 self._running.clear()
                 self.halted_by = missing

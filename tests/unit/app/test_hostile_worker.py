@@ -153,6 +153,23 @@ def test_play_ends_with_one_clear_error(launch: Callable[..., MediaSessionProxy]
     assert "Traceback" not in error.render()
 
 
+@pytest.mark.parametrize(
+    ("mode", "asked"),
+    [
+        ("licenses for another topology", 0),
+        ("licenses begun and called off without end", 1),
+        ("a license called off that was never begun", 0),
+        ("licenses for a session that never was", 0),
+    ],
+)
+def test_a_worker_cannot_have_more_than_one_enabler_begun(
+    launch: Callable[..., MediaSessionProxy], encrypted: Path, mode: str, asked: int
+) -> None:
+    manager = Manager()
+    assert isinstance(play(launch(mode, manager), encrypted), WireError)
+    assert manager.asked == asked
+
+
 def test_a_worker_gets_one_enabler_at_a_time(launch: Callable[..., MediaSessionProxy], encrypted: Path) -> None:
     """Or it would start any number of threads and license requests in the application."""
     manager = Manager()

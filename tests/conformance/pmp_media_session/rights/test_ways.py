@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from drm.app.enabler import ContentEnabler
+from drm.app.enabler import ContentEnabler, EnablerActivation
 from drm.app.license_access import LicenseAccess
 from drm.component import MediaSource
 from drm.errors import DRMError, InvalidRequestError
@@ -83,7 +83,7 @@ def test_mf_092_a_real_enabler_has_data_and_without_a_server_no_url(session: Cal
 def test_the_users_url_is_trusted_and_goes_before_that_of_the_media() -> None:
     activate = EnablerActivate(EnableType.LICENSE_ACQUISITION, (PICTURE,), b"{}")
     in_media = EnableURL("https://media.example/", URLTrustStatus.UNTRUSTED)
-    told = ContentEnabler(activate, [].append, automatic=LicenseAccess(OURS), in_media=lambda: in_media)
+    told = EnablerActivation(activate, [].append, lambda: in_media).activate_object(LicenseAccess(OURS))
     assert told.get_enable_url() == EnableURL(OURS, URLTrustStatus.TRUSTED)
     assert told.is_automatic_supported
     assert ContentEnabler(activate, [].append, in_media=lambda: in_media).get_enable_url() == in_media

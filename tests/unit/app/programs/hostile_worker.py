@@ -127,6 +127,17 @@ def in_topology() -> None:
         case "licenses without end":
             for ticket in range(1, 500):
                 channel.send(wire.BeginEnableContent(1, ticket, ACTIVATE))
+        case "licenses for another topology":
+            channel.send(wire.BeginEnableContent(1, 1, ACTIVATE, number + 1))
+        case "licenses begun and called off without end":
+            for ticket in range(1, 500):
+                channel.send(wire.BeginEnableContent(1, ticket, ACTIVATE, number))
+                channel.send(wire.CancelEnabler(1, ticket))
+            channel.send(wire.BeginEnableContent(1, 499, ACTIVATE, number))
+        case "a license called off that was never begun":
+            channel.send(wire.CancelEnabler(1, 1))
+        case "licenses for a session that never was":
+            channel.send(wire.BeginEnableContent(2, 1, ACTIVATE, number))
         case "an event of a session that never was":
             channel.send(wire.Event(2, 103, 0, {}))
         case "an event of no session":
