@@ -82,7 +82,11 @@ class HttpByteStream:
             if found.gives_parts and found.size is not None:
                 self._size = found.size
             else:
-                self._spool = Spool(answer, found.size, self._limits.spool, self.name)
+                try:
+                    self._spool = Spool(answer, found.size, self._limits.spool, self.name)
+                except BaseException:
+                    self._drop(answer)
+                    raise
                 self._size = self._spool.size
             self._resource = found
 

@@ -25,7 +25,11 @@ class Spool:
             raise self._too_large(f"it has {size} bytes")
         self._file = tempfile.TemporaryFile(prefix="clearkey-")  # noqa: SIM115 - closed by `close`
         self._have = 0
-        self.size = size if size is not None else self._all()
+        try:
+            self.size = size if size is not None else self._all()
+        except BaseException:
+            self.close()
+            raise
 
     def read(self, offset: int, size: int) -> bytes:
         """Return `size` bytes, which are there. Raises what the answer raises."""

@@ -100,6 +100,9 @@ class ByteStreamProxy:
         asked: list[ReadBytes] = []
         with self._changed:
             self._wait(lambda: piece in self._by_piece or len(self._waiting) < MAX_OUTSTANDING)
+            if piece in self._by_piece:  # or what is asked for ahead could take its slot
+                self._reads += 1
+                self._by_piece[piece].used = self._reads
             ahead = MAX_OUTSTANDING if piece - 1 in self._by_piece else 0
             last = (self.size - 1) // SLOT
             asked.extend(
