@@ -233,6 +233,9 @@ class WorkerService:
             return
         self._leaving = True
         if self._locks:
+            for session in self._sessions.values():  # it is the process that is held, not what plays in it
+                threading.Thread(target=session.shutdown, name="session-end", daemon=True).start()
+            self._sessions.clear()
             timer = threading.Timer(_LOCKED_EXIT, self._channel.close)
             timer.daemon = True
             timer.start()

@@ -144,6 +144,7 @@ class Pipeline:
                 lane.pending.clear()
         if not self._stopping.is_set():
             self._finished(self, error)
+        error = None  # its traceback holds this frame: a circle, and in it the decoder with what it decoded
 
     def _flow(self) -> None:
         lanes = list(self._lanes)

@@ -6,7 +6,9 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -140,6 +142,38 @@ def test_a_server_that_is_shut_down_says_so_to_its_sessions() -> None:
     with pytest.raises(SessionShutdownError):
         session.get_event(timeout=LIMIT)
     session.shutdown()
+
+
+def test_sessions_may_be_made_and_ended_on_many_threads_at_once(kept: PMPServer) -> None:
+    def make(number: int) -> int:
+        with Playback(clip(1), configured((1,), server_context=kept)) as at:
+            if number % 2:
+                at.play()
+            return at.session.pid
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(make, range(32))) == {kept.pid}
+
+
+def test_a_server_that_is_shut_down_under_a_lock_ends_what_plays_at_once() -> None:
+    with Playback(clip(2), configured((2,))) as at:
+        server = at.session.get_service(Service.PMP_SERVER_CONTEXT)
+        at.set_topology(at.topology(DISCARD_SINK, options={"in_time": True}))
+        at.session.start()
+        at.until(E.SESSION_STARTED)
+        playing = threads_of(server.pid)
+        with server.locked():
+            server.shutdown()
+            assert at.event().type == E.ERROR
+            end = time.monotonic() + 1
+            while threads_of(server.pid) > 2 and time.monotonic() < end:  # who reads, and the timer
+                time.sleep(0.01)
+            assert threads_of(server.pid) == 2 < playing
+        assert seconds_until_gone(server.pid) < PROMPT
+
+
+def threads_of(pid: int) -> int:
+    return sum(1 for _ in Path(f"/proc/{pid}/task").iterdir())
 
 
 def test_creation_in_a_shared_worker_costs_a_tenth_of_a_new_one_at_most(kept: PMPServer) -> None:
