@@ -288,11 +288,11 @@ def test_a_pipe_that_nobody_reads_holds_no_command_up(
     drained = bytearray()
     while b"1,      71680" not in drained:
         drained += os.read(reading, 65536)  # it was not closed under the writer
+    eventually(lambda: not [each for each in threading.enumerate() if each.name == "pipeline"])
     if command == "stop":
-        eventually(lambda: not [each for each in threading.enumerate() if each.name == "pipeline"])
         at.session.start()
         assert at.until(E.SESSION_STARTED)[-1].status == HResult.S_OK
-        threading.Thread(target=lambda: [None for _ in iter(lambda: os.read(reading, 65536), b"")], daemon=True).start()
-        at.until(E.SESSION_ENDED)
-    else:
-        os.close(reading)
+        at.until(E.END_OF_PRESENTATION)
+        os.read(reading, 65536)
+        at.session.shutdown()
+    os.close(reading)
