@@ -24,6 +24,7 @@ _VERBS: Final = {
     "encrypt": "write the encrypted file",
     "pssh": "make, read, compare and insert pssh boxes",
     "trace": "print what a session does and says, event by event",
+    "authority": "sign, publish and revoke components",
     "doctor": "show what isolation this machine gives",
 }
 

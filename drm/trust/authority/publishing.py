@@ -20,10 +20,11 @@ from drm.trust.versions import version_key
 __all__ = ["publish"]
 
 
-def publish(home: AuthorityHome, sources: Sequence[Path] = ()) -> list[Entry]:
+def publish(home: AuthorityHome, sources: Sequence[Path] = (), *, replace: bool = False) -> list[Entry]:
     """Publish components (folders or archives; none: all that wait) and return how they are listed.
 
-    What is published already, byte for byte, is passed over: the command can be repeated.
+    What is published already, byte for byte, is passed over: the command can be repeated. `replace` lets another content
+    take the place of a listed version, which only a developer's own authority has a use for.
 
     Raises:
         TrustError: an archive is unsound.
@@ -40,14 +41,17 @@ def publish(home: AuthorityHome, sources: Sequence[Path] = ()) -> list[Entry]:
         read = [(read_component(data, str(path)), data) for path, data in archives]
         news: list[tuple[Component, bytes]] = []
         for component, data in read:
-            if _is_new(trust, component, data, [other for other, _ in news]):
+            if _is_new(trust, component, data, [other for other, _ in news], replace=replace):
                 news.append((component, data))
         if news:
             with home.change(command) as repository:
                 with repository.edit_targets(COMPONENTS) as listed:
                     for component, data in news:
-                        place = target_path(component.manifest.class_id, component.manifest.version)
-                        facts = msgspec.to_builtins(facts_of(component.manifest))
+                        manifest = component.manifest
+                        for entry in _replaced(trust, component):
+                            del listed.targets[target_path(entry.class_id, entry.version)]
+                        place = target_path(manifest.class_id, manifest.version)
+                        facts = msgspec.to_builtins(facts_of(manifest))
                         repository.add_archive(place, data, facts, listed)
                 repository.finish()
         for path in home.waiting.glob("*.zip"):
@@ -57,7 +61,14 @@ def publish(home: AuthorityHome, sources: Sequence[Path] = ()) -> list[Entry]:
         return [entry for entry in home.trust().components if entry.sha256 in hashes]
 
 
-def _is_new(trust: VerifiedTrust, component: Component, data: bytes, news: Sequence[Component]) -> bool:
+def _replaced(trust: VerifiedTrust, component: Component) -> list[Entry]:
+    same = (component.manifest.class_id, version_key(component.manifest.version))
+    return [entry for entry in trust.components if (entry.class_id, entry.version_key) == same]
+
+
+def _is_new(
+    trust: VerifiedTrust, component: Component, data: bytes, news: Sequence[Component], *, replace: bool
+) -> bool:
     manifest = component.manifest
     called = f"{manifest.name} v{manifest.version}"
     try:
@@ -68,6 +79,8 @@ def _is_new(trust: VerifiedTrust, component: Component, data: bytes, news: Seque
         if entry.class_id == manifest.class_id and entry.version_key == version:
             if entry.is_content(data):
                 return False
+            if replace:
+                continue
             raise AuthorityError(
                 f"another content of {called} is published", remedy="raise the version: one version is one content"
             )

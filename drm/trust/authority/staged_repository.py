@@ -15,6 +15,7 @@ from tuf.api.metadata import (
     Delegations,
     Metadata,
     MetaFile,
+    Role,
     Root,
     Signed,
     Snapshot,
@@ -142,11 +143,14 @@ class StagedRepository(Repository):
         self.do_snapshot(force=renew_snapshot)
         self.do_timestamp(force=True)
 
+    def delegated_role(self, role: str) -> Role:
+        """The keys and the threshold of a role."""
+        return self._delegator(role, self.open(role).signed).get_delegated_role(role)
+
     def can_sign(self, role: str) -> bool:
         """Whether enough of the role's keys are here."""
-        delegator = self._delegator(role, self.open(role).signed)
-        here = sum(self._keys.has(key.keyid) for key in _keys_of(delegator, role))
-        return here >= delegator.get_delegated_role(role).threshold
+        wanted = self.delegated_role(role)
+        return sum(self._keys.has(key_id) for key_id in wanted.keyids) >= wanted.threshold
 
     # ------------------------------------------------------------------------------------------------------- within
     def _blank(self, role: str) -> Signed:

@@ -59,6 +59,19 @@ def test_a_version_is_one_content_and_publishing_it_again_changes_nothing(home, 
     assert everything(home.trees.shown) == before
 
 
+def test_a_developers_authority_may_replace_the_content_of_a_version(home, client, component):
+    folder = component("1.0")
+    [old] = publish(home, [folder])
+    (folder / "sink.py").write_text("class Sink: other = True\n")
+    toml = (folder / "component.toml").read_text()
+    (folder / "component.toml").write_text(toml.replace('"1.0"', '"1.0.0"'))  # one version, spelled otherwise
+    [new] = publish(home, [folder], replace=True)
+    assert home.trust().components == (new,)
+    assert new.sha256 != old.sha256
+    assert client.has("1.0.0")
+    assert not client.has("1.0")
+
+
 def test_a_name_and_a_class_id_belong_together(home, component):
     publish(home, [component()])
     other = "0b8f1f0e-6f5e-4c8a-9d38-51f2a6f0c222"

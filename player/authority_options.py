@@ -1,0 +1,73 @@
+"""What every verb of `clearkey authority` takes: the authority's folder, and the passphrase of its keys."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import click
+import platformdirs
+
+from drm.trust.authority.errors import PassphraseError
+from drm.trust.authority.home import AuthorityHome
+
+__all__ = ["PASSPHRASE_VARIABLE", "authority_options", "say_notes"]
+
+PASSPHRASE_VARIABLE: Final = "CLEARKEY_AUTHORITY_PASSPHRASE"  # noqa: S105 - its name, not its value
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def authority_options(*, makes: bool = False) -> Callable[[_F], _F]:
+    """Give a verb the parameter `home`. `makes`: the passphrase is new, and asked for twice."""
+
+    def decorate(function: _F) -> _F:
+        @click.option(
+            "--authority",
+            "folder",
+            metavar="FOLDER",
+            envvar="CLEARKEY_AUTHORITY",
+            type=click.Path(file_okay=False, path_type=Path),
+            help="The authority's folder, outside any git work tree. [default: in the user's data folder]",
+        )
+        @click.option(
+            "--keys",
+            "more_keys",
+            metavar="FOLDER",
+            multiple=True,
+            type=click.Path(exists=True, file_okay=False, path_type=Path),
+            help="Another folder with signing keys, such as a mounted stick. Repeatable.",
+        )
+        @functools.wraps(function)
+        def wrapped(*args: Any, folder: Path | None, more_keys: tuple[Path, ...], **more: Any) -> Any:  # noqa: ANN401
+            place = folder or Path(platformdirs.user_data_dir("clearkey")) / "authority"
+            home = AuthorityHome(place, lambda: _passphrase(confirm=makes), more_keys=more_keys)
+            return function(*args, home=home, **more)
+
+        return wrapped  # type: ignore[return-value]  # click's decorators forget what they wrap
+
+    return decorate
+
+
+def say_notes(home: AuthorityHome) -> None:
+    """Print what the authority wants known beside the result."""
+    for note in home.notes:
+        click.echo(f"note: {note}", err=True)
+
+
+def _passphrase(*, confirm: bool) -> str:
+    said = os.environ.get(PASSPHRASE_VARIABLE)
+    if said is not None:
+        return said
+    if not (sys.stdin and sys.stdin.isatty()):
+        raise PassphraseError(
+            "there is nobody to ask for the passphrase of the signing keys",
+            remedy=f"set {PASSPHRASE_VARIABLE} in the environment",
+        )
+    answer = click.prompt("Passphrase of the signing keys", hide_input=True, confirmation_prompt=confirm, err=True)
+    assert isinstance(answer, str)
+    return answer
