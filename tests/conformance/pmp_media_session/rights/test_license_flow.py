@@ -172,7 +172,7 @@ def test_stop_ends_the_wait_of_what_plays_and_not_that_of_what_is_pending(
     assert at.until(E.SESSION_TOPOLOGY_SET)[-1].status == HResult.S_OK
     assert at.outcome(E.SESSION_STOPPED) == HResult.S_OK
     at.session.start()
-    manager.wait(3)
+    assert manager.wait(3).topology is manager.asked[0].topology, "that which plays, not the newest"
     at.session.stop()
     assert at.outcome(E.SESSION_STOPPED) == HResult.S_OK
     eventually(manager.asked[2].enabler.cancelled.is_set)
