@@ -75,10 +75,10 @@ def stands(process: subprocess.Popen) -> Iterator[dict]:
     assert process.wait(10) == 0
 
 
-def searched_at_each_stand(account, film: Film, url: str) -> tuple[dict[str, Searched], dict, set[str]]:
+def searched_at_each_stand(account, film: Film, url: str, *options: str) -> tuple[dict[str, Searched], dict, set[str]]:
     """Play; return what was found at each stand, what the application told at the end, and what the worker held."""
     found, told, in_worker = {}, {}, set()
-    with application(account, film.path, url) as process:
+    with application(account, film.path, url, *options) as process:
         for told in stands(process):
             searched = search(told["pid"], film.needles | film.pieces)
             searched.found |= found[told["stand"]].found if told["stand"] in found else set()
@@ -99,6 +99,20 @@ def sealed(account, film: Film):
 def in_clear(account, film: Film):
     with plain_server(film.plain_keys) as url:
         return searched_at_each_stand(account, film, url)
+
+
+@pytest.fixture(scope="module")
+def remote(account, film: Film):
+    """The worker reads the container: what passes through the application is the stored file, or nothing at all."""
+    with LicenseServer(keys=film.keys) as server:
+        return searched_at_each_stand(account, film, server.license_url, "remote-source")
+
+
+@pytest.mark.parametrize("stand", STANDS)
+def test_in_remote_source_mode_neither_keys_nor_clear_samples_are_in_the_application(remote, stand: str) -> None:
+    assert remote[0][stand].found == set()
+    assert remote[1]["license_path"] == "sealed"
+    assert remote[1]["frames"] == 231
 
 
 @pytest.mark.parametrize("stand", STANDS)

@@ -1,11 +1,11 @@
 """An application that plays a protected film and stands still where it is told to be searched.
 
-    canary_play.py FILE LICENSE_URL [decrypt-here]
+    canary_play.py FILE LICENSE_URL [decrypt-here | remote-source]
 
 Prints one JSON line at each stand and waits for a line on stdin: while each answer of the license server is in hand,
 when the session has started, at the end, and when the session is gone. With `decrypt-here` it also does what no
 application should: takes keys (hex KID:KEY words, one line of stdin), decrypts the film itself and holds on to the
-samples.
+samples. With `remote-source`, the worker reads the container.
 """
 
 import json
@@ -76,7 +76,8 @@ def decrypt_here(words):
 def main():
     hashes = os.memfd_create("framemd5")
     held = decrypt_here(stand("wants-keys")) if "decrypt-here" in OPTIONS else []
-    playback = Playback([FILM], manager=Manager(URL), framemd5=hashes, on_event=on_event, on_ready=on_ready)
+    playback = Playback([FILM], manager=Manager(URL), framemd5=hashes, on_event=on_event, on_ready=on_ready,
+                        remote_source="remote-source" in OPTIONS)  # fmt: skip
     result = playback.run()
     stand("gone", frames=result.frames, level=result.report.level, license_path=result.license_path.value,
           held=len(held), hashes=os.pread(hashes, 1 << 20, 0).decode())  # fmt: skip
