@@ -137,6 +137,34 @@ def test_an_end_that_comes_in_a_pause_is_told_when_it_goes_on(clear: Path, home:
     assert kinds(at.until(E.SESSION_ENDED)) == [110, 103, 211, (111, 400), 110, 107]
 
 
+def test_a_pause_between_the_end_and_the_word_of_it(clear: Path, home: Callable[..., Home]) -> None:
+    at = home(clear)
+    at.source.allow(0)
+    at.ready()
+    at.session.start()
+    at.until(E.SESSION_STARTED)
+    held, real = threading.Event(), at.emit
+
+    def hold(event: MediaEvent) -> None:
+        real(event)
+        if event.type == E.SESSION_STARTED:
+            held.wait(10)
+
+    at.emit = hold
+    at.session.start()
+    at.until(E.SESSION_STARTED)  # the session's thread is held there
+    at.session.pause()
+    pipeline = at.session._transport._playing.pipeline
+    at.source.allow(None)
+    eventually(lambda: not pipeline._thread.is_alive())
+    at.emit = real
+    held.set()
+    assert kinds(at.until(E.SESSION_PAUSED)) == [211, 110, 104]
+    at.no_more_events()
+    at.session.start()
+    assert kinds(at.until(E.SESSION_ENDED)) == [110, 103, (111, 400), 110, 107]
+
+
 def test_no_frame_reaches_a_sink_once_paused_is_told(clear: Path, home: Callable[..., Home]) -> None:
     at = home(clear)
     at.ready()
