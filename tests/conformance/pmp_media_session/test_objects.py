@@ -10,6 +10,7 @@ import pytest
 from drm.app.host_proxy import HostProxy
 from drm.app.server import PMPServer
 from drm.app.session_proxy import create_pmp_media_session
+from drm.app.sources import open_source
 from drm.class_ids import AV_DECODER, CLEARKEY_ITA, DISCARD_SINK, HASH_SINK
 from drm.component import PMPHost
 from drm.errors import DRMError, InvalidArgumentError, SessionShutdownError, TopologyError, UnknownComponentError
@@ -17,6 +18,7 @@ from drm.hresult import HResult
 from drm.initialization_stream import CLEAR_KEY_SYSTEM, REMAINING_TRACKS, InitializationStream
 from drm.session.events import MediaEventType as E
 from drm.session.services import InterfaceError, Service, UnsupportedServiceError
+from drm.session.topology import SetTopologyFlags
 from drm.wire.specs import RemoteObject
 from tests.unit.app.pmp import FAILING, FRAMES, NOWHERE, UNMADE, Playback, clip, configured, kept_server
 
@@ -288,3 +290,12 @@ def test_what_the_remote_proxy_names_is_no_authority(server: PMPServer) -> None:
         at.source = Forged(at.source)  # type: ignore[assignment]  # as above
         at.set_topology()
         assert at.until(E.SESSION_TOPOLOGY_SET)[-1].status == HResult.E_NOINTERFACE
+
+
+def test_a_session_sets_more_topologies_than_objects_that_it_may_hold(server: PMPServer) -> None:
+    """The authorities of a topology that is over are given up with it."""
+    with Playback(clip(1), configured((1,), server_context=server)) as at:
+        for _ in range(140):  # of two authorities each, and 256 objects may be held
+            at.source = open_source(at.stream)
+            at.set_topology(flags=SetTopologyFlags.IMMEDIATE)
+            assert at.until(E.SESSION_TOPOLOGY_SET)[-1].status == HResult.S_OK
