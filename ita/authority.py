@@ -203,7 +203,7 @@ class ClearKeyInputTrustAuthority:
         self._refuse_shut()
         if not self._wanted:
             raise NotProtectedError("the stream is not encrypted: it needs no decrypter")
-        return ClearKeyDecrypter(self._gate, self._keys())
+        return ClearKeyDecrypter(self._gate, self._keys(), self)
 
     def reset(self) -> None:
         """Disable every decrypter that was handed out, for good; later ones can be enabled.

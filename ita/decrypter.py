@@ -57,7 +57,9 @@ class ClearKeyDecrypter:
     It halts when a license asks more of outputs than they were told, until they say that they do it.
     """
 
-    def __init__(self, gate: Gate, ring: KeyRing) -> None:
+    def __init__(self, gate: Gate, ring: KeyRing, authority: object) -> None:
+        """`authority` handed it out, and lives as long: its end lets go of the keys."""
+        self._authority = authority
         self._gate = gate
         self._ring = ring
         self._ciphers: dict[KeyId, tuple[Entry, SampleDecrypter, float]] = {}

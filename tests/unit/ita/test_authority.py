@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 
 import msgspec
@@ -86,6 +87,16 @@ def test_keys_stay_as_long_as_one_stream_of_the_session_needs_them() -> None:
     assert two.key_ids == (A,)
     two.shutdown()
     asked(authority(environment, A))  # wiped: asked for anew
+
+
+def test_a_decrypter_keeps_its_authority_and_an_authority_that_nobody_holds_lets_go_of_its_keys() -> None:
+    environment = Environment()
+    decrypter = enabled(licensed(A, environment=environment))
+    gc.collect()
+    assert decrypt(decrypter) == CLEAR
+    del decrypter
+    gc.collect()
+    asked(authority(environment, A))
 
 
 def test_a_sample_of_another_kid_finds_no_key() -> None:
