@@ -23,8 +23,8 @@ __all__ = ["publish"]
 def publish(home: AuthorityHome, sources: Sequence[Path] = (), *, replace: bool = False) -> list[Entry]:
     """Publish components (folders or archives; none: all that wait) and return how they are listed.
 
-    What is published already, byte for byte, is passed over: the command can be repeated. `replace` lets another content
-    take the place of a listed version, which only a developer's own authority has a use for.
+    What is published already, byte for byte, is passed over: the command can be repeated. `replace` lets another
+    content take the place of a listed version, which only a developer's own authority has a use for.
 
     Raises:
         TrustError: an archive is unsound.

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from securesystemslib.signer import CryptoSigner
 from tuf.api.metadata import Metadata, MetaFile, Root, TargetFile, Timestamp
 
 from drm.errors import TrustError
@@ -102,6 +103,38 @@ def test_old_metadata_is_not_mixed_with_new(home, stored, component):
     for name in ("timestamp.json", "snapshot.json", "components.json"):
         with pytest.raises(MetadataError):
             verify_trust(pinned, {**new, name: old[name]})
+
+
+@pytest.mark.parametrize("role", ["snapshot", "targets", "components", "revocations"])
+def test_one_version_signed_twice_is_not_exchanged(home, stored, role):
+    pinned, files = stored
+    repository = home.reading()
+    other = Metadata.from_bytes(files[f"{role}.json"])
+    other.signed.expires += timedelta(seconds=1)
+    [key_id] = home.trust().key_ids[role]
+    delegator = repository.targets() if role in (COMPONENTS, REVOCATIONS) else repository.root()
+    other.sign(home.keys.signer(delegator.get_key(key_id)))
+    with pytest.raises(MetadataError):
+        verify_trust(pinned, files | {f"{role}.json": other.to_bytes()})
+
+
+def test_a_root_needs_the_keys_of_the_one_before_it_and_its_own(home, stored):
+    pinned, files = stored
+    for signers in ("new", "old"):
+        usurper = Metadata[Root].from_bytes(pinned)
+        old = [home.keys.signer(usurper.signed.get_key(key_id)) for key_id in usurper.signed.roles["root"].keyids]
+        new = [CryptoSigner.generate_ed25519() for _ in range(2)]
+        for signer in old:
+            usurper.signed.revoke_key(signer.public_key.keyid, "root")
+        for signer in new:
+            usurper.signed.add_key(signer.public_key, "root")
+        usurper.signed.version = 2
+        usurper.signatures.clear()
+        for signer in new if signers == "new" else old:
+            usurper.sign(signer, append=True)
+        alone = {name: data for name, data in files.items() if not name.startswith("root_history/")}
+        with pytest.raises(MetadataError, match="root was signed by"):
+            verify_trust(pinned, alone | {"root_history/2.root.json": usurper.to_bytes()})
 
 
 def test_a_root_chain_has_no_gaps_and_no_jumps(stored):
