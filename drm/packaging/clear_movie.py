@@ -21,7 +21,7 @@ TABLES: Final = frozenset({"stts", "ctts", "stsz", "stz2", "stsc", "stco", "co64
 """Boxes of `stbl` that have a row for each sample, chunk or run of them."""
 
 _SHORT: Final = 64 << 10  # bytes of a box that is held
-_PARSED: Final = frozenset(
+_PARSED: Final = TABLES | frozenset(
     {"mvhd", "tkhd", "mdhd", "hdlr", "edts", "stsd", "pssh", "sgpd", "saiz", "saio", "senc", "uuid"}
 )
 _MOST_BOXES: Final = 100_000
@@ -32,7 +32,7 @@ _EMPTY: Final = bytes(7) + b"\x08" + bytes(4)  # of whichever table: no rows (st
 class ClearMovie:
     """What `moov` says, but for the tables; and the box itself, which can be changed and written."""
 
-    movie: Movie  # its tables are empty
+    movie: Movie  # long tables are empty in it
     tree: BoxTree
 
 
@@ -42,7 +42,7 @@ def read_movie(source: SourceFile, place: TopBox, warn: Callable[[str], None]) -
         load_box(source, place)  # which says so
     try:
         boxes = _Boxes(source)
-        tree = BoxTree("moov", b"", boxes.load(place.start + place.header, place.end, 1))
+        tree = BoxTree("moov", b"", boxes.load("moov", place.start + place.header, place.end, 1))
         warnings: list[str] = []
         movie = parse_moov(Reader(_outline(tree).encode(), base=place.start).next_box(), warnings.append)
     except MediaError:
@@ -62,8 +62,8 @@ class _Boxes:
         self._source = source
         self._count = 0
 
-    def load(self, at: int, end: int, depth: int) -> list[BoxTree]:
-        """The boxes from `at` to `end` of the file. Raises MalformedMediaError."""
+    def load(self, parent: str, at: int, end: int, depth: int) -> list[BoxTree]:
+        """The boxes of `parent`, which lie from `at` to `end` of the file. Raises MalformedMediaError."""
         source, found = self._source, []
         while end - at >= 8:
             head = source.read_at(at, 16)
@@ -78,16 +78,16 @@ class _Boxes:
                     "the boxes of moov do not fit into one another, or are very many",
                     where=f"{source.name}, at byte {at}",
                 )
-            found.append(self._box(kind.decode("latin-1"), at + header, at + size, depth))
+            found.append(self._box(parent, kind.decode("latin-1"), at + header, at + size, depth))
             at += size
         if any(source.read_at(at, end - at)):
             raise MalformedMediaError("moov ends inside a box", where=f"{source.name}, at byte {at}")
         return found
 
-    def _box(self, kind: str, begin: int, end: int, depth: int) -> BoxTree:
+    def _box(self, parent: str, kind: str, begin: int, end: int, depth: int) -> BoxTree:
         if kind in CONTAINERS:
-            return BoxTree(kind, b"", self.load(begin, end, depth + 1))
-        if kind in TABLES or (end - begin > _SHORT and not self._is_parsed(kind, begin)):
+            return BoxTree(kind, b"", self.load(kind, begin, end, depth + 1))
+        if (kind in TABLES and parent == "stbl") or (end - begin > _SHORT and not self._is_parsed(kind, begin)):
             return BoxTree(kind, body=FilePart(self._source, kind, begin, end))
         return BoxTree(kind, bytes(self._source.read(begin, end - begin)))
 
@@ -96,7 +96,9 @@ class _Boxes:
 
 
 def _outline(tree: BoxTree) -> BoxTree:
-    """The same with nothing in the boxes that stay in the file."""
+    """The same with nothing in long boxes that stay in the file; short ones are read, and so judged, as everywhere."""
+    if tree.body is not None and len(tree.body) <= _SHORT:
+        return BoxTree(tree.type, b"".join(tree.body.pieces()))
     if tree.body is not None:
         return BoxTree(tree.type, _EMPTY if tree.type == "stz2" else bytes(len(_EMPTY)))
     return BoxTree(tree.type, tree.payload, [_outline(child) for child in tree.children])

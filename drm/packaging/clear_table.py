@@ -48,7 +48,12 @@ class ClearTable:
         for part in self._found.values():
             if part.kind in _ROWS:
                 part.require(8 + _ROWS[part.kind] * part.word(4))
-        self.count = self._table("stsz").word(8)
+        sizes = self._table("stsz")
+        self.count = sizes.word(8)
+        if sizes.kind == "stz2":
+            sizes.require(12 + (self.count * (sizes.word(4) & 0xFF) + 7) // 8)
+        elif not sizes.word(4):
+            sizes.require(12 + 4 * self.count)
 
     def _table(self, kind: str) -> FilePart:
         if kind not in self._found:

@@ -115,7 +115,8 @@ def _encrypt(
         movie, moov = clear.movie, clear.tree
         by_id = zip(movie.tracks, moov.all("trak"), strict=True)
         traks = {track.info.track_id: trak for track, trak in by_id}
-        protected = _protected_tracks(source, movie, traks, tracks, scheme)
+        tables = {track_id: ClearTable(source, track_id, trak) for track_id, trak in traks.items()}
+        protected = _protected_tracks(movie, tables, tracks, scheme)
         if pssh:
             key_ids = dict.fromkeys(key_id for track in protected.values() for key_id, _ in track.encryption.keys)
             moov.children.append(BoxTree.of(Pssh.common(*key_ids).encode()))
@@ -157,7 +158,7 @@ def _moov_of(tops: list[TopBox], source: SourceFile) -> TopBox:
 
 
 def _protected_tracks(
-    source: SourceFile, movie: Movie, traks: Mapping[int, BoxTree], tracks: Wanted | Choose, scheme: Scheme
+    movie: Movie, tables: Mapping[int, ClearTable], tracks: Wanted | Choose, scheme: Scheme
 ) -> dict[int, ProtectedTrack]:
     """Join what is wanted with what the file has."""
     chosen = tracks([track.info for track in movie.tracks]) if callable(tracks) else tracks
@@ -169,7 +170,7 @@ def _protected_tracks(
         for name in (track.info.track_id, track.info.type):
             if name in wanted:
                 track_id = track.info.track_id
-                if movie.is_fragmented and ClearTable(source, track_id, traks[track_id]).count:
+                if movie.is_fragmented and tables[track_id].count:
                     raise UnsupportedMediaError(
                         f"track {track.info.track_id} has samples both in moov and in fragments",
                         remedy="write the file anew: ffmpeg -i IN -c copy OUT.mp4",

@@ -37,7 +37,7 @@ class SourceFile:
 
     def read_at(self, offset: int, size: int) -> bytes:
         """Return up to `size` bytes from `offset`; fewer only at the end, however far behind it. Raises MediaError."""
-        if offset >= self.size:
+        if not 0 <= offset < self.size:
             return b""  # a system's offsets have 63 bits, and what a file says has 64
         try:
             return os.pread(self._descriptor, min(size, self.size - offset), offset)
@@ -62,7 +62,7 @@ class SourceFile:
             at += count
 
     def _require(self, offset: int, size: int) -> None:
-        if size > MAX_SAMPLE or offset + size > self.size:
+        if offset < 0 or size > MAX_SAMPLE or offset + size > self.size:
             raise TruncatedMediaError(
                 "a sample lies outside the file",
                 where=f"{self.name}, at byte {offset} of {self.size}",

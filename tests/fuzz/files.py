@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 import json
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from drm.errors import DRMError
 from drm.isobmff.samples import open_presentation
 from drm.keys import ContentKey, KeyId
-from drm.media import Scheme, TrackType
+from drm.media import Scheme, TrackInfo, TrackType
 from drm.packaging.decrypt_file import decrypt_file
 from drm.packaging.encrypt import TrackEncryption, encrypt_file
 from drm.packaging.source_file import SourceFile
@@ -25,7 +26,7 @@ _CLEAR: Final = (
 )  # fmt: skip
 """Of these the clear files are damaged and encrypted: every codec whose samples are looked into, both layouts."""
 
-_TOLD: Final = {kind: TrackEncryption(KeyId(bytes(16)), ContentKey(bytes(range(16)))) for kind in TrackType}
+_TOLD: Final = TrackEncryption(KeyId(bytes(16)), ContentKey(bytes(range(16))))
 
 
 @functools.cache
@@ -76,13 +77,18 @@ def decrypt_one(data: bytes, suffix: str) -> bool:
     return written
 
 
+def _all_media(tracks: Sequence[TrackInfo]) -> dict[int, TrackEncryption]:
+    """Every track that can be encrypted, whichever there are: a word for one that is not there would be an error."""
+    return {track.track_id: _TOLD for track in tracks if track.type is not TrackType.OTHER}
+
+
 def encrypt_one(seed: int, index: int) -> bool:
     """Encrypt damaged clear file `index` of `seed`; whether it was taken. What comes out, our reader opens."""
     _, data = mutant(_clear(), seed, index)
     source, target = _room() / "in.mp4", _room() / "out"
     source.write_bytes(data)
     try:
-        encrypt_file(source, target, scheme=list(Scheme)[index // 64 % 4], tracks=_TOLD)
+        encrypt_file(source, target, scheme=list(Scheme)[index // 64 % 4], tracks=_all_media)
         written = True
     except DRMError:
         written = False

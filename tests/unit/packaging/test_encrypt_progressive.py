@@ -247,6 +247,20 @@ def test_a_table_that_says_more_than_it_holds(tmp_path: Path, clips: Any, keys: 
         )  # fmt: skip
 
 
+def test_broken_tables_of_tracks_that_stay_clear_or_lie_in_fragments(tmp_path: Path, clips: Any, keys: Any) -> None:
+    """They are copied as they are: what comes out would be broken as well."""
+    for fragmented in (True, False):
+        data = bytearray(clips(fragmented=fragmented).read_bytes())
+        at = data.rindex(b"stco") + 8
+        data[at : at + 4] = b"\x7f\xff\xff\xff"
+        (tmp_path / "clear.mp4").write_bytes(data)
+        with pytest.raises(MalformedMediaError, match="the stco box ends before its contents do"):
+            encrypt_file(
+                tmp_path / "clear.mp4", tmp_path / "sealed.mp4", scheme=Scheme.CENC,
+                tracks={TrackType.VIDEO: TrackEncryption(*keys[0])},
+            )  # fmt: skip
+
+
 def test_memory_does_not_grow_with_the_film(tmp_path: Path, clips: Any, keys: Any) -> None:
     """Tables and entries of 400,000 samples have 6 MB here; the process may not be a third of that larger for it."""
     peaks = []

@@ -9,15 +9,10 @@ from typing import Any
 
 import pytest
 
-from drm.errors import (
-    DRMError,
-    InvalidArgumentError,
-    MediaError,
-    TruncatedMediaError,
-    UnsupportedMediaError,
-)
+from drm.errors import DRMError, InvalidArgumentError, MediaError, TruncatedMediaError, UnsupportedMediaError
 from drm.isobmff.box import top_boxes
 from drm.isobmff.reader import Reader
+from drm.keys import ContentKey, KeyId
 from drm.media import Scheme, TrackType
 from drm.packaging.encrypt import TrackEncryption, encrypt_file
 from drm.packaging.source_file import SourceFile
@@ -213,3 +208,19 @@ def _tfra_targets(box: Reader) -> list[int]:
         targets.append(box.u64() if version else box.u32())
         box.skip(3)
     return targets
+
+
+def test_places_that_no_file_has(tmp_path: Path) -> None:
+    (tmp_path / "short").write_bytes(b"abc")
+    with SourceFile(tmp_path / "short") as source:
+        assert source.read_at(2, 1 << 70) == b"c"
+        assert source.read_at(1 << 63, 8) == source.read_at(1 << 70, 8) == source.read_at(-1, 2) == b""
+        for offset in (-1, 1 << 63, 1 << 70):
+            with pytest.raises(TruncatedMediaError):
+                source.read(offset, 1)
+
+
+def test_one_kind_of_iv_at_a_time() -> None:
+    told = TrackEncryption(KeyId(bytes(16)), ContentKey(bytes(16)), iv_size=16, constant_iv=bytes(16))
+    with pytest.raises(InvalidArgumentError, match="IVs of 16 bytes for each sample, and a constant IV"):
+        told.settled(Scheme.CBCS, TrackType.VIDEO)
