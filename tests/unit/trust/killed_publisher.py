@@ -1,7 +1,6 @@
 """Run by test_killed_publisher: kill one command at every call that changes a file, and look at what is left.
 
-Usage: killed_publisher.py PREPARED WORK CLIENT COMMAND. PREPARED is an authority's folder with one component published
-and another in its folder `source`, CLIENT the folder of a client that has seen it. Prints one JSON object.
+Usage: killed_publisher.py WORK COMMAND, with an empty folder to work in. Prints one JSON object.
 """
 
 from __future__ import annotations
@@ -20,7 +19,9 @@ from uuid import UUID
 from securesystemslib.signer import CryptoSigner
 from tuf.api.metadata import Metadata
 
+from drm.trust.authority.founding import init
 from drm.trust.authority.home import AuthorityHome
+from drm.trust.authority.published import root_bytes
 from drm.trust.authority.publishing import publish
 from drm.trust.authority.revoking import revoke
 from drm.trust.authority.rotating import rotate
@@ -78,11 +79,22 @@ def killed_at(point: int, home: AuthorityHome, name: str) -> bool:
     return False
 
 
-def main(prepared: Path, work: Path, client_folder: Path, name: str) -> None:
+def prepare(prepared: Path, client_folder: Path) -> None:
+    """Make an authority with one component published, which a client has seen, and another in the folder `source`."""
+    home = AuthorityHome(prepared, lambda: CONFTEST.PASSPHRASE)
+    init(home)
+    publish(home, [CONFTEST.write_component(prepared / "first")])
+    CONFTEST.write_component(prepared / "source", version="1.1.0")
+    assert CONFTEST.Client(client_folder, home.trees.shown, root_bytes(home.trees.shown)).has("1.0.0")
+
+
+def main(work: Path, name: str) -> None:
+    prepared, client_folder = work / "prepared", work / "client"
+    prepare(prepared, client_folder)
     signers = opened_keys(prepared)
     pinned = (prepared / "trees/2/metadata/1.root.json").read_bytes()
     for point in itertools.count(1):
-        place = work / f"{name}-{point}"
+        place = work / str(point)
         shutil.copytree(prepared, place / "home", symlinks=True)
         shutil.copytree(client_folder, place / "client")
         home = open_home(place / "home", signers)
@@ -133,4 +145,4 @@ def ever_listed(home: AuthorityHome) -> set[str]:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4])
+    main(Path(sys.argv[1]), sys.argv[2])
