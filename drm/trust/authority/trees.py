@@ -60,7 +60,10 @@ class Trees:
                 place = path.relative_to(old)
                 if path.is_file() and not path.name.startswith(".") and is_kept(place):
                     (new / place).parent.mkdir(parents=True, exist_ok=True)
-                    os.link(path, new / place)
+                    try:
+                        os.link(path, new / place)
+                    except OSError:  # a file system without hard links
+                        shutil.copyfile(path, new / place)
         return new
 
     def discard(self, number: int) -> None:
