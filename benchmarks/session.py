@@ -220,6 +220,8 @@ class _World:
     def _warm(self) -> Turn:
         """In a worker that was started before, and has not played anything yet."""
         with create_pmp_server(WorkerConfiguration(components=(self.sink,))) as server:
+            with server.locked():  # once it answers, it is idle: it reads nothing before its components are imported
+                pass
             return first_frame(self.encrypted, self.manager, self.sink, server)
 
     def creation(self) -> Ratio:

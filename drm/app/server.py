@@ -255,7 +255,7 @@ class PMPServer:
         bundle = pack_components(self.configuration.components)
         fd = sealed_memfd("components", bundle)
         try:
-            return self.link.call(lambda call: wire.LoadComponents(call, len(bundle)), [fd]).digests
+            return self.link.call(lambda call: wire.LoadComponents(call, len(bundle), self._is_kept), [fd]).digests
         finally:
             os.close(fd)
 

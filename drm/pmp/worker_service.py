@@ -9,6 +9,7 @@ import logging
 import socket
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -155,7 +156,12 @@ class WorkerService:
         finally:
             close_all(fds)
         self._host = HostService(self._loader, self._environment(self._loader, ()), self._ids)
-        self._channel.send(wire.Returned(message.call, None, self._loader.digests()))
+        digests = self._loader.digests()
+        self._channel.send(wire.Returned(message.call, None, digests))
+        if message.are_warmed:
+            for name in digests:
+                with suppress(DRMError):  # whoever needs it is told then
+                    self._loader.component_class(self._loader.class_id(name))
 
     def _environment(self, loader: Loader, dialects: tuple[str, ...]) -> Environment:
         options = self._options

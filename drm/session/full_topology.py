@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from drm.component import Decoder, Decrypter, InputTrustAuthority, Sink, Transform
+from drm.component import Decoder, Decrypter, Frame, InputTrustAuthority, Sink, Transform
 from drm.media import Sample, StreamDescriptor
 from drm.session.policy_engine import TrustedPath
 from drm.session.topology import SourceStreamNode
@@ -27,6 +27,7 @@ class Node:
     transforms: Sequence[Transform] = ()
     trust: TrustedPath | None = None  # of a protected branch: what was agreed with its outputs, and can change
     check: Callable[[Sample, memoryview], None] | None = None  # raises KeyWrongError: a key that rotated in is wrong
+    ahead: dict[int, list[Frame]] = field(default_factory=dict)  # what the decoder gave for its first samples, by dts
 
     @property
     def stream(self) -> StreamDescriptor:

@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from drm.component import Decoder
+from drm.component import Decoder, PacketBuffer
 from drm.errors import DRMError, KeyMissingError, KeyWrongError, MediaError
 from drm.keys import KeyId
 from drm.media import Sample, SampleCrypto, TrackInfo
@@ -101,12 +101,14 @@ def check_keys(
     others: Iterable[KeyId] = (),
     *,
     thorough: bool = False,
+    beside: Callable[[PacketBuffer, Sample], None] | None = None,
 ) -> list[KeyVerdict]:
     """Check the key of each of `key_ids` on one track.
 
     `samples()` begins the track anew. `others` are KIDs whose keys are held too: when a key is wrong, they are
     tried, since swapped keys are the commonest mistake. `thorough`: look on when the first samples have said enough,
-    for damage and for another dialect of encryption.
+    for damage and for another dialect of encryption. `beside` is given each clear sample of the first key before it is
+    decoded here.
 
     Raises:
         MediaError: the samples themselves cannot be read.
@@ -114,7 +116,8 @@ def check_keys(
     verdicts = []
     for key_id in key_ids:
         enough = CHECKED_SAMPLES if thorough else _CLEAN.get(track.decoder, CHECKED_SAMPLES)
-        verdict = _try_key(track, key_id, key_id, samples, decrypter, make_decoder, enough)
+        verdict = _try_key(track, key_id, key_id, samples, decrypter, make_decoder, enough, beside)
+        beside = None
         if verdict.outcome is KeyOutcome.WRONG:
             for other in others:
                 if other == key_id:
@@ -135,6 +138,7 @@ def _try_key(
     decrypter: DecryptsSamples,
     make_decoder: Callable[[], Decoder],
     enough: int,
+    beside: Callable[[PacketBuffer, Sample], None] | None = None,
 ) -> KeyVerdict:
     verdict = KeyVerdict(track, wanted, KeyOutcome.NOT_REACHED)
     decoder = make_decoder()
@@ -147,7 +151,8 @@ def _try_key(
             verdict.companions = verdict.companions or tuple(kid for kid in sample.crypto.key_ids if kid != wanted)
             try:
                 keep = kept if track.decoder in NOISE_CHECKED and len(kept) < SAMPLES else None
-                failed = not _decodes(decoder, decrypter, sample, stored, _with_key(sample.crypto, wanted, used), keep)
+                crypto = _with_key(sample.crypto, wanted, used)
+                failed = not _decodes(decoder, decrypter, sample, stored, crypto, keep, beside)
             except KeyMissingError as missing:
                 # Of samples of several keys, another one's absence says nothing about this one.
                 verdict.outcome = KeyOutcome.MISSING if str(used) in missing.kids else KeyOutcome.NOT_REACHED
@@ -209,12 +214,15 @@ def _decodes(
     stored: memoryview,
     crypto: SampleCrypto,
     kept: list[tuple[Sample, bytes]] | None,
+    beside: Callable[[PacketBuffer, Sample], None] | None,
 ) -> bool:
     buffer = decoder.buffer(sample.size)
     with buffer.view() as target:
         decrypter.decrypt_into(stored, crypto, target[: sample.size])
         if kept is not None:
             kept.append((sample, bytes(target[: sample.size])))
+    if beside is not None:
+        beside(buffer, sample)
     try:
         decoder.decode(buffer, sample)
     except MediaError:

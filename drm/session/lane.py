@@ -34,6 +34,7 @@ class Lane:
         self.pending: collections.deque[tuple[int, Frame]] = collections.deque()  # decoded; with their moments
         self.end = position  # presentation time, in units of 100 ns, at which the latest frame ends
         self.is_over = False  # nothing more is to be read
+        self.ahead, node.ahead = node.ahead, {}  # good for one start alone
         media_start, media_stop = node.source.media_start, node.source.media_stop
         begin = media_start + max(0, position - offset)
         self._begin = self._units(begin)

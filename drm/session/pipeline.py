@@ -191,7 +191,8 @@ class Pipeline:
                     lane.node.check(sample, stored)
         self._source.done(lane.stream_id)
         try:
-            frames = lane.node.decoder.decode(buffer, sample)
+            ahead = lane.ahead.pop(sample.dts, None)
+            frames = lane.node.decoder.decode(buffer, sample) if ahead is None else ahead
         except MediaError as error:
             error.where = f"{error.where}, {sample.dts / lane.timescale:.3f} s after its start"
             raise

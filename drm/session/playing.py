@@ -57,12 +57,15 @@ class Playing:
             )
         if self.state is SessionState.STOPPED:
             self.quality.dropped = 0
+        begin = segment.media_position(position)
         for node in segment.resolved.nodes:
-            node.decoder.flush()
+            if begin or not node.ahead:
+                node.decoder.flush()
+                node.ahead.clear()
             for transform in node.transforms:
                 transform.flush()
         streams = [node.stream.track.track_id for node in segment.resolved.nodes]
-        segment.source.select(streams, segment.media_position(position))
+        segment.source.select(streams, begin)
         self._clock.set_time_source(MediaTimeSource() if segment.resolved.is_rateless else SystemTimeSource(waits=True))
         if self._clock.rate != self.rate:  # it was set before there was a time source
             self._clock.set_rate(self.rate)

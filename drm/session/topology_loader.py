@@ -10,13 +10,13 @@ import contextlib
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, cast
+from typing import Final, Protocol, cast
 
 import msgspec
 
 from drm.class_ids import AV_DECODER, CLEARKEY_ITA, VIDEO_CONSTRICTOR
-from drm.component import Decoder, Decrypter, InputTrustAuthority, Sink, Transform
-from drm.errors import DRMError, IsolationError, TopologyError
+from drm.component import Decoder, Decrypter, InputTrustAuthority, PacketBuffer, Sink, Transform
+from drm.errors import DRMError, IsolationError, MediaError, TopologyError
 from drm.hresult import HResult
 from drm.media import Sample, StreamDescriptor, TrackInfo
 from drm.output_policy import constricted
@@ -30,6 +30,8 @@ from drm.trust_authority import NotProtectedError
 from drm.wire.specs import FullTopology, NodeKind, TopologyNode
 
 __all__ = ["ComponentHost", "CustomLoader", "RightsBroker", "TopologyLoader"]
+
+_AHEAD: Final = 4  # samples of a stream that are decoded before it is started
 
 
 class CustomLoader(Protocol):
@@ -144,13 +146,15 @@ class TopologyLoader:
             rehearsal = node.authority.get_decrypter()
             rehearsal.is_rehearsal = True
             rehearsal.policy_set(0)
+            first: list[Sample] = []
             verdicts = check_keys(
                 track,
                 track.key_ids,
-                _from_the_start(source, track.track_id),
+                _from_the_start(source, track.track_id, first),
                 rehearsal,
                 self._decoder,
                 others=node.authority.key_ids,
+                beside=_decoded_ahead(node, first),
             )
             node.check = self._late_check(track, rehearsal, node.authority, verdicts)
             for verdict in verdicts:
@@ -189,15 +193,35 @@ class TopologyLoader:
         return check
 
 
+def _decoded_ahead(node: Node, first: Sequence[Sample]) -> Callable[[PacketBuffer, Sample], None]:
+    """Have the decoder that plays decode the first samples too, on its own threads, while their key is checked.
+
+    From the beginning of the stream on, and as long as little is held.
+    """
+
+    def decode(buffer: PacketBuffer, sample: Sample) -> None:
+        if (node.ahead or sample is first[0]) and len(node.ahead) < _AHEAD:
+            with contextlib.suppress(MediaError):  # damaged: it will say so again when it is played
+                node.ahead[sample.dts] = node.decoder.decode(buffer, sample)
+
+    return decode
+
+
 def _alone(sample: Sample, stored: memoryview) -> Iterator[tuple[Sample, memoryview]]:
     yield sample, stored
 
 
-def _from_the_start(source: SessionSource, stream_id: int) -> Callable[[], Iterator[tuple[Sample, memoryview]]]:
+def _from_the_start(
+    source: SessionSource, stream_id: int, first: list[Sample]
+) -> Callable[[], Iterator[tuple[Sample, memoryview]]]:
+    """Go through the stream from its start; the very first sample is noted in `first`."""
+
     def samples() -> Iterator[tuple[Sample, memoryview]]:
         source.select([stream_id])
         while found := source.read(stream_id):
             sample, stored = found
+            if not first:
+                first.append(sample)
             with contextlib.closing(_Released(source, stream_id)), stored:
                 yield sample, stored
 

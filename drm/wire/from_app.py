@@ -44,6 +44,7 @@ class LoadComponents(Spec, frozen=True, tag="load-components"):
 
     call: int
     size: int
+    are_warmed: bool = False  # import them all now: the worker stays, and nobody waits for it yet
 
 
 class CreateSession(Spec, frozen=True, tag="create-session"):

@@ -145,8 +145,10 @@ def test_a_server_that_is_shut_down_says_so_to_its_sessions() -> None:
 
 
 def test_sessions_may_be_made_and_ended_on_many_threads_at_once(kept: PMPServer) -> None:
+    film = clip(1)
+
     def make(number: int) -> int:
-        with Playback(clip(1), configured((1,), server_context=kept)) as at:
+        with Playback(film, configured((1,), server_context=kept)) as at:
             if number % 2:
                 at.play()
             return at.session.pid
