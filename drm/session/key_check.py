@@ -17,13 +17,21 @@ import msgspec
 from drm.component import Decoder, PacketBuffer
 from drm.errors import DRMError, KeyMissingError, KeyWrongError, MediaError
 from drm.keys import KeyId
-from drm.media import Sample, SampleCrypto, TrackInfo
+from drm.media import Sample, SampleCrypto, Scheme, TrackInfo
 from drm.session.noise_check import NOISE_CHECKED, SAMPLES, slices_end_where_they_should
 from drm.trust_authority import DecryptsSamples
 
-__all__ = ["CHECKED_SAMPLES", "KeyOutcome", "KeyVerdict", "check_keys", "raise_for_verdict"]
+__all__ = [
+    "CHECKED_SAMPLES",
+    "KeyOutcome",
+    "KeyVerdict",
+    "check_keys",
+    "raise_for_verdict",
+    "tells_of",
+]
 
 CHECKED_SAMPLES: Final = 72  # encrypted samples of one KID that are decoded at most
+_DECODED: Final = 4 * CHECKED_SAMPLES  # samples decoded in all: those without a protected byte say nothing of the key
 _LOOK_AHEAD: Final = 5000  # samples of a track that are looked through, so that a long clear lead ends the search
 
 _NEVER: Final = CHECKED_SAMPLES + 1
@@ -68,7 +76,7 @@ class KeyVerdict:
     track: TrackInfo
     key_id: KeyId
     outcome: KeyOutcome
-    checked: int = 0  # encrypted samples decoded
+    checked: int = 0  # samples decoded of which the key protects some bytes
     failed: int = 0  # of these, how many the decoder refused
     works_with: KeyId | None = None  # another KID whose key does decrypt these samples
     companions: tuple[KeyId, ...] = ()  # keys that its samples need as well: a failure may be theirs
@@ -143,7 +151,7 @@ def _try_key(
     verdict = KeyVerdict(track, wanted, KeyOutcome.NOT_REACHED)
     decoder = make_decoder()
     decoder.open(track, strict=True)
-    first_failed = False
+    first_failed, decoded = False, 0
     kept: list[tuple[Sample, bytes]] = []
     with contextlib.closing(samples()) as stream:  # type: ignore[type-var]  # every caller passes a generator
         for sample, stored in _from_first_encrypted(stream, wanted):
@@ -157,11 +165,13 @@ def _try_key(
                 # Of samples of several keys, another one's absence says nothing about this one.
                 verdict.outcome = KeyOutcome.MISSING if str(used) in missing.kids else KeyOutcome.NOT_REACHED
                 return verdict
-            verdict.checked += 1
-            verdict.failed += failed
-            first_failed |= failed and verdict.checked == 1
+            decoded += 1
+            if failed or tells_of(sample, wanted):
+                verdict.checked += 1
+                verdict.failed += failed
+                first_failed |= failed and verdict.checked == 1
             # A decoder that lost its way does not find it again before the next sync sample: no need to go on.
-            if verdict.checked >= CHECKED_SAMPLES or verdict.failed >= _ENOUGH:
+            if verdict.checked >= CHECKED_SAMPLES or verdict.failed >= _ENOUGH or decoded >= _DECODED:
                 break
             if verdict.checked >= enough and not verdict.failed:
                 break
@@ -189,13 +199,27 @@ def _from_first_encrypted(
     started = False
     for index, (sample, stored) in enumerate(stream):
         mine = sample.crypto is not None and wanted in sample.crypto.key_ids
-        started = started or (mine and sample.is_sync)
+        # A clear lead may be told by subsamples alone: from a sample without a protected byte nothing is learnt.
+        started = started or (mine and sample.is_sync and tells_of(sample, wanted))
         if started and not mine:
             return
         if started:
             yield sample, stored
         elif index >= _LOOK_AHEAD:
             return
+
+
+def tells_of(sample: Sample, key_id: KeyId) -> bool:
+    """Whether any byte of the sample is protected by this key, so that decoding it says something of the key."""
+    if sample.crypto is None:
+        return False
+    for part in sample.crypto.parts():
+        unit = 1 if part.scheme is Scheme.CENC else 16  # the others protect whole blocks
+        if part.key_id == key_id and (
+            any(protected >= unit for _clear, protected in part.subsamples) if part.subsamples else sample.size >= unit
+        ):
+            return True
+    return False
 
 
 def _with_key(crypto: SampleCrypto, wanted: KeyId, used: KeyId) -> SampleCrypto:

@@ -22,7 +22,7 @@ from drm.media import Sample, StreamDescriptor, TrackInfo
 from drm.output_policy import constricted
 from drm.session.events import MediaEvent
 from drm.session.full_topology import Node, ResolvedTopology
-from drm.session.key_check import KeyVerdict, check_keys, place, raise_for_verdict
+from drm.session.key_check import KeyVerdict, check_keys, place, raise_for_verdict, tells_of
 from drm.session.policy_engine import ComponentHost, PolicyEngine, RightsBroker
 from drm.session.session_source import SessionSource
 from drm.session.topology import Branch, SinkActivate, Topology, TransformNode
@@ -180,7 +180,7 @@ class TopologyLoader:
             if sample.crypto.key_id in checked and not sample.crypto.others:
                 return
             for key_id in sample.crypto.key_ids:
-                if key_id not in checked:
+                if key_id not in checked and tells_of(sample, key_id):
                     checked.add(key_id)
                     found = check_keys(
                         track, [key_id], lambda: _alone(sample, stored), decrypter, self._decoder, authority.key_ids

@@ -7,21 +7,25 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from random import Random
 
 import av
 import pytest
 
+from drm.app.byte_stream import FileByteStream
 from drm.app.sources import component_loader, open_source
 from drm.class_ids import AV_DECODER
-from drm.keys import ContentKey
-from drm.media import Sample, TrackInfo, TrackType
-from drm.session.key_check import KeyOutcome, check_keys
+from drm.keys import ContentKey, KeyId
+from drm.media import Sample, Scheme, TrackInfo, TrackType
+from drm.packaging.encrypt import TrackEncryption, encrypt_file
+from drm.session.key_check import KeyOutcome, check_keys, tells_of
 from drm.session.noise_check import slices_end_where_they_should
 from player.key_check import _Decrypter, _samples
 from tests.conformance.test_vectors import OWN, Opened, manifest
 
 KEYS = 100
+LED = KeyId(b"behind the lead.")
 CASES = [
     ("h264", "cenc", "pk_cenc_iv8_v", 1), ("h264", "cens", "pk_cens_2_3_v", 1), ("h264", "cbc1", "pk_cbc1_v", 1),
     ("h264", "cbcs", "pk_cbcs_1_9_v", 1), ("aac", "cenc", "pk_cenc_iv8_a", 1), ("aac", "cens", "pk_cens_a", 1),
@@ -50,6 +54,30 @@ def test_rates(request: pytest.FixtureRequest, decoder: str, scheme: str, name: 
             needed = max(needed, verdict.checked)
     print(f"| {decoder} | {scheme} | {found[KeyOutcome.WRONG]} of {KEYS} | {needed} |")
     assert found == {KeyOutcome.WRONG: KEYS}
+
+
+@pytest.mark.parametrize("scheme", list(Scheme))
+@pytest.mark.parametrize("name", ["src_avc_aac", "src_hevc", "src_av1", "src_vp9"])
+def test_a_clear_lead_told_by_subsamples_says_nothing_of_the_key(tmp_path: Path, name: str, scheme: Scheme) -> None:
+    """Samples without a protected byte decode with any key: they were taken for proof of a wrong one."""
+    sealed = tmp_path / "lead.mp4"
+    told = TrackEncryption(LED, ContentKey(bytes(16)), clear_lead=1.0)
+    wanted = {TrackType.VIDEO: told} | ({TrackType.AUDIO: told} if "aac" in name else {})
+    encrypt_file(OWN / "clear" / f"{name}.mp4", sealed, scheme=scheme, tracks=wanted)
+    with FileByteStream(sealed) as stream:
+        source = open_source(stream)
+        for descriptor in source.streams():
+            samples = _samples(source, descriptor.track.track_id)
+            lead = next(iter(samples()))[0]
+            assert lead.crypto is not None  # the lead is told by subsamples, else this tries nothing
+            assert not tells_of(lead, LED)
+            for right in (True, False):
+                given = _Decrypter({LED: ContentKey(bytes(16) if right else b"and a wrong key.")})
+                for thorough in (False, True):
+                    (verdict,) = check_keys(descriptor.track, [LED], samples, given, made, thorough=thorough)
+                    assert verdict.checked
+                    assert (verdict.outcome is KeyOutcome.WRONG) is not right
+                    assert not right or not verdict.failed
 
 
 @pytest.mark.parametrize(("thorough", "looked_at"), [(False, 2), (True, 72)])
