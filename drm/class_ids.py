@@ -5,6 +5,7 @@ from uuid import UUID
 
 __all__ = [
     "AV_DECODER",
+    "BUILT_IN",
     "CLEARKEY_ITA",
     "DISCARD_SINK",
     "HASH_SINK",
@@ -25,3 +26,8 @@ WEBM_SOURCE: Final = UUID("7d1e4c90-52a6-4b3e-9f07-c8a15d6be342")
 SOURCE_RESOLVER: Final = UUID("90eab60f-e43a-4188-bcc4-e47fdf04868c")
 """CLSID_MFSourceResolver (mfidl.h): no component, a part of the worker itself."""
 VIDEO_CONSTRICTOR: Final = UUID("d4a86f13-0e7b-49c2-b5f1-93c27a60e8d4")
+
+BUILT_IN: Final = (
+    CLEARKEY_ITA, AV_DECODER, HASH_SINK, SNAPSHOT_SINK, DISCARD_SINK, MP4_SOURCE, WEBM_SOURCE, VIDEO_CONSTRICTOR,
+)  # fmt: skip
+"""The platform's own components: without any of them no protected session is made."""

@@ -21,6 +21,7 @@ from drm.errors import AlteredFileError, ShadowingError, TrustError, UnlistedFil
 __all__ = [
     "DESCRIPTION",
     "MAX_FILES",
+    "PLATFORM_API",
     "ComponentDescription",
     "ComponentManifest",
     "parse_description",
@@ -29,6 +30,7 @@ __all__ = [
 
 DESCRIPTION: Final = "component.toml"  # the file in a component's folder that describes it
 MAX_FILES: Final = 256  # of one component
+PLATFORM_API: Final = 1  # of the protocols in drm.component, as this version has them
 _MAX_MANIFEST: Final = 256 << 10  # bytes
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 _VERSION = re.compile(r"\d{1,6}(\.\d{1,6}){1,3}")
