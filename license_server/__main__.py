@@ -41,7 +41,10 @@ def _settings(orders: Orders) -> Settings:
         kek_file=Path(orders.kek_file) if orders.kek_file else None,
         keys=keys,
         policies={KeyId.parse(kid): policy for kid, policy in orders.policies.items()},
-        rules=ServerRules(devices=DeviceRules(enrolled_only=orders.enrolled_only, freshness=orders.freshness)),
+        rules=ServerRules(
+            devices=DeviceRules(enrolled_only=orders.enrolled_only, freshness=orders.freshness),
+            components=Path(orders.components) if orders.components else None,
+        ),
         parent=orders.parent,
     )
 

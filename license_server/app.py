@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from flask import Flask, Response, request, url_for
@@ -16,6 +17,7 @@ from license_server.cors import Cors
 from license_server.licenses import Decision, DeviceRules, issue, register
 from license_server.problems import PROBLEM_TYPE, ProblemError
 from license_server.store import Store
+from license_server.updates import updates
 
 __all__ = ["ServerRules", "create_app"]
 
@@ -34,10 +36,15 @@ class ServerRules:
 
     devices: DeviceRules = field(default_factory=DeviceRules)
     cors: Cors = field(default_factory=Cors)
+    components: Path | None = None  # a published component repository to serve too
 
 
 def create_app(store: Store, rules: ServerRules | None = None) -> Flask:
-    """Make the application that serves `store`."""
+    """Make the application that serves `store`.
+
+    Raises:
+        InvalidArgumentError: nothing is published where `rules` say that components are.
+    """
     rules = rules or ServerRules()
     app = Flask("license_server", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_MESSAGE + 1  # one more, so that a cut body is told from a whole one
@@ -45,6 +52,8 @@ def create_app(store: Store, rules: ServerRules | None = None) -> Flask:
     app.after_request(_no_store)
     app.register_error_handler(HTTPException, _http_problem)
     app.register_error_handler(Exception, _failure)
+    if rules.components is not None:
+        app.register_blueprint(updates(rules.components))
 
     @app.post("/license")
     def license_() -> Response:
@@ -92,7 +101,8 @@ def _answer(decision: Decision) -> Response:
 
 
 def _no_store(response: Response) -> Response:
-    response.headers["Cache-Control"] = "no-store"  # RFC 9111 5.2.2.5: keys are no thing to keep
+    # RFC 9111 5.2.2.5: keys are no thing to keep, nor is a refusal. Only components say otherwise of themselves.
+    response.headers.setdefault("Cache-Control", "no-store")
     response.headers["X-Content-Type-Options"] = "nosniff"
     return response
 

@@ -24,4 +24,5 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     policies: dict[str, Policy]
     enrolled_only: bool
     freshness: float
+    components: str | None
     parent: int

@@ -34,7 +34,8 @@ class LicenseServer:
     """A running license server. `url` is its base, `license_url` the endpoint.
 
     Keys given as `keys` travel through a pipe: they are in no argument, environment or file. With `keys_file` this
-    process does not read them at all. Without `store` the store is temporary.
+    process does not read them at all. Without `store` the store is temporary. `components` is a published component
+    repository, which is served too.
     """
 
     def __init__(
@@ -47,11 +48,12 @@ class LicenseServer:
         policies: Mapping[KeyId, Policy] | None = None,
         enrolled_only: bool = False,
         freshness: float = 300.0,
+        components: Path | str | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
-        if not (keys or keys_file or store):
-            raise InvalidArgumentError("a license server needs keys, a keys file or a store")
+        if not (keys or keys_file or store or components):
+            raise InvalidArgumentError("a license server needs keys, a keys file, a store or components")
         self._orders = Orders(
             host=host,
             port=port,
@@ -62,6 +64,7 @@ class LicenseServer:
             policies={kid.hex: policy for kid, policy in (policies or {}).items()},
             enrolled_only=enrolled_only,
             freshness=freshness,
+            components=str(Path(components).absolute()) if components else None,
             parent=os.getpid(),
         )
         self._process: subprocess.Popen[bytes] | None = None
@@ -72,6 +75,11 @@ class LicenseServer:
     def license_url(self) -> str:
         """Where license requests are POSTed."""
         return f"{self.url}/license"
+
+    @property
+    def components_url(self) -> str:
+        """The base of the component repository: `metadata/` and `targets/` are below it. It ends with a slash."""
+        return f"{self.url}/components/"
 
     @property
     def pid(self) -> int:

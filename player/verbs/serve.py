@@ -47,6 +47,12 @@ __all__ = ["command"]
     show_default=True,
     help="Who gets sealed licenses: any device that registers, or those that `clearkey keys devices` enrolled.",
 )
+@click.option(
+    "--components",
+    metavar="FOLDER",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="A published component repository (`repository` of an authority), to serve at URL/components/.",
+)
 @click.option("--allow-origin", "origins", metavar="ORIGIN", multiple=True, help="Page that may ask. [default: all]")
 @click.option("-v", "--verbose", count=True, help="Log each decision; twice: more.")
 def command(
@@ -57,6 +63,7 @@ def command(
     store: Path | None,
     kek_file: Path | None,
     devices: str,
+    components: Path | None,
     origins: tuple[str, ...],
     verbose: int,
 ) -> int:
@@ -80,6 +87,7 @@ def command(
             rules=ServerRules(
                 devices=DeviceRules(enrolled_only=devices == "enrolled-only"),
                 cors=Cors(origins=frozenset(origins) or None),
+                components=components,
             ),
         ),
         _announce,
