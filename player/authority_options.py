@@ -13,7 +13,7 @@ import click
 import platformdirs
 
 from drm.trust.authority.errors import PassphraseError
-from drm.trust.authority.home import AuthorityHome
+from drm.trust.authority.home import DEVELOPMENT, AuthorityHome
 
 __all__ = ["PASSPHRASE_VARIABLE", "authority_options", "say_notes"]
 
@@ -45,7 +45,12 @@ def authority_options(*, makes: bool = False) -> Callable[[_F], _F]:
         @functools.wraps(function)
         def wrapped(*args: Any, folder: Path | None, more_keys: tuple[Path, ...], **more: Any) -> Any:  # noqa: ANN401
             place = folder or Path(platformdirs.user_data_dir("clearkey")) / "authority"
-            home = AuthorityHome(place, lambda: _passphrase(confirm=makes), more_keys=more_keys)
+            home = AuthorityHome(
+                place,
+                lambda: _passphrase(confirm=makes),
+                more_keys=more_keys,
+                encrypted=not (place / DEVELOPMENT).exists(),
+            )
             return function(*args, home=home, **more)
 
         return wrapped  # type: ignore[return-value]  # click's decorators forget what they wrap

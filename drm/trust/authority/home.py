@@ -2,6 +2,7 @@
 
 settings.json     lifetimes of the roles
 keys/             signing keys, encrypted, 0600, named by key id
+development       there in a developer's own authority: its keys are not encrypted, for they protect nothing
 waiting/          signed archives that are not published yet
 repository        what a server serves (see drm.trust.authority.trees)
 plan.json         there while a change is under way, and after a run that was killed
@@ -10,17 +11,16 @@ lock              one writer
 
 from __future__ import annotations
 
-import fcntl
-import os
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from drm.trust.authority.durable import write_file
 from drm.trust.authority.errors import AuthorityError
 from drm.trust.authority.lifetimes import Lifetimes
+from drm.trust.authority.one_writer import one_writer
 from drm.trust.authority.plan import Plan
 from drm.trust.authority.published import check_published, kept_files
 from drm.trust.authority.signing_keys import KeyFolders, NewKey, refuse_work_tree
@@ -28,9 +28,10 @@ from drm.trust.authority.staged_repository import StagedRepository
 from drm.trust.authority.trees import Trees
 from drm.trust.verifier import VerifiedTrust
 
-__all__ = ["AuthorityHome"]
+__all__ = ["DEVELOPMENT", "LOCK", "AuthorityHome"]
 
-_LOCK_WAIT: Final = 10.0  # seconds
+DEVELOPMENT: Final = "development"
+LOCK: Final = "lock"
 
 
 class AuthorityHome:
@@ -42,15 +43,20 @@ class AuthorityHome:
         passphrase: Callable[[], str],
         *,
         more_keys: Sequence[Path] = (),
+        encrypted: bool = True,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """`passphrase` is asked when a key is first needed; `more_keys` are folders with keys kept elsewhere."""
+        """`passphrase` is asked when a key is first needed; `more_keys` are folders with keys kept elsewhere.
+
+        Only a developer's own authority has keys that are not `encrypted`.
+        """
         self.folder = folder
-        self.keys = KeyFolders(folder / "keys", passphrase, more_keys)
+        self.keys = KeyFolders(folder / "keys", passphrase, more_keys, encrypted=encrypted)
         self.trees = Trees(folder)
         self.waiting = folder / "waiting"
         self.now = now
         self.notes: list[str] = []  # what the user should know beside the result
+        self._encrypted = encrypted
         self._settings = folder / "settings.json"
         self._plan = folder / "plan.json"
 
@@ -66,10 +72,15 @@ class AuthorityHome:
 
     def create(self, lifetimes: Lifetimes) -> None:
         """Make the folder. Raises InvalidArgumentError in a git work tree."""
-        refuse_work_tree(self.folder)
+        if self._encrypted:
+            refuse_work_tree(self.folder)
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with self._locked():
+        with one_writer(self.folder / LOCK):
             if not self.trees.number():
+                if not self._encrypted:
+                    # A home folder may be a work tree, and a checkout must play there too.
+                    write_file(self.folder / ".gitignore", b"*\n")
+                    write_file(self.folder / DEVELOPMENT, b"")
                 lifetimes.write(self._settings)
 
     def trust(self) -> VerifiedTrust:
@@ -91,7 +102,7 @@ class AuthorityHome:
             raise AuthorityError(
                 f"there is no authority in {self.folder}", remedy="make one with `clearkey authority init`"
             )
-        with self._locked():
+        with one_writer(self.folder / LOCK):
             yield self._recover(command)
 
     @contextmanager
@@ -145,20 +156,3 @@ class AuthorityHome:
             raise AuthorityError(
                 f"there is no authority in {self.folder}", remedy="make one with `clearkey authority init`"
             )
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            end = time.monotonic() + _LOCK_WAIT
-            while True:
-                try:
-                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() > end:
-                        raise AuthorityError(f"another process is changing {self.folder}") from None
-                    time.sleep(0.05)
-            yield
-        finally:
-            os.close(descriptor)

@@ -1,4 +1,4 @@
-"""Signing keys: encrypted PKCS#8 files, named by key id and found by key id.
+"""Signing keys: PKCS#8 files, encrypted in all but a developer's own authority, named by key id and found by key id.
 
 Which key signs for which role stands in root and targets metadata and nowhere else; a file's name says only which key
 it holds, so that no crash between two renames can make a key sign for the wrong role.
@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
+    KeySerializationEncryption,
+    NoEncryption,
     PrivateFormat,
     load_pem_private_key,
 )
@@ -35,15 +37,18 @@ class NewKey:
     """A key that was made and is not kept yet."""
 
     public: SSlibKey
-    encrypted: bytes = field(repr=False)
+    pem: bytes = field(repr=False)
 
 
 class KeyFolders:
     """The folder where new keys go, and others (a mounted stick) where keys may lie as well."""
 
-    def __init__(self, folder: Path, passphrase: Callable[[], str], elsewhere: Sequence[Path] = ()) -> None:
-        """`passphrase` is asked when a key is first needed, and once."""
+    def __init__(
+        self, folder: Path, passphrase: Callable[[], str], elsewhere: Sequence[Path] = (), *, encrypted: bool = True
+    ) -> None:
+        """`passphrase` is asked when a key is first needed, and once; not at all when keys are not `encrypted`."""
         self._folder = folder
+        self._encrypted = encrypted
         self._elsewhere = tuple(elsewhere)
         self._ask = passphrase
         self._passphrase: bytes | None = None
@@ -52,15 +57,20 @@ class KeyFolders:
     def make(self) -> NewKey:
         """Make an Ed25519 key. Raises PassphraseError."""
         private = Ed25519PrivateKey.generate()
-        encryption = BestAvailableEncryption(self._secret())
-        encrypted = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
-        return NewKey(SSlibKey.from_crypto(private.public_key()), encrypted)
+        secret = self._secret()
+        encryption: KeySerializationEncryption = NoEncryption() if secret is None else BestAvailableEncryption(secret)
+        pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
+        return NewKey(SSlibKey.from_crypto(private.public_key()), pem)
 
     def keep(self, key: NewKey) -> None:
-        """Write a new key's file, readable by its owner alone. Raises InvalidArgumentError in a git work tree."""
-        refuse_work_tree(self._folder)
+        """Write a new key's file, readable by its owner alone. Raises InvalidArgumentError in a git work tree.
+
+        Keys that are not encrypted protect nothing, and AuthorityHome.create tells git to pass over them.
+        """
+        if self._encrypted:
+            refuse_work_tree(self._folder)
         self._folder.mkdir(mode=0o700, exist_ok=True)
-        write_file(self._path(key.public.keyid), key.encrypted, 0o600)
+        write_file(self._path(key.public.keyid), key.pem, 0o600)
 
     def forget(self, key_id: str) -> None:
         """Remove the file of a key that never came into use."""
@@ -98,8 +108,11 @@ class KeyFolders:
         try:
             private = load_pem_private_key(data, self._secret())
         except TypeError:
-            raise StorageError(f"the signing key {path} is not encrypted") from None
+            wrong = "not encrypted" if self._encrypted else "encrypted, in a developer's own authority"
+            raise StorageError(f"the signing key {path} is {wrong}") from None
         except ValueError:
+            if not self._encrypted:
+                raise StorageError(f"the signing key {path} cannot be read") from None
             raise PassphraseError(f"the passphrase does not open the signing key {path}") from None
         try:
             assert isinstance(key, SSlibKey)
@@ -107,7 +120,9 @@ class KeyFolders:
         except (AssertionError, ValueError):  # KeyMismatchError is a ValueError
             raise StorageError(f"{path} holds another key than its name says") from None
 
-    def _secret(self) -> bytes:
+    def _secret(self) -> bytes | None:
+        if not self._encrypted:
+            return None
         if self._passphrase is None:
             said = self._ask()
             if len(said) < SHORTEST_PASSPHRASE:

@@ -152,6 +152,12 @@ class StagedRepository(Repository):
         wanted = self.delegated_role(role)
         return sum(self._keys.has(key_id) for key_id in wanted.keyids) >= wanted.threshold
 
+    def check_keys(self, role: str) -> None:
+        """Open the role's keys. Raises SigningKeyMissingError where one is not here, StorageError, PassphraseError."""
+        for key in _keys_of(self._delegator(role, self.open(role).signed), role):
+            if self._keys.signer(key) is None:
+                raise SigningKeyMissingError(f"a signing key of the role {role} is not here")
+
     # ------------------------------------------------------------------------------------------------------- within
     def _blank(self, role: str) -> Signed:
         # The library's own beginnings of snapshot and timestamp name version 1 of what they cover, without length or

@@ -14,10 +14,11 @@ from drm.trust.authority.errors import AuthorityError, PassphraseError, SigningK
 from drm.trust.authority.founding import init
 from drm.trust.authority.home import AuthorityHome
 from drm.trust.authority.published import stored_files
-from drm.trust.authority.publishing import publish
+from drm.trust.authority.publishing import publish, publish_archives
 from drm.trust.authority.revoking import revoke, unrevoke
 from drm.trust.authority.rotating import rotate
 from drm.trust.authority.signing_keys import KeyFolders
+from drm.trust.authority.source_folder import archive_of
 from drm.trust.authority.staged_repository import ROLES
 from drm.trust.authority.ticking import tick
 from drm.trust.errors import MetadataError
@@ -65,7 +66,7 @@ def test_a_developers_authority_may_replace_the_content_of_a_version(home, clien
     (folder / "sink.py").write_text("class Sink: other = True\n")
     toml = (folder / "component.toml").read_text()
     (folder / "component.toml").write_text(toml.replace('"1.0"', '"1.0.0"'))  # one version, spelled otherwise
-    [new] = publish(home, [folder], replace=True)
+    [new] = publish_archives(home, [archive_of(folder)])
     assert home.trust().components == (new,)
     assert new.sha256 != old.sha256
     assert client.has("1.0.0")

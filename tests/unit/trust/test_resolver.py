@@ -6,11 +6,11 @@ from uuid import UUID
 import pytest
 
 from drm.errors import UnknownComponentError, UnlistedFileError
-from drm.trust.authority.component_folder import archive_of
 from drm.trust.authority.published import root_bytes, stored_files
 from drm.trust.authority.publishing import publish
 from drm.trust.authority.revocation_list import encode_list
 from drm.trust.authority.revoking import revoke
+from drm.trust.authority.source_folder import archive_of
 from drm.trust.authority.staged_repository import StagedRepository
 from drm.trust.errors import ComponentDamagedError, ComponentRevokedError
 from drm.trust.resolver import resolve
