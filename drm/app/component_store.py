@@ -24,12 +24,12 @@ from pathlib import Path
 from typing import Final
 
 from drm.app.component_generation import Generation, opened_folder, read_bounded, read_generation
-from drm.app.component_writer import BLOBS, CURRENT, GENERATIONS, StoreWriter
+from drm.app.component_writer import BLOBS, CURRENT, GENERATIONS, SCRATCH, StoreWriter
 from drm.app.update_errors import StoreBusyError
 from drm.errors import StorageError
 from drm.trust.component_archive import MAX_ARCHIVE
 
-__all__ = ["ComponentStore"]
+__all__ = ["ComponentStore", "read_blobs"]
 
 _SHOWN: Final = re.compile(rf"{GENERATIONS}/([1-9][0-9]{{0,16}})")
 _BLOB: Final = re.compile(r"[0-9a-f]{64}")
@@ -44,6 +44,11 @@ class ComponentStore:
     def __init__(self, folder: Path) -> None:
         """`folder` need not exist: it is made, for its owner alone, when it is first written to."""
         self.folder = folder
+
+    @property
+    def scratch(self) -> Path:
+        """Where downloads go until they are verified; it is there while somebody writes."""
+        return self.folder / SCRATCH
 
     def read(self) -> Generation | None:
         """Return the current generation as it lies there, or None: there is none.
@@ -70,21 +75,8 @@ class ComponentStore:
 
         What is too long, a link, or beyond what a worker takes is left out. Raises StorageError as `read` does.
         """
-        found: dict[str, bytes] = {}
-        room = _LARGEST_BLOBS
         with self._reading() as store:
-            if store is None:
-                return found
-            try:
-                with opened_folder(BLOBS, store) as blobs:
-                    for name in sorted(filter(_BLOB.fullmatch, os.listdir(blobs))):  # noqa: PTH208 - of a descriptor
-                        data = read_bounded(name, blobs, min(MAX_ARCHIVE, room))
-                        if data is not None and len(data) <= min(MAX_ARCHIVE, room) and len(found) < _MAX_BLOBS:
-                            found[name] = data
-                            room -= len(data)
-            except OSError:
-                pass  # no folder of that name
-        return found
+            return {} if store is None else read_blobs(store)
 
     @contextmanager
     def writing(self, timeout: float = 30.0) -> Iterator[StoreWriter]:
@@ -138,6 +130,22 @@ class ComponentStore:
             yield descriptor
         finally:
             os.close(descriptor)
+
+
+def read_blobs(store: int) -> dict[str, bytes]:
+    """Return the archives in the folder of this descriptor; see `ComponentStore.archives`."""
+    found: dict[str, bytes] = {}
+    room = _LARGEST_BLOBS
+    try:
+        with opened_folder(BLOBS, store) as blobs:
+            for name in sorted(filter(_BLOB.fullmatch, os.listdir(blobs))):  # noqa: PTH208 - of a descriptor
+                data = read_bounded(name, blobs, min(MAX_ARCHIVE, room))
+                if data is not None and len(data) <= min(MAX_ARCHIVE, room) and len(found) < _MAX_BLOBS:
+                    found[name] = data
+                    room -= len(data)
+    except OSError:
+        pass  # no folder of that name
+    return found
 
 
 def _shown(store: int) -> int | None:

@@ -20,12 +20,12 @@ import msgspec
 from drm.app.component_generation import STATE_FILE, RefreshState
 from drm.trust.authority.durable import sync_folder
 
-__all__ = ["BLOBS", "CURRENT", "GENERATIONS", "StoreWriter"]
+__all__ = ["BLOBS", "CURRENT", "GENERATIONS", "SCRATCH", "StoreWriter"]
 
 BLOBS: Final = "blobs"
 CURRENT: Final = "current"
 GENERATIONS: Final = "generations"
-_SCRATCH: Final = "tmp"
+SCRATCH: Final = "tmp"
 _NUMBER: Final = re.compile(r"[1-9][0-9]{0,15}")
 _OLDER: Final = 2  # generations before the current one that are kept, for readers that are in them
 
@@ -37,7 +37,7 @@ class StoreWriter:
         self._folder = folder
         self._generations = folder / GENERATIONS
         self._blobs = folder / BLOBS
-        self._scratch = folder / _SCRATCH
+        self._scratch = folder / SCRATCH
 
     def prepare(self) -> None:
         """Make the folders, and empty the one for scratch."""
