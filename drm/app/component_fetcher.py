@@ -14,25 +14,23 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import IO, Final, Self
-from urllib.parse import urlsplit
 
 import requests
 from tuf.api.exceptions import DownloadLengthMismatchError, SlowRetrievalError
 from tuf.ngclient.fetcher import FetcherInterface
 
 from drm.app.beside import beside
-from drm.app.fetch_answers import Body, checked, date_of, translated, was_not_reached
+from drm.app.fetch_answers import Body, checked, date_of, translated, was_cut, was_not_reached
+from drm.app.fetch_connections import FetchConnections
 from drm.app.fetch_errors import (
     FetchCancelledError,
     FetchRefusedError,
     FetchTruncatedError,
     FetchUnreachableError,
 )
-from drm.app.http import is_loopback, shown_url, trusted
-from drm.app.http_connections import InterruptibleAdapter
+from drm.app.http import shown_url, trusted
 
 __all__ = [
     "USUAL_FETCH", "ComponentFetcher", "FetchCancelledError", "FetchLimits", "FetchRefusedError", "FetchTruncatedError",
@@ -94,7 +92,7 @@ class ComponentFetcher(FetcherInterface):
         self._cancel = cancel or threading.Event()
         self._progress = progress or (lambda _url, _got, _total: None)
         self._trust = trusted(cacert)
-        self._connections: _Connections | None = None
+        self._connections: FetchConnections | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -134,7 +132,7 @@ class ComponentFetcher(FetcherInterface):
         where, total = shown_url(url), None
         watch = _Watch(self._limits, self._cancel, where)
         watch.look()
-        connections = self._connections = self._connections or _Connections()
+        connections = self._connections = self._connections or FetchConnections()
         connections.are_used = True
         try:
             with closing(beside(self._received(connections, url, maximum), _LOOK)) as received:
@@ -156,7 +154,7 @@ class ComponentFetcher(FetcherInterface):
     # ------------------------------------------------------------------ the thread beside
 
     def _received(
-        self, connections: _Connections, url: str, maximum: int | None
+        self, connections: FetchConnections, url: str, maximum: int | None
     ) -> Generator[Body | bytes, None, None]:
         """Yield the body's beginning, then its bytes; b"" between two tries."""
         body: Body | None = None
@@ -184,40 +182,18 @@ class ComponentFetcher(FetcherInterface):
         finally:
             connections.are_used = False
 
-    def _get(self, connections: _Connections, url: str) -> requests.Response:
+    def _get(self, connections: FetchConnections, url: str) -> requests.Response:
+        timeout = (self._limits.connect, self._limits.gap)
         self.requests += 1
-        response = connections.get(url, (self._limits.connect, self._limits.gap), self._trust)
+        try:
+            response = connections.get(url, timeout, self._trust)
+        except requests.ConnectionError as error:
+            if not was_cut(error) or not connections.renew():
+                raise
+            self.requests += 1
+            response = connections.get(url, timeout, self._trust)
         self.server_date = date_of(response)
         return response
-
-
-class _Connections:
-    """One session of requests: no cookies, no redirects, no names and passwords from files, no compression."""
-
-    def __init__(self) -> None:
-        self.are_used = False  # by a thread beside the taker's
-        self._adapter = InterruptibleAdapter()
-        self._session = requests.Session()
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        for scheme in ("http://", "https://"):
-            self._session.mount(scheme, self._adapter)
-
-    def get(self, url: str, timeout: tuple[float, float], trust: str | bool) -> requests.Response:
-        # A proxy has no business between two processes of one machine; elsewhere the user's environment counts.
-        self._session.trust_env = not is_loopback(urlsplit(url).hostname or "")
-        return self._session.get(
-            url,
-            headers={"Accept": "*/*", "Accept-Encoding": "identity"},
-            timeout=timeout,
-            auth=lambda request: request,  # or requests would look into ~/.netrc
-            allow_redirects=False,
-            stream=True,
-            verify=trust,
-        )
-
-    def close(self) -> None:
-        self._adapter.interrupt()
-        self._session.close()
 
 
 class _Watch:

@@ -16,7 +16,7 @@ from tuf.api.exceptions import DownloadError, DownloadHTTPError, DownloadLengthM
 from drm.app.fetch_errors import FetchRefusedError, FetchTruncatedError, FetchUnreachableError
 from drm.app.http import innermost, shown_url
 
-__all__ = ["Body", "checked", "date_of", "translated", "was_not_reached"]
+__all__ = ["Body", "checked", "date_of", "translated", "was_cut", "was_not_reached"]
 
 _READ: Final = 64 << 10  # bytes asked of the socket at once
 _SMALL: Final = 8 << 10  # bytes of a refusal
@@ -83,6 +83,11 @@ def was_not_reached(error: requests.RequestException) -> bool:
     return isinstance(reason, kinds)
 
 
+def was_cut(error: requests.ConnectionError) -> bool:
+    """Whether there was a connection, and it ended before the answer."""
+    return bool(error.args) and isinstance(error.args[0], urllib3.exceptions.ProtocolError)
+
+
 def translated(error: Exception, url: str, body: Body | None, connect: float, gap: float) -> DownloadError:
     """Return what went wrong, of the one family. requests' own messages hold whole URLs and nested representations."""
     where, seen = shown_url(url), innermost(error)
@@ -96,7 +101,7 @@ def translated(error: Exception, url: str, body: Body | None, connect: float, ga
         of = "" if body.announced is None else f" of {body.announced}"
         return FetchTruncatedError(f"{where} ends early, after {body.got}{of} bytes ({seen})")
     if isinstance(error, requests.exceptions.SSLError):
-        return FetchUnreachableError(f"the server's certificate is not trusted ({seen}): {where}")
+        return FetchUnreachableError(f"no trusted connection to the server ({seen}): {where}")
     if isinstance(error, ValueError):  # as those of requests about URLs and proxies are
         return FetchRefusedError(f"the URL, or that of a proxy, cannot be used: {where}")
     return FetchUnreachableError(f"the server cannot be reached, or broke off ({seen}): {where}")
