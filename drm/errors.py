@@ -228,7 +228,12 @@ class LicenseExpiredError(PolicyError, code="E-LICENSE-EXPIRED", hresult=HResult
 class TrustError(
     DRMError, code="E-TRUST", exit_code=ExitCode.COMPONENT_REVOKED, hresult=HResult.MF_E_SIGNATURE_VERIFICATION_FAILED
 ):
-    """A component is not what a manifest vouches for."""
+    """A component is not what a manifest vouches for.
+
+    `enabler_activate` says how that is put right (ppEnablerActivate of MFCreatePMPMediaSession); None: by no enabler.
+    """
+
+    enabler_activate: object | None = None
 
 
 class UnlistedFileError(TrustError, code="E-TRUST-UNLISTED"):

@@ -13,13 +13,20 @@ from __future__ import annotations
 import importlib
 import sys
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.machinery import ModuleSpec
 from types import CodeType, ModuleType
 from typing import Final
 from uuid import UUID
 
-from drm.errors import DuplicateFileError, RestartRequiredError, TrustError, UnknownComponentError, UnlistedFileError
+from drm.errors import (
+    DuplicateFileError,
+    RestartRequiredError,
+    TrustError,
+    UnknownComponentError,
+    UnlistedFileError,
+    error_from_record,
+)
 from drm.trust.archive import Component, unpack
 
 __all__ = ["Loader", "seal"]
@@ -148,8 +155,8 @@ _finder = _Finder()
 class Loader:
     """Makes instances of a set of verified components. Thread-safe; several loaders of one process share modules."""
 
-    def __init__(self, components: Iterable[Component]) -> None:
-        """Take the components; the finder owns their names from here on.
+    def __init__(self, components: Iterable[Component], refused: Mapping[UUID, TrustError] | None = None) -> None:
+        """Take the components; the finder owns their names from here on. `refused`: why others must not run.
 
         Raises:
             DuplicateFileError: two have the same name or class id.
@@ -157,6 +164,7 @@ class Loader:
         """
         self._by_class: dict[UUID, Component] = {}
         self._by_name: dict[str, Component] = {}
+        self._refused = dict(refused or {})
         for component in components:
             manifest = component.manifest
             if manifest.name in self._by_name or manifest.class_id in self._by_class:
@@ -179,6 +187,8 @@ class Loader:
         """
         component = self._by_class.get(class_id)
         if component is None:
+            if class_id in self._refused:  # a new error each time: one that is kept would gather tracebacks
+                raise error_from_record(self._refused[class_id].to_record())
             raise UnknownComponentError(f"no component has the class id {class_id}")
         return _finder.load(component)
 

@@ -54,6 +54,9 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     play_duration: _Seconds | None = None  # from the first sample that is decrypted to be played
     rental: _Seconds | None = None  # from the moment at which the license reached the worker
     min_revocation_list: Annotated[int, Meta(ge=0)] = 0  # version of the revocation list (GetMinimumGRLVersion)
+    max_revocation_age: _Seconds | None = None  # since a server last confirmed the list
+    allow_test_signed: bool = True  # components that another root vouches for than the one the package pins
+    allow_stale: bool = True  # a list, or what carries it, that is past its end
 
     @property
     def pixels(self) -> int:
@@ -68,8 +71,14 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     @property
     def needs_worker(self) -> bool:
         """Whether it holds rules that only a protected media path can keep: a plain license would lose them."""
-        counted = self.play_duration or self.rental or self.min_revocation_list or self.min_level
-        return bool(self.sealed_only or counted or self.asks_of_outputs)
+        counted = self.play_duration or self.rental or self.min_level
+        return bool(self.sealed_only or counted or self.asks_of_outputs or self.asks_of_trust)
+
+    @property
+    def asks_of_trust(self) -> bool:
+        """Whether it holds rules about the worker's components and the revocation list that they were held against."""
+        listed = self.min_revocation_list or self.max_revocation_age is not None
+        return bool(listed or not self.allow_test_signed or not self.allow_stale)
 
     def is_stricter_than(self, other: Policy) -> bool:
         """Whether outputs that do what `other` asks may fall short of this: any of the rules is larger."""
@@ -156,6 +165,9 @@ def _both(one: Policy, other: Policy) -> Policy:
         play_duration=least(one.play_duration, other.play_duration),
         rental=least(one.rental, other.rental),
         min_revocation_list=max(one.min_revocation_list, other.min_revocation_list),
+        max_revocation_age=least(one.max_revocation_age, other.max_revocation_age),
+        allow_test_signed=one.allow_test_signed and other.allow_test_signed,
+        allow_stale=one.allow_stale and other.allow_stale,
     )
 
 

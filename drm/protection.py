@@ -15,7 +15,10 @@ import msgspec
 
 from drm.errors import IsolationError
 
-__all__ = ["ADVICE", "CONTAINED_LAYERS", "WALL_LAYERS", "Level", "ProtectionReport", "level_of", "missing", "require"]
+__all__ = [
+    "ADVICE", "CONTAINED_LAYERS", "WALL_LAYERS", "ComponentState", "Level", "ProtectionReport", "TrustReport",
+    "level_of", "missing", "require",
+]  # fmt: skip
 
 YES: Final = "yes"
 
@@ -80,6 +83,27 @@ ADVICE: Final[Mapping[str, str]] = {
 """What a machine lacks when a layer says no, and what to do."""
 
 
+class ComponentState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One component that the worker runs, as it was verified."""
+
+    name: str
+    version: str
+    class_id: str
+    sha256: str  # of the archive that was signed
+    signer: str  # id of a key that signed the metadata which lists it
+    state: str  # "trusted" or "test-signed"
+
+
+class TrustReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What the worker's components are, by metadata that it verified itself."""
+
+    signed: str  # "trusted": by the root that the package pins; "test-signed": any of them by another
+    revocation_list: int = 0  # number of the list that they were held against
+    freshness: str = ""  # of that list: fresh, stale or expired
+    components: tuple[ComponentState, ...] = ()
+    verify_ms: float = 0.0  # what the last verification took
+
+
 class ProtectionReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What one worker is, from probes made in that very process. Holds no secret."""
 
@@ -98,6 +122,7 @@ class ProtectionReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     versions: dict[str, str] = {}  # of Python and of the libraries in the worker
     startup_ms: dict[str, float] = {}  # where the time until the report went
     license_path: str = ""  # how the keys came, once they have: sealed, clear or local
+    trust: TrustReport | None = None  # None: nothing was verified, as in an unprotected process
 
 
 def level_of(layers: Mapping[str, str]) -> Level:

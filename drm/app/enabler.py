@@ -29,7 +29,7 @@ Outcome = tuple[LicensePath, bytes] | DRMError
 
 
 class AutomaticWay(Protocol):
-    """A license server that the enabler may ask by itself: named by the user, never by the media."""
+    """A server that the enabler may ask by itself: named by the user or the package, never by the media."""
 
     @property
     def url(self) -> str:
@@ -92,11 +92,11 @@ class ContentEnabler:
 
         Raises NotAvailableError when nobody names one; an individualization has none of its own.
         """
-        if self._activate.type is EnableType.LICENSE_ACQUISITION:
-            if self._automatic is not None:
-                return EnableURL(self._automatic.url, URLTrustStatus.TRUSTED)
-            if (found := self._in_media()) is not None:
-                return found
+        kind = self._activate.type
+        if kind is not EnableType.INDIVIDUALIZATION and self._automatic is not None:
+            return EnableURL(self._automatic.url, URLTrustStatus.TRUSTED)
+        if kind is EnableType.LICENSE_ACQUISITION and (found := self._in_media()) is not None:
+            return found
         raise NotAvailableError("this enabler names no URL")
 
     def get_enable_data(self) -> bytes:
@@ -267,9 +267,11 @@ class EnablerActivation:
         queue_event: Callable[[MediaEvent], None],
         in_media: Callable[[], EnableURL | None] = lambda: None,
         is_held: Callable[[], bool] = lambda: False,
+        automatic: AutomaticWay | None = None,
     ) -> None:
-        """See ContentEnabler."""
+        """See ContentEnabler. `automatic`: the way that goes before any that `activate_object` is given."""
         self._activate = activate
+        self._way = automatic
         self._queue_event = queue_event
         self._in_media = in_media
         self._is_held = is_held
@@ -283,8 +285,9 @@ class EnablerActivation:
                 self._enabler = ContentEnabler(
                     self._activate, self._queue_event, in_media=self._in_media, is_held=self._is_held
                 )
-            if automatic is not None:
-                self._enabler.take(automatic)
+            for way in (self._way, automatic):
+                if way is not None:
+                    self._enabler.take(way)
             return self._enabler
 
     def end(self, error: DRMError) -> None:

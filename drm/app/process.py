@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 _STDERR_KEPT: Final = 16 << 10  # bytes, the last ones
 _GRACE: Final = 2.0  # seconds that a worker has to end by itself
 _REAP: Final = 5.0  # seconds until a killed process must be gone
-_LIBRARIES: Final = ("av", "cryptography", "joserfc", "msgspec", "_cffi_backend")
+_LIBRARIES: Final = ("av", "cryptography", "joserfc", "msgspec", "securesystemslib", "tuf", "_cffi_backend")
 _ENTRY: Final = Path("drm", "pmp", "__main__.py")
 
 

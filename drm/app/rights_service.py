@@ -12,8 +12,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
+from drm.app.component_update import RENEWING
 from drm.app.enable_url import url_in_media
-from drm.app.enabler import ContentProtectionManager, EnablerActivation, Outcome
+from drm.app.enabler import AutomaticWay, ContentProtectionManager, EnablerActivation, Outcome
 from drm.app.enabling import Enabling
 from drm.app.worker_link import WorkerLink
 from drm.component import MediaSource
@@ -41,13 +42,18 @@ class RightsService:
         session: int,
         queue_event: Callable[[MediaEvent], None],
         topology: Callable[[int], Topology[MediaSource]],
+        renewal: AutomaticWay | None = None,
     ) -> None:
-        """`topology` finds one that was set by its id, 0 being the newest, and raises WireError for any other."""
+        """`topology` finds one that was set by its id, 0 being the newest, and raises WireError for any other.
+
+        `renewal` is the way to newer metadata of components.
+        """
         self._manager = manager
         self._link = link
         self._session = session
         self._queue_event = queue_event
         self._topology = topology
+        self._renewal = renewal
         self._lock = threading.Lock()
         self._at_work: Enabling | None = None  # the manager owes a callback for it
         self._next: Enabling | None = None  # begun once that has come
@@ -91,7 +97,8 @@ class RightsService:
                     message.activate,
                     self._queue_event,
                     lambda: url_in_media(topology.source),
-                    lambda: self._held.issuperset(key_ids),
+                    lambda: self._held.issuperset(key_ids) and message.activate.type not in RENEWING,
+                    self._renewal if message.activate.type in RENEWING else None,
                 )
                 enabling = Enabling(
                     message.ticket,

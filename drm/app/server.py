@@ -6,6 +6,7 @@ session; locks that are held delay that by three seconds at most.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import threading
@@ -13,7 +14,7 @@ import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Protocol, Self
@@ -22,12 +23,17 @@ from uuid import UUID
 import msgspec
 
 from drm.app.bundle import pack_components
+from drm.app.component_supply import ComponentSupply
+from drm.app.component_trust import ComponentTrust
+from drm.app.component_update import RENEWING, renewal_activation
 from drm.app.device_key import open_device_key
 from drm.app.host_proxy import HostProxy
 from drm.app.process import PMPProcess
 from drm.app.worker_link import WorkerLink
-from drm.errors import DRMError, SessionShutdownError, WireError
+from drm.errors import DRMError, SessionShutdownError, TrustError, WireError
 from drm.protection import ProtectionReport, require
+from drm.rights import EnablerActivate
+from drm.trust.snapshot import pack_snapshot
 from drm.wire import messages as wire
 from drm.wire.messages import RemoteObject
 from drm.wire.ring import sealed_memfd
@@ -48,6 +54,7 @@ class WorkerConfiguration:
     engine: str = "cryptography"  # cipher engine
     sealed: bool = True  # ask for sealed licenses, which needs a device key
     components: tuple[Path, ...] = ()  # folders of components of your own, beside the installed ones
+    trust: ComponentTrust = field(default_factory=ComponentTrust)  # which authority vouches for the components
     start_timeout: float = 20.0  # seconds until the worker is locked down
     call_timeout: float = 20.0  # seconds for one call into the worker
     stall_timeout: float = 20.0  # seconds without a sign of life after which the worker is ended
@@ -68,7 +75,7 @@ def create_pmp_server(configuration: WorkerConfiguration | None = None) -> PMPSe
 
     Raises:
         IsolationError: this machine does not give the level that is demanded.
-        TrustError: a component is not what its manifest says.
+        TrustError: a component must not run; `enabler_activate` says how that is put right.
         PMPProcessDiedError: the worker did not come up.
     """
     return PMPServer(configuration or WorkerConfiguration(), is_kept=True)
@@ -88,6 +95,10 @@ class PMPServer:
         self._changing = threading.Lock()
         self._creating = threading.Lock()  # the worker wants numbers that rise
         self._is_shut = False
+        self._handed = b""  # what the worker verified last
+        self.supply = (
+            None if configuration.unprotected else ComponentSupply(configuration.trust, configuration.components)
+        )
         process = _launch(configuration)
         self.link = WorkerLink(
             process, self._take, self._ended, configuration.call_timeout, configuration.stall_timeout
@@ -96,7 +107,8 @@ class PMPServer:
             report = self.link.wait_ready(configuration.start_timeout)
             if not configuration.unprotected:
                 require(report, configuration.min_level)
-            self._report = msgspec.structs.replace(report, components=self._load_components())
+            self._report = report
+            self._load_components()
         except BaseException:
             self.shutdown()
             raise
@@ -189,6 +201,10 @@ class PMPServer:
         """
         self.link.check_thread()
         with self._creating:
+            if self._is_shut:
+                raise SessionShutdownError("the PMP server was shut down")
+            if self.supply is not None:
+                self._hand_over(self.supply)
             with self._changing:
                 if self._is_shut:
                     raise SessionShutdownError("the PMP server was shut down")
@@ -251,13 +267,44 @@ class PMPServer:
         for session in list(self._sessions.values()):
             session.worker_ended(error)
 
-    def _load_components(self) -> dict[str, str]:
+    def _load_components(self) -> None:
+        if self.supply is not None:
+            self._hand_over(self.supply)
+            return
         bundle = pack_components(self.configuration.components)
-        fd = sealed_memfd("components", bundle)
+        with _memfd(bundle) as fd:
+            answer = self.link.call(lambda call: wire.LoadComponents(call, len(bundle), self._is_kept), [fd])
+        self._report = msgspec.structs.replace(self._report, components=answer.digests)
+
+    def _hand_over(self, supply: ComponentSupply) -> None:
+        """Have the worker verify what is at hand now, unless it has verified that very thing.
+
+        Raises TrustError, with the enabler that puts it right where there is one.
+        """
+        data = pack_snapshot(supply.snapshot())
+        digest = hashlib.sha256(data).digest()
+        if digest == self._handed:
+            return
         try:
-            return self.link.call(lambda call: wire.LoadComponents(call, len(bundle), self._is_kept), [fd]).digests
-        finally:
-            os.close(fd)
+            with _memfd(data) as fd:
+                answer = self.link.call(lambda call: wire.LoadTrust(call, len(data), self._is_kept), [fd])
+        except TrustError as error:
+            activate = error.enabler_activate
+            error.enabler_activate = None
+            if isinstance(activate, EnablerActivate) and activate.type in RENEWING:
+                error.enabler_activate = renewal_activation(activate, supply)
+            raise
+        self._handed = digest
+        self._report = msgspec.structs.replace(self._report, components=answer.digests, trust=answer.trust)
+
+
+@contextmanager
+def _memfd(data: bytes) -> Iterator[int]:
+    fd = sealed_memfd("components", data)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
 
 
 def _launch(configuration: WorkerConfiguration) -> PMPProcess:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID
 
+from drm.app.component_trust import ComponentTrust
 from drm.app.enabler import ContentProtectionManager
 from drm.app.server import PMPServer, WorkerConfiguration
 from drm.errors import InvalidArgumentError
@@ -39,6 +40,7 @@ class SessionConfiguration:
     low_latency: bool = False  # MF_LOW_LATENCY, of sessions in the application's own process
     dialects: tuple[str, ...] = ()  # readings of Common Encryption that the session's decrypters follow
     components: tuple[Path, ...] = ()  # folders of components of your own, beside the installed ones
+    trust: ComponentTrust = field(default_factory=ComponentTrust)  # which authority vouches for the components
     min_level: int = 1  # isolation level below which creation fails
     engine: str = "cryptography"  # cipher engine of the worker
     sealed: bool = True  # ask for sealed licenses, which needs a device key
@@ -59,6 +61,7 @@ class SessionConfiguration:
             engine=self.engine,
             sealed=self.sealed,
             components=self.components,
+            trust=self.trust,
             start_timeout=self.start_timeout,
             call_timeout=self.call_timeout,
             stall_timeout=self.stall_timeout,

@@ -16,6 +16,7 @@ from uuid import UUID
 import msgspec
 
 from drm.app.clock_proxy import ClockProxy
+from drm.app.component_update import ComponentUpdate
 from drm.app.host_proxy import HostProxy
 from drm.app.remote_host import RemoteSourceHost
 from drm.app.remote_proxy import RemoteProxy
@@ -50,7 +51,11 @@ def create_pmp_media_session(
 
     Raises:
         IsolationError: this machine does not give the level that is demanded.
-        TrustError: a component is not what its manifest says.
+        ComponentRevokedError: a component that is needed is revoked (MF_E_COMPONENT_REVOKED). `enabler_activate` makes
+            the content enabler that obtains its replacement; then a second call succeeds.
+        RestartRequiredError: one that runs in the worker of the server context was revoked since
+            (MF_E_PROCESS_RESTART_REQUIRED): a new worker is needed.
+        TrustError: another reason why a component must not run; with an enabler where one puts that right.
         PMPProcessDiedError: the worker did not come up.
         InvalidArgumentError: flags or attributes that do not go together.
         InvalidRequestError: this thread is inside a callback of the worker that the server context names.
@@ -82,7 +87,9 @@ class MediaSessionProxy:
             self._remote = RemoteSources(link, number) if configuration.remote_source_mode else None
             self._topologies = topologies = TopologySender(link, number, self._remote)
             manager = configuration.content_protection_manager
-            self._rights = RightsService(manager, link, number, self._queue_quietly, topologies.topology)
+            supply = self._server.supply
+            renewal = ComponentUpdate(supply) if supply is not None and supply.repository else None
+            self._rights = RightsService(manager, link, number, self._queue_quietly, topologies.topology, renewal)
 
         try:
             self._number = self._server.attach(self, configuration.spec(), begin)

@@ -19,6 +19,7 @@ from drm.errors import (
     InvalidRequestError,
     PMPProcessDiedError,
     SessionShutdownError,
+    TrustError,
     WireError,
     error_from_record,
 )
@@ -222,8 +223,11 @@ class WorkerLink:
         match message:
             case wire.Returned(call=number):
                 self._answer(number, message)
-            case wire.Raised(call=number, error=record):
-                self._answer(number, error_from_record(record))
+            case wire.Raised(call=number, error=record, enabler=enabler):
+                error = error_from_record(record)
+                if isinstance(error, TrustError):
+                    error.enabler_activate = enabler
+                self._answer(number, error)
             case wire.Ready(report=report):
                 with self._changed:
                     if self._report is not None:

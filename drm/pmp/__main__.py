@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 
     from drm.protection import ProtectionReport
 
-__all__ = ["Arguments", "born", "main"]
+__all__ = ["Arguments", "Born", "born", "main"]
 
 _MAX_DEVICE_KEY: Final = 4096  # bytes
+_MAX_ROOT: Final = 512 << 10  # bytes
 _EXIT_ISOLATION: Final = 9  # drm.errors.ExitCode.ISOLATION, which the application makes an IsolationError again
 
 
@@ -60,24 +61,32 @@ class Arguments(NamedTuple):
         )
 
 
+class Born(NamedTuple):
+    """What a worker is when it is locked."""
+
+    report: ProtectionReport  # what the probes found
+    tracer: Callable[[], int]  # a look at who traces us now, 0: nobody
+    pinned_root: bytes | None  # of the components, as this package has it
+
+
 def main() -> None:
     """Be born, say what we are, serve."""
     arguments = Arguments.parse(sys.argv[1:])
     sys.path += arguments.path
-    report, tracer = born(arguments)
+    alive = born(arguments)
     if arguments.report_only:
-        _send_report(arguments.channel, report)
+        _send_report(arguments.channel, alive.report)
         return
-    _refuse_below(arguments, report)
+    _refuse_below(arguments, alive.report)
     device_key = _read_device_key(arguments.device_key)
 
     from drm.pmp.worker_service import WorkerOptions, serve  # noqa: PLC0415 - loaded by `born`, before the lock
 
-    serve(arguments.channel, WorkerOptions(report, device_key, tracer, arguments.engine))
+    serve(arguments.channel, WorkerOptions(alive.report, device_key, alive.tracer, arguments.engine, alive.pinned_root))
 
 
-def born(arguments: Arguments) -> tuple[ProtectionReport, Callable[[], int]]:
-    """Hide, import and warm up, lock, probe; return what the probes found, and a look at who traces us now (0: none).
+def born(arguments: Arguments) -> Born:
+    """Hide, import and warm up, lock, probe.
 
     When this returns, no file can be opened, no socket made, no program run, and nothing imported but verified
     components (in an unprotected process: all of it can).
@@ -96,11 +105,15 @@ def born(arguments: Arguments) -> tuple[ProtectionReport, Callable[[], int]]:
     from drm.pmp import platform  # noqa: PLC0415 - third-party code comes after `hide`
 
     platform.load(arguments.engine)
+    clock.lap("import")
+    platform.load_trust()
+    clock.lap("import_trust")
     from drm import loader, protection  # noqa: PLC0415
     from drm.pmp import worker_service  # noqa: F401, PLC0415 - what serves must be loaded before the lock
 
+    pinned_root = _read_pinned_root()
     versions = platform.versions()
-    clock.lap("import")
+    clock.lap("import_service")
     platform.warm_up(arguments.engine)
     clock.lap("warm_up")
     if not arguments.unprotected:
@@ -124,7 +137,7 @@ def born(arguments: Arguments) -> tuple[ProtectionReport, Callable[[], int]]:
         versions=versions,
         startup_ms=clock.laps,
     )
-    return report, lambda: lockdown.status.tracer
+    return Born(report, lambda: lockdown.status.tracer, pinned_root)
 
 
 class _Clock:
@@ -161,6 +174,17 @@ def _send_report(channel: int, report: ProtectionReport) -> None:
     import msgspec  # noqa: PLC0415 - loaded before the lock
 
     os.write(channel, msgspec.json.encode(report))
+
+
+def _read_pinned_root() -> bytes | None:
+    """Read, while files can be opened, the root of the components: from this very package, by nobody's word."""
+    from pathlib import Path  # noqa: PLC0415 - loaded by now
+
+    try:
+        with (Path(__file__).resolve().parent.parent / "trust" / "root.json").open("rb") as file:
+            return file.read(_MAX_ROOT + 1)
+    except FileNotFoundError:
+        return None  # a checkout: the application hands over the root of its development authority
 
 
 def _read_device_key(descriptor: int) -> bytes | None:

@@ -8,7 +8,7 @@ import msgspec
 
 from drm.errors import IsolationError
 from drm.hresult import HResult
-from drm.protection import ProtectionReport
+from drm.protection import ProtectionReport, TrustReport
 
 __all__ = ["Environment"]
 
@@ -22,6 +22,7 @@ class Environment(msgspec.Struct, eq=False, weakref=True):
     dialects: tuple[str, ...]
     digests: dict[str, str]
     tracer: Callable[[], int]
+    trust: Callable[[], TrustReport | None] = lambda: None  # what the components are worth now
 
     @property
     def level(self) -> int:
@@ -36,7 +37,8 @@ class Environment(msgspec.Struct, eq=False, weakref=True):
                 remedy="end the debugger or tracer",
                 hresult=HResult.NS_E_DRM_DEBUGGING_NOT_ALLOWED,
             )
-        found: dict[str, object] = msgspec.to_builtins(self.protection)
+        whole = msgspec.structs.replace(self.protection, components=self.digests, trust=self.trust())
+        found: dict[str, object] = msgspec.to_builtins(whole)
         return found
 
     def component_digests(self) -> dict[str, str]:

@@ -14,9 +14,10 @@ import importlib
 import sys
 import time
 from fractions import Fraction
+from types import ModuleType
 from typing import Final
 
-__all__ = ["COMPONENTS_MAY_IMPORT", "FORBIDDEN", "load", "names", "versions"]
+__all__ = ["COMPONENTS_MAY_IMPORT", "FORBIDDEN", "load", "load_trust", "names", "versions", "warm_up"]
 
 _STANDARD: Final = (
     "array", "base64", "binascii", "collections", "collections.abc", "contextlib", "copy", "dataclasses", "datetime",
@@ -79,6 +80,14 @@ _SHARED: Final = (
 COMPONENTS_MAY_IMPORT: Final = (*_STANDARD, *_THIRD_PARTY, *_SHARED)
 """The list. A component's own folder comes on top, and nothing else."""
 
+_TRUST: Final = (
+    "drm.trust.errors",
+    "drm.trust.verifier",
+    "tuf.api.metadata",
+    "tuf.api.serialization.json",
+)
+"""What the worker verifies components with: no component has a use for it."""
+
 _ENGINES: Final = {"cryptography": "drm.cenc.cryptography_engine", "pycryptodome": "drm.cenc.pycryptodome_engine"}
 
 FORBIDDEN: Final = (
@@ -94,10 +103,35 @@ _H264: Final = base64.b64decode("AAAAAWdCwArd6EAAAAMAQAAADIPEieAAAAABaM4PyAAAAAF
 _AAC_CONFIG, _AAC = bytes.fromhex("1188"), bytes.fromhex("01182007")
 
 
+_DESCRIPTION: Final = b'''
+name = "none"
+class_id = "00000000-0000-0000-0000-000000000000"
+version = "1.0"
+api = 1
+entry_point = "ita.none:None"
+'''
+
+
 def load(engine: str) -> None:
     """Import the list and the cipher engine called `engine`."""
     for name in (*COMPONENTS_MAY_IMPORT, _ENGINES[engine]):
         importlib.import_module(name)
+
+
+def load_trust() -> None:
+    """Import what components are verified with.
+
+    Its library names `subprocess`, for signers that run gpg; verifying has no use for it. An empty module stands in, so
+    that what could start programs never comes into this process.
+    """
+    stand_in = ModuleType("subprocess", "Not in this process.")
+    sys.modules.setdefault("subprocess", stand_in)
+    try:
+        for name in _TRUST:
+            importlib.import_module(name)
+    finally:
+        if sys.modules["subprocess"] is stand_in:
+            del sys.modules["subprocess"]
 
 
 def names() -> frozenset[str]:
@@ -124,6 +158,7 @@ def warm_up(engine: str) -> None:
     _try_licenses()
     _try_decoders()
     _try_pictures_and_sound()
+    _try_trust()
 
 
 def _try_ciphers(engine: str) -> None:
@@ -154,6 +189,35 @@ def _try_licenses() -> None:
         try:
             parse_jwk_set(spoilt)
         except DRMError:
+            continue
+
+
+def _try_trust() -> None:
+    """Verify a root that is sound and others that are not, with a key of this moment that vouches for nothing."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415
+    from securesystemslib.signer import CryptoSigner  # noqa: PLC0415
+    from tuf.api.metadata import Metadata, Root  # noqa: PLC0415
+
+    from drm.errors import TrustError  # noqa: PLC0415
+    from drm.trust.component_archive import pack_archive, read_component  # noqa: PLC0415
+    from drm.trust.verifier import verify_trust  # noqa: PLC0415
+
+    signer = CryptoSigner(Ed25519PrivateKey.generate())
+    root = Root()
+    for role in root.roles:
+        root.add_key(signer.public_key, role)
+    metadata = Metadata(root)
+    metadata.sign(signer)
+    sound = metadata.to_bytes()
+    for stored in (sound, b"{}", b"\xff", b"[", sound[:-9], sound.replace(b"expires", b"expired")):
+        try:
+            verify_trust(sound, {"timestamp.json": stored, "root_history/2.root.json": stored})
+        except TrustError:
+            continue
+    for description in (_DESCRIPTION, b"[", b"\xff", b"name = 1"):
+        try:
+            read_component(pack_archive({"component.toml": description}), "nowhere")
+        except TrustError:
             continue
 
 

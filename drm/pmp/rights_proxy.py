@@ -29,13 +29,18 @@ class RightsProxy:
         emit: Callable[[MediaEvent], None],
         limit: float,
         topology_of: Callable[[InputTrustAuthority], int] = lambda _authority: 0,
+        renew: Callable[[bytes], None] = lambda _snapshot: None,
     ) -> None:
-        """`limit`: seconds that an enabler may take. `topology_of`: the id of the topology that an authority is for."""
+        """`limit`: seconds that an enabler may take. `topology_of`: the id of the topology that an authority is for.
+
+        `renew` takes newer metadata of the components, for what it is, and raises what is wrong with it.
+        """
         self._session = session
         self._send = send
         self._emit = emit
         self._limit = limit
         self._topology_of = topology_of
+        self._renew = renew
         self._changed = threading.Condition()
         self._ticket = 0
         self._open: int | None = None
@@ -43,6 +48,7 @@ class RightsProxy:
         self._interrupted = False
         self._cancelled = False  # what waits now, not what comes later
         self._one = threading.Lock()
+        self.waits_for_trust = False  # what comes next is no license, and may be larger
 
     def enable(self, authority: InputTrustAuthority, activate: EnablerActivate) -> None:
         """Ask the application, wait, and give the authority what came.
@@ -50,6 +56,10 @@ class RightsProxy:
         Raises:
             DRMError: what the enabler failed with, or what the authority found wrong with its answer.
         """
+        if activate.type is EnableType.UPDATE_REVOCATION_INFORMATION:
+            with self._one:
+                self._renew_trust(authority, activate)
+            return
         individualize = activate.type is EnableType.INDIVIDUALIZATION
         start, completed = (
             (MediaEventType.INDIVIDUALIZATION_START, MediaEventType.INDIVIDUALIZATION_COMPLETED)
@@ -66,6 +76,19 @@ class RightsProxy:
                 self._emit(MediaEvent(completed, error.hresult, {"kids": kids}, error.to_record()))
                 raise
             self._emit(MediaEvent(completed, HResult.S_OK, {"kids": kids, "license_path": path.value}))
+
+    def _renew_trust(self, authority: InputTrustAuthority, activate: EnablerActivate) -> None:
+        """No license is asked for: of this the application's own enabler events tell."""
+        self.waits_for_trust = True
+        try:
+            outcome = self._wait(activate, self._topology_of(authority))
+        finally:
+            self.waits_for_trust = False
+        if isinstance(outcome, DRMError):
+            raise outcome
+        _path, snapshot = outcome
+        if snapshot:
+            self._renew(snapshot)
 
     def _ask(self, authority: InputTrustAuthority, activate: EnablerActivate) -> LicensePath:
         outcome = self._wait(activate, self._topology_of(authority))

@@ -11,7 +11,8 @@ import msgspec
 
 from drm.class_ids import SOURCE_RESOLVER
 from drm.component import InputTrustAuthority
-from drm.errors import DRMError, UnknownComponentError, WireError
+from drm.errors import DRMError, TrustError, UnknownComponentError, WireError
+from drm.pmp.component_trust import ComponentTrust
 from drm.pmp.host_service import HostService
 from drm.pmp.remote_source import RemoteSource
 from drm.pmp.rights_proxy import RightsProxy
@@ -24,6 +25,8 @@ from drm.session.services import InterfaceError
 from drm.session.session_source import SessionSource
 from drm.session.topology import SetTopologyFlags, SinkActivate, SourceStreamNode, Topology, TransformNode
 from drm.session.topology_loader import CustomLoader, TopologyLoader
+from drm.trust.snapshot import MAX_SNAPSHOT
+from drm.trust.state import NOTHING_VERIFIED
 from drm.wire import messages as wire
 from drm.wire.channel import Channel, close_all
 from drm.wire.ring import read_memfd
@@ -50,6 +53,7 @@ class SessionService:
         channel: Channel[wire.FromApp, wire.FromWorker],
         host: HostService,
         level: int,
+        trust: ComponentTrust | None = None,
     ) -> None:
         """Raises UnknownComponentError for a quality manager that there is not; the session has a loader of its own.
 
@@ -58,7 +62,8 @@ class SessionService:
         self.host = host
         self._number = number
         self._channel = channel
-        self._rights = RightsProxy(number, channel.send, self._emit, _ENABLE_LIMIT, self._topology_of)
+        renew = trust.renew if trust is not None else _nothing_to_renew
+        self._rights = RightsProxy(number, channel.send, self._emit, _ENABLE_LIMIT, self._topology_of, renew)
         self._sources: dict[int, SourceProxy | RemoteSource] = {}
         self._remote = RemoteSources(number, channel.send, host, is_allowed=spec.remote_source_mode)
         host.serve(SOURCE_RESOLVER, self._remote.resolver)
@@ -67,7 +72,8 @@ class SessionService:
         self._itself: wire.RemoteObject | None = None
         options = SessionOptions(spec.global_time, self._quality_manager(spec.quality_manager))
         custom = self._custom_loader(spec.topology_loader)
-        self._loader = TopologyLoader(host, self._rights, level, custom, self._emit)
+        state = trust.state if trust is not None else lambda: NOTHING_VERIFIED
+        self._loader = TopologyLoader(host, self._rights, level, custom, self._emit, state)
         self._session = MediaSession(self._loader, self._emit, self._interrupt, options)
         self._on: dict[type, Callable[[Any, Sequence[int]], None]] = {
             wire.SetTopology: self._set_topology,
@@ -253,10 +259,15 @@ class SessionService:
 
     def _enabler_answer(self, message: wire.EnablerAnswer, fds: Sequence[int]) -> None:
         try:
-            answer = read_memfd(fds[0], message.size, _MAX_ANSWER) if fds else message.answer
+            limit = MAX_SNAPSHOT if self._rights.waits_for_trust else _MAX_ANSWER
+            answer = read_memfd(fds[0], message.size, limit) if fds else message.answer
         finally:
             close_all(fds)
         self._rights.answered(message.ticket, message.path, answer)
+
+
+def _nothing_to_renew(_data: bytes) -> None:
+    raise TrustError("this worker has verified no metadata that could be renewed")
 
 
 def _options(data: bytes) -> dict[str, object]:

@@ -22,11 +22,14 @@ from drm.errors import (
     WireError,
 )
 from drm.loader import Loader
+from drm.pmp.component_trust import ComponentTrust
 from drm.pmp.environment import Environment
 from drm.pmp.host_service import HostService
 from drm.pmp.object_ids import ObjectIds
 from drm.pmp.session_service import SessionService
-from drm.protection import ProtectionReport
+from drm.protection import ProtectionReport, TrustReport
+from drm.rights import EnablerActivate
+from drm.trust.snapshot import MAX_SNAPSHOT
 from drm.wire import messages as wire
 from drm.wire.channel import Channel, close_all, worker_channel
 from drm.wire.ring import read_memfd
@@ -35,13 +38,15 @@ __all__ = ["WorkerOptions", "serve"]
 
 logger = logging.getLogger(__name__)
 
-_MAX_BUNDLE: Final = 64 << 20  # bytes of all components together
 _MAX_SESSIONS: Final = 64  # at a time
 _LOCKED_EXIT: Final = 3.0  # seconds that held locks delay the end
 
-_TAKES_FDS: Final = (wire.LoadComponents, wire.SetTopology, wire.AttachRing, wire.EnablerAnswer, wire.CreateSource)
+_TAKES_FDS: Final = (
+    wire.LoadComponents, wire.LoadTrust, wire.SetTopology, wire.AttachRing, wire.EnablerAnswer, wire.CreateSource,
+)  # fmt: skip
 _CALLS: Final = (
     wire.LoadComponents
+    | wire.LoadTrust
     | wire.CreateSession
     | wire.LockProcess
     | wire.CreateObject
@@ -61,6 +66,7 @@ class WorkerOptions:
     device_key: bytes | None
     tracer: Callable[[], int]  # the process id of whoever traces this one now, or 0; asked before each license
     engine: str = "cryptography"
+    pinned_root: bytes | None = None  # of the components, read from this package before the lock
 
 
 def serve(channel_fd: int, options: WorkerOptions) -> None:
@@ -83,6 +89,7 @@ class WorkerService:
         self._channel = channel
         self._options = options
         self._loader: Loader | None = None
+        self._trust: ComponentTrust | None = None
         self._ids = ObjectIds()
         self._host: HostService | None = None  # of objects that belong to no session
         self._sessions: dict[int, SessionService] = {}
@@ -91,6 +98,7 @@ class WorkerService:
         self._leaving = False
         self._on: dict[type, _Handler] = {
             wire.LoadComponents: self._load_components,
+            wire.LoadTrust: self._load_trust,
             wire.CreateSession: self._create_session,
             wire.LockProcess: self._lock_process,
             wire.CreateObject: self._create_object,
@@ -133,7 +141,9 @@ class WorkerService:
         except DRMError as error:
             if not isinstance(message, _CALLS):
                 raise
-            self._channel.send(wire.Raised(message.call, error.to_record()))
+            enabler = error.enabler_activate if isinstance(error, TrustError) else None
+            enabler = enabler if isinstance(enabler, EnablerActivate) else None
+            self._channel.send(wire.Raised(message.call, error.to_record(), enabler))
 
     def _session(self, message: wire.FromApp) -> SessionService | None:
         """The session that the message is about; None: it was shut down. Raises WireError: it never was."""
@@ -145,29 +155,58 @@ class WorkerService:
     # ------------------------------------------------------------------ components and objects
 
     def _load_components(self, message: wire.LoadComponents, fds: Sequence[int]) -> None:
-        try:
-            if len(fds) != 1:
-                raise WireError("the bundle of components comes in one descriptor")
-            if self._loader is not None:
-                raise TrustError("the components of a worker are loaded once")
-            self._loader = Loader.from_bundle(read_memfd(fds[0], message.size, _MAX_BUNDLE))
-        except WireError as error:  # nothing runs yet that it could have harmed
-            raise TrustError(error.what) from None
-        finally:
-            close_all(fds)
-        self._host = HostService(self._loader, self._environment(self._loader, ()), self._ids)
-        digests = self._loader.digests()
-        self._channel.send(wire.Returned(message.call, None, digests))
+        data = _received(message, fds)
+        if self._options.report.level > 0:
+            raise TrustError(
+                "a protected worker runs signed components alone, and these are not signed",
+                remedy="hand it the metadata that vouches for them",
+            )
+        self._refuse_loaded()
+        self._take(Loader.from_bundle(data), message)
+
+    def _load_trust(self, message: wire.LoadTrust, fds: Sequence[int]) -> None:
+        data = _received(message, fds)
+        if self._trust is not None:
+            self._trust.renew(data)
+            assert self._loader is not None
+            self._channel.send(wire.Returned(message.call, digests=self._loader.digests(), trust=self._trust.report()))
+            return
+        self._refuse_loaded()
+        trust = ComponentTrust(self._options.pinned_root)
+        loaded = trust.load(data)
+        loader = Loader(loaded.components, loaded.refused)
+        self._trust = trust
+        self._take(loader, message)
+
+    def _refuse_loaded(self) -> None:
+        if self._loader is not None:
+            raise TrustError("the components of a worker are loaded once")
+
+    def _take(self, loader: Loader, message: wire.LoadComponents | wire.LoadTrust) -> None:
+        self._loader = loader
+        self._host = HostService(loader, self._environment(loader, ()), self._ids)
+        digests = loader.digests()
+        trust = self._trust.report() if self._trust is not None else None
+        self._channel.send(wire.Returned(message.call, digests=digests, trust=trust))
         if message.are_warmed:
             for name in digests:
                 with suppress(DRMError):  # whoever needs it is told then
-                    self._loader.component_class(self._loader.class_id(name))
+                    loader.component_class(loader.class_id(name))
 
     def _environment(self, loader: Loader, dialects: tuple[str, ...]) -> Environment:
         options = self._options
         return Environment(
-            options.report, options.device_key, options.engine, dialects, loader.digests(), options.tracer
+            options.report,
+            options.device_key,
+            options.engine,
+            dialects,
+            loader.digests(),
+            options.tracer,
+            self._trust_report,
         )
+
+    def _trust_report(self) -> TrustReport | None:
+        return self._trust.report() if self._trust is not None else None
 
     def _create_object(self, message: wire.CreateObject, _fds: Sequence[int]) -> None:
         made = self._host_of(message).create_object(message.class_id, message.stream, message.interface)
@@ -206,7 +245,7 @@ class WorkerService:
         environment = self._environment(self._loader, message.spec.dialects)
         host = HostService(self._loader, environment, self._ids)
         self._sessions[message.session] = SessionService(
-            message.session, message.spec, self._channel, host, environment.level
+            message.session, message.spec, self._channel, host, environment.level, self._trust
         )
         self._channel.send(wire.Returned(message.call))
 
@@ -245,3 +284,15 @@ class WorkerService:
             timer = threading.Timer(_LOCKED_EXIT, self._channel.close)
             timer.daemon = True
             timer.start()
+
+
+def _received(message: wire.LoadComponents | wire.LoadTrust, fds: Sequence[int]) -> bytes:
+    """What came in the descriptor. Raises TrustError: nothing runs yet that a broken message could have harmed."""
+    try:
+        if len(fds) != 1:
+            raise WireError("the components come in one descriptor")
+        return read_memfd(fds[0], message.size, MAX_SNAPSHOT)
+    except WireError as error:
+        raise TrustError(error.what) from None
+    finally:
+        close_all(fds)

@@ -20,11 +20,11 @@ import msgspec
 from drm.class_ids import VIDEO_CONSTRICTOR
 from drm.component import InputTrustAuthority, OutputTrustAuthority, Sink, Transform
 from drm.errors import (
+    DRMError,
     EnableRequiredError,
     InvalidRequestError,
     LicenseRefusedError,
     OutputNotAllowedError,
-    PolicyError,
 )
 from drm.hresult import HResult
 from drm.keys import KeyId
@@ -35,17 +35,15 @@ from drm.rights import EnablerActivate
 from drm.session.events import MediaEvent
 from drm.session.events import MediaEventType as E
 from drm.session.key_check import place
+from drm.trust.errors import ListTooOldError
+from drm.trust.state import NOTHING_VERIFIED, TrustState, check_demands
 from drm.trust_authority import AccessParameters, Decrypter, OfOneStream, SetPolicyResult
 
-__all__ = ["ComponentHost", "PolicyEngine", "RevocationListTooOldError", "RightsBroker", "TrustedPath"]
+__all__ = ["ComponentHost", "PolicyEngine", "RightsBroker", "TrustedPath"]
 
 _MAX_ENABLES: Final = 4  # license, individualization, license again, and one to spare
 _WAIT: Final = 10.0  # seconds that an output may take to set a policy
 _LOOK: Final = 0.01  # seconds between two looks whether it is set
-
-
-class RevocationListTooOldError(PolicyError, code="E-POLICY-LIST", hresult=HResult.MF_E_GRL_VERSION_TOO_LOW):
-    """The license demands a newer revocation list than the one in force."""
 
 
 class ComponentHost(Protocol):
@@ -70,7 +68,7 @@ class PolicyEngine:
     rights: RightsBroker
     level: int  # isolation level of this process
     emit: Callable[[MediaEvent], None]
-    revocation_list: int = 0  # version of the one in force; 0: there is none
+    trust: Callable[[], TrustState] = lambda: NOTHING_VERIFIED  # what this process's components are worth now
     interrupted: threading.Event = field(default_factory=threading.Event)  # for good: nobody waits for outputs any more
 
     def protect(
@@ -97,8 +95,12 @@ class PolicyEngine:
     def request_access(self, authority: InputTrustAuthority, action: Action) -> None:
         """Return when `authority` grants `action`, with the rights that the application brings where some are missing.
 
+        What the license demands of components and revocation list is looked at then, and asked for once.
+
         Raises:
-            LicenseRefusedError: asked for again and again. Else what the authority or the enabler raised.
+            LicenseRefusedError: asked for again and again.
+            TestSignedError, ListTooOldError: the license does not take this worker's components, or their list.
+            Else what the authority or the enabler raised.
         """
         for _ in range(_MAX_ENABLES):
             try:
@@ -108,21 +110,31 @@ class PolicyEngine:
                     raise
                 self.rights.enable(authority, required.enabler_activate)
             else:
+                self._check_trust(authority, action)
                 return
         raise LicenseRefusedError(
             "the license server asks for the same thing again and again",
             seen=f"{_MAX_ENABLES} exchanges, and still no access",
         )
 
+    def _check_trust(self, authority: InputTrustAuthority, action: Action) -> None:
+        policy = authority.get_policy(action)
+        try:
+            self.check(policy)
+        except ListTooOldError as old:
+            try:
+                self.rights.enable(authority, cast("EnablerActivate", old.enabler_activate))
+            except DRMError as failed:
+                if failed.hresult == HResult.MF_E_NO_CONTENT_PROTECTION_MANAGER:
+                    raise old from None  # nobody to ask: what was wanted is the thing to say
+                raise
+            self.check(policy)
+
     def check(self, policy: OutputPolicy) -> None:
-        """Raise PolicyError for a policy that this process cannot keep, whatever the output."""
+        """Raise PolicyError or TrustError for a policy that this process cannot keep, whatever the output."""
         if policy.rules is not None:
             policy.rules.check(policy.action, level=self.level)
-        if policy.minimum_revocation_list_version > self.revocation_list:
-            seen = f"version {self.revocation_list}" if self.revocation_list else "no revocation list is in force"
-            raise RevocationListTooOldError(
-                f"the license demands revocation list {policy.minimum_revocation_list_version}", seen=seen
-            )
+            check_demands(policy.rules, self.trust())
 
 
 class TrustedPath:

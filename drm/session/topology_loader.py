@@ -26,6 +26,7 @@ from drm.session.key_check import KeyVerdict, check_keys, place, raise_for_verdi
 from drm.session.policy_engine import ComponentHost, PolicyEngine, RightsBroker
 from drm.session.session_source import SessionSource
 from drm.session.topology import Branch, SinkActivate, Topology, TransformNode
+from drm.trust.state import NOTHING_VERIFIED, TrustState
 from drm.trust_authority import NotProtectedError
 from drm.wire.specs import FullTopology, NodeKind, TopologyNode
 
@@ -50,11 +51,11 @@ class TopologyLoader:
     level: int  # isolation level of this process
     custom: CustomLoader | None = None
     emit: Callable[[MediaEvent], None] = lambda _event: None
-    revocation_list: int = 0  # version of the one in force; 0: there is none
+    trust: Callable[[], TrustState] = lambda: NOTHING_VERIFIED  # what this process's components are worth now
     _engine: PolicyEngine = field(init=False)
 
     def __post_init__(self) -> None:
-        self._engine = PolicyEngine(self.host, self.rights, self.level, self.emit, self.revocation_list)
+        self._engine = PolicyEngine(self.host, self.rights, self.level, self.emit, self.trust)
 
     def interrupt(self) -> None:
         """Wait for no output any more: the session ends. Any thread."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from drm.errors import TrustError
 from drm.hresult import HResult
+from drm.trust.renewal import RevokedComponent
 
 __all__ = [
     "ComponentDamagedError",
@@ -19,6 +20,7 @@ __all__ = [
     "NotRenewableError",
     "RevocationListError",
     "RollbackError",
+    "TestSignedError",
     "TrustAbsentError",
 ]
 
@@ -47,6 +49,12 @@ class ListTooOldError(TrustError, code="E-TRUST-LIST-OLD", hresult=HResult.MF_E_
     """The license asks for a newer revocation list than the one at hand."""
 
 
+class TestSignedError(TrustError, code="E-TRUST-TEST-SIGNED", hresult=HResult.MF_E_TEST_SIGNED_COMPONENTS_NOT_ALLOWED):
+    """The license takes components only that the root vouches for which came with the package."""
+
+    __test__ = False  # its name makes no test of it
+
+
 class TrustAbsentError(TrustError, code="E-TRUST-ABSENT", hresult=HResult.MF_E_GRL_ABSENT):
     """There is no metadata at all, so no component is trusted."""
 
@@ -55,6 +63,7 @@ class ComponentRevokedError(TrustError, code="E-TRUST-REVOKED", hresult=HResult.
     """The copy at hand is revoked; `is_renewable` says whether the metadata lists one that can take its place."""
 
     is_renewable: bool = True
+    component: RevokedComponent | None = None  # the copy at hand, and why it must not run
 
 
 class NotRenewableError(TrustError, code="E-TRUST-NOT-RENEWABLE", hresult=HResult.MF_E_GRL_RENEWAL_NOT_FOUND):
@@ -63,3 +72,5 @@ class NotRenewableError(TrustError, code="E-TRUST-NOT-RENEWABLE", hresult=HResul
 
 class ComponentDamagedError(TrustError, code="E-TRUST-DAMAGED"):
     """A component is listed, but the copy at hand is missing or is not what was signed."""
+
+    component: RevokedComponent | None = None  # the copy that is wanted

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 from uuid import UUID
 
 from drm.errors import TrustError, UnknownComponentError, UnlistedFileError
@@ -13,11 +14,40 @@ from drm.trust.component_archive import unpack_archive
 from drm.trust.entry import Entry
 from drm.trust.errors import ComponentDamagedError, ComponentRevokedError
 from drm.trust.manifest import DESCRIPTION, ComponentDescription, parse_description
+from drm.trust.renewal import RevocationReason, RevokedComponent
 from drm.trust.revocations import Revocation
-from drm.trust.verifier import VerifiedTrust
-from drm.trust.versions import version_key
+from drm.trust.versions import VersionKey, version_key
 
-__all__ = ["Resolved", "candidates", "resolve"]
+__all__ = ["Resolved", "Vouched", "Vouches", "candidates", "class_ids", "resolve"]
+
+
+class Vouches(Protocol):
+    """What lists archives and revokes them: verified metadata of one authority, or of several together."""
+
+    @property
+    def components(self) -> Sequence[Entry]:
+        """What is listed."""
+
+    def find_revocation(
+        self, class_id: UUID, version: VersionKey, sha256: str, key_ids: Collection[str] = ()
+    ) -> Revocation | None:
+        """The entry that revokes this archive, or None."""
+
+
+class Vouched:
+    """Several authorities together: each lists archives, and any of them revokes what any of them lists."""
+
+    def __init__(self, sources: Sequence[Vouches]) -> None:
+        """The first source's archives go before those of the others where versions are equal."""
+        self._sources = tuple(sources)
+        self.components = tuple(entry for source in sources for entry in source.components)
+
+    def find_revocation(
+        self, class_id: UUID, version: VersionKey, sha256: str, key_ids: Collection[str] = ()
+    ) -> Revocation | None:
+        """The first entry of any list that revokes this archive, or None."""
+        found = (source.find_revocation(class_id, version, sha256, key_ids) for source in self._sources)
+        return next((entry for entry in found if entry is not None), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +58,14 @@ class Resolved:
     component: Component
 
 
-def candidates(trust: VerifiedTrust, class_id: UUID, api: int) -> list[Entry]:
+def candidates(trust: Vouches, class_id: UUID, api: int) -> list[Entry]:
     """Return what may stand for the class id, best first: listed, of that platform API, not revoked."""
     listed = [entry for entry in trust.components if entry.class_id == class_id and entry.api == api]
     good = [entry for entry in listed if _revocation(trust, entry) is None]
     return sorted(good, key=lambda entry: entry.version_key, reverse=True)
 
 
-def resolve(trust: VerifiedTrust, class_id: UUID, api: int, blobs: Mapping[str, bytes]) -> Resolved:
+def resolve(trust: Vouches, class_id: UUID, api: int, blobs: Mapping[str, bytes]) -> Resolved:
     """Choose the archive for `class_id` among `blobs`, which maps the sha256 that each claims to its bytes.
 
     The blobs come from a store that anybody may have written to: none is believed before its hash was compared.
@@ -55,20 +85,27 @@ def resolve(trust: VerifiedTrust, class_id: UUID, api: int, blobs: Mapping[str, 
     for described, sha256 in at_hand:
         revocation = _why_revoked(trust, class_id, described, sha256)
         if revocation is not None:
-            raise _revoked(described, revocation, choice)
+            raise _revoked(described, sha256, revocation, choice)
     if choice:
-        raise ComponentDamagedError(
-            f"the archive of {choice[0].name} v{choice[0].version} is missing or not the one that was signed",
-            remedy="run `clearkey components update`",
-        )
+        raise _damaged(choice[0])
     if at_hand:
         described = at_hand[0][0]
         raise UnlistedFileError(f"no metadata lists the copy of {described.name} v{described.version} that is at hand")
     raise UnknownComponentError(f"no metadata lists a component of the class id {class_id} for platform API {api}")
 
 
+def class_ids(blobs: Mapping[str, bytes], listed: Collection[Entry]) -> list[UUID]:
+    """Return the class ids of whole archives that are at hand and not among `listed`."""
+    known = {entry.sha256 for entry in listed}
+    return [found.class_id for found, _ in _whole({sha: data for sha, data in blobs.items() if sha not in known})]
+
+
 def _at_hand(class_id: UUID, blobs: Mapping[str, bytes]) -> Iterator[tuple[ComponentDescription, str]]:
-    """Give the whole copies of a component: what a damaged one calls itself means nothing."""
+    return ((found, sha256) for found, sha256 in _whole(blobs) if found.class_id == class_id)
+
+
+def _whole(blobs: Mapping[str, bytes]) -> Iterator[tuple[ComponentDescription, str]]:
+    """Give the whole copies of components: what a damaged one calls itself means nothing."""
     for sha256 in sorted(blobs):
         data = blobs[sha256]
         if hashlib.sha256(data).hexdigest() != sha256:
@@ -78,23 +115,22 @@ def _at_hand(class_id: UUID, blobs: Mapping[str, bytes]) -> Iterator[tuple[Compo
             version_key(described.version)
         except (TrustError, ValueError):
             continue
-        if described.class_id == class_id:
-            yield described, sha256
+        yield described, sha256
 
 
-def _revocation(trust: VerifiedTrust, entry: Entry) -> Revocation | None:
-    return trust.revocations.find(entry.class_id, entry.version_key, entry.sha256, entry.key_ids)
+def _revocation(trust: Vouches, entry: Entry) -> Revocation | None:
+    return trust.find_revocation(entry.class_id, entry.version_key, entry.sha256, entry.key_ids)
 
 
-def _why_revoked(
-    trust: VerifiedTrust, class_id: UUID, described: ComponentDescription, sha256: str
-) -> Revocation | None:
+def _why_revoked(trust: Vouches, class_id: UUID, described: ComponentDescription, sha256: str) -> Revocation | None:
     # A copy that is listed still may be revoked by the key of the role that lists it.
     key_ids = next((entry.key_ids for entry in trust.components if entry.sha256 == sha256), ())
-    return trust.revocations.find(class_id, version_key(described.version), sha256, key_ids)
+    return trust.find_revocation(class_id, version_key(described.version), sha256, key_ids)
 
 
-def _revoked(described: ComponentDescription, revocation: Revocation, choice: list[Entry]) -> ComponentRevokedError:
+def _revoked(
+    described: ComponentDescription, sha256: str, revocation: Revocation, choice: list[Entry]
+) -> ComponentRevokedError:
     hint = revocation.renewal.page if revocation.renewal and revocation.renewal.page else ""
     error = ComponentRevokedError(
         f"{described.name} v{described.version} is revoked",
@@ -103,4 +139,33 @@ def _revoked(described: ComponentDescription, revocation: Revocation, choice: li
         remedy=f"update to version {choice[0].version}: `clearkey components update`" if choice else hint,
     )
     error.is_renewable = bool(choice)
+    by_key = RevocationReason.COMPONENT_CERT_REVOKED if revocation.keyid is not None else RevocationReason(0)
+    error.component = RevokedComponent(
+        reason=RevocationReason.USER_MODE_COMPONENT_LOAD | RevocationReason.COMPONENT_REVOKED | by_key,
+        header_hash=sha256,
+        public_key_hash=revocation.keyid or "",
+        name=described.name,
+        version=described.version,
+        class_id=str(described.class_id),
+        text=revocation.describe(),
+        replacement=choice[0].version if choice else "",
+    )
+    return error
+
+
+def _damaged(wanted: Entry) -> ComponentDamagedError:
+    error = ComponentDamagedError(
+        f"the archive of {wanted.name} v{wanted.version} is missing or not the one that was signed",
+        remedy="run `clearkey components update`",
+    )
+    error.component = RevokedComponent(
+        reason=RevocationReason.USER_MODE_COMPONENT_LOAD,
+        header_hash=wanted.sha256,
+        public_key_hash=wanted.key_ids[0] if wanted.key_ids else "",
+        name=wanted.name,
+        version=wanted.version,
+        class_id=str(wanted.class_id),
+        text="its archive is missing or damaged",
+        replacement=wanted.version,
+    )
     return error

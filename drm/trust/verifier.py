@@ -10,10 +10,11 @@ paths which its role was given.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+from uuid import UUID
 
 from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import (
@@ -32,7 +33,8 @@ from tuf.api.metadata import (
 from drm.trust.entry import Entry, entry_of
 from drm.trust.errors import MetadataError, TrustAbsentError
 from drm.trust.freshness import Freshness, freshness
-from drm.trust.revocations import RevocationList, parse_revocations
+from drm.trust.revocations import Revocation, RevocationList, parse_revocations
+from drm.trust.versions import VersionKey
 
 __all__ = [
     "COMPONENTS", "LIST_FILE", "LIST_TARGET", "REVOCATIONS", "VerifiedTrust", "metadata_file", "root_file",
@@ -60,6 +62,12 @@ class VerifiedTrust:
     versions: Mapping[str, int]  # of each role's metadata
     expiries: Mapping[str, datetime]  # UTC
     key_ids: Mapping[str, tuple[str, ...]]  # of each role, as its delegator lists them
+
+    def find_revocation(
+        self, class_id: UUID, version: VersionKey, sha256: str, key_ids: Collection[str] = ()
+    ) -> Revocation | None:
+        """The entry of the list that revokes this archive, or None."""
+        return self.revocations.find(class_id, version, sha256, key_ids)
 
     def freshness(self, now: datetime) -> Freshness:
         """The state of the list and of what carries it; `now` as `trusted_now` gives it."""

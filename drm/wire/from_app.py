@@ -23,6 +23,7 @@ __all__ = [
     "Exit",
     "FromApp",
     "LoadComponents",
+    "LoadTrust",
     "LockProcess",
     "Pause",
     "Ping",
@@ -40,7 +41,18 @@ __all__ = [
 
 
 class LoadComponents(Spec, frozen=True, tag="load-components"):
-    """The bundle of components, in the one descriptor beside the message."""
+    """Components that nobody vouches for, in the one descriptor beside the message: for an unprotected worker alone."""
+
+    call: int
+    size: int
+    are_warmed: bool = False  # import them all now: the worker stays, and nobody waits for it yet
+
+
+class LoadTrust(Spec, frozen=True, tag="load-trust"):
+    """Stored metadata and archives (drm.trust.snapshot), in the one descriptor beside the message.
+
+    The first one is what the worker chooses its components from. By later ones it judges what it has.
+    """
 
     call: int
     size: int
@@ -224,6 +236,7 @@ class EnablerFailed(Spec, frozen=True, tag="enabler-failed"):
 
 FromApp: TypeAlias = (
     LoadComponents
+    | LoadTrust
     | CreateSession
     | LockProcess
     | CreateObject

@@ -7,7 +7,7 @@ from typing import TypeAlias
 import msgspec
 
 from drm.errors import ErrorRecord
-from drm.protection import ProtectionReport
+from drm.protection import ProtectionReport, TrustReport
 from drm.rights import EnablerActivate
 from drm.wire.remote_sources import ByteStreamClosed, ReadBytes, SourceCreated, SourceNotCreated
 from drm.wire.specs import FullTopology, RemoteObject, Spec
@@ -37,16 +37,18 @@ class Returned(Spec, frozen=True, tag="returned"):
 
     call: int
     object: RemoteObject | None = None  # create-object
-    digests: dict[str, str] = msgspec.field(default_factory=dict)  # load-components
+    digests: dict[str, str] = msgspec.field(default_factory=dict)  # load-components, load-trust
     value: int | float | None = None  # query
     topology: FullTopology | None = None  # query for a full topology
+    trust: TrustReport | None = None  # load-trust
 
 
 class Raised(Spec, frozen=True, tag="raised"):
-    """A call failed."""
+    """A call failed. `enabler`: what would put it right (ppEnablerActivate)."""
 
     call: int
     error: ErrorRecord
+    enabler: EnablerActivate | None = None
 
 
 class Event(Spec, frozen=True, tag="event"):

@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from drm.app.bundle import pack_components
+from drm.app.component_supply import ComponentSupply
 from drm.app.process import PMPProcess
 from drm.class_ids import AV_DECODER, CLEARKEY_ITA, DISCARD_SINK, HASH_SINK, MP4_SOURCE, SNAPSHOT_SINK
 from drm.errors import WireError
@@ -21,6 +22,7 @@ from drm.keys import KeyId
 from drm.media import Sample, SampleCrypto, Scheme, StreamDescriptor, TrackInfo, TrackType
 from drm.protection import ProtectionReport
 from drm.rights import LicensePath
+from drm.trust.snapshot import pack_snapshot
 from drm.wire import messages as wire
 from drm.wire.channel import Channel, app_channel
 from drm.wire.ring import RingWriter, sealed_memfd
@@ -54,9 +56,9 @@ class Application:
         self.process.channel_socket.send(data)
 
     def load(self) -> None:
-        bundle = pack_components()
-        fd = sealed_memfd("components", bundle)
-        self.send(wire.LoadComponents(1, len(bundle)), fds=(fd,))
+        snapshot = pack_snapshot(ComponentSupply().snapshot())
+        fd = sealed_memfd("components", snapshot)
+        self.send(wire.LoadTrust(1, len(snapshot)), fds=(fd,))
         os.close(fd)
         assert isinstance(self.next(), wire.Returned)
         self.send(wire.CreateSession(2, 1, wire.SessionSpec()))
@@ -249,19 +251,26 @@ def test_objects_run_out_and_ids_are_not_used_again(loaded: Application) -> None
     assert len(ids) == len(set(ids)) == 256
 
 
-@pytest.mark.parametrize("spoil", ["second", "unsealed", "short", "garbage", "none", "two"])
-def test_a_bundle_that_is_not_one_is_the_calls_error(application: Application, spoil: str) -> None:
-    bundle = pack_components()
-    if spoil == "second":
-        application.load()
-    data = {"garbage": os.urandom(5000), "short": bundle[:-1]}.get(spoil, bundle)
+@pytest.mark.parametrize("spoil", ["no snapshot", "unsealed", "short", "garbage", "none", "two"])
+def test_a_snapshot_that_is_not_one_is_the_calls_error(application: Application, spoil: str) -> None:
+    snapshot = pack_snapshot(ComponentSupply().snapshot())
+    unsigned = pack_components()
+    data = {"garbage": os.urandom(5000), "short": snapshot[:-1], "no snapshot": unsigned}.get(spoil, snapshot)
     fd = sealed_memfd("components", data)
     if spoil == "unsealed":
         fd = os.memfd_create("components")
         os.write(fd, data)
     fds = {"none": (), "two": (fd, fd)}.get(spoil, (fd,))
-    application.send(wire.LoadComponents(9, len(data)), fds=fds)
+    application.send(wire.LoadTrust(9, len(data)), fds=fds)
     assert application.until(wire.Raised, call=9).error.what
+
+
+def test_a_protected_worker_takes_no_components_that_nobody_vouches_for(application: Application) -> None:
+    data = pack_components()
+    fd = sealed_memfd("components", data)
+    application.send(wire.LoadComponents(9, len(data)), fds=(fd,))
+    os.close(fd)
+    assert application.until(wire.Raised, call=9).error.hresult == 0xC00D715C
 
 
 def test_streams_of_random_messages_never_hang_a_worker() -> None:

@@ -235,7 +235,7 @@ def main():
     if mode != "open":
         from drm.pmp.__main__ import Arguments, born
 
-        report, _tracer = born(Arguments.parse(words))
+        report = born(Arguments.parse(words)).report
         tell(attacks.channel, "report", {"level": report.level, "layers": report.layers, "abi": report.landlock_abi})
     for name in names.split(","):
         try:

@@ -31,6 +31,7 @@ from drm.session.media_session import MediaSession
 from drm.session.session_source import cancelled
 from drm.session.topology import SinkActivate, Topology
 from drm.session.topology_loader import TopologyLoader
+from drm.trust.state import NOTHING_VERIFIED, TrustState
 from drm.wire.messages import BeginEnableContent
 
 LIMIT = 20.0  # seconds within which anything here happens
@@ -165,14 +166,16 @@ class Home:
     environment: Environment = field(default_factory=Environment)
     components: dict[UUID, Callable[[], object]] = field(default_factory=dict)
     answer: Callable[[RightsProxy, BeginEnableContent], None] | None = None
+    trust: TrustState = NOTHING_VERIFIED
 
     def __post_init__(self) -> None:
         self.source = LocalSource(self.path, self.environment)
         self.queue = EventQueue()
         self.asked: list[BeginEnableContent] = []
-        self.rights = RightsProxy(1, self._send, self.queue.queue_event, LIMIT)
+        self.renewed: list[bytes] = []
+        self.rights = RightsProxy(1, self._send, self.queue.queue_event, LIMIT, renew=self.renewed.append)
         self.host = Host(self.environment, self.components)
-        loader = TopologyLoader(self.host, self.rights, self.environment.level)
+        loader = TopologyLoader(self.host, self.rights, self.environment.level, trust=lambda: self.trust)
         self.emit: Callable[[MediaEvent], None] = self.queue.queue_event
         self.session = MediaSession(loader, self._emit, self._interrupt)
         self.output = os.memfd_create("framemd5")

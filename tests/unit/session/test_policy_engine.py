@@ -17,7 +17,6 @@ from drm.output_policy import OutputPolicy
 from drm.output_trust import OutputTrust
 from drm.policy import Action, Policy
 from drm.session.events import MediaEventType as E
-from drm.session.policy_engine import RevocationListTooOldError
 from drm.session.topology import SinkActivate, Topology, TransformNode
 from drm.trust_authority import SetPolicyResult
 from tests.unit.session.home import Environment, Home
@@ -142,12 +141,6 @@ def test_an_output_that_never_asks_what_to_apply_gets_nothing_that_must_be(
     error = outcome(licensed(rules, sink=DeafSink), SINK)
     assert (error is None) is goes
     assert goes or "without asking" in error.what
-
-
-def test_a_license_that_wants_a_revocation_list_is_refused_where_there_is_none(licensed: Callable[..., Home]) -> None:
-    error = outcome(licensed(Policy(min_revocation_list=1)), DISCARD_SINK)
-    assert isinstance(error, RevocationListTooOldError)
-    assert error.hresult == HResult.MF_E_GRL_VERSION_TOO_LOW == 0xC00D715F
 
 
 def test_a_transform_that_is_no_component_is_refused(licensed: Callable[..., Home]) -> None:

@@ -8,7 +8,7 @@ from uuid import UUID
 from drm.errors import ErrorRecord
 from drm.keys import KeyId
 from drm.media import Edit, Protection, Sample, SampleCrypto, Scheme, StreamDescriptor, TrackInfo, TrackType
-from drm.protection import ProtectionReport
+from drm.protection import ComponentState, ProtectionReport, TrustReport
 from drm.rights import EnablerActivate, EnableType, LicensePath
 from drm.wire import messages as wire
 
@@ -28,10 +28,11 @@ REPORT = ProtectionReport(
     startup_ms={"python": 10.0},
 )  # fmt: skip
 
+TRUST = TrustReport("trusted", 7, "fresh", (ComponentState("ita", "1.0", str(CLASS_ID), "00", "aa", "trusted"),), 2.5)
 FULL = wire.FullTopology(9, (wire.TopologyNode(1, wire.NodeKind.OUTPUT, (2,), 0, CLASS_ID),))
 
 FROM_APP = [
-    wire.LoadComponents(1, 100),
+    wire.LoadComponents(1, 100), wire.LoadTrust(1, 100, are_warmed=True),
     wire.CreateSession(1, 1, wire.SessionSpec(("piff",), True, CLASS_ID, None)),
     wire.LockProcess(1), wire.LockProcess(2, unlock=True),
     wire.CreateObject(2, 1, CLASS_ID, b"stream", "Sink"),
@@ -62,7 +63,9 @@ FROM_WORKER = [
     wire.Ready(REPORT),
     wire.Returned(1),
     wire.Returned(2, wire.RemoteObject(1, CLASS_ID), {"ita": "00"}),
+    wire.Returned(2, digests={"ita": "00"}, trust=TRUST),
     wire.Raised(3, ERROR),
+    wire.Raised(3, ERROR, EnablerActivate(EnableType.UPDATE_UNTRUSTED_COMPONENT, (), b"{}")),
     wire.Event(1, 101, 0, {"topology": 1, "seconds": 0.5, "note": "ü"}),
     wire.Event(1, 1, 0xC00D36B2, {}, ERROR, FULL),
     wire.SelectStreams(1, 9, 1, (1, 2), 5),
