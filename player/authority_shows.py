@@ -1,4 +1,4 @@
-"""The verbs of `clearkey authority` that look: they need no passphrase and change nothing."""
+"""The verbs of `clearkey authority` that look: they need no passphrase and change nothing that is published."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Final
 import click
 import msgspec
 
+from drm.class_ids import BUILT_IN
 from drm.errors import ExitCode
+from drm.trust.authority.bundling import write_bundle
 from drm.trust.authority.home import AuthorityHome
 from drm.trust.authority.published import check_published, root_bytes
 from drm.trust.authority.status import RoleStatus, Status, status_of
@@ -80,6 +82,21 @@ def _export_root(home: AuthorityHome, output: str, number: int | None) -> None:
         file.write(data)
 
 
+@click.command("bundle")
+@click.argument("target", metavar="FOLDER", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--root", metavar="N", type=click.IntRange(1), help="Pin this root. [default: the newest]")
+@click.option("--url", metavar="URL", default="", help="Where installed packages renew their components from.")
+@authority_options()
+def _bundle(home: AuthorityHome, target: Path, root: int | None, url: str) -> None:
+    """Write root.json and bundle/ into FOLDER, drm/trust of what a wheel is built from: what is published, verified."""
+    bundle = write_bundle(home, target, needed=BUILT_IN, root=root, url=url)
+    for entry in bundle.entries:
+        click.echo(f"{entry.name} v{entry.version}  sha256 {entry.sha256}")
+    click.echo(f"bundle:      {target / 'bundle'}, root {bundle.root}, revocation list {bundle.list_version}")
+    if not url:
+        click.echo("warning: without --url, installed packages have nowhere to learn of revocations", err=True)
+
+
 def _lines(status: Status) -> list[str]:
     lines = [f"authority:   {status.authority}", f"serve:       {status.repository} (tree {status.tree})", ""]
     lines.append(_ROW.format("role", "version", "signed by", "keys here", "days left", "keys"))
@@ -106,4 +123,4 @@ def _role_line(role: RoleStatus) -> str:
     )
 
 
-COMMANDS: Final = {command.name: command for command in (_status, _verify, _export_root) if command.name}
+COMMANDS: Final = {command.name: command for command in (_status, _verify, _export_root, _bundle) if command.name}

@@ -22,6 +22,7 @@ _SUBVERBS: Final = {
     "status": (_SHOWS, "show roles, keys, expiries and what is published"),
     "verify": (_SHOWS, "verify what is published, as a client does"),
     "export-root": (_SHOWS, "write the root that clients pin"),
+    "bundle": (_SHOWS, "write what is published as the bundle that a wheel carries"),
 }
 
 

@@ -9,6 +9,7 @@ from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata, Snapshot, TargetFile, Targets, Timestamp
 
 from drm.trust.authority.staged_repository import DELEGATED, newest_version
+from drm.trust.entry import Entry
 from drm.trust.errors import MetadataError
 from drm.trust.verifier import (
     COMPONENTS,
@@ -21,7 +22,7 @@ from drm.trust.verifier import (
     verify_trust,
 )
 
-__all__ = ["check_published", "kept_files", "root_bytes", "stored_files"]
+__all__ = ["archive_file", "check_published", "kept_files", "root_bytes", "stored_files"]
 
 _KEPT_VERSIONS: Final = 3  # of metadata: a client that began before the last change still finds what it asks for
 
@@ -29,6 +30,11 @@ _KEPT_VERSIONS: Final = 3  # of metadata: a client that began before the last ch
 def root_bytes(tree: Path, version: int | None = None) -> bytes:
     """Return a published root: the newest, or that of a version. Raises OSError."""
     return (tree / "metadata" / f"{version or newest_version(tree, 'root')}.root.json").read_bytes()
+
+
+def archive_file(tree: Path, entry: Entry) -> Path:
+    """Where a published archive lies."""
+    return tree / "targets" / "components" / str(entry.class_id) / f"{entry.sha256}.{entry.version}.zip"
 
 
 def stored_files(tree: Path) -> dict[str, bytes]:
@@ -52,9 +58,8 @@ def check_published(tree: Path, pinned_root: bytes | None = None) -> VerifiedTru
     """
     trust = verify_trust(pinned_root or root_bytes(tree, 1), stored_files(tree))
     for entry in trust.components:
-        path = tree / "targets" / "components" / str(entry.class_id) / f"{entry.sha256}.{entry.version}.zip"
         try:
-            entry.component(path.read_bytes())
+            entry.component(archive_file(tree, entry).read_bytes())
         except OSError as error:
             raise MetadataError(
                 f"the archive of {entry.name} v{entry.version} is listed and not there: {error}"
