@@ -22,6 +22,8 @@ _VERBS: Final = {
     "digest": "hash the decrypted samples of each track",
     "decrypt": "write the decrypted file",
     "encrypt": "write the encrypted file",
+    "package": "make DASH and HLS for browsers out of a clear file",
+    "signal": "rewrite a manifest so that browsers play it, or say why they do not",
     "pssh": "make, read, compare and insert pssh boxes",
     "trace": "print what a session does and says, event by event",
     "authority": "sign, publish and revoke components",

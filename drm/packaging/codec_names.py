@@ -1,0 +1,78 @@
+"""From a track to its name in a manifest's `codecs` (RFC 6381): what MediaSource.isTypeSupported is asked for.
+
+ISO/IEC 14496-15 Annex E for AVC and HEVC, the MP4 bindings of AV1 (section 5) and VP9 ("Codecs Parameter String"),
+ISO/IEC 14496-3 for AAC. The file may lie; what it says is bounded by the fields it is read from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from drm.errors import MalformedMediaError
+from drm.media import TrackInfo
+
+__all__ = ["codec_name"]
+
+_PLAIN: Final = {"Opus": "opus", "fLaC": "flac", ".mp3": "mp4a.6B", "alac": "alac", "ac-3": "ac-3", "ec-3": "ec-3"}
+
+
+def codec_name(track: TrackInfo) -> str:
+    """The name, or the four-cc alone for a codec that has no further parameters here.
+
+    Raises:
+        MalformedMediaError: the codec's configuration is too short.
+    """
+    make = _NAMES.get(track.codec)
+    if make is None:
+        return _PLAIN.get(track.codec, track.codec)
+    try:
+        return make(track)
+    except IndexError:
+        raise MalformedMediaError(
+            f"the configuration of {track.codec} is cut short",
+            where=f"track {track.track_id}",
+            seen=f"{len(track.codec_config)} bytes",
+        ) from None
+
+
+def _avc(track: TrackInfo) -> str:
+    _version, profile, compatibility, level = (track.codec_config[at] for at in range(4))
+    return f"{track.codec}.{profile:02x}{compatibility:02x}{level:02x}"
+
+
+def _hevc(track: TrackInfo) -> str:
+    config = track.codec_config
+    space, tier, profile = config[1] >> 6, config[1] >> 5 & 1, config[1] & 31
+    flags = int(f"{int.from_bytes(config[2:6], 'big'):032b}"[::-1], 2)
+    name = f"{track.codec}.{' ABC'[space].strip()}{profile}.{flags:X}.{'LH'[tier]}{config[12]}"
+    constraints = config[6:12].rstrip(b"\0")
+    return name + "".join(f".{byte:X}" for byte in constraints)
+
+
+def _av1(track: TrackInfo) -> str:
+    config = track.codec_config
+    profile, level = config[1] >> 5, config[1] & 31
+    tier, high, twelve = config[2] >> 7, config[2] >> 6 & 1, config[2] >> 5 & 1
+    depth = (12 if twelve else 10) if high else 8
+    return f"{track.codec}.{profile}.{level:02}{'MH'[tier]}.{depth:02}"
+
+
+def _vp9(track: TrackInfo) -> str:
+    profile, level, depth = track.codec_config[4], track.codec_config[5], track.codec_config[6] >> 4  # a full box
+    return f"{track.codec}.{profile:02}.{level:02}.{depth:02}"
+
+
+def _aac(track: TrackInfo) -> str:
+    if track.decoder != "aac":
+        return {"mp3": "mp4a.6B", "ac3": "ac-3", "eac3": "ec-3", "opus": "opus"}.get(track.decoder, track.codec)
+    first, second = track.codec_config[0], track.codec_config[1]
+    kind = first >> 3
+    if kind == 31:  # escape: six more bits
+        kind = 32 + (first & 7) * 8 + (second >> 5)
+    return f"mp4a.40.{kind}"
+
+
+_NAMES: Final[dict[str, Callable[[TrackInfo], str]]] = {
+    "avc1": _avc, "avc3": _avc, "hvc1": _hevc, "hev1": _hevc, "av01": _av1, "vp09": _vp9, "vp08": _vp9, "mp4a": _aac,
+}  # fmt: skip
