@@ -53,7 +53,7 @@ def updates(repository: Path) -> Blueprint:
         )
     blueprint = Blueprint("components", __name__, url_prefix="/components")
 
-    @blueprint.get("/<path:name>")
+    @blueprint.get("/<path:name>", merge_slashes=False)  # or a path with two would be answered with a redirect
     def file(name: str) -> Response:
         parts = name.split("/")
         if parts[0] not in _PARTS or any(part.startswith(".") or "\0" in part for part in parts):
