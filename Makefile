@@ -21,7 +21,7 @@ play: $(RUN)
 
 # The suite that proves it. One part: make test ARGS="tests/unit -k pssh"
 test: $(TEST)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 # What a reader should not have to look for: style, types, import contracts, the rules of the house.
 check: $(TEST)

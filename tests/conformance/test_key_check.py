@@ -61,7 +61,9 @@ def test_rates(request: pytest.FixtureRequest, decoder: str, scheme: str, name: 
 def test_a_clear_lead_told_by_subsamples_says_nothing_of_the_key(tmp_path: Path, name: str, scheme: Scheme) -> None:
     """Samples without a protected byte decode with any key: they were taken for proof of a wrong one."""
     sealed = tmp_path / "lead.mp4"
-    told = TrackEncryption(LED, ContentKey(bytes(16)), clear_lead=1.0)
+    constant = b"sixteen letters." if scheme is Scheme.CBCS else b""
+    # One IV: a few pictures of VP9 that are noise may decode without an error, by the chance of what they came out as.
+    told = TrackEncryption(LED, ContentKey(bytes(16)), clear_lead=1.0, first_iv=b"8 bytes.", constant_iv=constant)
     wanted = {TrackType.VIDEO: told} | ({TrackType.AUDIO: told} if "aac" in name else {})
     encrypt_file(OWN / "clear" / f"{name}.mp4", sealed, scheme=scheme, tracks=wanted)
     with FileByteStream(sealed) as stream:

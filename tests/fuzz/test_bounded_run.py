@@ -46,7 +46,7 @@ def breaks(how: str):
         if how == "error":
             raise KeyError("a fault of the code")
         if how == "memory":
-            bytearray(100 << 20)
+            bytearray(1 << 30)
         begin = time.monotonic()
         while how == "time" and time.monotonic() < begin + 20:
             pass
