@@ -24,14 +24,13 @@ from pathlib import Path
 from typing import Final
 
 from drm.app.component_generation import Generation, opened_folder, read_bounded, read_generation
-from drm.app.component_writer import BLOBS, CURRENT, GENERATIONS, SCRATCH, StoreWriter
+from drm.app.component_writer import BLOBS, CURRENT, GENERATIONS, SCRATCH, StoreWriter, number_shown
 from drm.app.update_errors import StoreBusyError
 from drm.errors import StorageError
 from drm.trust.component_archive import MAX_ARCHIVE
 
 __all__ = ["ComponentStore", "read_blobs"]
 
-_SHOWN: Final = re.compile(rf"{GENERATIONS}/([1-9][0-9]{{0,16}})")
 _BLOB: Final = re.compile(r"[0-9a-f]{64}")
 _MAX_BLOBS: Final = 512
 _LARGEST_BLOBS: Final = 48 << 20  # bytes of all archives that are read
@@ -151,10 +150,9 @@ def read_blobs(store: int) -> dict[str, bytes]:
 def _shown(store: int) -> int | None:
     """The number of the generation that is current; None: there is none, or what stands there is no link of ours."""
     try:
-        match = _SHOWN.fullmatch(os.readlink(CURRENT, dir_fd=store))
+        return number_shown(os.readlink(CURRENT, dir_fd=store))
     except OSError:
         return None
-    return int(match[1]) if match else None
 
 
 def _generation(store: int, number: int) -> Generation:

@@ -120,6 +120,7 @@ class _Update:
         self._now = now
         self._progress = progress
         self._race_pause = race_pause
+        self._last: tuple[Mapping[str, bytes], VerifiedTrust] | None = None  # mostly what came is what was there
 
     def server_date(self) -> datetime | None:
         """What the server said of the time, if the fetcher heard it."""
@@ -129,7 +130,7 @@ class _Update:
     def verified(self, files: Mapping[str, bytes]) -> VerifiedTrust | None:
         """What stored files vouch for; None: they are damaged, which an update heals."""
         with suppress(TrustError):
-            return verify_trust(self._pinned, files)
+            return self._verify(files)
         return None
 
     def take_metadata(
@@ -204,7 +205,7 @@ class _Update:
     def _judged(self, files: Mapping[str, bytes], before: VerifiedTrust | None) -> VerifiedTrust:
         """Verify what came as the worker will, and hold it against the clock, which the worker does not."""
         try:
-            trust = verify_trust(self._pinned, files)
+            trust = self._verify(files)
         except MetadataError as error:
             error.where, error.remedy = self._shown_url, ""
             error.maybe = "it was published by mistake"
@@ -215,6 +216,11 @@ class _Update:
             if end <= moment:
                 raise expired(f"{role} was good until {end:%Y-%m-%d}", self._shown_url, clock, self.server_date())
         return trust
+
+    def _verify(self, files: Mapping[str, bytes]) -> VerifiedTrust:
+        if self._last is None or self._last[0] != files:
+            self._last = files, verify_trust(self._pinned, files)
+        return self._last[1]
 
     def _raise_floor(self, writer: StoreWriter, floor: Floor) -> None:
         data = floor.encode()

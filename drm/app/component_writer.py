@@ -20,14 +20,21 @@ import msgspec
 from drm.app.component_generation import STATE_FILE, RefreshState
 from drm.trust.authority.durable import sync_folder
 
-__all__ = ["BLOBS", "CURRENT", "GENERATIONS", "SCRATCH", "StoreWriter"]
+__all__ = ["BLOBS", "CURRENT", "GENERATIONS", "SCRATCH", "StoreWriter", "number_shown"]
 
 BLOBS: Final = "blobs"
 CURRENT: Final = "current"
 GENERATIONS: Final = "generations"
 SCRATCH: Final = "tmp"
 _NUMBER: Final = re.compile(r"[1-9][0-9]{0,15}")
+_SHOWN: Final = re.compile(rf"{GENERATIONS}/([1-9][0-9]{{0,16}})")
 _OLDER: Final = 2  # generations before the current one that are kept, for readers that are in them
+
+
+def number_shown(target: str) -> int | None:
+    """The number of the generation that CURRENT shows when it is a link to `target`; None: it is no link of ours."""
+    match = _SHOWN.fullmatch(target)
+    return int(match[1]) if match else None
 
 
 class StoreWriter:
@@ -47,6 +54,7 @@ class StoreWriter:
             folder.mkdir(mode=0o700, exist_ok=True)
         for path in self._scratch.iterdir():
             _remove(path)
+        self._prune()
 
     def clean(self) -> None:
         """Empty the scratch folder, as far as it can be."""
@@ -86,10 +94,7 @@ class StoreWriter:
         link = self._draft()
         link.symlink_to(Path(GENERATIONS) / str(number))
         self._put(link, self._folder / CURRENT)
-        for old in sorted(self._numbers(), reverse=True)[_OLDER + 1 :]:
-            aside = self._draft()  # a reader then misses all of it, and not one file
-            (self._generations / str(old)).rename(aside)
-            _remove(aside)
+        self._prune()
         return number
 
     def note_refresh(self, number: int, state: RefreshState) -> None:
@@ -118,6 +123,20 @@ class StoreWriter:
         for path in self._blobs.iterdir():
             if path.name not in kept:
                 _remove(path)
+
+    def _prune(self) -> None:
+        """Remove generations that are too old, and those that a killed writer never showed."""
+        try:
+            shown = number_shown(str((self._folder / CURRENT).readlink()))
+        except OSError:
+            return
+        if shown is None:
+            return
+        older = sorted((number for number in self._numbers() if number < shown), reverse=True)
+        for number in set(self._numbers()) - {shown, *older[:_OLDER]}:
+            aside = self._draft()  # a reader then misses all of it, and not one file
+            (self._generations / str(number)).rename(aside)
+            _remove(aside)
 
     def _replace(self, path: Path, data: bytes) -> None:
         draft = self._draft()

@@ -8,14 +8,20 @@ import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlparse
+from uuid import UUID
 
 import pytest
 from tuf.api.exceptions import DownloadHTTPError
 from tuf.ngclient import FetcherInterface, Updater
 
+from drm.app.component_store import ComponentStore
+from drm.app.component_updater import UpdateResult, update_components
 from drm.trust.authority.founding import init
 from drm.trust.authority.home import AuthorityHome
+from drm.trust.resolver import resolve
+from drm.trust.verifier import VerifiedTrust, verify_trust
 
 PASSPHRASE = "correct horse battery"
 CLASS = "0b8f1f0e-6f5e-4c8a-9d38-51f2a6f0c111"
@@ -95,6 +101,53 @@ class Client:
         return parse_revocations(Path(path).read_bytes()).version
 
 
+class Server(_Files):
+    """The published tree, or what somebody between here and there makes of it."""
+
+    def __init__(self, shown: Path) -> None:
+        super().__init__(shown)
+        self.asked: list[str] = []
+        self.instead: dict[str, bytes | Exception | Iterator[bytes]] = {}  # by the end of the path
+
+    def _fetch(self, url: str) -> Iterator[bytes]:
+        self.asked.append(urlparse(url).path)
+        for end, what in self.instead.items():
+            if self.asked[-1].endswith(end):
+                if isinstance(what, Exception):
+                    raise what
+                yield from [what] if isinstance(what, bytes) else what
+                return
+        yield from super()._fetch(url)
+
+    @property
+    def archives(self) -> list[str]:
+        """The archives that were asked for."""
+        return [path for path in self.asked if path.endswith(".zip")]
+
+
+class Installation:
+    """A store, its server, and a look at it as a process has that starts now: nothing but what lies on disk."""
+
+    def __init__(self, folder: Path, shown: Path, pinned_root: bytes) -> None:
+        self.store = ComponentStore(folder)
+        self.pinned_root = pinned_root
+        self.server = Server(shown)
+
+    def update(self, **more: Any) -> UpdateResult:
+        return update_components(self.store, self.pinned_root, "http://x/", self.server, **{"race_pause": 0.0, **more})
+
+    def trust(self) -> VerifiedTrust:
+        generation = self.store.read()
+        return verify_trust(self.pinned_root, generation.files if generation else {})
+
+    def version(self, class_id: str = CLASS) -> str:
+        """The version that a new worker would run. Raises TrustError as it would."""
+        return resolve(self.trust(), UUID(class_id), 1, self.store.archives()).entry.version
+
+    def is_tidy(self) -> bool:
+        return not any((self.store.folder / "tmp").iterdir())
+
+
 @pytest.fixture(scope="session")
 def memory() -> Iterator[Path]:
     """A folder in memory where there is one: an authority waits for its disk dozens of times in every change."""
@@ -138,3 +191,10 @@ def component(tmp_path: Path) -> Callable[..., Path]:
 @pytest.fixture
 def client(tmp_path: Path, home: AuthorityHome) -> Client:
     return Client(tmp_path / "client", home.trees.shown, (home.trees.shown / "metadata/1.root.json").read_bytes())
+
+
+@pytest.fixture
+def installation(tmp_path: Path, home: AuthorityHome) -> Installation:
+    """A store that was never written to."""
+    pinned = (home.trees.shown / "metadata/1.root.json").read_bytes()
+    return Installation(tmp_path / "store", home.trees.shown, pinned)
