@@ -71,7 +71,8 @@ class ComponentSupply:
             sources.append(StoredTrust(dict(files), self._trust.root, refreshed))
         signed_here = self._signed_here()
         if signed_here:
-            sources.append(DevelopmentAuthority(development_folder()).vouch(signed_here))
+            # First: of two archives of one version the developer's own is the one that is meant.
+            sources.insert(0, DevelopmentAuthority(development_folder()).vouch(signed_here))
             archives |= {hashlib.sha256(archive).hexdigest(): archive for archive in signed_here}
         return TrustSnapshot(tuple(sources), tuple(archives.values()), (*BUILT_IN, *self._own_class_ids()))
 

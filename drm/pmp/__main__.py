@@ -116,6 +116,8 @@ def born(arguments: Arguments) -> Born:
     clock.lap("import_service")
     platform.warm_up(arguments.engine)
     clock.lap("warm_up")
+    platform.warm_up_trust()
+    clock.lap("warm_up_trust")
     if not arguments.unprotected:
         loader.seal(platform.names())
         lockdown.apply()

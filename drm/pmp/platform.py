@@ -17,7 +17,7 @@ from fractions import Fraction
 from types import ModuleType
 from typing import Final
 
-__all__ = ["COMPONENTS_MAY_IMPORT", "FORBIDDEN", "load", "load_trust", "names", "versions", "warm_up"]
+__all__ = ["COMPONENTS_MAY_IMPORT", "FORBIDDEN", "load", "load_trust", "names", "versions", "warm_up", "warm_up_trust"]
 
 _STANDARD: Final = (
     "array", "base64", "binascii", "collections", "collections.abc", "contextlib", "copy", "dataclasses", "datetime",
@@ -158,7 +158,6 @@ def warm_up(engine: str) -> None:
     _try_licenses()
     _try_decoders()
     _try_pictures_and_sound()
-    _try_trust()
 
 
 def _try_ciphers(engine: str) -> None:
@@ -192,7 +191,7 @@ def _try_licenses() -> None:
             continue
 
 
-def _try_trust() -> None:
+def warm_up_trust() -> None:
     """Verify a root that is sound and others that are not, with a key of this moment that vouches for nothing."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415
     from securesystemslib.signer import CryptoSigner  # noqa: PLC0415

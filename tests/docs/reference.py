@@ -36,6 +36,9 @@ PAGES: Final = {
         "drm.app.enabler", "drm.rights", "drm.policy", "drm.output_policy", "drm.output_schema", "drm.output_trust",
         "player.protection_manager",
     )),
+    "trust": ("Trusted components", (
+        "drm.app.component_trust", "drm.app.component_supply", "drm.trust.errors", "drm.trust.renewal", "drm.trust.state",
+    )),
     "remote-source": ("Sources in the worker", ("drm.app.source_resolver", "drm.app.remote_source")),
 }  # fmt: skip
 """File name: title and modules. A module that is not there (yet) is left out."""
