@@ -37,7 +37,8 @@ PAGES: Final = {
         "player.protection_manager",
     )),
     "trust": ("Trusted components", (
-        "drm.app.component_trust", "drm.app.component_supply", "drm.trust.errors", "drm.trust.renewal", "drm.trust.state",
+        "drm.app.component_trust", "drm.app.component_supply", "drm.trust.errors", "drm.trust.renewal",
+        "drm.trust.state",
     )),
     "remote-source": ("Sources in the worker", ("drm.app.source_resolver", "drm.app.remote_source")),
 }  # fmt: skip
