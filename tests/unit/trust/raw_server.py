@@ -1,6 +1,7 @@
 """A server over sockets that sends what a test says: no HTTP library would send most of it."""
 
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -49,7 +50,7 @@ class Peer:
 class Server:
     """Gives each request the next of `answers`, and the last one from then on."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.answers: list[Answer] = [whole()]
         self.heads: list[bytes] = []
         self.connections = 0
@@ -57,7 +58,8 @@ class Server:
         self._ending = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}/targets/it.zip?token=hidden"
+        self._tls = tls
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}/targets/it.zip?token=hidden"
         self._threads = [threading.Thread(target=self._accept)]
         self._threads[0].start()
 
@@ -71,10 +73,16 @@ class Server:
 
     def _serve(self, connection: socket.socket) -> None:
         connection.settimeout(10)
+        with connection, suppress(OSError):
+            if self._tls is not None:
+                with self._tls.wrap_socket(connection, server_side=True) as secured:
+                    self._talk(secured)
+            elif connection.recv(1, socket.MSG_PEEK) != b"\x16":  # TLS
+                self._talk(connection)
+
+    def _talk(self, connection: socket.socket) -> None:
         peer = Peer(connection, self._ending)
-        with connection, suppress(OSError), connection.makefile("rb") as reader:
-            if connection.recv(1, socket.MSG_PEEK) == b"\x16":  # TLS
-                return
+        with connection.makefile("rb") as reader:
             stays: bool | None = True
             while stays:
                 head = b""

@@ -1,16 +1,21 @@
 """The fetcher under python-tuf's client: what it takes, and what it calls that which it does not."""
 
 import socket
+import ssl
 import subprocess
 import sys
 import time
 import tracemalloc
 import zlib
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from tuf.api.exceptions import DownloadError, DownloadHTTPError, DownloadLengthMismatchError
 
 from drm.app.component_fetcher import (
@@ -200,6 +205,35 @@ def test_a_url_that_is_none_is_refused(fetcher: ComponentFetcher, url: str) -> N
 def test_a_ca_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidArgumentError, match="CA file"):
         ComponentFetcher(tmp_path, cacert=str(tmp_path / "none.pem"))
+
+
+def self_signed(folder: Path) -> Path:
+    """A certificate of this machine, with its key, made for this run."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a test")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, now - timedelta(days=1), now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (folder / "both.pem").write_bytes(certificate.public_bytes(form[0]) + key.private_bytes(*form))
+    return folder / "both.pem"
+
+
+def test_a_certificate_counts_when_its_authority_was_named(tmp_path: Path) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(self_signed(tmp_path))
+    with Server(tls=context) as server:
+        with (
+            ComponentFetcher(tmp_path, limits=USUAL) as stranger,
+            pytest.raises(FetchUnreachableError, match="no trusted connection"),
+        ):
+            stranger.download_bytes(server.url, MAX)
+        with ComponentFetcher(tmp_path, limits=USUAL, cacert=str(tmp_path / "both.pem")) as fetcher:
+            assert fetcher.download_bytes(server.url, MAX) == BODY
 
 
 def test_a_server_without_tls_is_unreachable_by_https(server: Server, fetcher: ComponentFetcher) -> None:
