@@ -26,6 +26,7 @@ _VERBS: Final = {
     "signal": "rewrite a manifest so that browsers play it, or say why they do not",
     "pssh": "make, read, compare and insert pssh boxes",
     "trace": "print what a session does and says, event by event",
+    "components": "list, verify and renew the components that a worker runs",
     "authority": "sign, publish and revoke components",
     "doctor": "show what isolation this machine gives",
 }

@@ -37,7 +37,13 @@ class Progress:
             self._bar.start()
             self._task = self._bar.add_task(self._what, total=total)
         assert self._task is not None
-        self._bar.update(self._task, completed=min(done, total))
+        self._bar.update(self._task, completed=min(done, total), total=total)
+
+    def name(self, what: str) -> None:
+        """Call what is under way by another name."""
+        self._what = what
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, description=what)
 
     def close(self) -> None:
         """Take the bar away. Idempotent."""
