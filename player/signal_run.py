@@ -47,6 +47,7 @@ class SignalRequest:
     player: Player | None = None  # None: all
     kid: str | None = None
     scheme: Scheme | None = None
+    only_clearkey: bool = False
     check: bool = False
     as_json: bool = False
     quiet: bool = False
@@ -100,7 +101,8 @@ def _one(request: SignalRequest, data: bytes, name: str, reader: _Beside) -> Sig
         if request.check:
             return check_manifest(data, name, kids)
         assert request.license_url is not None
-        return signal_manifest(data, name, request.license_url, request.keys_base, kids, request.player)
+        urls = (request.license_url, request.keys_base)
+        return signal_manifest(data, name, *urls, kids, request.player, only_clearkey=request.only_clearkey)
     except KeyMissingError as error:
         seen = "; ".join(reader.notes)
         raise KeyMissingError(error.what, where=f"{name}, {error.where}", seen=seen, remedy=error.remedy) from None
@@ -123,7 +125,9 @@ def _whole(request: SignalRequest, data: bytes, made: dict[str, Signalled]) -> S
         target = output.parent / unquote(names[uri])
         target.parent.mkdir(parents=True, exist_ok=True)
         _write(str(target), each.data)
-    whole = signal_playlist(data, request.license_url, request.keys_base, {}, request.player, names)
+    whole = signal_playlist(
+        data, request.license_url, request.keys_base, {}, request.player, names, only_clearkey=request.only_clearkey
+    )
     _write(request.output, whole.data)
     return Signalled(whole.data, verdicts, notes)
 

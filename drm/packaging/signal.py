@@ -45,6 +45,8 @@ def signal_manifest(
     keys_base: str | None = None,
     kids: Kids | None = None,
     player: Player | None = None,
+    *,
+    only_clearkey: bool = False,
 ) -> Signalled:
     """Rewrite a manifest for `player`, or for all that one manifest can serve.
 
@@ -55,6 +57,7 @@ def signal_manifest(
         keys_base: where Shaka Player fetches keys of HLS; by default `hls/key` beside the license URL.
         kids: what initialization segments say, by `manifest_initializations`; needed where the manifest does not tell.
         player: None for all.
+        only_clearkey: whether other protection systems are taken out; a browser that has one may choose it.
 
     Raises:
         InvalidArgumentError: a URL is none, or the player does not read this kind of manifest.
@@ -62,7 +65,7 @@ def signal_manifest(
         MediaError: the manifest cannot be read or rewritten; the message says why.
     """
     if is_playlist(data, name):
-        return signal_playlist(data, license_url, keys_base, kids or {}, player)
+        return signal_playlist(data, license_url, keys_base, kids or {}, player, only_clearkey=only_clearkey)
     if player is Player.HLSJS:
         raise InvalidArgumentError("hls.js reads no MPD", remedy="take --for shaka or --for dash.js")
-    return signal_mpd(data, license_url, kids or {})
+    return signal_mpd(data, license_url, kids or {}, only_clearkey=only_clearkey)

@@ -9,10 +9,9 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from drm.errors import UnsupportedMediaError
-from drm.keys import COMMON_SYSTEM, KeyId
+from drm.keys import KeyId
 from drm.packaging.manifest_forms import (
     CK_NAMESPACE,
-    CLEARKEY_URN,
     CLEARKEY_URNS,
     DASHIF_NAMESPACE,
     MP4_PROTECTION,
@@ -52,8 +51,10 @@ def check_mpd(data: bytes, kids: Kids) -> Signalled:
     return Signalled(data, tuple(worst(verdicts or dash_verdicts(()))))
 
 
-def signal_mpd(data: bytes, license_url: str, kids: Kids) -> Signalled:
+def signal_mpd(data: bytes, license_url: str, kids: Kids, *, only_clearkey: bool = False) -> Signalled:
     """Give every encrypted representation the form that plays in Shaka Player and in dash.js.
+
+    `only_clearkey` takes out the elements of other systems.
 
     Raises:
         InvalidArgumentError: the license URL is none.
@@ -66,7 +67,7 @@ def signal_mpd(data: bytes, license_url: str, kids: Kids) -> Signalled:
             f"the elements of the MPD have the prefix {root.prefix[:20]}:, which no player reads",
             remedy='declare the namespace without a prefix: xmlns="urn:mpeg:dash:schema:mpd:2011"',
         )
-    rewriter = _Rewriter(data, root, license_url, kids)
+    rewriter = _Rewriter(data, root, license_url, kids, only_clearkey=only_clearkey)
     made = spliced(data, rewriter.changes())
     checked = check_mpd(made, kids)
     return Signalled(made, checked.verdicts, tuple(dict.fromkeys(rewriter.notes)))
@@ -107,12 +108,13 @@ def _known(uri: str | None, kids: Kids) -> Initialization | None:
 class _Rewriter:
     """Collects the changes of one document."""
 
-    def __init__(self, data: bytes, root: MpdElement, license_url: str, kids: Kids) -> None:
+    def __init__(self, data: bytes, root: MpdElement, license_url: str, kids: Kids, *, only_clearkey: bool) -> None:
         self.notes: list[str] = []
         self._data = data
         self._root = root
         self._license_url = license_url
         self._kids = kids
+        self._only_clearkey = only_clearkey
         self._heads = media_heads(root)
         self._is_signalled = False
         self._needs_cenc = False
@@ -131,7 +133,7 @@ class _Rewriter:
 
     def _mended(self, element: MpdElement, protections: Sequence[MpdElement]) -> Iterator[Change]:
         """The changes for an element that has protections of its own."""
-        ours = [each for each in protections if _scheme(each) in CLEARKEY_URNS]
+        ours = [each for each in protections if self._is_taken_out(each)]
         general = next((each for each in protections if _scheme(each) == MP4_PROTECTION), None)
         wanted = general is not None or not any(
             _scheme(each) == MP4_PROTECTION for each in _elsewhere(element)
@@ -148,8 +150,7 @@ class _Rewriter:
         if wanted and len(ours) == 1 and self._data[ours[0].start : ours[0].end] == text.encode():
             return
         for each in ours:
-            if any(child.name == "pssh" for child in each.children):
-                self.notes.append(f"the pssh of {_name(each)} is taken out: dash.js does not play it in an MPD")
+            self._say_what_goes(each)
             yield (self._line_start(each), each.end, b"")
         if not wanted:
             return
@@ -159,6 +160,22 @@ class _Rewriter:
         else:
             place = self._line_start(anchor) if anchor in ours else anchor.start
             yield (place, place, (between + text if anchor in ours else text + between).encode())
+
+    def _say_what_goes(self, element: MpdElement) -> None:
+        if _scheme(element) not in CLEARKEY_URNS:
+            self.notes.append(f"{_scheme(element)[:60]} is taken out")
+        elif any(child.name == "pssh" for child in element.children):
+            self.notes.append("the pssh of Clear Key is taken out: dash.js plays no MPD that has it")
+
+    def _is_taken_out(self, element: MpdElement) -> bool:
+        scheme = _scheme(element)
+        if scheme in CLEARKEY_URNS:
+            return True
+        if scheme == MP4_PROTECTION:
+            return False
+        if not self._only_clearkey:
+            self.notes.append("other protection systems stay: a browser that has one may choose it before Clear Key")
+        return self._only_clearkey
 
     def _kid(self, element: MpdElement, general: MpdElement) -> Iterator[Change]:
         key_ids = self._key_ids(element)
@@ -248,7 +265,3 @@ def _elsewhere(element: MpdElement) -> Iterator[MpdElement]:
     for inner in element.walk():
         if inner is not element:
             yield from inner.all("ContentProtection")
-
-
-def _name(element: MpdElement) -> str:
-    return "the common system" if _scheme(element).endswith(str(COMMON_SYSTEM)) else f"{CLEARKEY_URN} itself"

@@ -5,32 +5,38 @@ Bytes in, bytes and verdicts out. The playlist is not trusted: `playlist` bounds
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
 from drm.errors import InvalidArgumentError, KeyMissingError, UnsupportedMediaError
 from drm.keys import KeyId
 from drm.media import Scheme
+from drm.packaging.key_lines import (
+    KEY,
+    MAP,
+    SCHEMES,
+    SESSION_KEY,
+    KeyGroup,
+    hls_key,
+    is_clearkey,
+    is_foreign,
+    is_none,
+    key_groups,
+    kid_in_data,
+)
 from drm.packaging.manifest_forms import (
-    CLEARKEY_FORMAT,
-    CLEARKEY_URNS,
     HLS_METHODS,
     Player,
     checked_url,
     hls_key_line,
 )
-from drm.packaging.manifest_verdicts import HlsKey, Verdict, hls_verdicts, worst
+from drm.packaging.manifest_verdicts import Verdict, hls_verdicts, worst
 from drm.packaging.playlist import Line, attributes, parse_playlist
 from drm.packaging.signalled import ANY, Initialization, Kids, Signalled
 
 __all__ = ["check_playlist", "is_multivariant", "playlist_initializations", "playlist_members", "signal_playlist"]
 
-_KEY, _MAP, _SESSION_KEY = "#EXT-X-KEY", "#EXT-X-MAP", "#EXT-X-SESSION-KEY"
 _WITH_URI: Final = frozenset({"#EXT-X-MEDIA", "#EXT-X-I-FRAME-STREAM-INF"})
-_SCHEMES: Final = {method: scheme for scheme, method in HLS_METHODS.items()}
 
 
 def is_multivariant(lines: Sequence[Line]) -> bool:
@@ -50,7 +56,7 @@ def playlist_members(data: bytes) -> list[str]:
 
 def playlist_initializations(data: bytes) -> list[str]:
     """The URIs of the initialization segments of a media playlist, each once. Raises MediaError."""
-    found = (attributes(line).get("URI", "") for line in parse_playlist(data) if line.tag == _MAP)
+    found = (attributes(line).get("URI", "") for line in parse_playlist(data) if line.tag == MAP)
     return list(dict.fromkeys(uri for uri in found if uri))
 
 
@@ -59,17 +65,15 @@ def check_playlist(data: bytes, kids: Kids) -> Signalled:
     lines = parse_playlist(data)
     if is_multivariant(lines):
         return Signalled(data, ())
-    groups = _groups(lines)
-    is_fmp4 = any(line.tag == _MAP for line in lines)
+    is_fmp4 = any(line.tag == MAP for line in lines)
+    is_told = any(line.tag == KEY and not is_none(line) for line in lines)
     verdicts: list[Verdict] = []
-    for group in groups:
-        keys = [_hls_key(line) for line in group.lines if not _is_none(line)]
-        if group.lines and not keys:
-            continue  # METHOD=NONE: clear, and meant to be
+    for group in key_groups(lines):
+        keys = [hls_key(line) for line in group.lines if not is_none(line)]
         said = _said(group, kids)
-        is_protected = bool(said and said.key_ids)
-        if keys or is_protected:
-            verdicts += hls_verdicts(keys, is_protected=is_protected, is_fmp4=is_fmp4)
+        # Where some line tells of encryption, segments before it are a clear lead, and those under NONE are clear too.
+        if keys or (not is_told and said is not None and said.key_ids):
+            verdicts += hls_verdicts(keys, is_protected=True, is_fmp4=is_fmp4)
     return Signalled(data, tuple(worst(verdicts or hls_verdicts((), is_protected=False, is_fmp4=True))))
 
 
@@ -80,6 +84,8 @@ def signal_playlist(
     kids: Kids,
     player: Player | None = None,
     members: Mapping[str, str] | None = None,
+    *,
+    only_clearkey: bool = False,
 ) -> Signalled:
     """Give the playlist the lines that `player` takes; None: those of both, where one playlist can serve both.
 
@@ -90,6 +96,7 @@ def signal_playlist(
         kids: what the initialization segments say, by URI.
         player: Shaka Player or hls.js.
         members: new URIs of playlists by their old ones.
+        only_clearkey: whether the lines of other systems are taken out.
 
     Raises:
         InvalidArgumentError: a URL is none, or the player reads no HLS.
@@ -104,78 +111,18 @@ def signal_playlist(
         raise InvalidArgumentError("dash.js reads no HLS", remedy="take --for shaka or --for hls.js")
     lines = parse_playlist(data)
     if is_multivariant(lines):
-        return Signalled(_multivariant(lines, members or {}).encode(), ())
-    if not any(line.tag == _MAP for line in lines) and any(_is_ours(line) for line in lines):
+        return Signalled(_multivariant(lines, members or {}, only_clearkey=only_clearkey).encode(), ())
+    if not any(line.tag == MAP for line in lines) and any(is_clearkey(line) for line in lines):
         raise UnsupportedMediaError(
             "this playlist has no EXT-X-MAP: its segments are not fragmented MP4, and Clear Key plays in nothing else",
             remedy="package it as fragmented MP4",
         )
-    writer = _Writer(license_url, keys_base, kids, player)
-    made = "".join(writer.rewritten(lines, _groups(lines))).encode()
+    writer = _Writer(license_url, keys_base, kids, player, only_clearkey=only_clearkey)
+    made = "".join(writer.rewritten(lines, key_groups(lines))).encode()
     return Signalled(made, check_playlist(made, kids).verdicts, tuple(dict.fromkeys(writer.notes)))
 
 
-# ------------------------------------------------------------------------------------------------ reading
-@dataclass(slots=True)
-class _Group:
-    """The key lines that hold for the same segments, and the initialization segment of these."""
-
-    lines: list[Line] = field(default_factory=list)
-    map_uri: str = ""
-    map_line: Line | None = None
-
-
-def _groups(lines: Sequence[Line]) -> list[_Group]:
-    """Each run of segments under the same keys and the same initialization segment (4.3.2.4, 4.3.2.5)."""
-    groups: list[_Group] = []
-    now = _Group()
-    is_used = False
-    for line in lines:
-        if line.tag == _KEY:
-            if is_used:
-                now, is_used = _Group([], now.map_uri, None), False
-            now.lines.append(line)
-        elif line.tag == _MAP:
-            if is_used:  # the keys hold on, until other lines replace them
-                now, is_used = _Group([], "", None), False
-            now.map_uri, now.map_line = attributes(line).get("URI", ""), line
-        elif line.is_uri and not is_used:
-            groups.append(now)
-            is_used = True
-    return _with_lasting_keys(groups)
-
-
-def _with_lasting_keys(groups: list[_Group]) -> list[_Group]:
-    """A new EXT-X-MAP without new key lines stays under the former ones: one group, as far as keys go."""
-    kept: list[_Group] = []
-    for group in groups:
-        if group.lines or not kept or not kept[-1].lines:
-            kept.append(group)
-    return kept
-
-
-def _hls_key(line: Line) -> HlsKey:
-    told = attributes(line)
-    return HlsKey(told.get("METHOD", ""), _format(told), told.get("URI", ""), "KEYID" in told)
-
-
-def _format(told: Mapping[str, str]) -> str:
-    return told.get("KEYFORMAT", "identity").lower()
-
-
-def _is_none(line: Line) -> bool:
-    return attributes(line).get("METHOD") == "NONE"
-
-
-def _is_ours(line: Line) -> bool:
-    """Whether the line is a statement of Clear Key, in any of the forms that packagers give it."""
-    told = attributes(line)
-    if line.tag not in {_KEY, _SESSION_KEY} or told.get("METHOD") in {"NONE", "AES-128"}:
-        return False
-    return _format(told) in {"identity", CLEARKEY_FORMAT, *CLEARKEY_URNS}
-
-
-def _said(group: _Group, kids: Kids) -> Initialization | None:
+def _said(group: KeyGroup, kids: Kids) -> Initialization | None:
     return kids.get(group.map_uri, kids.get(ANY))
 
 
@@ -183,38 +130,59 @@ def _said(group: _Group, kids: Kids) -> Initialization | None:
 class _Writer:
     """Writes the lines of one media playlist."""
 
-    def __init__(self, license_url: str, keys_base: str | None, kids: Kids, player: Player | None) -> None:
+    def __init__(
+        self, license_url: str, keys_base: str | None, kids: Kids, player: Player | None, *, only_clearkey: bool
+    ) -> None:
         self.notes: list[str] = []
         self._license_url = license_url
         self._keys_base = keys_base
         self._kids = kids
         self._player = player
+        self._only_clearkey = only_clearkey
 
-    def rewritten(self, lines: Sequence[Line], groups: Sequence[_Group]) -> Iterator[str]:
+    def rewritten(self, lines: Sequence[Line], groups: Sequence[KeyGroup]) -> Iterator[str]:
         """Every line with its end."""
         instead: dict[int, list[str]] = {}  # by the number of the line that they take the place of
         behind: dict[int, list[str]] = {}
+        is_told = any(line.tag == KEY and not is_none(line) for line in lines)
+        holds: Initialization | None = None  # whose key the lines before this group are about
         for group in groups:
-            ours = [line for line in group.lines if _is_ours(line)]
-            others = [line for line in group.lines if not _is_ours(line)]
+            ours = [line for line in group.lines if is_clearkey(line) or (self._only_clearkey and is_foreign(line))]
+            others = [line for line in group.lines if line not in ours]
+            if any(is_foreign(line) for line in others):
+                self.notes.append("keys of other systems stay: a player that has one may choose it before Clear Key")
             said = _said(group, self._kids)
             if ours:
                 instead |= {line.number: [] for line in ours}
                 instead[ours[0].number] = self._key_lines(group, said, ours)
-            elif any(_is_none(line) or attributes(line).get("METHOD") == "AES-128" for line in others):
-                continue
-            elif said is not None and said.key_ids:
-                made = self._key_lines(group, said, ())
-                if others:
-                    instead[others[0].number] = [*made, others[0].text]
-                elif group.map_line is not None:
-                    behind[group.map_line.number] = made
+                holds = said
+            elif any(not is_foreign(line) for line in others):
+                holds = None  # clear, or encrypted as a whole: RFC 8216's own business
+            elif said is not None and said.key_ids and others:
+                instead[others[0].number] = [*self._key_lines(group, said, ()), others[0].text]
+                holds = said
+            elif (
+                said is not None
+                and said.key_ids
+                and group.map_line is not None
+                and self._is_due(said, holds, is_told=is_told)
+            ):
+                behind[group.map_line.number] = self._key_lines(group, said, ())
+                holds = said
         for line in lines:
             texts = [*instead.get(line.number, [line.text]), *behind.get(line.number, [])]
             newline = line.end or "\n"
             yield "".join(text + newline for text in texts[:-1]) + "".join(text + line.end for text in texts[-1:])
 
-    def _key_lines(self, group: _Group, said: Initialization | None, ours: Sequence[Line]) -> list[str]:
+    @staticmethod
+    def _is_due(said: Initialization, holds: Initialization | None, *, is_told: bool) -> bool:
+        """Whether an initialization segment without lines of its own needs some: it may be under another key.
+
+        Before all lines of a playlist that has some stands a clear lead.
+        """
+        return bool(said.key_ids) and (said != holds if holds is not None else not is_told)
+
+    def _key_lines(self, group: KeyGroup, said: Initialization | None, ours: Sequence[Line]) -> list[str]:
         scheme = self._scheme(said, ours)
         kid = self._kid(group, said, ours)
         players = [self._player] if self._player else [Player.SHAKA, Player.HLSJS]
@@ -225,7 +193,7 @@ class _Writer:
 
     @staticmethod
     def _scheme(said: Initialization | None, ours: Sequence[Line]) -> Scheme:
-        methods = [_SCHEMES.get(attributes(line).get("METHOD", "")) for line in ours]
+        methods = [SCHEMES.get(attributes(line).get("METHOD", "")) for line in ours]
         scheme = said.scheme if said is not None and said.scheme else next(filter(None, methods), None)
         if scheme in HLS_METHODS:
             return scheme
@@ -234,10 +202,10 @@ class _Writer:
             remedy="package it anew with scheme cenc or cbcs",
         )
 
-    def _kid(self, group: _Group, said: Initialization | None, ours: Sequence[Line]) -> KeyId:
+    def _kid(self, group: KeyGroup, said: Initialization | None, ours: Sequence[Line]) -> KeyId:
         for line in ours:
             told = attributes(line)
-            found = KeyId.parse(told["KEYID"]) if "KEYID" in told else _kid_in(told)
+            found = KeyId.parse(told["KEYID"]) if "KEYID" in told else kid_in_data(told)
             if found is not None:
                 return found
         if said is not None and said.key_ids:
@@ -251,24 +219,12 @@ class _Writer:
         )
 
 
-def _kid_in(told: Mapping[str, str]) -> KeyId | None:
-    """Shaka Packager, told of no URL, writes the key id where the key is looked for."""
-    head, _, body = told.get("URI", "").partition(",")
-    if _format(told) != "identity" or not head.lower().startswith("data:") or not head.lower().endswith("base64"):
-        return None
-    try:
-        value = base64.b64decode(body, validate=True)
-    except (binascii.Error, ValueError):
-        return None
-    return KeyId(value) if len(value) == 16 else None
-
-
-def _multivariant(lines: Sequence[Line], members: Mapping[str, str]) -> str:
+def _multivariant(lines: Sequence[Line], members: Mapping[str, str], *, only_clearkey: bool) -> str:
     """Without Clear Key's session keys, which no player needs, and with the new names of media playlists."""
     made = []
     for line in lines:
         text = line.text
-        if line.tag == _SESSION_KEY and _is_ours(line):
+        if line.tag == SESSION_KEY and (is_clearkey(line) or (only_clearkey and is_foreign(line))):
             continue
         if line.is_uri:
             text = members.get(text.strip(), text)

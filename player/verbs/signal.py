@@ -24,6 +24,7 @@ _ALL = "all"
               show_default=True, help="The player to write for; HLS with cbcs needs a playlist for each.")  # fmt: skip
 @click.option("--kid", metavar="KID", help="The key id, where initialization segments cannot be read.")
 @click.option("--scheme", type=click.Choice(["cenc", "cbcs"]), help="The scheme, likewise.")
+@click.option("--only", is_flag=True, help="Take other protection systems out: browsers may choose them first.")
 @click.option("--check", is_flag=True, help="Only say what players make of the manifest as it is.")
 @click.option("--json", "as_json", is_flag=True, help="Print verdicts as one JSON object.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
@@ -35,6 +36,7 @@ def command(
     player: str,
     kid: str | None,
     scheme: str | None,
+    only: bool,
     check: bool,
     as_json: bool,
     quiet: bool,
@@ -53,6 +55,7 @@ def command(
             player=None if player == _ALL else Player(player),
             kid=kid,
             scheme=Scheme(scheme) if scheme else None,
+            only_clearkey=only,
             check=check,
             as_json=as_json,
             quiet=quiet,

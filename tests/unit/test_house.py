@@ -28,6 +28,7 @@ SECRET_READERS: dict[str, str] = {
     "drm/cenc/pycryptodome_engine.py": "decrypts",
     "drm/packaging/decrypt_file.py": "hands keys to the fast way of decryption, which knows no classes",
     "drm/packaging/track_encryption.py": "makes the IVs of samples from the key",
+    "license_server/packager_keys.py": "hands a packager the keys that it encrypts with",
     "license_server/wrapping.py": "wraps keys at rest",
     "player/keys_text.py": "writes keys in the notation that was asked for",
     "player/key_mistakes.py": "tells a swapped or reversed KID and key",
