@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
+from typing import Final
 from uuid import UUID
 
 from drm.app.component_writer import StoreWriter
@@ -19,6 +20,8 @@ from drm.trust.resolver import candidates, resolve
 from drm.trust.verifier import VerifiedTrust
 
 __all__ = ["Replacements"]
+
+_KEPT_VERSIONS: Final = 3  # of a component: the best, and two in reserve should that one be damaged
 
 
 class Replacements:
@@ -60,11 +63,11 @@ class Replacements:
         if refused is not None:
             raise refused
 
-    def settle(self, writer: StoreWriter, *, still_read: Iterable[Entry]) -> None:
+    def settle(self, writer: StoreWriter, before: VerifiedTrust | None) -> None:
         """Remove archives that are of no use any more.
 
-        Kept is what is listed, what readers of the generation before may look for (`still_read`), and a revoked copy
-        without which nobody could tell that the component is revoked, rather than unknown.
+        Kept are the best few of what is listed, what readers of the generation `before` may look for, and a revoked
+        copy without which nobody could tell that the component is revoked, rather than unknown.
 
         Raises:
             NotRenewableError: what is at hand of a component is revoked, and nothing that is published replaces it.
@@ -78,7 +81,7 @@ class Replacements:
                 stuck[class_id] = error
             except TrustError:
                 pass  # not known any more, or not for this API: for whoever asks for it to hear
-        kept = {entry.sha256 for entry in (*self._trust.components, *still_read)}
+        kept = _useful(self._trust) | (_useful(before) if before is not None else set())
         kept |= {sha256 for sha256, class_id in components.items() if class_id in stuck}
         writer.keep_blobs(kept)
         for error in stuck.values():
@@ -106,6 +109,12 @@ class Replacements:
             except TrustError:
                 continue
         return found
+
+
+def _useful(trust: VerifiedTrust) -> set[str]:
+    """The archives that may be loaded, and in whose place they would be: a store must not grow with every version."""
+    kinds = {(entry.class_id, entry.api) for entry in trust.components}
+    return {entry.sha256 for class_id, api in kinds for entry in candidates(trust, class_id, api)[:_KEPT_VERSIONS]}
 
 
 def _is_whole(sha256: str, data: bytes) -> bool:

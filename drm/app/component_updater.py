@@ -94,8 +94,7 @@ def update_components(
         generation, changed, trust = update.take_metadata(writer, current, base, before)
         downloaded: tuple[Entry, ...] = ()
         if replacements:
-            still_read = before.components if before is not None else ()
-            downloaded = update.take_archives(writer, trust, api, present(), still_read)
+            downloaded = update.take_archives(writer, trust, api, present(), before)
         return UpdateResult(generation, changed, trust, downloaded)
 
 
@@ -165,13 +164,13 @@ class _Update:
         trust: VerifiedTrust,
         api: int,
         bundled: Mapping[str, bytes],
-        still_read: tuple[Entry, ...],
+        before: VerifiedTrust | None,
     ) -> tuple[Entry, ...]:
         """Download what is better than what is at hand; return it."""
         archives = Replacements(trust, api, self._store.archives(), bundled)
         wanted = tuple(archives.wanted())
         archives.take(wanted, self._fetch, writer)
-        archives.settle(writer, still_read=still_read)
+        archives.settle(writer, before)
         return wanted
 
     def _seed(self, current: Generation | None, base: Generation | None) -> dict[str, bytes]:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -198,3 +201,23 @@ def installation(tmp_path: Path, home: AuthorityHome) -> Installation:
     """A store that was never written to."""
     pinned = (home.trees.shown / "metadata/1.root.json").read_bytes()
     return Installation(tmp_path / "store", home.trees.shown, pinned)
+
+
+@pytest.fixture
+def http_server(home: AuthorityHome) -> Iterator[str]:
+    """The URL of a real server of what is published."""
+
+    class Handler(SimpleHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *_words: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=os.fspath(home.trees.shown)))
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import subprocess
@@ -13,8 +14,10 @@ from uuid import UUID
 import pytest
 
 from drm.app import component_generation
+from drm.app.component_fetcher import ComponentFetcher
 from drm.app.component_generation import Generation, RefreshState
 from drm.app.component_store import ComponentStore
+from drm.app.component_updater import update_components
 from drm.app.update_errors import DiskFullError
 from drm.errors import StorageError
 from drm.trust import verifier
@@ -275,26 +278,29 @@ def fill(disk: Path, spare: int) -> Path:
     return ballast
 
 
-def test_a_full_disk_stops_a_replacement_and_not_the_list(home, installation, component, small_disk):
+def test_a_full_disk_stops_a_replacement_and_not_the_list(home, installation, component, small_disk, http_server):
+    """With the fetcher of ours: what it downloads goes to the same disk."""
     publish(home, [component()])
-    installation.store = ComponentStore(small_disk / "store")
-    installation.update()
-    newer = component("1.1.0")
-    (newer / "data.py").write_text("".join(f"# {number:08x}\n" for number in range(18_000)))
-    publish(home, [newer])
-    revoke(home, Revocation(id="-", reason=Reason.FLAW, class_id=CLASS, versions=("1.0.0",)))
-    ballast = fill(small_disk, 160 << 10)
-    with pytest.raises(DiskFullError) as full:
-        installation.update()
-    assert full.value.hresult == 0x80070070
-    assert full.value.exit_code == 3
-    with pytest.raises(ComponentRevokedError):
-        installation.version()
-    assert installation.trust().revocations.version == 2
-    assert installation.is_tidy()
-    ballast.unlink()
-    assert [entry.version for entry in installation.update().downloaded] == ["1.1.0"]
-    assert installation.version() == "1.1.0"
+    store = installation.store = ComponentStore(small_disk / "store")
+    with ComponentFetcher(store.scratch) as fetcher:
+        update = functools.partial(update_components, store, installation.pinned_root, http_server, fetcher)
+        update()
+        newer = component("1.1.0")
+        (newer / "data.py").write_text("".join(f"# {number:08x}\n" for number in range(18_000)))
+        publish(home, [newer])
+        revoke(home, Revocation(id="-", reason=Reason.FLAW, class_id=CLASS, versions=("1.0.0",)))
+        ballast = fill(small_disk, 160 << 10)
+        with pytest.raises(DiskFullError) as full:
+            update()
+        assert full.value.hresult == 0x80070070
+        assert full.value.exit_code == 3
+        with pytest.raises(ComponentRevokedError):
+            installation.version()
+        assert installation.trust().revocations.version == 2
+        assert installation.is_tidy()
+        ballast.unlink()
+        assert [entry.version for entry in update().downloaded] == ["1.1.0"]
+        assert installation.version() == "1.1.0"
 
 
 def test_a_disk_that_fills_up_anywhere_in_an_update_leaves_old_or_new(home, installation, component, small_disk):

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import socket
-import threading
 from datetime import timedelta
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from uuid import UUID
 
 import pytest
@@ -16,10 +12,11 @@ from tuf.api.exceptions import DownloadHTTPError, SlowRetrievalError
 
 from drm.app.component_fetcher import ComponentFetcher
 from drm.app.component_generation import Generation
+from drm.app.component_store import ComponentStore
 from drm.app.component_updater import update_components
 from drm.app.fetch_errors import FetchCancelledError, FetchRefusedError, FetchTruncatedError, FetchUnreachableError
 from drm.app.update_errors import StoreBusyError
-from drm.errors import DRMError, TrustError
+from drm.errors import DRMError, StorageError, TrustError
 from drm.trust.authority.component_folder import archive_of
 from drm.trust.authority.published import stored_files
 from drm.trust.authority.publishing import publish
@@ -169,9 +166,15 @@ def test_three_generations_are_kept_and_no_archive_without_use(home, installatio
     (installation.store.folder / "blobs" / "note.txt").write_text("not ours")
     (installation.store.folder / "blobs" / ("0" * 64)).mkdir()
     installation.update()
-    assert len(installation.store.archives()) == 6  # all are listed
-    assert len(list((installation.store.folder / "blobs").iterdir())) == 6
-    revoked(home, *(f"1.0.{patch}" for patch in range(5)))
+    assert len(installation.store.archives()) == 3  # all are listed; the best is run
+    assert len(list((installation.store.folder / "blobs").iterdir())) == 3
+    assert installation.version() == "1.0.5"
+    revoked(home, "1.0.5")
+    installation.server.asked.clear()
+    installation.update()
+    assert installation.version() == "1.0.4"
+    assert not installation.server.archives  # it was in reserve
+    revoked(home, *(f"1.0.{patch}" for patch in range(4)))
     installation.update()
     installation.update()
     assert len(installation.store.archives()) == 1
@@ -273,27 +276,9 @@ def test_an_update_waits_for_another_one_and_not_for_ever(installation):
 
 
 # ------------------------------------------------------------------------------------------------------ the real thing
-@pytest.fixture
-def http_server(home):
-    class Handler(SimpleHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, *words: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=os.fspath(home.trees.shown)))
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
 def test_over_http(home, installation, component, http_server):
     publish(home, [component()])
-    url = f"http://127.0.0.1:{http_server.server_port}"
+    url = http_server
     with ComponentFetcher(installation.store.scratch) as fetcher:
         update_components(installation.store, installation.pinned_root, url, fetcher)
         assert installation.version() == "1.0.0"
@@ -308,6 +293,14 @@ def test_over_http(home, installation, component, http_server):
         assert f"{fetcher.server_date:%Y-%m-%d}" in expired.value.seen
         assert "clock" in expired.value.remedy
         assert installation.version() == "1.0.0"
+
+
+def test_a_store_that_cannot_be(installation, tmp_path):
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file", tmp_path / "file/store"):
+        installation.store = ComponentStore(folder)
+        with pytest.raises(StorageError):
+            installation.update()
 
 
 def test_no_server_is_there(installation):
