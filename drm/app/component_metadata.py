@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata, Root
 
 from drm.app.component_generation import FIXED_FILES, ROOTS
@@ -43,7 +44,16 @@ def refresh_metadata(
     for name, data in seed.items():
         (folder / name).write_bytes(data)
     base = repository_url.rstrip("/")
-    updater = Updater(str(folder), f"{base}/metadata/", str(folder), f"{base}/targets/", fetcher, bootstrap=pinned_root)
+    try:
+        updater = Updater(
+            str(folder), f"{base}/metadata/", str(folder), f"{base}/targets/", fetcher, bootstrap=pinned_root
+        )
+    except RepositoryError as error:
+        raise MetadataError(
+            "the root that everything is verified from cannot be used",
+            seen=str(error)[:300],
+            remedy="take the root file that the publisher of the components exports",
+        ) from None
     updater.refresh()
     target = updater.get_targetinfo(LIST_TARGET)
     if target is None:

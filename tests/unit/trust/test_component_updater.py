@@ -8,7 +8,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from tuf.api.exceptions import DownloadHTTPError, SlowRetrievalError
+from tuf.api.exceptions import DownloadError, DownloadHTTPError, SlowRetrievalError
 
 from drm.app.component_fetcher import ComponentFetcher
 from drm.app.component_generation import Generation
@@ -22,12 +22,16 @@ from drm.trust.authority.published import stored_files
 from drm.trust.authority.publishing import publish
 from drm.trust.authority.revoking import revoke
 from drm.trust.authority.rotating import rotate
-from drm.trust.errors import ComponentRevokedError, NotRenewableError
+from drm.trust.errors import ComponentRevokedError, MetadataError, NotRenewableError
 from drm.trust.revocations import Reason, Revocation
 
 CLASS = UUID("0b8f1f0e-6f5e-4c8a-9d38-51f2a6f0c111")
 OTHER = "1c9f1f0e-6f5e-4c8a-9d38-51f2a6f0c222"
 ZIP_1_1 = ".1.1.0.zip"
+
+
+class ResetError(DownloadError, ConnectionResetError):
+    """What a network library raises is often an OSError too, and is not the disk's fault for that."""
 
 
 def revoked(home, *versions):
@@ -220,6 +224,7 @@ def test_a_package_that_pins_an_older_root_finds_the_roots_in_between(home, inst
         (DownloadHTTPError("no", 429), 0x801901AD, 8),
         (FetchTruncatedError("ends early"), 0x80072EFE, 8),
         (FetchRefusedError("a redirect"), 0x80004005, 8),
+        (ResetError(104, "reset"), 0x80004005, 8),
         (b"<html>sign in to this network</html>", 0xC00D716A, 7),
         (b"", 0xC00D716A, 7),
         (b"x" * 20_000, 0x800700DF, 7),
@@ -293,6 +298,15 @@ def test_over_http(home, installation, component, http_server):
         assert f"{fetcher.server_date:%Y-%m-%d}" in expired.value.seen
         assert "clock" in expired.value.remedy
         assert installation.version() == "1.0.0"
+
+
+@pytest.mark.parametrize("pin", [b"", b"{}", b"\xff"])
+def test_a_pin_that_is_no_root(installation, pin):
+    installation.pinned_root = pin
+    with pytest.raises(MetadataError, match="the root that everything") as refused:
+        installation.update()
+    assert refused.value.exit_code == 7
+    assert not installation.server.asked
 
 
 def test_a_store_that_cannot_be(installation, tmp_path):
