@@ -11,9 +11,9 @@ import msgspec
 from drm.errors import DRMError
 from drm.keys import KeyId
 from drm.keys_file import MAX_KEYS_FILE, parse_keys_file
-from license_server.app import ServerRules
-from license_server.licenses import DeviceRules
+from license_server.decisions import DeviceRules
 from license_server.orders import Orders
+from license_server.rules import ServerRules
 from license_server.serving import Settings, serve
 
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 from flask import Flask, Response, request, url_for
@@ -13,13 +10,16 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, Reque
 
 from drm.clearkey import MAX_MESSAGE
 from drm.errors import DRMError
-from license_server.cors import Cors
-from license_server.licenses import Decision, DeviceRules, issue, register
+from license_server.cors import NO_CORS
+from license_server.decisions import Ask, Decision
+from license_server.health import Health, health
 from license_server.problems import PROBLEM_TYPE, ProblemError
-from license_server.store import Store
+from license_server.rules import ServerRules
+from license_server.service import LicenseService
 from license_server.updates import updates
+from license_server.wsgi import LICENSE_ALLOW, in_pieces
 
-__all__ = ["ServerRules", "create_app"]
+__all__ = ["create_app"]
 
 logger = logging.getLogger(__name__)
 
@@ -30,17 +30,8 @@ _CODES: Final[dict[type[HTTPException], str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServerRules:
-    """How a server is set up, beside what its store holds."""
-
-    devices: DeviceRules = field(default_factory=DeviceRules)
-    cors: Cors = field(default_factory=Cors)
-    components: Path | None = None  # a published component repository to serve too
-
-
-def create_app(store: Store, rules: ServerRules | None = None) -> Flask:
-    """Make the application that serves `store`.
+def create_app(service: LicenseService, state: Health, rules: ServerRules | None = None) -> Flask:
+    """Make the application whose views ask `service`; `state` says how the server is.
 
     Raises:
         InvalidArgumentError: nothing is published where `rules` say that components are.
@@ -52,21 +43,26 @@ def create_app(store: Store, rules: ServerRules | None = None) -> Flask:
     app.after_request(_no_store)
     app.register_error_handler(HTTPException, _http_problem)
     app.register_error_handler(Exception, _failure)
+    app.register_blueprint(health(state))
     if rules.components is not None:
         app.register_blueprint(updates(rules.components))
 
-    @app.post("/license")
+    @app.route("/license", methods=["POST", "OPTIONS"], provide_automatic_options=False)
     def license_() -> Response:
+        if request.method == "OPTIONS":
+            answer = Response(status=204, headers={"Allow": LICENSE_ALLOW})
+            del answer.headers["Content-Type"]
+            return answer
         # The raw body, whatever its media type says: most players send none (EME names none).
-        return _answer(issue(_body(), store.keys, store.devices, rules.devices, time.time()))
+        return _answer(service.license(_ask(_body())))
+
+    @app.get("/hls/key/<kid>")
+    def hls_key(kid: str) -> Response:
+        return _answer(service.hls_key(kid, _ask(b"")))
 
     @app.post("/individualize")
     def individualize() -> Response:
-        return _answer(register(_body(), store.devices, rules.devices, time.time()))
-
-    @app.get("/health")
-    def health() -> dict[str, object]:
-        return {"status": "ok", "keys": store.keys.count()}
+        return _answer(service.register(_ask(_body())))
 
     @app.get("/")
     def home() -> Response:
@@ -80,24 +76,31 @@ def create_app(store: Store, rules: ServerRules | None = None) -> Flask:
     return app
 
 
+def _ask(body: bytes) -> Ask:
+    return Ask(
+        body,
+        request.headers.get("Authorization", ""),
+        request.query_string.decode("latin-1"),
+        request.remote_addr or "",
+    )
+
+
 def _body() -> bytes:
-    # Of a body without a length, Flask gives what fits, and says nothing of the rest.
-    body = request.get_data(cache=False)
-    if len(body) > MAX_MESSAGE:
-        raise RequestEntityTooLarge
-    return body
+    try:
+        # Of a body without a length, Flask gives what fits, and says nothing of the rest.
+        return request.get_data(cache=False)
+    except RequestEntityTooLarge:
+        return bytes(MAX_MESSAGE + 1)  # the service says no, as it does to every body of that size
 
 
 def _answer(decision: Decision) -> Response:
-    logger.info(
-        "%s %s%s%s%s",
-        decision.status,
-        decision.code,
-        "".join(f" kid={kid}" for kid in decision.kids),
-        f" device={decision.device_id}" if decision.device_id else "",
-        f" level={decision.level}" if decision.level else "",
-    )
-    return Response(decision.body, decision.status, content_type=decision.media_type)
+    body = in_pieces(decision.body, decision.pause) if decision.pause else decision.body
+    response = Response(body, decision.status, content_type=decision.media_type)
+    response.content_length = len(decision.body)
+    response.headers.extend(decision.headers)
+    if not decision.cors:
+        response.headers[NO_CORS] = "1"
+    return response
 
 
 def _no_store(response: Response) -> Response:

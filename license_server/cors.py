@@ -5,14 +5,16 @@ https://fetch.spec.whatwg.org/#http-cors-protocol
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from flask import Flask, Request, Response, request
+from flask import Flask, Response, request
 
 __all__ = ["Cors"]
 
 _MAX_AGE: Final = 600  # seconds that a browser may remember a preflight
+_METHODS: Final = "GET, HEAD, POST, OPTIONS"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,23 +24,30 @@ class Cors:
     origins: frozenset[str] | None = None  # None: every origin
     headers: tuple[str, ...] = ("Content-Type", "Authorization")
 
-    def install(self, app: Flask) -> None:
-        """Answer preflights, and add the headers to every answer of `app`."""
-
-        @app.after_request
-        def add(response: Response) -> Response:
-            self._add(request, response)
-            return response
-
-    def _add(self, asked: Request, response: Response) -> None:
-        response.vary.add("Origin")
-        origin = asked.headers.get("Origin")
+    def answer(self, origin: str | None, method: str) -> Iterator[tuple[str, str]]:
+        """The headers for an answer to a request by `method` from a page of `origin`; besides `Vary`."""
         if origin is None or (self.origins is not None and origin not in self.origins):
             return
         # The origin itself and never "*": dash.js sends credentials as soon as an app sets Authorization.
-        response.headers["Access-Control-Allow-Origin"] = origin
-        response.headers["Access-Control-Allow-Credentials"] = "true"
-        if asked.method == "OPTIONS":
-            response.headers["Access-Control-Allow-Methods"] = "POST, OPTIONS"
-            response.headers["Access-Control-Allow-Headers"] = ", ".join(self.headers)
-            response.headers["Access-Control-Max-Age"] = str(_MAX_AGE)
+        yield "Access-Control-Allow-Origin", origin
+        yield "Access-Control-Allow-Credentials", "true"
+        if method == "OPTIONS":
+            yield "Access-Control-Allow-Methods", _METHODS
+            yield "Access-Control-Allow-Headers", ", ".join(self.headers)
+            yield "Access-Control-Max-Age", str(_MAX_AGE)
+        else:
+            yield "Access-Control-Expose-Headers", "Retry-After, WWW-Authenticate"
+
+    def install(self, app: Flask) -> None:
+        """Add the headers to every answer of `app`."""
+
+        @app.after_request
+        def add(response: Response) -> Response:
+            if response.headers.pop(NO_CORS, None) is None:
+                response.vary.add("Origin")
+                response.headers.extend(self.answer(request.headers.get("Origin"), request.method))
+            return response
+
+
+NO_CORS: Final = "X-No-Cors"
+"""Set by a view whose answer must go without these headers, as a fault that was asked for; it is never sent."""

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
 from drm.errors import InvalidArgumentError
 from drm.sealed import VerifiedDevice, VerifiedRequest
-from license_server.schema import devices, nonces
+from license_server.problems import ProblemError
+from license_server.schema import devices, next_epoch, nonces, upsert
 
 __all__ = ["DeviceRow", "DeviceStore"]
 
@@ -28,6 +28,7 @@ class DeviceRow:
     enrolled_at: int | None
     last_seen: int | None
     claimed_level: int | None
+    revoked_at: int | None = None
 
 
 class DeviceStore:
@@ -37,15 +38,17 @@ class DeviceStore:
         self._engine = engine
 
     def enrolled(self, device_id: str) -> bool | None:
-        """Whether somebody vouched for this device; None if it never registered."""
-        query = sa.select(devices.c.enrolled_at).where(devices.c.device_id == device_id)
+        """Whether somebody vouched for this device; None if it never registered. Raises ProblemError: revoked."""
+        query = sa.select(devices.c.enrolled_at, devices.c.revoked_at).where(devices.c.device_id == device_id)
         with self._engine.connect() as connection:
             row = connection.execute(query).one_or_none()
+        if row is not None and row.revoked_at is not None:
+            raise ProblemError(403, "device_revoked", "the operator revoked this device")
         return None if row is None else row.enrolled_at is not None
 
     def register(self, device: VerifiedDevice, now: float) -> None:
         """Remember a device; one that is known stays as it is."""
-        row = insert(devices).values(
+        row = upsert(self._engine, devices).values(
             device_id=device.device_id,
             jwk=msgspec.json.encode(device.device_jwk).decode(),
             registered_at=int(now),
@@ -57,7 +60,7 @@ class DeviceStore:
 
     def spend(self, request: VerifiedRequest, now: float, keep: float) -> bool:
         """Use up the request's nonce; False if it was used before. Nonces are forgotten once they are stale anyway."""
-        spent = insert(nonces).values(
+        spent = upsert(self._engine, nonces).values(
             device_id=request.device_id, nonce=request.nonce, until=int(request.issued_at + keep) + 1
         )
         seen = devices.update().where(devices.c.device_id == request.device_id)
@@ -76,6 +79,7 @@ class DeviceStore:
             devices.c.enrolled_at,
             devices.c.last_seen,
             devices.c.claimed_level,
+            devices.c.revoked_at,
         ).order_by(devices.c.registered_at, devices.c.device_id)
         with self._engine.connect() as connection:
             return [DeviceRow(*row) for row in connection.execute(query)]
@@ -88,7 +92,7 @@ class DeviceStore:
         # A whole id need not be registered: a server that takes enrolled devices only lets no other one register.
         device_id = text if _DEVICE_ID.fullmatch(text) else self._find(text)
         now = int(time.time())
-        row = insert(devices).values(device_id=device_id, jwk="", registered_at=now, enrolled_at=now)
+        row = upsert(self._engine, devices).values(device_id=device_id, jwk="", registered_at=now, enrolled_at=now)
         with self._engine.begin() as connection:
             connection.execute(row.on_conflict_do_update(index_elements=["device_id"], set_={"enrolled_at": now}))
         return device_id
@@ -98,6 +102,20 @@ class DeviceStore:
         device_id = self._find(prefix)
         with self._engine.begin() as connection:
             connection.execute(devices.delete().where(devices.c.device_id == device_id))
+        return device_id
+
+    def revoke(self, text: str, *, restore: bool = False) -> str:
+        """Give a device no licenses any more, or again, and return its id: as in `enrol`. Raises InvalidArgumentError.
+
+        Unlike one that was removed, it cannot register again.
+        """
+        device_id = text if _DEVICE_ID.fullmatch(text) else self._find(text)
+        now = int(time.time())
+        at = None if restore else now
+        row = upsert(self._engine, devices).values(device_id=device_id, jwk="", registered_at=now, revoked_at=at)
+        with self._engine.begin() as connection:
+            connection.execute(row.on_conflict_do_update(index_elements=["device_id"], set_={"revoked_at": at}))
+            connection.execute(next_epoch())
         return device_id
 
     def _find(self, prefix: str) -> str:

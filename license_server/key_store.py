@@ -1,23 +1,36 @@
-"""Content keys in the database: wrapped, each with the rules under which it is issued."""
+"""Content keys in the database: wrapped, each with the rules under which it is issued. Reading them is in key_rows."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Final
 
 import msgspec
 import sqlalchemy as sa
 
-from drm.errors import InvalidArgumentError, KeyMissingError, StorageError
+from drm.errors import InvalidArgumentError, KeyMissingError, KeyWrongError, StorageError
 from drm.keys import ContentKey, KeyId
 from drm.policy import Policy
-from license_server.licenses import HeldKey
-from license_server.policies import DEFAULT_POLICY
-from license_server.schema import content_keys
-from license_server.wrapping import Kek
+from license_server.decisions import HeldKey
+from license_server.key_rows import KeyReader, stored_policy
+from license_server.keyring import Keyring
+from license_server.schema import content_keys, next_epoch
+from license_server.wrapping import check_value
 
-__all__ = ["KeyRow", "KeyStore"]
+__all__ = ["KeyRow", "KeyStore", "Place"]
+
+_BATCH: Final = 500  # rows in one statement or transaction; SQLite bounds the number of parameters
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a key is for: the content, the track of it, and the crypto period."""
+
+    content: str | None = None
+    track: str | None = None
+    period: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,40 +38,37 @@ class KeyRow:
     """What is shown of a key: never the key."""
 
     kid: KeyId
-    policy: Policy | None  # None: the default one
+    policy: Policy | None  # None: that of its content, or the default one
     kek_id: str
     created_at: int  # seconds since the epoch
+    place: Place
+    check_value: str | None
+    revoked_at: int | None
 
 
 class KeyStore:
-    """Implements `KeySource`. Safe for several threads and processes."""
+    """Keys as an operator handles them. Safe for several threads and processes."""
 
-    def __init__(self, engine: sa.Engine, kek: Kek) -> None:
+    def __init__(self, engine: sa.Engine, keyring: Keyring) -> None:
         self._engine = engine
-        self._kek = kek
+        self._keyring = keyring
+        self._reader = KeyReader(engine, keyring)
 
     def get_many(self, kids: Sequence[KeyId]) -> dict[KeyId, HeldKey]:
         """Return those of `kids` that are held. Raises StorageError for a row that does not unwrap."""
-        query = sa.select(content_keys.c.kid, content_keys.c.wrapped, content_keys.c.policy).where(
-            content_keys.c.kid.in_([kid.value for kid in kids])
-        )
-        with self._engine.connect() as connection:
-            rows = connection.execute(query).all()
-        held: dict[KeyId, HeldKey] = {}
-        for row in rows:
-            kid = KeyId(row.kid)
-            held[kid] = HeldKey(self._kek.unwrap(kid, row.wrapped), _policy(kid, row.policy) or DEFAULT_POLICY)
-        return held
+        return self._reader.get_many(kids)
 
-    def add(self, keys: Mapping[KeyId, ContentKey], *, replace: bool = False) -> int:
+    def add(
+        self, keys: Mapping[KeyId, ContentKey], *, replace: bool = False, places: Mapping[KeyId, Place] | None = None
+    ) -> int:
         """Store `keys`, all or none, and return how many are new. A key that is held already stays, with its policy.
 
         Raises InvalidArgumentError when another key is held for a KID, unless `replace`.
         """
         held: dict[KeyId, HeldKey] = {}
         wanted = list(keys)
-        for start in range(0, len(wanted), 500):  # SQLite bounds the number of parameters
-            held |= self.get_many(wanted[start : start + 500])
+        for start in range(0, len(wanted), _BATCH):
+            held |= self.get_many(wanted[start : start + _BATCH])
         changed = tuple(str(kid) for kid, found in held.items() if found.key != keys[kid])
         if changed and not replace:
             raise InvalidArgumentError(
@@ -67,9 +77,10 @@ class KeyStore:
                 remedy="give --replace if the new keys are the right ones",
                 kids=changed,
             )
+        places = places or {}
         now = int(time.time())
         new = [
-            {"kid": kid.value, "wrapped": self._kek.wrap(kid, key), "kek_id": self._kek.id, "created_at": now}
+            {"kid": kid.value, "created_at": now, **self._wrapped(kid, key), **_columns(places.get(kid))}
             for kid, key in keys.items()
             if kid not in held
         ]
@@ -77,21 +88,32 @@ class KeyStore:
             if new:
                 connection.execute(content_keys.insert(), new)
             for kid, key in keys.items():
-                if str(kid) in changed:
-                    connection.execute(
-                        content_keys.update()
-                        .where(content_keys.c.kid == kid.value)
-                        .values(wrapped=self._kek.wrap(kid, key), kek_id=self._kek.id)
-                    )
+                values = self._wrapped(kid, key) if str(kid) in changed else {}
+                if kid in held and kid in places:
+                    values |= _columns(places[kid])
+                if values:
+                    connection.execute(content_keys.update().where(content_keys.c.kid == kid.value).values(values))
+            connection.execute(next_epoch())
         return len(new)
 
-    def rows(self) -> list[KeyRow]:
-        """Return every key's row, by KID."""
+    def rows(self, content: str | None = None) -> list[KeyRow]:
+        """Return every key's row, by KID; of one content, if it is named."""
         query = sa.select(content_keys).order_by(content_keys.c.kid)
+        if content is not None:
+            query = query.where(content_keys.c.content_id == content)
         with self._engine.connect() as connection:
             found = connection.execute(query).all()
         return [
-            KeyRow(KeyId(row.kid), _policy(KeyId(row.kid), row.policy), row.kek_id, row.created_at) for row in found
+            KeyRow(
+                KeyId(row.kid),
+                stored_policy(f"KID {KeyId(row.kid)}", row.policy),
+                row.kek_id,
+                row.created_at,
+                Place(row.content_id, row.track, row.period),
+                row.check_value,
+                row.revoked_at,
+            )
+            for row in found
         ]
 
     def remove(self, kid: KeyId) -> None:
@@ -103,37 +125,97 @@ class KeyStore:
         text = None if policy is None else msgspec.json.encode(policy).decode()
         self._change(content_keys.update().where(content_keys.c.kid == kid.value).values(policy=text), kid)
 
+    def revoke(self, kid: KeyId, *, restore: bool = False) -> None:
+        """Issue a key no more, or again. Raises KeyMissingError when it is not held."""
+        at = None if restore else int(time.time())
+        self._change(content_keys.update().where(content_keys.c.kid == kid.value).values(revoked_at=at), kid)
+
     def check_kek(self) -> None:
-        """Raise StorageError if some key is wrapped with another KEK than ours."""
-        query = sa.select(content_keys.c.kek_id).where(content_keys.c.kek_id != self._kek.id).limit(1)
+        """Raise StorageError if some key is wrapped with a KEK that is not at hand."""
         with self._engine.connect() as connection:
-            other = connection.execute(query).scalar()
-        if other is not None:
-            raise StorageError(
-                "the keys of the store are wrapped with another key-encryption key",
-                seen=f"theirs is {other}, the one {self._kek.source} is {self._kek.id}",
-                remedy="name the right one with --kek-file or CLEARKEY_KEK",
-            )
+            kek_ids = connection.execute(sa.select(content_keys.c.kek_id).distinct()).scalars().all()
+        for kek_id in kek_ids:
+            if not self._keyring.opens(kek_id):
+                raise StorageError(
+                    "the keys of the store are wrapped with another key-encryption key",
+                    seen=f"theirs is {kek_id}, the one {self._keyring.current.source} is {self._keyring.current.id}",
+                    remedy="name the right one with --kek-file or CLEARKEY_KEK",
+                )
+
+    def open_one(self) -> bool:
+        """Unwrap one key and hold it to its check value; False if there is none. Raises StorageError, KeyWrongError."""
+        with self._engine.connect() as connection:
+            row = connection.execute(sa.select(content_keys).limit(1)).one_or_none()
+        if row is None:
+            return False
+        self._opened(row)
+        return True
+
+    def verify(self) -> int:
+        """Unwrap every key, hold it to its check value, and return how many there are.
+
+        Keys of an older version, which have none, get theirs. Raises StorageError, KeyWrongError.
+        """
+        count = 0
+        for row in self._all():
+            key = self._opened(row)
+            if row.check_value is None:
+                with self._engine.begin() as connection:
+                    which = content_keys.c.kid == row.kid
+                    connection.execute(content_keys.update().where(which).values(check_value=check_value(key)))
+            count += 1
+        return count
+
+    def rewrap(self) -> int:
+        """Wrap every key with the current KEK, and return how many were wrapped with another. Licenses go on."""
+        count = 0
+        for row in self._all():
+            if row.kek_id == self._keyring.current.id:
+                continue
+            kid = KeyId(row.kid)
+            values = self._wrapped(kid, self._opened(row))
+            with self._engine.begin() as connection:
+                # Not over a key that was replaced in this moment.
+                same = (content_keys.c.kid == row.kid) & (content_keys.c.wrapped == row.wrapped)
+                count += connection.execute(content_keys.update().where(same).values(values)).rowcount
+                connection.execute(next_epoch())
+        return count
 
     def count(self) -> int:
         """Return how many keys are held."""
         with self._engine.connect() as connection:
             return int(connection.execute(sa.select(sa.func.count()).select_from(content_keys)).scalar_one())
 
+    def _all(self) -> Sequence[sa.Row[Any]]:
+        with self._engine.connect() as connection:
+            return connection.execute(sa.select(content_keys).order_by(content_keys.c.kid)).all()
+
+    def _wrapped(self, kid: KeyId, key: ContentKey) -> dict[str, object]:
+        kek = self._keyring.current
+        return {"wrapped": kek.wrap(kid, key), "kek_id": kek.id, "check_value": check_value(key)}
+
+    def _opened(self, row: sa.Row[Any]) -> ContentKey:
+        kid = KeyId(row.kid)
+        key = self._keyring.unwrap(kid, row.kek_id, row.wrapped)
+        if row.check_value is not None and row.check_value != check_value(key):
+            raise KeyWrongError(
+                f"the stored key of KID {kid} is not the one that its check value names",
+                seen=f"check value {row.check_value} is stored, and the key's is {check_value(key)}",
+                remedy="import the right key with --replace",
+                kids=(str(kid),),
+            )
+        return key
+
     def _change(self, statement: sa.Update | sa.Delete, kid: KeyId) -> None:
         with self._engine.begin() as connection:
             touched = connection.execute(statement).rowcount
+            connection.execute(next_epoch())
         if not touched:
             raise KeyMissingError(
                 f"the store holds no key for KID {kid}", remedy="clearkey keys list", kids=(str(kid),)
             )
 
 
-def _policy(kid: KeyId, text: str | None) -> Policy | None:
-    if text is None:
-        return None
-    try:
-        return msgspec.json.decode(text, type=Policy)
-    except msgspec.DecodeError as error:
-        # What cannot be enforced must not be issued.
-        raise StorageError(f"the stored policy of KID {kid} cannot be read: {error}", kids=(str(kid),)) from None
+def _columns(place: Place | None) -> dict[str, object]:
+    place = place or Place()
+    return {"content_id": place.content, "track": place.track, "period": place.period}

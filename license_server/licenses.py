@@ -5,118 +5,79 @@ It knows nothing of HTTP but a status, and nothing of databases but what `KeySou
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Protocol
 
 from drm import sealed
 from drm.clearkey import LicenseRequest, encode_jwk_set, parse_license_request
 from drm.errors import InvalidArgumentError
-from drm.keys import ContentKey, KeyId
+from drm.keys import KeyId
 from drm.policy import Policy
+from license_server.decisions import Ask, Asked, Decision, DeviceRules, DeviceSource, HeldKey, KeySource, refusal
+from license_server.entitlements import OPEN, Entitlements, Grant
 from license_server.policies import combine, permit_plain, permit_sealed
-from license_server.problems import PROBLEM_TYPE, ProblemError
+from license_server.problems import ProblemError
+from license_server.rate_limits import RateLimit
+from license_server.registration import check_fresh, check_known
 
-__all__ = ["Decision", "DeviceRules", "DeviceSource", "HeldKey", "KeySource", "issue", "register"]
-
-INDIVIDUALIZE: Final = "individualize"
-"""Where devices register, relative to the license URL: it holds behind any prefix of a proxy."""
-
-
-@dataclass(frozen=True, slots=True)
-class HeldKey:
-    """A key that the store holds, unwrapped, and the rules under which it is issued."""
-
-    key: ContentKey
-    policy: Policy
-
-
-class KeySource(Protocol):
-    """Where keys come from."""
-
-    def get_many(self, kids: Sequence[KeyId]) -> Mapping[KeyId, HeldKey]:
-        """Return those of `kids` that are held."""
-
-
-class DeviceSource(Protocol):
-    """What is known of devices."""
-
-    def enrolled(self, device_id: str) -> bool | None:
-        """Whether somebody vouched for this device; None if it never registered."""
-
-    def register(self, device: sealed.VerifiedDevice, now: float) -> None:
-        """Remember a device that proved to hold its key."""
-
-    def spend(self, request: sealed.VerifiedRequest, now: float, keep: float) -> bool:
-        """Use up the request's nonce; False if it was used before. It may be forgotten after `keep` seconds."""
+__all__ = ["Office", "issue", "issue_raw"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeviceRules:
-    """How the server treats devices."""
+class Office:
+    """What a decision is taken with."""
 
-    enrolled_only: bool = False
-    freshness: float = 300.0  # seconds by which the device's clock may differ from ours, either way
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What is answered, and what the log may say of it. `body` may hold keys."""
-
-    status: int
-    media_type: str
-    body: bytes = field(repr=False)
-    code: str = "issued"
-    kids: tuple[KeyId, ...] = ()
-    device_id: str = ""
-    level: str = ""  # of a sealed license: as claimed, and whether somebody vouched for the device
+    keys: KeySource
+    devices: DeviceSource
+    rules: DeviceRules = field(default_factory=DeviceRules)
+    entitlements: Entitlements | None = None  # None: nobody needs a token
+    limit: RateLimit | None = None
 
 
-@dataclass(slots=True)
-class _Asked:
-    """What is known of a request so far; a refusal is logged with it."""
-
-    kids: tuple[KeyId, ...] = ()
-    device_id: str = ""
-    level: str = ""
-
-
-def issue(body: bytes, keys: KeySource, devices: DeviceSource, rules: DeviceRules, now: float) -> Decision:
+def issue(ask: Ask, office: Office, now: float) -> Decision:
     """Decide over one license request: EME Clear Key's JSON, with or without our member `pmp`.
 
     https://www.w3.org/TR/encrypted-media-2/#clear-key-request-format
     `now` is in seconds since the epoch. Never raises for what a client sent: a refusal is a decision too.
     """
-    asked = _Asked()
+    asked = Asked()
     try:
-        request = _parse(body, asked)
+        grant = _admit(ask, asked, office, now)
+        request = _parse(ask.body, asked)
         if request.pmp is None:
-            return _issue_plain(asked, keys, now)
-        return _issue_sealed(request.pmp, asked, keys, devices, rules, now)
+            return _issue_plain(ask, asked, grant, office, now)
+        return _issue_sealed(request.pmp, ask, asked, grant, office, now)
     except ProblemError as problem:
-        return _refused(problem, asked)
+        return refusal(problem, asked)
 
 
-def register(body: bytes, devices: DeviceSource, rules: DeviceRules, now: float) -> Decision:
-    """Decide over a device registration (individualization): a proof that the device holds its key."""
-    asked = _Asked()
+def issue_raw(kid: str, ask: Ask, office: Office, now: float, write: Callable[[HeldKey], bytes]) -> Decision:
+    """Decide over one key as an HLS player fetches it: the 16 bytes that `write` makes, or a refusal.
+
+    RFC 8216 4.3.2.4 (KEYFORMAT "identity"). It is a plain license: rules that need a worker refuse it.
+    """
+    asked = Asked()
     try:
+        grant = _admit(ask, asked, office, now)
         try:
-            device = sealed.verify_registration(body)
-        except InvalidArgumentError as error:
-            raise ProblemError(400, "request_malformed", error.what) from None
-        asked.device_id = device.device_id
-        _check_fresh(device, rules, now)
-        if rules.enrolled_only and devices.enrolled(device.device_id) is not True:
-            raise ProblemError(403, "device_refused", "this server takes devices only that its operator enrolled")
-        devices.register(device, now)
+            asked.kids = (KeyId.parse(kid),)
+        except InvalidArgumentError:
+            raise ProblemError(400, "request_malformed", "the path names no key id of 16 bytes") from None
+        held = _permitted(ask, asked, grant, office, now)
+        return _issued(asked, "application/octet-stream", write(held[asked.kids[0]]), "issued")
     except ProblemError as problem:
-        return _refused(problem, asked)
-    told = b'{"device":"%b"}' % device.device_id.encode()
-    return Decision(200, "application/json", told, "registered", device_id=device.device_id)
+        return refusal(problem, asked)
 
 
-def _parse(body: bytes, asked: _Asked) -> LicenseRequest:
+def _admit(ask: Ask, asked: Asked, office: Office, now: float) -> Grant:
+    if office.entitlements is None:
+        return OPEN
+    grant = office.entitlements.admit(ask, now)
+    asked.subject, asked.token_id = grant.subject, grant.token_id
+    return grant
+
+
+def _parse(body: bytes, asked: Asked) -> LicenseRequest:
     try:
         body.decode()  # RFC 8259 8.1, also in the members that nobody reads
     except UnicodeDecodeError:
@@ -132,16 +93,22 @@ def _parse(body: bytes, asked: _Asked) -> LicenseRequest:
     return request
 
 
-def _issue_plain(asked: _Asked, keys: KeySource, now: float) -> Decision:
-    held = _held(asked.kids, keys)
-    permit_plain({kid: found.policy for kid, found in held.items()}, now)
+def _issue_plain(ask: Ask, asked: Asked, grant: Grant, office: Office, now: float) -> Decision:
+    held = _permitted(ask, asked, grant, office, now)
     body = encode_jwk_set({kid: held[kid].key for kid in asked.kids})
-    return Decision(200, "application/json", body, kids=asked.kids)
+    return _issued(asked, "application/json", body, "issued")
 
 
-def _issue_sealed(
-    token: str, asked: _Asked, keys: KeySource, devices: DeviceSource, rules: DeviceRules, now: float
-) -> Decision:
+def _permitted(ask: Ask, asked: Asked, grant: Grant, office: Office, now: float) -> Mapping[KeyId, HeldKey]:
+    held = _held(ask, asked, grant, office, now)
+    permit_plain(_policies(held, grant), now)
+    if office.entitlements is not None:
+        office.entitlements.spend(grant)  # last, so that a refused request does not use up the token
+    return held
+
+
+def _issue_sealed(token: str, ask: Ask, asked: Asked, grant: Grant, office: Office, now: float) -> Decision:
+    rules, devices = office.rules, office.devices
     try:
         request = sealed.verify_request(token)
     except InvalidArgumentError as error:
@@ -149,51 +116,50 @@ def _issue_sealed(
     asked.device_id = request.device_id
     if set(request.kids) != set(asked.kids):
         raise ProblemError(400, "request_malformed", "`pmp` is signed over other key ids than `kids`")
-    _check_fresh(request, rules, now)
-    enrolled = _check_known(request, devices, rules)
+    check_fresh(request, rules, now)
+    enrolled = check_known(request, devices, rules)
     asked.level = f"{request.level} {'enrolled' if enrolled else 'self-asserted'}"
-    held = _held(asked.kids, keys)
-    policies = {kid: found.policy for kid, found in held.items()}
+    held = _held(ask, asked, grant, office, now)
+    policies = _policies(held, grant)
     permit_sealed(policies, now, level=request.level, enrolled=enrolled)
     # Last, so that a refused request costs no place among the remembered nonces.
     if not devices.spend(request, now, 2 * rules.freshness):
         raise ProblemError(403, "request_replayed", "a request with this nonce was answered before; make a new one")
+    if office.entitlements is not None:
+        office.entitlements.spend(grant)
     body = sealed.seal(request, {kid: held[kid].key for kid in asked.kids}, combine(policies.values()))
-    return Decision(200, sealed.MEDIA_TYPE, body, "sealed", asked.kids, asked.device_id, asked.level)
+    return _issued(asked, sealed.MEDIA_TYPE, body, "sealed")
 
 
-def _held(kids: tuple[KeyId, ...], keys: KeySource) -> Mapping[KeyId, HeldKey]:
-    held = keys.get_many(kids)
+def _held(ask: Ask, asked: Asked, grant: Grant, office: Office, now: float) -> Mapping[KeyId, HeldKey]:
+    """The keys of `asked.kids`, each of them held, covered by the grant and not revoked. Raises ProblemError."""
+    kids = asked.kids
+    held = office.keys.get_many(kids)
+    if office.limit is not None:
+        first = held.get(kids[0])
+        office.limit.count(grant.limit_key or ask.client, first.content if first else "", now)
+    barred = [kid for kid in kids if not grant.covers(kid, held[kid].content if kid in held else "")]
+    if barred:
+        raise ProblemError(403, "token_kids", "the token does not cover these key ids", kids=barred)
     unknown = [kid for kid in kids if kid not in held]
     if unknown:
         raise ProblemError(
             404, "key_unknown", f"no key is held for {len(unknown)} of the {len(kids)} key ids asked for", kids=unknown
         )
+    for what in ("key", "content"):
+        revoked = [kid for kid in kids if held[kid].revoked == what]
+        if revoked:
+            raise ProblemError(403, f"{what}_revoked", f"the {what} was revoked by the operator", kids=revoked)
     return held
 
 
-def _check_fresh(device: sealed.VerifiedDevice, rules: DeviceRules, now: float) -> None:
-    if abs(now - device.issued_at) > rules.freshness:
-        raise ProblemError(
-            403,
-            "request_stale",
-            f"the request was signed {now - device.issued_at:.0f} seconds ago by this server's clock,"
-            f" and {rules.freshness:.0f} are allowed; compare the clocks",
-        )
+def _policies(held: Mapping[KeyId, HeldKey], grant: Grant) -> dict[KeyId, Policy]:
+    if grant.policy is None:
+        return {kid: found.policy for kid, found in held.items()}
+    return {kid: combine((found.policy, grant.policy)) for kid, found in held.items()}
 
 
-def _check_known(device: sealed.VerifiedDevice, devices: DeviceSource, rules: DeviceRules) -> bool:
-    enrolled = devices.enrolled(device.device_id)
-    if rules.enrolled_only and not enrolled:
-        raise ProblemError(403, "device_refused", "this server takes devices only that its operator enrolled")
-    if enrolled is None:
-        raise ProblemError(
-            403, "individualization_required", "the device key is not known here yet", individualize=INDIVIDUALIZE
-        )
-    return enrolled
-
-
-def _refused(problem: ProblemError, asked: _Asked) -> Decision:
+def _issued(asked: Asked, media_type: str, body: bytes, code: str) -> Decision:
     return Decision(
-        problem.status, PROBLEM_TYPE, problem.body(), problem.code, asked.kids, asked.device_id, asked.level
+        200, media_type, body, code, asked.kids, asked.device_id, asked.level, asked.subject, asked.token_id
     )

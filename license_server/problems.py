@@ -13,7 +13,7 @@ import msgspec
 
 from drm.keys import KeyId
 
-__all__ = ["PROBLEM_TYPE", "ProblemError"]
+__all__ = ["CODES", "PROBLEM_TYPE", "ProblemError"]
 
 PROBLEM_TYPE: Final = "application/problem+json"
 
@@ -31,17 +31,38 @@ _TITLES: Final = {
     "request_stale": "The request is not fresh",
     "request_replayed": "The request was made before",
     "request_too_large": "The request is too large",
+    "token_missing": "A token is required",
+    "token_invalid": "The token is not one of ours",
+    "token_expired": "The token has expired",
+    "token_audience": "The token is for another server",
+    "token_kids": "The token does not cover these keys",
+    "token_replayed": "The token was used before",
+    "token_revoked": "The token was revoked",
+    "key_revoked": "The key was revoked",
+    "content_revoked": "The content was revoked",
+    "device_revoked": "This device was revoked",
+    "rate_limited": "Too many attempts",
     "method_not_allowed": "Not this method",
     "not_found": "Nothing here",
     "server_error": "The server failed",
 }
+
+CODES: Final = tuple(_TITLES)
+"""Every code that an answer may carry, in a fixed order."""
 
 
 class ProblemError(Exception):
     """A refusal: becomes a problem document at one place. It never holds a key, and no text of the request's keys."""
 
     def __init__(
-        self, status: int, code: str, detail: str, *, kids: Iterable[KeyId] = (), individualize: str | None = None
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        *,
+        kids: Iterable[KeyId] = (),
+        individualize: str | None = None,
+        headers: tuple[tuple[str, str], ...] = (),
     ) -> None:
         super().__init__(detail)
         self.status = status
@@ -49,6 +70,7 @@ class ProblemError(Exception):
         self.detail = detail
         self.kids = tuple(kids)
         self.individualize = individualize
+        self.headers = headers
 
     def body(self) -> bytes:
         """The document. `kids` are written as EME writes them; `individualize` is relative to the license URL."""

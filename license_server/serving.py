@@ -1,4 +1,4 @@
-"""Run the license server in this process, until a signal or the end of the parent."""
+"""Run the license server, until a signal or the end of the parent."""
 
 from __future__ import annotations
 
@@ -7,37 +7,35 @@ import os
 import shutil
 import signal
 import socket
-import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from pathlib import Path
 from secrets import token_bytes
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from flask import Flask
-from werkzeug.serving import WSGIRequestHandler, make_server
-from werkzeug.wsgi import ClosingIterator
-
-from drm.errors import InvalidArgumentError
 from drm.keys import ContentKey, KeyId
 from drm.policy import Policy
-from license_server.app import ServerRules, create_app
-from license_server.store import Store, open_store
-from license_server.wrapping import Kek, find_kek
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+from license_server.assembly import assembled
+from license_server.debug_server import answering
+from license_server.keyring import Keyring, find_keyring
+from license_server.listening import bound, is_loopback, url_of
+from license_server.metrics import Counters, Metrics
+from license_server.rate_limits import RateLimit
+from license_server.rules import ServerRules
+from license_server.store import is_url, open_store
+from license_server.supervisor import STOP_SIGNALS, Supervisor
+from license_server.tls import Certificate
+from license_server.updates import updates
+from license_server.wrapping import Kek
 
 __all__ = ["DEFAULT_PORT", "Settings", "serve"]
 
 DEFAULT_PORT: Final = 8700
 
-_STOP: Final = frozenset({signal.SIGTERM, signal.SIGINT})
 _PARENT_CHECK: Final = 0.2  # seconds
 
 logger = logging.getLogger(__name__)
@@ -49,12 +47,15 @@ class Settings:
 
     host: str = "127.0.0.1"
     port: int = DEFAULT_PORT  # 0: a free one
-    store: Path | None = None  # None: a temporary one, under a key-encryption key that only this process knows
+    store: Path | str | None = None  # None: a temporary one, under a key-encryption key that is in memory alone
     kek_file: Path | None = None
     keys: Mapping[KeyId, ContentKey] = field(default_factory=dict)  # put into the store at the start
     policies: Mapping[KeyId, Policy] = field(default_factory=dict)
     rules: ServerRules = field(default_factory=ServerRules)
     parent: int | None = None  # process id: end when it does
+    workers: int = 1
+    certificate: Certificate | None = None  # None: plain http
+    is_debug: bool = False  # Flask's own server in this process, and no fast path
 
 
 def serve(settings: Settings, announce: Callable[[str], None]) -> int:
@@ -63,123 +64,95 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> int:
     `announce` is called with the URL once requests are answered.
 
     Raises:
-        InvalidArgumentError: the host or port cannot be had.
+        InvalidArgumentError: the host or port cannot be had, or a rule cannot be kept.
         StorageError: the store cannot be opened.
+        LicenseServerUnreachableError: workers do not start, or end as soon as they start.
     """
-    # Blocked before any thread starts, and taken by sigwait: no handler runs in the middle of anything.
-    signal.pthread_sigmask(signal.SIG_BLOCK, _STOP)
-    with _store(settings) as store, _bound(settings.host, settings.port) as listener:
-        store.keys.add(settings.keys)
-        for kid, policy in settings.policies.items():
-            store.keys.set_policy(kid, policy)
-        if settings.parent is not None:
-            threading.Thread(target=_end_with, args=(settings.parent,), daemon=True).start()
-        with _answering(create_app(store, settings.rules), listener):
-            if not ip_address(listener.getsockname()[0]).is_loopback:
-                logger.warning("players in pages need https here: browsers offer EME over http on their own host alone")
-            announce(_url(listener))
-            caught = signal.sigwait(_STOP)
+    # Blocked before any thread or process starts, and taken by sigwait: no handler runs in the middle of anything.
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    _check(settings.rules)
+    with _place(settings) as (place, keyring), bound(settings.host, settings.port) as listener:
+        with open_store(place, keyring) as store:
+            store.keys.add(settings.keys)
+            for kid, policy in settings.policies.items():
+                store.keys.set_policy(kid, policy)
+        secure = settings.certificate is not None
+        if not secure and not is_loopback(listener):
+            logger.warning(
+                "EME needs HTTPS: browsers offer it over plain http on their own machine alone, so pages elsewhere"
+                " cannot play from here; --tls serves https"
+            )
+        url = url_of(listener, "https" if secure else "http")
+        serving = _debugging if settings.is_debug else _working
+        caught = serving(settings, place, keyring, listener, lambda: announce(url))
     return 0 if caught == signal.SIGTERM else 130
 
 
+def _working(
+    settings: Settings, place: Path | str, keyring: Keyring, listener: socket.socket, say: Callable[[], None]
+) -> signal.Signals:
+    from license_server.granian_worker import run_worker  # noqa: PLC0415 - 60 ms that --debug does not need
+
+    counters = Counters(settings.workers)
+    mains = counters.part(0)
+
+    def work(number: int, alive: int, ready: int) -> None:
+        metrics = counters.part(number)
+        with open_store(place, keyring) as store, assembled(store, settings.rules, metrics) as server:
+            run_worker(
+                server.fast,
+                listener,
+                number=number,
+                alive=alive,
+                ready=ready,
+                certificate=settings.certificate,
+            )
+
+    supervisor = Supervisor(settings.workers, work, mains.count_restart)
+    supervisor.start()
+    try:
+        say()
+        return supervisor.watch(settings.parent)
+    finally:
+        supervisor.stop()
+
+
+def _debugging(
+    settings: Settings, place: Path | str, keyring: Keyring, listener: socket.socket, say: Callable[[], None]
+) -> signal.Signals:
+    metrics: Metrics = Counters(0).part(0)
+    with open_store(place, keyring) as store, assembled(store, settings.rules, metrics) as server:
+        if settings.parent is not None:
+            threading.Thread(target=_end_with, args=(settings.parent,), daemon=True).start()
+        with answering(server.views, listener, settings.certificate):
+            say()
+            return signal.Signals(signal.sigwait(STOP_SIGNALS))
+
+
+def _check(rules: ServerRules) -> None:
+    """Say what is wrong with the rules here, and not in each worker. Raises InvalidArgumentError."""
+    if rules.components is not None:
+        updates(rules.components)
+    if rules.limit is not None:
+        RateLimit(rules.limit)
+
+
 @contextmanager
-def _store(settings: Settings) -> Iterator[Store]:
+def _place(settings: Settings) -> Iterator[tuple[Path | str, Keyring]]:
     if settings.store is not None:
-        with open_store(settings.store, find_kek(settings.store, settings.kek_file)) as store:
-            yield store
+        path = None if is_url(settings.store) else Path(settings.store)
+        yield settings.store, find_keyring(path, settings.kek_file)
         return
     folder = Path(tempfile.mkdtemp(prefix="clearkey-store-"))
     try:
-        with open_store(folder / "keys.db", Kek(token_bytes(32), "in memory")) as store:
-            yield store
+        yield folder / "keys.db", Keyring([Kek(token_bytes(32), "in memory")])
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-@contextmanager
-def _bound(host: str, port: int) -> Iterator[socket.socket]:
-    try:
-        family, kind, protocol, _name, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listener = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise InvalidArgumentError(f"{host[:128]!r} is no host to listen on", seen=error.strerror or "") from None
-    with listener:
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
-            listener.listen(128)
-        except OSError as error:
-            raise InvalidArgumentError(
-                f"the license server cannot listen on {host} port {port}: {error.strerror}",
-                maybe="another license server runs there already",
-                remedy="--port 0 takes a free port",
-            ) from None
-        yield listener
-
-
-class _QuietHandler(WSGIRequestHandler):
-    """Writes no access log: a query can hold a token. The application logs its decisions itself."""
-
-    timeout = 30  # seconds without a byte, then the connection is closed
-
-    def version_string(self) -> str:
-        """Name the server, not the versions of what it is built of."""
-        return "clearkey"
-
-    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Say nothing."""
-
-    def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002, ARG002 - werkzeug's signature
-        """Log without the request line."""
-        logger.debug("%s from a client", type)
-
-
-def _finishing(app: Flask) -> WSGIApplication:
-    """End the answer before werkzeug reads the rest of a refused body: it waits for the client, which waits for us."""
-
-    def finishing(environ: WSGIEnvironment, start_response: StartResponse) -> Iterator[bytes]:
-        whole = app(environ, start_response)
-        try:
-            yield b""  # sends the headers, also where there is no body
-            yield from whole
-            with suppress(OSError):  # the client may be gone
-                environ["werkzeug.socket"].shutdown(socket.SHUT_WR)
-        finally:
-            if isinstance(whole, ClosingIterator):
-                whole.close()
-
-    return finishing
-
-
-@contextmanager
-def _answering(app: Flask, listener: socket.socket) -> Iterator[None]:
-    host, port = listener.getsockname()[:2]
-    server = make_server(
-        host, port, _finishing(app), threaded=True, request_handler=_QuietHandler, fd=listener.fileno()
-    )
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, name="http", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-def _url(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    shown = f"[{host}]" if ":" in host else host
-    return f"http://{shown}:{port}"
-
-
 def _end_with(parent: int) -> None:
-    # Not PR_SET_PDEATHSIG: that is tied to the thread that started us, which may end long before its process.
     while os.getppid() == parent:
         time.sleep(_PARENT_CHECK)
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(5)
-    sys.stderr.flush()
     os._exit(1)

@@ -1,4 +1,4 @@
-"""Open a key store: a SQLite database of the right version, made if it is new."""
+"""Open a key store: a database of the right version. A SQLite file is made if it is absent; PostgreSQL goes by URL."""
 
 from __future__ import annotations
 
@@ -8,46 +8,100 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError, ProgrammingError
 
 from drm.errors import StorageError
+from license_server.content_store import ContentStore
 from license_server.device_store import DeviceStore
+from license_server.key_rows import CachedKeys, Epoch, KeyReader
 from license_server.key_store import KeyStore
+from license_server.keyring import Keyring
 from license_server.schema import HEAD
+from license_server.token_store import TokenStore
 from license_server.wrapping import Kek
 
-__all__ = ["Store", "open_store"]
+__all__ = ["Store", "is_url", "migrate_store", "open_store"]
+
+_DATABASES: Final = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """Keys and devices of one database."""
+    """All that one database holds. `licenses` is how keys are read for licenses: as they were `CACHE_SECONDS` ago."""
 
+    engine: sa.Engine
     keys: KeyStore
+    contents: ContentStore
     devices: DeviceStore
+    tokens: TokenStore
+    licenses: CachedKeys
+    epoch: Epoch
+
+
+def is_url(place: Path | str) -> bool:
+    """Whether a store is named by the URL of a database, and not by a file."""
+    return "://" in str(place)
 
 
 @contextmanager
-def open_store(path: Path, kek: Kek) -> Iterator[Store]:
-    """Open the store at `path` for the length of a `with` block; a new one is made with the newest tables.
+def open_store(place: Path | str, keks: Kek | Keyring) -> Iterator[Store]:
+    """Open the store at `place` for the length of a `with` block; a new file is made with the newest tables.
 
     Raises:
         StorageError: not a store, one of another version, or one whose keys are wrapped with another KEK.
     """
-    is_new = _create_private(path)
-    engine = _engine(path)
+    engine, is_new = _engine(place)
     try:
         if is_new:
             _migrate(engine)
-        _check_revision(engine, path)
-        keys = KeyStore(engine, kek)
+        _check_revision(engine, _shown(place))
+        keyring = keks if isinstance(keks, Keyring) else Keyring([keks])
+        keys = KeyStore(engine, keyring)
         keys.check_kek()
-        yield Store(keys, DeviceStore(engine))
+        epoch = Epoch(engine)
+        yield Store(
+            engine,
+            keys,
+            ContentStore(engine, keys),
+            DeviceStore(engine),
+            TokenStore(engine, epoch),
+            CachedKeys(KeyReader(engine, keyring), epoch),
+            epoch,
+        )
     finally:
         engine.dispose()
+
+
+def migrate_store(place: Path | str) -> str:
+    """Bring the tables of a store to the version of this program, and return the one that they had.
+
+    Raises StorageError. An empty database gets its first tables.
+    """
+    engine, _ = _engine(place)
+    try:
+        try:
+            found = _revisions(engine, _shown(place))
+        except StorageError as error:
+            if sa.inspect(engine).get_table_names():
+                raise error from None
+            found = []
+        _migrate(engine)
+        _check_revision(engine, _shown(place))
+        return ", ".join(found) or "none"
+    finally:
+        engine.dispose()
+
+
+def _engine(place: Path | str) -> tuple[sa.Engine, bool]:
+    if is_url(place):
+        return _server_engine(str(place)), False
+    path = Path(place)
+    is_new = _create_private(path)
+    return _file_engine(path), is_new
 
 
 def _create_private(path: Path) -> bool:
@@ -59,7 +113,7 @@ def _create_private(path: Path) -> bool:
         raise StorageError(f"the key store cannot be opened: {error.strerror}", where=str(path)) from None
 
 
-def _engine(path: Path) -> sa.Engine:
+def _file_engine(path: Path) -> sa.Engine:
     # Parameters stay out of error messages: they are rows.
     engine = sa.create_engine(sa.URL.create("sqlite", database=str(path)), hide_parameters=True)
 
@@ -69,6 +123,27 @@ def _engine(path: Path) -> sa.Engine:
             connection.execute(f"PRAGMA {pragma}")
 
     return engine
+
+
+def _server_engine(text: str) -> sa.Engine:
+    try:
+        url = sa.make_url(text)
+        if url.drivername not in _DATABASES:
+            raise StorageError("this kind of database is not known", remedy="a path, or postgresql://USER@HOST/NAME")
+        return sa.create_engine(
+            url.set(drivername=_DATABASES[url.drivername]), hide_parameters=True, pool_pre_ping=True, pool_size=8
+        )
+    except ArgumentError:
+        raise StorageError("the URL of the database cannot be read", remedy="postgresql://USER@HOST/NAME") from None
+    except ModuleNotFoundError:
+        raise StorageError(
+            "what speaks to PostgreSQL is not installed", remedy="pip install 'clearkey[postgres]'"
+        ) from None
+
+
+def _shown(place: Path | str) -> str:
+    """The place as messages may show it: a URL can hold a password."""
+    return sa.make_url(str(place)).render_as_string(hide_password=True) if is_url(place) else str(place)
 
 
 def _migrate(engine: sa.Engine) -> None:
@@ -82,22 +157,29 @@ def _migrate(engine: sa.Engine) -> None:
         command.upgrade(settings, "head")
 
 
-def _check_revision(engine: sa.Engine, path: Path) -> None:
+def _revisions(engine: sa.Engine, where: str) -> list[str]:
     try:
         with engine.connect() as connection:
-            found = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalars().all()
-    except OperationalError as error:
-        if "no such table" not in str(error.orig):
-            raise StorageError(f"the key store cannot be read: {error.orig}", where=str(path)) from None
-        raise StorageError("this database is not a key store", where=str(path), seen="it has no revision") from None
-    except DatabaseError:
+            return list(connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalars())
+    except (OperationalError, ProgrammingError) as error:
+        if not any(words in str(error.orig) for words in ("no such table", "does not exist")):
+            raise StorageError(f"the key store cannot be read: {error.orig}", where=where) from None
         raise StorageError(
-            "this file is not a key store", where=str(path), seen="it is not a SQLite database"
+            "this database is not a key store",
+            where=where,
+            seen="it has no revision",
+            remedy="clearkey keys migrate makes one of an empty database" if is_url(where) else "",
         ) from None
+    except DatabaseError:
+        raise StorageError("this file is not a key store", where=where, seen="it is not a SQLite database") from None
+
+
+def _check_revision(engine: sa.Engine, where: str) -> None:
+    found = _revisions(engine, where)
     if found != [HEAD]:
         raise StorageError(
             "the key store is of another version than this program",
-            where=str(path),
+            where=where,
             seen=f"revision {', '.join(map(str, found)) or 'none'}; this program reads {HEAD}",
-            remedy="use the version of clearkey that made it, or export its keys there and import them here",
+            remedy="clearkey keys migrate, if it is an older one; if not, use the version of clearkey that made it",
         )

@@ -18,11 +18,13 @@ from typing import Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.cmac import CMAC
 
 from drm.errors import StorageError
 from drm.keys import ContentKey, KeyId
 
-__all__ = ["KEK_VARIABLE", "Kek", "find_kek"]
+__all__ = ["KEK_VARIABLE", "Kek", "check_value", "find_kek", "kek_path", "make_kek", "read_kek"]
 
 KEK_VARIABLE: Final = "CLEARKEY_KEK"
 
@@ -40,6 +42,10 @@ class Kek:
 
     secret: bytes = field(repr=False)
     source: str = "given"
+    _cipher: AESGCM = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_cipher", AESGCM(self.secret))  # made once: it costs more than a key that it opens
 
     @property
     def id(self) -> str:
@@ -49,14 +55,12 @@ class Kek:
     def wrap(self, kid: KeyId, key: ContentKey) -> bytes:
         """Return nonce and ciphertext."""
         nonce = secrets.token_bytes(_NONCE_SIZE)
-        return nonce + AESGCM(self.secret).encrypt(nonce, key.secret, _LABEL + kid.value)
+        return nonce + self._cipher.encrypt(nonce, key.secret, _LABEL + kid.value)
 
     def unwrap(self, kid: KeyId, wrapped: bytes) -> ContentKey:
         """Return the key. Raises StorageError: another KEK, another KID's row, or an altered one."""
         try:
-            return ContentKey(
-                AESGCM(self.secret).decrypt(wrapped[:_NONCE_SIZE], wrapped[_NONCE_SIZE:], _LABEL + kid.value)
-            )
+            return ContentKey(self._cipher.decrypt(wrapped[:_NONCE_SIZE], wrapped[_NONCE_SIZE:], _LABEL + kid.value))
         except (InvalidTag, ValueError):
             raise StorageError(
                 f"the stored key of KID {kid} does not unwrap",
@@ -65,16 +69,22 @@ class Kek:
             ) from None
 
 
-def find_kek(store: Path, kek_file: Path | None) -> Kek:
+def find_kek(store: Path | None, kek_file: Path | None) -> Kek:
     """Return the KEK of `store`: from `kek_file`, from the environment, or from a file beside the store.
 
-    The last one is made if it is absent. Raises StorageError for one that cannot be read.
+    The last one is made if it is absent, unless the store is no file here. Raises StorageError for one that cannot be
+    read.
     """
     if kek_file is not None:
-        return Kek(_read(kek_file), f"from {kek_file}")
+        return read_kek(kek_file)
     if text := os.environ.get(KEK_VARIABLE):
         return Kek(_decoded(text.encode(), KEK_VARIABLE), f"from {KEK_VARIABLE}")
-    beside = store.with_name(store.name + ".kek")
+    if store is None:
+        raise StorageError(
+            "no key-encryption key is named for the database",
+            remedy=f"name one with --kek-file or {KEK_VARIABLE}: head -c 32 /dev/urandom > FILE makes it",
+        )
+    beside = _beside(store)
     made = not beside.exists()
     if made:
         if store.exists() and store.stat().st_size:
@@ -83,7 +93,7 @@ def find_kek(store: Path, kek_file: Path | None) -> Kek:
                 where=str(beside),
                 remedy=f"put the file back, or name the right key with --kek-file or {KEK_VARIABLE}",
             )
-        _make(beside)
+        make_kek(beside)
     logger.log(
         logging.WARNING if made else logging.INFO,
         "the key-encryption key lies beside the store (%s): good for a try-out, and it protects nothing; "
@@ -94,7 +104,34 @@ def find_kek(store: Path, kek_file: Path | None) -> Kek:
     return Kek(_read(beside), "beside the store")
 
 
-def _make(path: Path) -> None:
+def kek_path(store: Path | None, kek_file: Path | None) -> Path | None:
+    """The file that `find_kek` reads; None: it is in the environment."""
+    if kek_file is not None:
+        return kek_file
+    return None if os.environ.get(KEK_VARIABLE) or store is None else _beside(store)
+
+
+def read_kek(path: Path) -> Kek:
+    """Return the KEK in a file. Raises StorageError."""
+    return Kek(_read(path), f"from {path}")
+
+
+def check_value(key: ContentKey) -> str:
+    """Return what names a key and does not give it away: 3 bytes of the AES-CMAC of a zero block, in hex.
+
+    As ANSI X9.24-1-2017 has it. Two people can compare it without showing each other the key.
+    """
+    mac = CMAC(AES(key.secret))
+    mac.update(bytes(16))
+    return mac.finalize()[:3].hex()
+
+
+def _beside(store: Path) -> Path:
+    return store.with_name(store.name + ".kek")
+
+
+def make_kek(path: Path) -> None:
+    """Write a new KEK to `path`; one that is there stays. Raises StorageError."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")

@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 from drm.app.device_key import home_folder
-from license_server.app import ServerRules
 from license_server.cors import Cors
-from license_server.licenses import DeviceRules
+from license_server.decisions import DeviceRules
+from license_server.rules import ServerRules
 from license_server.serving import DEFAULT_PORT, Settings, serve
 from player.key_options import read_keys_file
 

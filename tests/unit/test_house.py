@@ -30,6 +30,7 @@ SECRET_READERS: dict[str, str] = {
     "drm/packaging/track_encryption.py": "makes the IVs of samples from the key",
     "license_server/packager_keys.py": "hands a packager the keys that it encrypts with",
     "license_server/wrapping.py": "wraps keys at rest",
+    "license_server/hls_keys.py": "writes the 16 bytes that an HLS player fetches",
     "player/keys_text.py": "writes keys in the notation that was asked for",
     "player/key_mistakes.py": "tells a swapped or reversed KID and key",
 }

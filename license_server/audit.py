@@ -1,0 +1,137 @@
+"""What was issued and what was refused, to whom: one row for each decision, never with a key or a token.
+
+Queued, a row costs a request next to nothing: a thread writes what has gathered every 50 ms, and what does not fit is
+counted. In sync mode the row is committed before the answer leaves, so that nothing that was answered goes unrecorded.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy import event
+
+from license_server.decisions import Decision
+from license_server.metrics import Metrics
+from license_server.schema import audit
+
+__all__ = ["Audit", "AuditMode", "AuditRow", "audit_rows"]
+
+logger = logging.getLogger(__name__)
+
+_MOST: Final = 20_000  # rows that wait
+_BATCH: Final = 5_000
+_PAUSE: Final = 0.05  # seconds
+
+
+class AuditMode(StrEnum):
+    """How decisions are written down."""
+
+    QUEUED = "queued"
+    SYNC = "sync"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRow:
+    """One decision."""
+
+    id: int
+    at: float  # seconds since the epoch
+    action: str
+    client: str
+    status: int
+    code: str
+    kids: str
+    subject: str
+    token_id: str
+    device_id: str
+    microseconds: int
+
+
+class Audit:
+    """Writes the audit log of one process. Safe for several threads."""
+
+    def __init__(self, engine: sa.Engine, mode: AuditMode, metrics: Metrics | None = None) -> None:
+        self._engine = engine
+        self._mode = mode
+        self._metrics = metrics
+        self._waiting: queue.SimpleQueue[dict[str, object] | None] = queue.SimpleQueue()
+        self._writer: threading.Thread | None = None
+        if mode is AuditMode.SYNC and engine.dialect.name == "sqlite":
+            event.listen(engine, "connect", _on_the_disk)
+        if mode is AuditMode.QUEUED:
+            self._writer = threading.Thread(target=self._write_on, name="audit", daemon=True)
+            self._writer.start()
+
+    def record(self, action: str, client: str, decision: Decision, at: float, seconds: float) -> None:
+        """Write a decision down. In sync mode, raises whatever the database raises: then it must not be answered."""
+        if self._mode is AuditMode.OFF:
+            return
+        row: dict[str, object] = {
+            "at": at,
+            "action": action,
+            "client": client[:64],
+            "status": decision.status,
+            "code": decision.code,
+            "kids": " ".join([kid.hex for kid in decision.kids]),
+            "subject": decision.subject,
+            "token_id": decision.token_id,
+            "device_id": decision.device_id,
+            "microseconds": int(seconds * 1e6),
+        }
+        if self._mode is AuditMode.SYNC:
+            self._write([row])
+        elif self._waiting.qsize() < _MOST:
+            self._waiting.put(row)
+        else:
+            self._drop(1)
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Write what waits."""
+        if self._writer is not None:
+            self._waiting.put(None)
+            self._writer.join(timeout)
+
+    def _write_on(self) -> None:
+        goes_on = True
+        while goes_on:
+            rows = [self._waiting.get()]
+            time.sleep(_PAUSE)
+            while len(rows) < _BATCH and not self._waiting.empty():
+                rows.append(self._waiting.get())
+            goes_on = None not in rows
+            batch = [row for row in rows if row is not None]
+            try:
+                if batch:
+                    self._write(batch)
+            except sa.exc.SQLAlchemyError as error:
+                self._drop(len(batch))
+                logger.error("%d audit rows are lost: %s", len(batch), type(error).__name__)  # noqa: TRY400 - no rows
+
+    def _write(self, rows: Sequence[dict[str, object]]) -> None:
+        with self._engine.begin() as connection:
+            connection.execute(audit.insert(), rows)
+
+    def _drop(self, rows: int) -> None:
+        if self._metrics is not None:
+            self._metrics.count_dropped(rows)
+
+
+def _on_the_disk(connection: sqlite3.Connection, _record: object) -> None:
+    connection.execute("PRAGMA synchronous=FULL")  # and not only with the operating system
+
+
+def audit_rows(engine: sa.Engine, *, after: int = 0, most: int = 100) -> list[AuditRow]:
+    """Return the first rows whose id is larger than `after`."""
+    query = sa.select(audit).where(audit.c.id > after).order_by(audit.c.id).limit(most)
+    with engine.connect() as connection:
+        return [AuditRow(*row) for row in connection.execute(query)]

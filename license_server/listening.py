@@ -1,0 +1,51 @@
+"""The socket that all workers share, bound before any of them starts."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from ipaddress import ip_address
+from typing import Final
+
+from drm.errors import InvalidArgumentError
+
+__all__ = ["bound", "is_loopback", "url_of"]
+
+_BACKLOG: Final = 1024
+
+
+@contextmanager
+def bound(host: str, port: int) -> Iterator[socket.socket]:
+    """Yield a listening socket; port 0 takes a free one. Raises InvalidArgumentError: host or port cannot be had."""
+    try:
+        family, kind, protocol, _name, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise InvalidArgumentError(f"{host[:128]!r} is no host to listen on", seen=error.strerror or "") from None
+    with listener:
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen(_BACKLOG)
+        except OSError as error:
+            raise InvalidArgumentError(
+                f"the license server cannot listen on {host} port {port}: {error.strerror}",
+                maybe="another license server runs there already",
+                remedy="--port 0 takes a free port",
+            ) from None
+        yield listener
+
+
+def is_loopback(listener: socket.socket) -> bool:
+    """Whether only this machine reaches it: there browsers offer EME over plain http."""
+    return ip_address(listener.getsockname()[0]).is_loopback
+
+
+def url_of(listener: socket.socket, scheme: str) -> str:
+    """The base URL."""
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    return f"{scheme}://{shown}:{port}"

@@ -1,0 +1,109 @@
+"""What the server counts, over all its workers, and how Prometheus reads it.
+
+The numbers lie in memory that main process and workers share, a part for each: a request costs an addition, whichever
+worker is asked for `/metrics` sums up all of them, and what a worker counted outlives it.
+"""
+
+from __future__ import annotations
+
+import mmap
+import threading
+from collections.abc import Iterator
+from typing import Final
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from license_server.problems import CODES
+
+__all__ = ["METRICS_TYPE", "Counters", "Metrics"]
+
+METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+_ACTIONS: Final = ("license", "hls_key", "individualize")
+_RESULTS: Final = ("issued", "sealed", "registered", *CODES, "other")
+_BOUNDS: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0)  # seconds
+_DROPPED: Final = len(_ACTIONS) * len(_RESULTS)
+_RESTARTS: Final = _DROPPED + 1
+_HISTOGRAMS: Final = _RESTARTS + 1
+_BUCKETS: Final = len(_BOUNDS) + 2  # one for what is longer, and the sum in microseconds
+_SIZE: Final = _HISTOGRAMS + len(_ACTIONS) * _BUCKETS  # numbers of 8 bytes in each part
+_AT: Final = {
+    (action, result): row * len(_RESULTS) + column
+    for row, action in enumerate(_ACTIONS)
+    for column, result in enumerate(_RESULTS)
+}
+
+
+class Counters:
+    """The shared memory. Make it before workers are forked; part 0 is the main process's."""
+
+    def __init__(self, workers: int) -> None:
+        self._numbers = memoryview(mmap.mmap(-1, (workers + 1) * _SIZE * 8)).cast("B").cast("Q")
+        self._parts = workers + 1
+
+    def part(self, number: int) -> Metrics:
+        """What process `number` counts into."""
+        return Metrics(self, self._numbers[number * _SIZE : (number + 1) * _SIZE])
+
+    def total(self, at: int) -> int:
+        """Sum over all parts."""
+        return sum(self._numbers[at::_SIZE])
+
+
+class Metrics(Collector):
+    """The counters of one process. Safe for its threads."""
+
+    def __init__(self, counters: Counters, numbers: memoryview[int]) -> None:
+        self._counters = counters
+        self._numbers = numbers
+        self._lock = threading.Lock()
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(self)
+
+    def count(self, action: str, result: str, seconds: float) -> None:
+        """Count one answered request."""
+        at = _AT.get((action, result), _AT[action, "other"])
+        first = _HISTOGRAMS + _ACTIONS.index(action) * _BUCKETS
+        bucket = next((number for number, bound in enumerate(_BOUNDS) if seconds <= bound), len(_BOUNDS))
+        with self._lock:
+            self._numbers[at] += 1
+            self._numbers[first + bucket] += 1
+            self._numbers[first + _BUCKETS - 1] += int(seconds * 1e6)
+
+    def count_dropped(self, rows: int) -> None:
+        """Count audit rows that were lost."""
+        with self._lock:
+            self._numbers[_DROPPED] += rows
+
+    def count_restart(self) -> None:
+        """Count a worker that ended by itself and was replaced."""
+        with self._lock:
+            self._numbers[_RESTARTS] += 1
+
+    def exposition(self) -> bytes:
+        """What `/metrics` answers, of type `METRICS_TYPE`."""
+        return generate_latest(self._registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the sums over all processes, as prometheus-client asks for them."""
+        total = self._counters.total
+        requests = CounterMetricFamily(
+            "clearkey_requests", "Answered requests for licenses and keys", labels=("action", "result")
+        )
+        for (action, result), at in _AT.items():
+            if number := total(at):
+                requests.add_metric((action, result), number)
+        yield requests
+        times = HistogramMetricFamily("clearkey_request_seconds", "Time of a decision", labels=("action",))
+        for row, action in enumerate(_ACTIONS):
+            first = _HISTOGRAMS + row * _BUCKETS
+            running, buckets = 0, []
+            for bound, at in zip((*map(str, _BOUNDS), "+Inf"), range(first, first + _BUCKETS - 1), strict=True):
+                running += total(at)
+                buckets.append((bound, running))
+            times.add_metric((action,), buckets, total(first + _BUCKETS - 1) / 1e6)
+        yield times
+        yield CounterMetricFamily("clearkey_audit_dropped", "Audit rows that were lost", total(_DROPPED))
+        yield CounterMetricFamily("clearkey_worker_restarts", "Workers that were replaced", total(_RESTARTS))

@@ -1,0 +1,28 @@
+"""How a server is set up, beside what its store holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from license_server.audit import AuditMode
+from license_server.cors import Cors
+from license_server.decisions import DeviceRules
+from license_server.rate_limits import Limit
+from license_server.token_keys import TokenKeys
+
+__all__ = ["ServerRules"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerRules:
+    """Who gets licenses, who may read answers, and what is written down."""
+
+    devices: DeviceRules = field(default_factory=DeviceRules)
+    cors: Cors = field(default_factory=Cors)
+    components: Path | None = None  # a published component repository to serve too
+    tokens: TokenKeys | None = None  # None: nobody needs a token
+    audience: str | None = None  # that tokens must name
+    limit: Limit | None = None
+    audit: AuditMode = AuditMode.QUEUED
+    has_faults: bool = False
