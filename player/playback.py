@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 
+from drm.app.component_trust import ComponentTrust
 from drm.app.enabler import ContentProtectionManager
 from drm.app.remote_host import RemoteSourceHost
 from drm.app.remote_source import RemoteMediaSource
@@ -72,13 +73,15 @@ class Playback:
         min_level: int = 1,
         engine: str = "cryptography",
         dialects: tuple[str, ...] = (),
+        trust: ComponentTrust | None = None,
         on_event: Callable[[MediaEvent], None] | None = None,
         on_progress: Callable[[float, float], None] | None = None,
         on_ready: Callable[[MediaSessionProxy], None] | None = None,
     ) -> None:
         """`paths`: files, or one URL. `framemd5` is a descriptor. `remote_source`: the worker reads the container.
 
-        `on_progress` gets seconds done and seconds in all; `on_ready`, the session.
+        `trust`: which authority vouches for the components; None: as the package has it. `on_progress` gets seconds
+        done and seconds in all; `on_ready`, the session.
         """
         self._paths = list(paths)
         self._configuration = SessionConfiguration(
@@ -87,6 +90,7 @@ class Playback:
             engine=engine,
             dialects=dialects,
             remote_source_mode=remote_source,
+            trust=trust or ComponentTrust(),
         )
         self._flags = PMPSessionFlags.UNPROTECTED_PROCESS if unprotected else PMPSessionFlags(0)
         self._framemd5 = framemd5
@@ -96,7 +100,7 @@ class Playback:
         self._on_ready = on_ready
 
     def run(self) -> PlaybackResult:
-        """Play to the end.
+        """Play to the end, in a session of its own each time.
 
         Raises:
             DRMError: whatever ended it early; `where` begins with the file's name.

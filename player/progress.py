@@ -45,11 +45,15 @@ class Progress:
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, description=what)
 
-    def close(self) -> None:
-        """Take the bar away. Idempotent."""
+    def clear(self) -> None:
+        """Take the bar away; what is shown after this draws another. Idempotent."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+    def close(self) -> None:
+        """Take the bar away for good. Idempotent."""
+        self.clear()
         self._wanted = False
 
     def __enter__(self) -> Self:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
+from drm.app.component_update import RENEWING
 from drm.app.enabler import ContentEnabler, EnableCallback, EnablerActivation, EnableResult
 from drm.app.license_access import LicenseAccess
 from drm.clearkey import encode_jwk_set
@@ -20,6 +21,7 @@ from drm.hresult import HResult
 from drm.keys import ContentKey, KeyId
 from drm.rights import EnableType, LicensePath, URLTrustStatus
 from drm.session.topology import Topology
+from drm.trust.errors import ListTooOldError
 
 __all__ = ["LicenseManager", "LocalKeysManager"]
 
@@ -47,7 +49,9 @@ class LicenseManager:
         state: object = None,
     ) -> None:
         """Start a thread that runs the enabler, and return at once."""
-        enabler = enabler_activate.activate_object(self._access)
+        enabler = enabler_activate.activate_object()
+        if enabler.get_enable_type() not in RENEWING:  # the license server has no components to give
+            enabler = enabler_activate.activate_object(self._access)
         result = EnableResult(enabler_activate, state)
 
         def work() -> None:
@@ -64,7 +68,10 @@ class LicenseManager:
         """Take the ways that there are and return what went wrong."""
         try:
             if not enabler.is_automatic_supported:
-                self._by_hand(enabler)
+                if enabler.get_enable_type() in RENEWING:
+                    enabler.fail(_no_repository())
+                else:
+                    self._by_hand(enabler)
             else:
                 enabler.automatic_enable()
                 began = time.monotonic()
@@ -128,6 +135,14 @@ class LocalKeysManager:
         except InvalidRequestError as late:  # it was cancelled meanwhile
             result.error = late
         callback(result)
+
+
+def _no_repository() -> DRMError:
+    return ListTooOldError(
+        "the license demands a newer revocation list, and nothing says where it comes from",
+        maybe="clearkey runs from its sources, or the package names no server",
+        remedy="set CLEARKEY_COMPONENTS_URL, and CLEARKEY_COMPONENTS_ROOT for another authority than the package's",
+    )
 
 
 def _refused(url: str, status: URLTrustStatus) -> DRMError:

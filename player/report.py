@@ -13,22 +13,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import jinja2
 import markupsafe
 
 from drm.protection import ADVICE, YES, Level
 from player.pictures import FlowEvent, flow_diagram, visible
+from player.report_trust import trust_of
 
-__all__ = ["BoxRow", "EventRow", "ReportData", "write_report"]
+__all__ = ["BoxRow", "EventRow", "ReportData", "StoryStep", "write_report"]
 
 EventRow = FlowEvent
 
 _MOST_CHILDREN: Final = 100  # boxes shown under one box
 _MOST_DEPTH: Final = 16
 _MOST_EVENTS: Final = 2000
-_PLACED: Final = ("level", "layers")  # members of a protection report that have a place of their own
+_PLACED: Final = ("level", "layers", "trust")  # members of a protection report that have a place of their own
 _GROUPS: Final = (Mapping, list, tuple)
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
 
@@ -45,12 +46,21 @@ class BoxRow:
     children: Sequence[BoxRow] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class StoryStep:
+    """One step of what went before the playback: a word for it, and what happened."""
+
+    name: str
+    detail: str
+    tone: Literal["good", "warn", "bad"] = "good"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportData:
     """What a playback leaves to be read. Plain values: the page knows nothing of sessions.
 
-    `protection` is a ProtectionReport as a mapping (`msgspec.to_builtins`). `level` and `layers` get a place of their
-    own, where a layer holds only if its probe said "yes"; every other member becomes a row.
+    `protection` is a ProtectionReport as a mapping (`msgspec.to_builtins`). `level`, `layers` and `trust` get a place
+    of their own, where a layer holds only if its probe said "yes"; every other member becomes a row.
     """
 
     title: str
@@ -60,6 +70,7 @@ class ReportData:
     facts: Sequence[tuple[str, str]] = ()  # scheme, KIDs, license path ...
     contact_sheet: bytes | None = None  # PNG
     events: Sequence[EventRow] = ()
+    story: Sequence[StoryStep] = ()
     protection: Mapping[str, object] = field(default_factory=dict)
     boxes: Sequence[BoxRow] = ()
     notes: Sequence[str] = ()
@@ -94,6 +105,7 @@ def _render(report: ReportData) -> str:
         level=report.protection.get("level"),
         level_name=_level_name(report.protection.get("level")),
         layers=list(_layers(report.protection.get("layers"))),
+        trust=trust_of(report.protection.get("trust")),
         scalars=[(name, _word(value)) for name, value in others if not isinstance(value, _GROUPS)],
         groups=[(name, _rows(value)) for name, value in others if isinstance(value, _GROUPS) and value],
         boxes=_bounded(report.boxes, 0),

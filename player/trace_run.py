@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from drm.app.byte_stream import FileByteStream
+from drm.app.component_trust import ComponentTrust
 from drm.app.enabler import ContentProtectionManager
 from drm.app.session_proxy import MediaSessionProxy, PMPSessionFlags, SessionConfiguration, create_pmp_media_session
 from drm.app.sources import open_source
@@ -48,20 +49,24 @@ class Tracer:
         seconds: float | None = None,
         unprotected: bool = False,
         min_level: int = 1,
+        trust: ComponentTrust | None = None,
     ) -> None:
-        """`seconds`: so much of each presentation is played; None: all of it."""
+        """`seconds`: so much of each presentation is played; None: all of it. `trust`: as `Playback` takes it."""
         self._paths = list(paths)
         self._log = log
         self._manager = TracedManager(manager, log) if manager is not None else None
         self._stop = None if seconds is None else round(seconds * _SECOND)
         self._flags = PMPSessionFlags.UNPROTECTED_PROCESS if unprotected else PMPSessionFlags.NONE
         self._min_level = min_level
+        self._trust = trust or ComponentTrust()
         self._session: MediaSessionProxy
         self._sources: list[MediaSource] = []
 
     def run(self, scenario: Scenario) -> ProtectionReport:
         """Do it, and return what the worker probed. Raises the DRMError that ended it early."""
-        configuration = SessionConfiguration(content_protection_manager=self._manager, min_level=self._min_level)
+        configuration = SessionConfiguration(
+            content_protection_manager=self._manager, min_level=self._min_level, trust=self._trust
+        )
         with contextlib.ExitStack() as stack:
             self._sources = [open_source(stack.enter_context(FileByteStream(self._paths))) for _ in range(2)]
             self._log.command("create_pmp_media_session", flags=int(self._flags))

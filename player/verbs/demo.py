@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 import msgspec
@@ -25,12 +25,16 @@ from drm.protection import Level
 from license_server.process import LicenseServer
 from player.box_listing import ListedBox, list_boxes
 from player.comparison import compare
+from player.component_renewal import renewing
 from player.flow import flow_events
 from player.outputs import AtomicOutput
 from player.playback import Playback, PlaybackResult, Snapshot
 from player.progress import Progress
 from player.protection_manager import LicenseManager
 from player.report import BoxRow, ReportData, write_report
+
+if TYPE_CHECKING:
+    from player.revoked_story import RevokedStory
 
 __all__ = ["command"]
 
@@ -40,7 +44,8 @@ _MAKER_LIMIT: Final = 120.0  # seconds
 
 @click.command("demo")
 @click.option("--output", type=click.Path(file_okay=False, path_type=Path), default=Path("build"), show_default=True)
-def command(output: Path) -> int:
+@click.option("--revoked", is_flag=True, help="Revoke a component first: refused, replaced by its enabler, played.")
+def command(output: Path, revoked: bool) -> int:
     """Make an encrypted sample, start the license server, play it protected, and leave a report page."""
     began = time.monotonic()
     samples, report = output / "sample", output / "demo" / "index.html"
@@ -48,14 +53,21 @@ def command(output: Path) -> int:
     click.echo(f"sample:          {sample} (8 s of H.264 and AAC, two keys, cenc, 2 s clear lead)")
     report.parent.mkdir(parents=True, exist_ok=True)
     sheet = report.with_name("contact-sheet.png")
-    with LicenseServer(keys_file=samples / "keys.json") as server:
+    with contextlib.ExitStack() as stack:
+        story = stack.enter_context(_story(report.with_name("components"))) if revoked else None
+        server = stack.enter_context(_served(samples / "keys.json", sample, story))
         click.echo(f"license server:  {server.url} (process {server.pid})")
-        result, session, equal = _play(sample, clear, server.license_url, sheet)
+        if story is not None:
+            story.install(server.components_url)
+            story.revoke()
+        result, session, equal = _play(sample, clear, server.license_url, sheet, story)
+        if story is not None:
+            story.played(result.report, result.frames)
     level = Level(result.report.level)
     click.echo(f"PMP worker:      process {session.pid}, isolation level {level.value} ({level.label})")
     click.echo(f"license:         {result.license_path.value}: this process relayed it and cannot open it")
     click.echo(f"played:          {result.frames} frames, {'all' if equal else 'NOT all'} equal to the clear original")
-    write_report(report, _report(sample, result, session, sheet.read_bytes(), equal=equal))
+    write_report(report, _report(sample, result, session, sheet.read_bytes(), story, equal=equal))
     click.echo(f"contact sheet:   {sheet}")
     click.echo(f"report:          {report}")
     click.echo(f"took:            {time.monotonic() - began:.1f} s")
@@ -85,7 +97,22 @@ def _make_sample(folder: Path) -> tuple[Path, Path]:
     return folder / f"{_SAMPLE}.mp4", folder / f"{_SAMPLE.replace('cenc', 'clear')}.mp4"
 
 
-def _play(sample: Path, clear: Path, license_url: str, sheet: Path) -> tuple[PlaybackResult, _Session, bool]:
+def _story(store: Path) -> RevokedStory:
+    from player.revoked_story import RevokedStory  # noqa: PLC0415 - signing costs 100 ms to import
+
+    return RevokedStory(store)
+
+
+def _served(keys: Path, sample: Path, story: RevokedStory | None) -> LicenseServer:
+    if story is None:
+        return LicenseServer(keys_file=keys)
+    story.publish()
+    return LicenseServer(keys_file=keys, components=story.repository, policies=story.policies(sample))
+
+
+def _play(
+    sample: Path, clear: Path, license_url: str, sheet: Path, story: RevokedStory | None
+) -> tuple[PlaybackResult, _Session, bool]:
     session = _Session()
     with contextlib.ExitStack() as stack:
         hashes = os.memfd_create("framemd5", os.MFD_CLOEXEC)
@@ -99,14 +126,26 @@ def _play(sample: Path, clear: Path, license_url: str, sheet: Path) -> tuple[Pla
             snapshot=Snapshot(picture.descriptor),
             on_progress=progress.show,
             on_ready=session.note,
+            trust=story.trust if story is not None else None,
         )
-        result = playback.run()
+        result = playback.run() if story is None else renewing(playback.run, story, may_update=True)
         progress.close()
         equal = compare(hashes, str(clear), result, quiet=True) == ExitCode.GOOD
     return result, session, equal
 
 
-def _report(sample: Path, result: PlaybackResult, session: _Session, sheet: bytes, *, equal: bool) -> ReportData:
+def _report(
+    sample: Path,
+    result: PlaybackResult,
+    session: _Session,
+    sheet: bytes,
+    story: RevokedStory | None,
+    *,
+    equal: bool,
+) -> ReportData:
+    flow = flow_events(session.begin, session.ready, result.commands, result.events)
+    if story is not None:
+        flow = sorted([*flow, *story.flow(session.begin)], key=lambda row: row.seconds)
     facts = [
         ("Frames", f"{result.frames}, each compared by hash with the clear original"),
         ("License path", result.license_path.value),
@@ -120,7 +159,8 @@ def _report(sample: Path, result: PlaybackResult, session: _Session, sheet: byte
         passed=equal,
         facts=facts,
         contact_sheet=sheet,
-        events=flow_events(session.begin, session.ready, result.commands, result.events),
+        events=flow,
+        story=story.steps if story is not None else (),
         protection=msgspec.to_builtins(result.report),
         boxes=_box_rows(sample),
         notes=result.notes,

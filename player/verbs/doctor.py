@@ -12,8 +12,11 @@ import click
 import msgspec
 
 from drm.app.process import probe_worker
-from drm.errors import ExitCode, IsolationError
+from drm.errors import DRMError, ExitCode, IsolationError
 from drm.protection import ADVICE, CONTAINED_LAYERS, WALL_LAYERS, Level, ProtectionReport, missing
+from player.component_options import component_trust
+from player.component_state import Components, look_at_components
+from player.component_text import summary
 
 __all__ = ["command"]
 
@@ -21,7 +24,7 @@ __all__ = ["command"]
 @click.command("doctor")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 def command(as_json: bool) -> int:
-    """Show what isolation this machine gives a PMP worker.
+    """Show what isolation this machine gives a PMP worker, and whether its components are trusted.
 
     Exits with 9 when protected content cannot be played here: when level 1 is not to be had.
     """
@@ -31,8 +34,32 @@ def command(as_json: bool) -> int:
         if as_json:
             click.echo(json.dumps({"level": 0, "host": _machine(), "error": error.to_dict()}, indent=2))
         raise
-    click.echo(json.dumps(_as_dict(report), indent=2) if as_json else _as_text(report))
+    components = _components()
+    if as_json:
+        click.echo(json.dumps(_as_dict(report) | {"components_trust": _trust_dict(components)}, indent=2))
+    else:
+        click.echo(f"{_as_text(report)}\n{_trust_line(components)}")
     return ExitCode.GOOD if report.level >= Level.CONTAINED else ExitCode.ISOLATION
+
+
+def _components() -> Components | DRMError:
+    """What is at hand. That none of it can be read is a finding too, and no end of this verb."""
+    try:
+        return look_at_components(component_trust())
+    except DRMError as error:
+        return error
+    except OSError as error:
+        return DRMError(str(error))
+
+
+def _trust_line(found: Components | DRMError) -> str:
+    return f"components: {found.what}" if isinstance(found, DRMError) else summary(found)
+
+
+def _trust_dict(found: Components | DRMError) -> dict[str, object]:
+    if isinstance(found, DRMError):
+        return {"error": found.to_dict()}
+    return {"signed": found.signed, "summary": summary(found)}
 
 
 def _machine() -> dict[str, str]:

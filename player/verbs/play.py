@@ -13,6 +13,8 @@ from drm.keys import ContentKey, KeyId
 from drm.protection import Level
 from drm.session.events import MediaEvent
 from player.comparison import compare
+from player.component_options import component_trust
+from player.component_renewal import renewing
 from player.dialect_option import dialect_option
 from player.key_mistakes import explain
 from player.key_options import key_options
@@ -20,6 +22,7 @@ from player.outputs import AtomicOutput
 from player.playback import Playback, PlaybackResult, Snapshot
 from player.progress import Progress
 from player.protection_manager import LicenseManager, LocalKeysManager
+from player.renewal_lines import RenewalLines
 
 __all__ = ["command"]
 
@@ -38,6 +41,7 @@ __all__ = ["command"]
 @click.option("--remote-source", is_flag=True, help="Let the worker read the container; only stored bytes go there.")
 @click.option("--unprotected", is_flag=True, help="Isolated but not locked down; plays clear content only.")
 @click.option("--min-level", type=click.IntRange(1, 3), default=1, show_default=True, help="Isolation level to demand.")
+@click.option("--update-components", is_flag=True, help="Renew components that must not run, off a terminal too.")
 @click.option("--engine", type=click.Choice(["cryptography", "pycryptodome"]), default="cryptography", hidden=True)
 @click.option("-v", "--verbose", is_flag=True, help="Show every event.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
@@ -55,6 +59,7 @@ def command(
     remote_source: bool,
     unprotected: bool,
     min_level: int,
+    update_components: bool,
     engine: str,
     verbose: bool,
     quiet: bool,
@@ -62,6 +67,9 @@ def command(
     """Play FILE (an MP4 or WebM, its URL, or an init segment and its media segments) inside the locked-down worker.
 
     Rights come from --license-url, or from --key and --keys-file. Exit code 0: it played to the end.
+
+    CLEARKEY_COMPONENTS_ROOT, _URL and _STORE name another authority for the worker's components, as `clearkey
+    components` takes them. On a terminal, components that were revoked are renewed once, and the file is played then.
     """
     if license_url and keys:
         raise InvalidArgumentError(
@@ -76,6 +84,7 @@ def command(
             stack.callback(os.close, hashes_fd)
         picture = stack.enter_context(AtomicOutput(snapshot)) if snapshot else None
         progress = stack.enter_context(Progress(quiet=quiet))
+        renewal = stack.enter_context(RenewalLines(quiet=quiet))
         playback = Playback(
             files,
             manager=manager,
@@ -86,11 +95,12 @@ def command(
             min_level=min_level,
             engine=engine,
             dialects=dialects,
+            trust=component_trust(),
             on_event=_show if verbose else None,
             on_progress=progress.show,
         )
         try:
-            result = playback.run()
+            result = renewing(playback.run, renewal, may_update=update_components or sys.stderr.isatty())
         except DRMError as error:
             raise explain(error, keys) from None
         progress.close()

@@ -12,6 +12,7 @@ from drm.errors import DRMError, InvalidArgumentError
 from drm.keys import ContentKey, KeyId
 from drm.protection import Level
 from license_server.process import LicenseServer
+from player.component_options import component_trust
 from player.key_mistakes import explain
 from player.key_options import key_options
 from player.protection_manager import LicenseManager, LocalKeysManager
@@ -68,7 +69,15 @@ def command(
             license_url = stack.enter_context(LicenseServer(keys=keys)).license_url
         if license_url:
             manager = LicenseManager(license_url)
-        tracer = Tracer(files, log, manager, seconds=seconds, unprotected=unprotected, min_level=min_level)
+        tracer = Tracer(
+            files,
+            log,
+            manager,
+            seconds=seconds,
+            unprotected=unprotected,
+            min_level=min_level,
+            trust=component_trust(),
+        )
         try:
             level = tracer.run(wanted).level
         except DRMError as error:
