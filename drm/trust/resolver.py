@@ -33,6 +33,12 @@ class Vouches(Protocol):
     ) -> Revocation | None:
         """The entry that revokes this archive, or None."""
 
+    def signers_beside(self, revocation: Revocation) -> Sequence[str]:
+        """Ids of the keys that list archives for the authority on whose list this entry is; empty: for none of these.
+
+        An archive that is listed no more was listed by them.
+        """
+
 
 class Vouched:
     """Several authorities together: each lists archives, and any of them revokes what any of them lists."""
@@ -48,6 +54,11 @@ class Vouched:
         """The first entry of any list that revokes this archive, or None."""
         found = (source.find_revocation(class_id, version, sha256, key_ids) for source in self._sources)
         return next((entry for entry in found if entry is not None), None)
+
+    def signers_beside(self, revocation: Revocation) -> Sequence[str]:
+        """Ids of the keys that list archives for the first authority on whose list this entry is."""
+        found = (source.signers_beside(revocation) for source in self._sources)
+        return next((key_ids for key_ids in found if key_ids), ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +94,12 @@ def resolve(trust: Vouches, class_id: UUID, api: int, blobs: Mapping[str, bytes]
             return Resolved(entry, entry.component(data))
     at_hand = list(_at_hand(class_id, blobs))
     for described, sha256 in at_hand:
-        revocation = _why_revoked(trust, class_id, described, sha256)
+        # A copy that is listed still may be revoked by the key of the role that lists it.
+        key_ids = next((entry.key_ids for entry in trust.components if entry.sha256 == sha256), ())
+        revocation = trust.find_revocation(class_id, version_key(described.version), sha256, key_ids)
         if revocation is not None:
-            raise _revoked(described, sha256, revocation, choice)
+            signers = key_ids or trust.signers_beside(revocation)
+            raise _revoked(described, sha256, revocation, signers, choice)
     if choice:
         raise _damaged(choice[0])
     if at_hand:
@@ -122,14 +136,12 @@ def _revocation(trust: Vouches, entry: Entry) -> Revocation | None:
     return trust.find_revocation(entry.class_id, entry.version_key, entry.sha256, entry.key_ids)
 
 
-def _why_revoked(trust: Vouches, class_id: UUID, described: ComponentDescription, sha256: str) -> Revocation | None:
-    # A copy that is listed still may be revoked by the key of the role that lists it.
-    key_ids = next((entry.key_ids for entry in trust.components if entry.sha256 == sha256), ())
-    return trust.find_revocation(class_id, version_key(described.version), sha256, key_ids)
-
-
 def _revoked(
-    described: ComponentDescription, sha256: str, revocation: Revocation, choice: list[Entry]
+    described: ComponentDescription,
+    sha256: str,
+    revocation: Revocation,
+    signers: Sequence[str],
+    choice: list[Entry],
 ) -> ComponentRevokedError:
     hint = revocation.renewal.page if revocation.renewal and revocation.renewal.page else ""
     error = ComponentRevokedError(
@@ -143,7 +155,7 @@ def _revoked(
     error.component = RevokedComponent(
         reason=RevocationReason.USER_MODE_COMPONENT_LOAD | RevocationReason.COMPONENT_REVOKED | by_key,
         header_hash=sha256,
-        public_key_hash=revocation.keyid or "",
+        public_key_hash=revocation.keyid or next(iter(signers), ""),
         name=described.name,
         version=described.version,
         class_id=str(described.class_id),

@@ -69,6 +69,10 @@ class VerifiedTrust:
         """The entry of the list that revokes this archive, or None."""
         return self.revocations.find(class_id, version, sha256, key_ids)
 
+    def signers_beside(self, revocation: Revocation) -> tuple[str, ...]:
+        """Ids of the keys that list archives, if this entry is on the list beside them."""
+        return self.key_ids[COMPONENTS] if revocation in self.revocations.entries else ()
+
     def freshness(self, now: datetime) -> Freshness:
         """The state of the list and of what carries it; `now` as `trusted_now` gives it."""
         return freshness((self.expiries[role] for role in ("timestamp", "snapshot", REVOCATIONS)), now)
