@@ -7,21 +7,23 @@ where CI is set, one that tests/skips.txt does not list makes the run fail.
 from __future__ import annotations
 
 import fnmatch
-import importlib.util
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
+
+if TYPE_CHECKING:
+    from tests.publisher import Publisher
 
 HERE = Path(__file__).parent
 OWN_VECTORS = HERE / "data" / "vectors"
 NOT_SET = "CLEARKEY_VECTORS is not set: it names the folder with other tools' encrypted files"
 
-# The license server as a fixture is part of what we ship; the suite uses it as any user would.
-PLUGIN = "license_server.pytest_plugin"
-pytest_plugins = (PLUGIN,) if importlib.util.find_spec(PLUGIN) else ()
+# The fixtures are part of what we ship, and the suite uses them as any user would: by the name of the entry point.
+pytest_plugins = ("clearkey",)
 
 # `make test` must end in minutes and say the same twice; `make fuzz` goes further, elsewhere at every run.
 hypothesis.settings.register_profile("default", deadline=None, derandomize=True, max_examples=100, database=None)
@@ -46,6 +48,29 @@ def vectors_folder() -> Path:
 def own_vectors() -> Path:
     """The vectors that are part of this repository."""
     return OWN_VECTORS
+
+
+# ------------------------------------------------------------------------------------------------ the user's data
+@pytest.fixture(scope="session", autouse=True)
+def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """No test writes to the data of whoever runs it: device key, development authority and stores lie here.
+
+    In the environment, so that programs that tests run inherit it; one that is given another HOME must be given
+    another CLEARKEY_HOME too, or none.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("clearkey-data")
+        patch.setenv("CLEARKEY_HOME", str(folder))
+        yield folder
+
+
+@pytest.fixture
+def publisher() -> Iterator[Publisher]:
+    """An authority that published the components of this checkout, and serves them."""
+    from tests.publisher import Publisher
+
+    with Publisher().serving() as made:
+        yield made
 
 
 # ------------------------------------------------------------------------------------------------ skips

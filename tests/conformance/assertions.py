@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-__all__ = ["ASSERTIONS", "LATER", "Assertion"]
+__all__ = ["ASSERTIONS", "Assertion"]
 
 
 class Assertion(NamedTuple):
@@ -31,9 +31,6 @@ class Assertion(NamedTuple):
         """Its id."""
         return f"MF-{self.number:03}"
 
-
-LATER: Final = frozenset({77, 86, 87, 88, 90})
-"""These come with signed components: until something is signed and revoked there is nothing to be refused."""
 
 _PMP, _PATH = "MFCreatePMPMediaSession", "PMP Media Session"
 _LOCAL, _SERVER = "MFCreateMediaSession", "IMFPMPServer"

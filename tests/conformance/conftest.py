@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance.assertions import LATER
 from tests.conformance.table import Table, number_of
 
 HERE = Path(__file__).parent
@@ -70,7 +69,6 @@ class Conformance:
         terminalreporter.section("conformance")
         for problem in self.found:
             terminalreporter.line(problem, red=True)
-        terminalreporter.line(f"({len(LATER)} assertions come with signed components and need none yet.)")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

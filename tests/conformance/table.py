@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from tests.conformance.assertions import ASSERTIONS, LATER, Assertion
+from tests.conformance.assertions import ASSERTIONS, Assertion
 
 __all__ = ["PAGE", "Table", "number_of"]
 
@@ -49,14 +49,14 @@ class Table:
         return [test for number, tests in self._outcomes.items() if number not in ASSERTIONS for test in tests]
 
     def missing(self) -> list[Assertion]:
-        """Assertions that have no test, though they should."""
-        return [each for number, each in ASSERTIONS.items() if number not in LATER and not self._outcomes.get(number)]
+        """Assertions that have no test."""
+        return [each for number, each in ASSERTIONS.items() if not self._outcomes.get(number)]
 
     def result(self, number: int) -> str:
         """What became of one assertion, in the words of the page."""
         outcomes = list(self._outcomes.get(number, {}).values())
         if not outcomes:
-            return "comes with signed components" if number in LATER else "no test"
+            return "no test"
         count = f"{len(outcomes)} test{'s' if len(outcomes) > 1 else ''}"
         if "failed" in outcomes:
             return f"**failed** ({outcomes.count('failed')} of {count})"
@@ -84,7 +84,7 @@ def _lines(table: Table) -> Iterator[str]:
         "assertion is about one. Written by `python -m tests.conformance`; do not edit it by hand."
     )
     yield ""
-    yield f"**{passed} of {len(ASSERTIONS)} hold; {len(LATER)} come with signed components.**"
+    yield f"**{passed} of {len(ASSERTIONS)} hold.**"
     yield ""
     yield "How a rule is known:"
     yield ""

@@ -35,7 +35,7 @@ class Account:
             run = self.user.run(argv, timeout=timeout)
         else:
             run = subprocess.run(argv, capture_output=True, text=True, timeout=timeout, cwd=self.home, check=False,
-                                 env=os.environ | {"HOME": str(self.home)})  # fmt: skip
+                                 env=os.environ | dict.fromkeys(("HOME", "CLEARKEY_HOME"), str(self.home)))  # fmt: skip
             assert run.returncode == 0, run.stderr
         return json.loads(run.stdout)
 
