@@ -11,10 +11,14 @@ import msgspec
 from drm.errors import DRMError
 from drm.keys import KeyId
 from drm.keys_file import MAX_KEYS_FILE, parse_keys_file
+from license_server.audit import AuditMode
 from license_server.decisions import DeviceRules
 from license_server.orders import Orders
+from license_server.rate_limits import Limit
 from license_server.rules import ServerRules
 from license_server.serving import Settings, serve
+from license_server.tls import make_certificate
+from license_server.token_keys import parse_token_keys
 
 
 def main() -> int:
@@ -37,15 +41,23 @@ def _settings(orders: Orders) -> Settings:
     return Settings(
         host=orders.host,
         port=orders.port,
-        store=Path(orders.store) if orders.store else None,
+        store=orders.store,
         kek_file=Path(orders.kek_file) if orders.kek_file else None,
         keys=keys,
         policies={KeyId.parse(kid): policy for kid, policy in orders.policies.items()},
         rules=ServerRules(
             devices=DeviceRules(enrolled_only=orders.enrolled_only, freshness=orders.freshness),
             components=Path(orders.components) if orders.components else None,
+            tokens=parse_token_keys(orders.tokens.encode()) if orders.tokens else None,
+            audience=orders.audience,
+            limit=Limit.parse(orders.rate_limit) if orders.rate_limit else None,
+            audit=AuditMode(orders.audit),
+            has_faults=orders.faults,
         ),
         parent=orders.parent,
+        workers=orders.workers,
+        certificate=make_certificate(orders.host) if orders.tls else None,
+        is_debug=orders.debug,
     )
 
 

@@ -1,4 +1,4 @@
-"""What the server counts, over all its workers, and how Prometheus reads it.
+"""What the server counts, over all its workers.
 
 The numbers lie in memory that main process and workers share, a part for each: a request costs an addition, whichever
 worker is asked for `/metrics` sums up all of them, and what a worker counted outlives it.
@@ -9,17 +9,12 @@ from __future__ import annotations
 import mmap
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
-
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
-from prometheus_client.registry import Collector
 
 from license_server.problems import CODES
 
-__all__ = ["METRICS_TYPE", "Counters", "Metrics"]
-
-METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+__all__ = ["Counters", "Metrics", "Times"]
 
 _ACTIONS: Final = ("license", "hls_key", "individualize")
 _RESULTS: Final = ("issued", "sealed", "registered", *CODES, "other")
@@ -52,15 +47,22 @@ class Counters:
         return sum(self._numbers[at::_SIZE])
 
 
-class Metrics(Collector):
+@dataclass(frozen=True, slots=True)
+class Times:
+    """How long decisions of one action took: how many were done within each bound, and all seconds together."""
+
+    action: str
+    within: tuple[tuple[str, int], ...]
+    seconds: float
+
+
+class Metrics:
     """The counters of one process. Safe for its threads."""
 
     def __init__(self, counters: Counters, numbers: memoryview[int]) -> None:
         self._counters = counters
         self._numbers = numbers
         self._lock = threading.Lock()
-        self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(self)
 
     def count(self, action: str, result: str, seconds: float) -> None:
         """Count one answered request."""
@@ -82,28 +84,29 @@ class Metrics(Collector):
         with self._lock:
             self._numbers[_RESTARTS] += 1
 
-    def exposition(self) -> bytes:
-        """What `/metrics` answers, of type `METRICS_TYPE`."""
-        return generate_latest(self._registry)
-
-    def collect(self) -> Iterator[Metric]:
-        """Yield the sums over all processes, as prometheus-client asks for them."""
-        total = self._counters.total
-        requests = CounterMetricFamily(
-            "clearkey_requests", "Answered requests for licenses and keys", labels=("action", "result")
-        )
+    def requests(self) -> Iterator[tuple[str, str, int]]:
+        """Yield action, result and number of all requests, over all processes."""
         for (action, result), at in _AT.items():
-            if number := total(at):
-                requests.add_metric((action, result), number)
-        yield requests
-        times = HistogramMetricFamily("clearkey_request_seconds", "Time of a decision", labels=("action",))
+            if number := self._counters.total(at):
+                yield action, result, number
+
+    def times(self) -> Iterator[Times]:
+        """Yield the times of each action, over all processes."""
+        total = self._counters.total
         for row, action in enumerate(_ACTIONS):
             first = _HISTOGRAMS + row * _BUCKETS
-            running, buckets = 0, []
+            running, within = 0, []
             for bound, at in zip((*map(str, _BOUNDS), "+Inf"), range(first, first + _BUCKETS - 1), strict=True):
                 running += total(at)
-                buckets.append((bound, running))
-            times.add_metric((action,), buckets, total(first + _BUCKETS - 1) / 1e6)
-        yield times
-        yield CounterMetricFamily("clearkey_audit_dropped", "Audit rows that were lost", total(_DROPPED))
-        yield CounterMetricFamily("clearkey_worker_restarts", "Workers that were replaced", total(_RESTARTS))
+                within.append((bound, running))
+            yield Times(action, tuple(within), total(first + _BUCKETS - 1) / 1e6)
+
+    @property
+    def dropped(self) -> int:
+        """Audit rows that were lost."""
+        return self._counters.total(_DROPPED)
+
+    @property
+    def restarts(self) -> int:
+        """Workers that were replaced."""
+        return self._counters.total(_RESTARTS)

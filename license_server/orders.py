@@ -6,7 +6,7 @@ import msgspec
 
 from drm.policy import Policy
 
-__all__ = ["Orders"]
+__all__ = ["Orders", "is_url"]
 
 
 class Orders(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -25,4 +25,17 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     enrolled_only: bool
     freshness: float
     components: str | None
+    workers: int
+    tokens: str  # the text of a JWK Set of verifying keys, or empty
+    audience: str | None
+    rate_limit: str | None
+    audit: str
+    faults: bool
+    debug: bool
+    tls: bool
     parent: int
+
+
+def is_url(place: object) -> bool:
+    """Whether a store is named by the URL of a database, and not by a file."""
+    return "://" in str(place)

@@ -18,7 +18,7 @@ from drm.clearkey import encode_jwk_set
 from drm.errors import InvalidArgumentError, LicenseServerUnreachableError
 from drm.keys import ContentKey, KeyId
 from drm.policy import Policy
-from license_server.orders import Orders
+from license_server.orders import Orders, is_url
 
 __all__ = ["LicenseServer"]
 
@@ -35,7 +35,8 @@ class LicenseServer:
 
     Keys given as `keys` travel through a pipe: they are in no argument, environment or file. With `keys_file` this
     process does not read them at all. Without `store` the store is temporary. `components` is a published component
-    repository, which is served too.
+    repository, which is served too. The rest are the options of `clearkey serve`: `tokens` is the text of a JWK Set,
+    `rate_limit` is ATTEMPTS/SECONDS, and `tls` shows a certificate that is made for this run.
     """
 
     def __init__(
@@ -51,6 +52,14 @@ class LicenseServer:
         components: Path | str | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
+        workers: int = 1,
+        tokens: str = "",
+        audience: str | None = None,
+        rate_limit: str | None = None,
+        audit: str = "queued",
+        faults: bool = False,
+        debug: bool = False,
+        tls: bool = False,
     ) -> None:
         if not (keys or keys_file or store or components):
             raise InvalidArgumentError("a license server needs keys, a keys file, a store or components")
@@ -59,12 +68,20 @@ class LicenseServer:
             port=port,
             keys=encode_jwk_set(keys).decode() if keys else "",
             keys_file=str(Path(keys_file).absolute()) if keys_file else None,
-            store=str(Path(store).absolute()) if store else None,
+            store=_place(store),
             kek_file=str(Path(kek_file).absolute()) if kek_file else None,
             policies={kid.hex: policy for kid, policy in (policies or {}).items()},
             enrolled_only=enrolled_only,
             freshness=freshness,
             components=str(Path(components).absolute()) if components else None,
+            workers=workers,
+            tokens=tokens,
+            audience=audience,
+            rate_limit=rate_limit,
+            audit=audit,
+            faults=faults,
+            debug=debug,
+            tls=tls,
             parent=os.getpid(),
         )
         self._process: subprocess.Popen[bytes] | None = None
@@ -151,3 +168,9 @@ class LicenseServer:
                     )
                 line += chunk
         return line.decode().removeprefix("license server: ").strip()
+
+
+def _place(store: Path | str | None) -> str | None:
+    if not store:
+        return None
+    return str(store) if is_url(store) else str(Path(store).absolute())

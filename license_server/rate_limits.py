@@ -11,10 +11,6 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-from limits import RateLimitItemPerSecond
-from limits.storage import storage_from_string
-from limits.strategies import MovingWindowRateLimiter
-
 from drm.errors import InvalidArgumentError
 from license_server.problems import ProblemError
 
@@ -51,6 +47,11 @@ class RateLimit:
     """Counts attempts, good and bad ones alike. Without a shared storage each worker counts for itself."""
 
     def __init__(self, limit: Limit) -> None:
+        # 100 ms that a server without a limit does not need.
+        from limits import RateLimitItemPerSecond  # noqa: PLC0415
+        from limits.storage import storage_from_string  # noqa: PLC0415
+        from limits.strategies import MovingWindowRateLimiter  # noqa: PLC0415
+
         self._item = RateLimitItemPerSecond(limit.attempts, limit.seconds)
         try:
             self._limiter = MovingWindowRateLimiter(storage_from_string(limit.storage))

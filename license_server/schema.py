@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import sqlalchemy as sa
 from sqlalchemy import BigInteger, Column, Float, Integer, LargeBinary, MetaData, String, Table, Text
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
 
 __all__ = [
     "EPOCH",
@@ -121,4 +124,8 @@ def next_epoch() -> sa.Update:
 
 def upsert(engine: sa.Engine, table: Table) -> sqlite.Insert | postgresql.Insert:
     """Return an INSERT that may say what is done on conflict, in the words of this database."""
-    return postgresql.insert(table) if engine.dialect.name == "postgresql" else sqlite.insert(table)
+    if engine.dialect.name == "postgresql":
+        from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - 100 ms that a file does not need
+
+        return postgresql.insert(table)
+    return sqlite.insert(table)

@@ -24,9 +24,10 @@ from license_server.debug_server import answering
 from license_server.keyring import Keyring, find_keyring
 from license_server.listening import bound, is_loopback, url_of
 from license_server.metrics import Counters, Metrics
+from license_server.orders import is_url
 from license_server.rate_limits import RateLimit
 from license_server.rules import ServerRules
-from license_server.store import is_url, open_store
+from license_server.store import open_store
 from license_server.supervisor import STOP_SIGNALS, Supervisor
 from license_server.tls import Certificate
 from license_server.updates import updates

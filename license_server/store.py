@@ -20,11 +20,12 @@ from license_server.device_store import DeviceStore
 from license_server.key_rows import CachedKeys, Epoch, KeyReader
 from license_server.key_store import KeyStore
 from license_server.keyring import Keyring
+from license_server.orders import is_url
 from license_server.schema import HEAD
 from license_server.token_store import TokenStore
 from license_server.wrapping import Kek
 
-__all__ = ["Store", "is_url", "migrate_store", "open_store"]
+__all__ = ["Store", "migrate_store", "open_store"]
 
 _DATABASES: Final = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 
@@ -40,11 +41,6 @@ class Store:
     tokens: TokenStore
     licenses: CachedKeys
     epoch: Epoch
-
-
-def is_url(place: Path | str) -> bool:
-    """Whether a store is named by the URL of a database, and not by a file."""
-    return "://" in str(place)
 
 
 @contextmanager

@@ -3,25 +3,50 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import click
 
 from drm.app.device_key import home_folder
+from drm.errors import InvalidArgumentError
+from license_server.audit import AuditMode
 from license_server.cors import Cors
 from license_server.decisions import DeviceRules
+from license_server.rate_limits import DEFAULT_LIMIT, Limit
 from license_server.rules import ServerRules
 from license_server.serving import DEFAULT_PORT, Settings, serve
+from license_server.tls import Certificate, load_certificate, make_certificate
+from license_server.token_keys import MAX_TOKENS_FILE, TokenKeys, parse_token_keys
 from player.key_options import read_keys_file
+from player.serve_config import read_config
 
 __all__ = ["command"]
 
 
-@click.command("serve", short_help="Run the Clear Key license server.")
+_FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command(
+    "serve",
+    short_help="Run the Clear Key license server.",
+    context_settings={"auto_envvar_prefix": "CLEARKEY_SERVE"},
+)
+@click.option(
+    "--config",
+    metavar="FILE",
+    type=_FILE,
+    is_eager=True,
+    expose_value=False,
+    callback=read_config,
+    help="TOML with these options by their names; CLEARKEY_SERVE_PORT and so on win over it, and options over both.",
+)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=DEFAULT_PORT, show_default=True, help="0 takes a free one."
 )
+@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes that serve.")
 @click.option(
     "--keys-file",
     metavar="FILE",
@@ -30,14 +55,13 @@ __all__ = ["command"]
 )
 @click.option(
     "--store",
-    metavar="PATH",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="The key store; made if it is absent. [default: one in the user's data folder]",
+    metavar="PATH|URL",
+    help="The key store: a file, made if it is absent, or postgresql://… [default: one in the user's data folder]",
 )
 @click.option(
     "--kek-file",
     metavar="FILE",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=_FILE,
     help="The key that wraps the stored keys; or CLEARKEY_KEK; or one beside the store, which protects nothing.",
 )
 @click.option(
@@ -48,23 +72,73 @@ __all__ = ["command"]
     help="Who gets sealed licenses: any device that registers, or those that `clearkey keys devices` enrolled.",
 )
 @click.option(
+    "--tokens-file",
+    metavar="FILE",
+    type=_FILE,
+    help="A JWK Set of keys that verify tokens (Ed25519, HS256). With it, nobody gets a key without a token.",
+)
+@click.option("--audience", metavar="NAME", help="That tokens must name in `aud`.")
+@click.option(
+    "--rate-limit",
+    metavar="N/SECONDS",
+    help="Attempts for one title, by token or by address; 'off'. [default: 8/10 with tokens, off without]",
+)
+@click.option(
+    "--rate-limit-storage",
+    metavar="URI",
+    default="memory://",
+    help="Where attempts are counted, as in redis://HOST; else each worker counts for itself.",
+)
+@click.option(
+    "--audit",
+    type=click.Choice([mode.value for mode in AuditMode]),
+    default=AuditMode.QUEUED.value,
+    show_default=True,
+    help="Write decisions down: in batches; before each answer (sync); or not.",
+)
+@click.option("--tls", is_flag=True, help="Serve https, with a certificate that is made for this run.")
+@click.option("--tls-cert", metavar="FILE", type=_FILE, help="Serve https with this certificate chain (PEM).")
+@click.option("--tls-key", metavar="FILE", type=_FILE, help="Its key (PEM).")
+@click.option(
+    "--tls-save",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the certificate of --tls there, for clients to trust.",
+)
+@click.option(
     "--components",
     metavar="FOLDER",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="A published component repository (`repository` of an authority), to serve at URL/components/.",
 )
-@click.option("--allow-origin", "origins", metavar="ORIGIN", multiple=True, help="Page that may ask. [default: all]")
+@click.option("--allow-origin", metavar="ORIGIN", multiple=True, help="Page that may ask. [default: all]")
+@click.option("--allow-header", metavar="NAME", multiple=True, help="Request header that pages may send, beside ours.")
+@click.option("--faults", is_flag=True, help="Spoil answers on request: /license?fault=html. Never where it counts.")
+@click.option("--debug", is_flag=True, help="Flask's own server, in one process, without the fast path.")
 @click.option("-v", "--verbose", count=True, help="Log each decision; twice: more.")
 def command(
     *,
     host: str,
     port: int,
+    workers: int,
     keys_file: str | None,
-    store: Path | None,
+    store: str | None,
     kek_file: Path | None,
     devices: str,
+    tokens_file: Path | None,
+    audience: str | None,
+    rate_limit: str | None,
+    rate_limit_storage: str,
+    audit: str,
+    tls: bool,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    tls_save: Path | None,
     components: Path | None,
-    origins: tuple[str, ...],
+    allow_origin: tuple[str, ...],
+    allow_header: tuple[str, ...],
+    faults: bool,
+    debug: bool,
     verbose: int,
 ) -> int:
     """Serve licenses at URL/license; the first line of output says `license server: URL`.
@@ -76,7 +150,19 @@ def command(
     logging.getLogger("alembic").setLevel(logging.WARNING)
     keys = read_keys_file(keys_file) if keys_file is not None else {}
     if store is None and keys_file is None:
-        store = home_folder() / "license_server" / "keys.db"
+        store = str(home_folder() / "license_server" / "keys.db")
+    rules = ServerRules(
+        devices=DeviceRules(enrolled_only=devices == "enrolled-only"),
+        cors=Cors(origins=frozenset(allow_origin) or None, headers=(*Cors().headers, *allow_header)),
+        components=components,
+        tokens=_tokens(tokens_file),
+        audience=audience,
+        limit=_limit(rate_limit, rate_limit_storage, has_tokens=tokens_file is not None),
+        audit=AuditMode(audit),
+        has_faults=faults,
+    )
+    if faults:
+        click.echo("note: --faults lets anybody who asks spoil the answers to themselves", err=True)
     return serve(
         Settings(
             host=host,
@@ -84,14 +170,43 @@ def command(
             store=store,
             kek_file=kek_file,
             keys=keys,
-            rules=ServerRules(
-                devices=DeviceRules(enrolled_only=devices == "enrolled-only"),
-                cors=Cors(origins=frozenset(origins) or None),
-                components=components,
-            ),
+            rules=rules,
+            workers=workers,
+            certificate=_certificate(host, tls_cert, tls_key, tls_save, is_made=tls),
+            is_debug=debug,
         ),
         _announce,
     )
+
+
+def _tokens(path: Path | None) -> TokenKeys | None:
+    if path is None:
+        return None
+    with path.open("rb") as file:
+        return parse_token_keys(file.read(MAX_TOKENS_FILE + 1))
+
+
+def _limit(text: str | None, storage: str, *, has_tokens: bool) -> Limit | None:
+    if text == "off" or (text is None and not has_tokens):
+        return None
+    return replace(DEFAULT_LIMIT, storage=storage) if text is None else Limit.parse(text, storage)
+
+
+def _certificate(
+    host: str, chain: Path | None, key: Path | None, save: Path | None, *, is_made: bool
+) -> Certificate | None:
+    if (chain is None) != (key is None):
+        raise InvalidArgumentError("--tls-cert and --tls-key go together")
+    if chain is not None and key is not None:
+        found = load_certificate(chain, key)
+    elif is_made:
+        found = make_certificate(host)
+    else:
+        return None
+    if save is not None:
+        save.write_bytes(found.chain.read_bytes())
+    click.echo(f"certificate SHA-256: {found.fingerprint}", err=True)
+    return found
 
 
 def _announce(url: str) -> None:
