@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import defaultdict
+from dataclasses import dataclass
 
 import click
 
@@ -12,7 +13,16 @@ from drm.errors import ExitCode
 from drm.media import TrackInfo
 from player.playback import Playback, PlaybackResult
 
-__all__ = ["compare", "frame_hashes"]
+__all__ = ["StreamVerdict", "compare", "compare_frames", "frame_hashes", "hashes_by_stream"]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamVerdict:
+    """What came of one stream. `is_equal` is None where only one of the two files has it."""
+
+    name: str  # its kind and place among it: "video 1"
+    said: str
+    is_equal: bool | None
 
 
 def frame_hashes(descriptor: int) -> dict[int, list[str]]:
@@ -26,27 +36,44 @@ def frame_hashes(descriptor: int) -> dict[int, list[str]]:
     return dict(found)
 
 
+def hashes_by_stream(descriptor: int, result: PlaybackResult) -> dict[str, list[str]]:
+    """Read the framemd5 lines of a play-through: `video 1`, `audio 1` and so on to the hashes of their frames."""
+    hashes = frame_hashes(descriptor)
+    return {name: hashes.get(index, []) for index, name in enumerate(_named(result))}
+
+
 def compare(descriptor: int, clear: str, result: PlaybackResult, *, quiet: bool) -> int:
     """Play `clear` in a worker too and say whether every frame is equal; return the exit code."""
+    differences = 0
+    for verdict in compare_frames(descriptor, clear, result):
+        differences += verdict.is_equal is False
+        if not verdict.is_equal or not quiet:
+            click.echo(f"{verdict.name}: {verdict.said}", err=True)
+    return ExitCode.GOOD if differences == 0 else ExitCode.UNEXPECTED
+
+
+def compare_frames(descriptor: int, clear: str, result: PlaybackResult) -> list[StreamVerdict]:
+    """Play `clear` in a worker too and return what came of each stream.
+
+    Raises:
+        DRMError: the clear file does not play.
+    """
     hashes = os.memfd_create("framemd5", os.MFD_CLOEXEC)
     with contextlib.ExitStack() as stack:
         stack.callback(os.close, hashes)
         reference = Playback([clear], framemd5=hashes).run()
-        ours, theirs = frame_hashes(descriptor), frame_hashes(hashes)
-    verdicts = _by_kind(result, ours), _by_kind(reference, theirs)
+        ours, theirs = hashes_by_stream(descriptor, result), hashes_by_stream(hashes, reference)
     dropped = _edit_list_dropped(result, reference)
-    differences = 0
-    for name in sorted(verdicts[0].keys() | verdicts[1].keys()):
-        mine, other = verdicts[0].get(name), verdicts[1].get(name)
+    verdicts = []
+    for name in sorted(ours.keys() | theirs.keys()):
+        mine, other = ours.get(name), theirs.get(name)
         if mine is None or other is None:
             side = "the clear file" if mine is None else "the encrypted file"
-            click.echo(f"{name}: only {side} has it", err=True)
-            continue
-        said, equal = _verdict(mine, other, edit_list_dropped=name in dropped)
-        differences += not equal
-        if not equal or not quiet:
-            click.echo(f"{name}: {said} {clear}", err=True)
-    return ExitCode.GOOD if differences == 0 else ExitCode.UNEXPECTED
+            verdicts.append(StreamVerdict(name, f"only {side} has it", None))
+        else:
+            said, equal = _verdict(mine, other, edit_list_dropped=name in dropped)
+            verdicts.append(StreamVerdict(name, f"{said} {clear}", equal))
+    return verdicts
 
 
 def _named(result: PlaybackResult) -> dict[str, TrackInfo]:
@@ -59,10 +86,6 @@ def _named(result: PlaybackResult) -> dict[str, TrackInfo]:
             counts[kind] += 1
             named[f"{kind} {counts[kind]}"] = stream.track
     return named
-
-
-def _by_kind(result: PlaybackResult, hashes: dict[int, list[str]]) -> dict[str, list[str]]:
-    return {name: hashes.get(index, []) for index, name in enumerate(_named(result))}
 
 
 def _edit_list_dropped(result: PlaybackResult, reference: PlaybackResult) -> set[str]:

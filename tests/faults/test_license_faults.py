@@ -81,17 +81,17 @@ def test_the_kid_in_the_byte_order_of_windows_is_named(clearkey, film) -> None:
     assert "guid-le:" in ran.err
 
 
-def test_a_server_that_does_not_hold_the_kid(clearkey, clearkey_server, film) -> None:
-    server = clearkey_server(keys={KeyId.parse("ab" * 16): ContentKey(bytes(range(16)))})
+def test_a_server_that_does_not_hold_the_kid(clearkey, clearkey_servers, film) -> None:
+    server = clearkey_servers(keys={KeyId.parse("ab" * 16): ContentKey(bytes(range(16)))})
     ran = clearkey("play", *film.files, "--license-url", server.license_url)
     assert ran.code == 4, ran.err
     assert is_one_paragraph(ran), ran.err
     assert str(KeyId.parse(film.keys[0][0])) in ran.err
 
 
-def test_a_wrong_key_from_a_server_is_a_wrong_key(clearkey, clearkey_server, film, tmp_path) -> None:
+def test_a_wrong_key_from_a_server_is_a_wrong_key(clearkey, clearkey_servers, film, tmp_path) -> None:
     kid = KeyId.parse(film.keys[0][0])
-    server = clearkey_server(keys={kid: ContentKey(bytes(range(16)))})
+    server = clearkey_servers(keys={kid: ContentKey(bytes(range(16)))})
     hashes = tmp_path / "hashes"
     ran = clearkey("play", *film.files, "--license-url", server.license_url, "--framemd5", hashes)
     assert ran.code == 5, ran.err
@@ -115,10 +115,10 @@ def test_an_interrupt_ends_a_wait_for_a_slow_server_at_once(clearkey, film, faul
         end(process)
 
 
-def test_a_license_server_that_is_killed_after_the_license_is_not_missed(clearkey, clearkey_server, film) -> None:
+def test_a_license_server_that_is_killed_after_the_license_is_not_missed(clearkey, clearkey_servers, film) -> None:
     """It is asked once; what plays has its keys."""
     keys = {KeyId.parse(kid): ContentKey.parse(key) for kid, key in film.keys}
-    server = clearkey_server(keys=keys)
+    server = clearkey_servers(keys=keys)
     process = clearkey.start("play", *film.files, "--license-url", server.license_url, "-v")
     try:
         lines = []

@@ -39,8 +39,8 @@ def with_policy(vector, policy: Policy) -> dict:
 
 
 # ------------------------------------------------------------------------------------------------ which way
-def test_our_server_gives_a_sealed_license(clearkey, clearkey_server, sound_film, tmp_path) -> None:
-    server = clearkey_server(keys=content_keys(sound_film))
+def test_our_server_gives_a_sealed_license(clearkey, clearkey_servers, sound_film, tmp_path) -> None:
+    server = clearkey_servers(keys=content_keys(sound_film))
     hashes = tmp_path / "hashes"
     ran = clearkey("play", *sound_film.files, "--license-url", server.license_url, "--framemd5", hashes, "-v")
     assert ran.code == 0, ran.err
@@ -50,9 +50,9 @@ def test_our_server_gives_a_sealed_license(clearkey, clearkey_server, sound_film
     assert frames(hashes.read_text())["video 1"] == pyav_frames(*sound_film.clear)["video 1"]
 
 
-def test_a_known_device_registers_no_second_time(clearkey_server, film, tmp_path) -> None:
+def test_a_known_device_registers_no_second_time(clearkey_servers, film, tmp_path) -> None:
     clearkey = Command(tmp_path / "home")
-    server = clearkey_server(keys=content_keys(film))
+    server = clearkey_servers(keys=content_keys(film))
     first, second = (clearkey("play", *film.files, "--license-url", server.license_url, "-v") for _ in range(2))
     assert (first.code, second.code) == (0, 0), first.err + second.err
     assert "INDIVIDUALIZATION_COMPLETED" in first.err
@@ -101,8 +101,8 @@ def test_nothing_to_get_rights_from_is_a_missing_key(clearkey, film) -> None:
 
 
 # ------------------------------------------------------------------------------------------------ who may
-def test_a_header_reaches_the_server(clearkey, clearkey_server, film) -> None:
-    server = clearkey_server(keys=content_keys(film))
+def test_a_header_reaches_the_server(clearkey, clearkey_servers, film) -> None:
+    server = clearkey_servers(keys=content_keys(film))
     with relay(server.license_url, wanted=("Authorization", "Bearer let-me-in")) as url:
         without = clearkey("play", *film.files, "--license-url", url)
         having = clearkey("play", *film.files, "--license-url", url, "--header", "Authorization: Bearer let-me-in")
@@ -115,8 +115,8 @@ def test_a_header_reaches_the_server(clearkey, clearkey_server, film) -> None:
     assert "let-me-in" not in having.said
 
 
-def test_a_server_of_enrolled_devices_refuses_a_stranger(clearkey, clearkey_server, film) -> None:
-    server = clearkey_server(keys=content_keys(film), enrolled_only=True)
+def test_a_server_of_enrolled_devices_refuses_a_stranger(clearkey, clearkey_servers, film) -> None:
+    server = clearkey_servers(keys=content_keys(film), enrolled_only=True)
     ran = clearkey("play", *film.files, "--license-url", server.license_url)
     assert ran.code == 8
     assert is_one_paragraph(ran), ran.err
@@ -124,17 +124,17 @@ def test_a_server_of_enrolled_devices_refuses_a_stranger(clearkey, clearkey_serv
     assert "enrolled" in ran.err
 
 
-def test_a_server_of_enrolled_devices_serves_one_that_was_enrolled(clearkey_server, film, keys_of, tmp_path) -> None:
+def test_a_server_of_enrolled_devices_serves_one_that_was_enrolled(clearkey_servers, film, keys_of, tmp_path) -> None:
     clearkey, store = Command(tmp_path / "home"), tmp_path / "keys.db"
     assert clearkey("keys", "import", "--store", store, keys_of(film)).code == 0
-    with_strangers = clearkey_server(store=store)
+    with_strangers = clearkey_servers(store=store)
     assert clearkey("play", *film.files, "--license-url", with_strangers.license_url).code == 0
     listed = clearkey("keys", "devices", "--store", store)
     assert listed.code == 0, listed.err
     device = listed.out.split()[0]
     enrolled = clearkey("keys", "devices", "--store", store, "--enrol", device)
     assert enrolled.code == 0, enrolled.err
-    server = clearkey_server(store=store, enrolled_only=True)
+    server = clearkey_servers(store=store, enrolled_only=True)
     ran = clearkey("play", *film.files, "--license-url", server.license_url)
     assert ran.code == 0, ran.err
     assert "license_path: sealed" in ran.err
@@ -142,8 +142,8 @@ def test_a_server_of_enrolled_devices_serves_one_that_was_enrolled(clearkey_serv
     assert stranger.code == 8, stranger.err
 
 
-def test_what_is_sealed_only_is_not_given_to_a_plain_request(clearkey, clearkey_server, film) -> None:
-    server = clearkey_server(**with_policy(film, Policy(actions=(Action.PLAY,), sealed_only=True)))
+def test_what_is_sealed_only_is_not_given_to_a_plain_request(clearkey, clearkey_servers, film) -> None:
+    server = clearkey_servers(**with_policy(film, Policy(actions=(Action.PLAY,), sealed_only=True)))
     kids = list(content_keys(film))
     status, kind, body = ask(server.license_url, encode_license_request(kids))
     assert (status, kind) == (403, "application/problem+json")
@@ -159,9 +159,9 @@ def test_what_is_sealed_only_is_not_given_to_a_plain_request(clearkey, clearkey_
     assert "license_path: sealed" in direct.err
 
 
-def test_a_sealed_license_called_plain_on_its_way_opens_nothing(clearkey, clearkey_server, film) -> None:
+def test_a_sealed_license_called_plain_on_its_way_opens_nothing(clearkey, clearkey_servers, film) -> None:
     """And the word of the application about the way is not believed: the report cannot be made to lie."""
-    server = clearkey_server(keys=content_keys(film))
+    server = clearkey_servers(keys=content_keys(film))
     with relay(server.license_url, content_type="application/json") as url:
         ran = clearkey("play", *film.files, "--license-url", url)
     assert ran.code == 8, ran.err
@@ -177,8 +177,10 @@ def test_a_plain_license_called_sealed_on_its_way_is_refused(clearkey, film) -> 
 
 
 # ------------------------------------------------------------------------------------------------ what for
-def test_a_license_without_snapshot_gives_no_picture_and_still_plays(clearkey, clearkey_server, film, tmp_path) -> None:
-    server = clearkey_server(**with_policy(film, PLAY_ALONE))
+def test_a_license_without_snapshot_gives_no_picture_and_still_plays(
+    clearkey, clearkey_servers, film, tmp_path
+) -> None:
+    server = clearkey_servers(**with_policy(film, PLAY_ALONE))
     folder = tmp_path / "out"
     folder.mkdir()
     refused = clearkey("play", *film.files, "--license-url", server.license_url, "--snapshot", folder / "sheet.png",
@@ -192,29 +194,29 @@ def test_a_license_without_snapshot_gives_no_picture_and_still_plays(clearkey, c
     assert frames((folder / "hashes").read_text()) == {"video 1": pyav_frames(*film.clear)["video 1"]}
 
 
-def test_a_license_with_snapshot_gives_a_picture(clearkey, clearkey_server, film, tmp_path) -> None:
+def test_a_license_with_snapshot_gives_a_picture(clearkey, clearkey_servers, film, tmp_path) -> None:
     granting = Policy(actions=(Action.PLAY, Action.SNAPSHOT))
-    server = clearkey_server(**with_policy(film, granting))
+    server = clearkey_servers(**with_policy(film, granting))
     sheet = tmp_path / "sheet.png"
     ran = clearkey("play", *film.files, "--license-url", server.license_url, "--snapshot", sheet)
     assert ran.code == 0, ran.err
     assert sheet.read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_strictest_policy_of_two_tracks_holds(clearkey, clearkey_server, sound_film, tmp_path) -> None:
+def test_the_strictest_policy_of_two_tracks_holds(clearkey, clearkey_servers, sound_film, tmp_path) -> None:
     """Each track has its own license; that of the picture decides about pictures."""
     picture, sound = content_keys(sound_film)
-    server = clearkey_server(keys=content_keys(sound_film), policies={picture: PLAY_ALONE})
+    server = clearkey_servers(keys=content_keys(sound_film), policies={picture: PLAY_ALONE})
     ran = clearkey("play", *sound_film.files, "--license-url", server.license_url, "--snapshot", tmp_path / "a.png")
     assert ran.code == 6, ran.err
-    server = clearkey_server(keys=content_keys(sound_film), policies={sound: PLAY_ALONE})
+    server = clearkey_servers(keys=content_keys(sound_film), policies={sound: PLAY_ALONE})
     ran = clearkey("play", *sound_film.files, "--license-url", server.license_url, "--snapshot", tmp_path / "b.png")
     assert ran.code == 0, ran.err
 
 
-def test_a_license_that_expires_on_its_way_is_refused_in_the_worker(clearkey, clearkey_server, film) -> None:
+def test_a_license_that_expires_on_its_way_is_refused_in_the_worker(clearkey, clearkey_servers, film) -> None:
     """The server issued it in time; the worker looks at the clock itself."""
-    server = clearkey_server(**with_policy(film, Policy(expires=int(time.time()) + 5)))
+    server = clearkey_servers(**with_policy(film, Policy(expires=int(time.time()) + 5)))
     in_time = clearkey("play", *film.files, "--license-url", server.license_url)
     assert in_time.code == 0, in_time.err
     with relay(server.license_url, keep=5) as url:
@@ -224,16 +226,16 @@ def test_a_license_that_expires_on_its_way_is_refused_in_the_worker(clearkey, cl
     assert "expired" in ran.err
 
 
-def test_a_license_that_expired_is_not_issued(clearkey, clearkey_server, film) -> None:
-    server = clearkey_server(**with_policy(film, Policy(expires=1_000_000_000)))
+def test_a_license_that_expired_is_not_issued(clearkey, clearkey_servers, film) -> None:
+    server = clearkey_servers(**with_policy(film, Policy(expires=1_000_000_000)))
     ran = clearkey("play", *film.files, "--license-url", server.license_url)
     assert ran.code == 8, ran.err  # the server refused; in the worker it would be 6
     assert is_one_paragraph(ran), ran.err
     assert "2001-09-09" in ran.err
 
 
-def test_a_license_that_demands_more_isolation_than_there_is(clearkey, clearkey_server, film) -> None:
-    server = clearkey_server(**with_policy(film, Policy(min_level=3)))
+def test_a_license_that_demands_more_isolation_than_there_is(clearkey, clearkey_servers, film) -> None:
+    server = clearkey_servers(**with_policy(film, Policy(min_level=3)))
     ran = clearkey("play", *film.files, "--license-url", server.license_url)
     assert ran.code == 8, ran.err
     assert is_one_paragraph(ran), ran.err

@@ -20,8 +20,6 @@ KID, KEY = KeyId(bytes.fromhex("000102030405060708090a0b0c0d0e0f")), ContentKey(
 PAIR = f"{KID.hex}:{KEY.secret.hex()}\n"
 BODY = b'{"kids":["%b"]}' % KID.base64url.encode()
 
-pytest_plugins = ["license_server.pytest_plugin"]
-
 
 @pytest.fixture
 def keys_file(tmp_path: Path) -> Path:
@@ -181,7 +179,7 @@ def test_a_server_with_nothing_to_serve() -> None:
         LicenseServer()
 
 
-def test_the_fixture(clearkey_server) -> None:
-    one, other = (clearkey_server(keys={KID: KEY}) for _ in range(2))
+def test_the_fixture(clearkey_servers) -> None:
+    one, other = (clearkey_servers(keys={KID: KEY}) for _ in range(2))
     assert one.url != other.url
     assert requests.get(f"{other.url}/health", timeout=5).json()["keys"] == 1

@@ -52,13 +52,13 @@ def whole(session: Callable[..., Stage], late: Path) -> list[str]:
 
 
 def test_play_goes_on_at_the_very_sample_when_the_server_has_learned_the_key(
-    session: Callable[..., Stage], clearkey_server: Callable, late: Path, whole: list[str], tmp_path: Path
+    session: Callable[..., Stage], clearkey_servers: Callable, late: Path, whole: list[str], tmp_path: Path
 ) -> None:
     named, needed = kids(late)
     clearkey, store = Command(tmp_path), tmp_path / "keys.db"
     known = {kid: key for kid, key in KEYS.items() if kid in named}
     assert clearkey("keys", "import", "--store", store, keys_file(tmp_path / "known", known)).code == 0
-    manager = Recorded(clearkey_server(store=store).license_url)
+    manager = Recorded(clearkey_servers(store=store).license_url)
     at = session(manager, late)
     at.ready()
     at.session.start()

@@ -1,0 +1,32 @@
+"""The license server of a test run: a process of its own that learns keys while it runs. Runs in the application."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from drm.keys import ContentKey, KeyId
+from license_server.process import LicenseServer
+from license_server.store import open_store
+from license_server.wrapping import find_kek
+
+__all__ = ["FixtureServer"]
+
+
+class FixtureServer(LicenseServer):
+    """A license server over a store in a folder of the test run. `url`, `license_url` and `log()` as LicenseServer."""
+
+    def __init__(self, folder: Path, keys: Mapping[KeyId, ContentKey]) -> None:
+        self._store = folder / "keys.db"
+        super().__init__(keys=keys, store=self._store)
+
+    def add_key(self, kid: KeyId | str, key: ContentKey | str) -> None:
+        """Have the running server know one more key, from its next request on. In any notation.
+
+        Raises:
+            InvalidArgumentError: the server knows another key of this KID, or that is no KID or key.
+        """
+        kid = KeyId.parse(kid) if isinstance(kid, str) else kid
+        key = ContentKey.parse(key) if isinstance(key, str) else key
+        with open_store(self._store, find_kek(self._store, None)) as store:
+            store.keys.add({kid: key})
