@@ -1,4 +1,7 @@
-"""What `clearkey package` does once its words are read: package, and say what came of it."""
+"""What `clearkey package` does once its words are read: package, and say what came of it.
+
+player/schemas/package-1.json describes what `--json` prints.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What `clearkey signal` does once its words are read: looks beside a manifest, rewrites it, tells verdicts."""
+"""What `clearkey signal` does once its words are read: looks beside a manifest, rewrites it, tells verdicts.
+
+player/schemas/signal-1.json describes what `--json` prints.
+"""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from typing import Final
 
 import av
 
-from drm.errors import InvalidArgumentError, MediaError, UnsupportedMediaError
+from drm.errors import MediaError, UnsupportedMediaError
 from drm.media import TrackInfo, TrackType
 
 __all__ = ["fragment_track"]
@@ -25,12 +25,9 @@ def fragment_track(source: Path, track: TrackInfo, target: Path, segment_seconds
     """Write `track` of the MP4 at `source` to `target`, its track 1.
 
     Raises:
-        InvalidArgumentError: segments of no length.
         MediaError: the file cannot be copied; UnsupportedMediaError: not its codec.
         OSError: the target cannot be written.
     """
-    if not 0.1 <= segment_seconds <= 3600:
-        raise InvalidArgumentError(f"segments of {segment_seconds} seconds", remedy="give --segment-seconds 4")
     if track.type is TrackType.VIDEO:
         least = max(segment_seconds - _EARLY, 0.05)
         options = {"movflags": f"frag_keyframe+{_FLAGS}", "min_frag_duration": str(round(least * 1e6))}

@@ -80,6 +80,8 @@ def package_file(
         raise InvalidArgumentError(
             f"{scheme.value} is not packaged: no browser plays it", remedy="take --scheme cenc or --scheme cbcs"
         )
+    if not 0.1 <= segment_seconds <= 3600:
+        raise InvalidArgumentError(f"segments of {segment_seconds} seconds", remedy="give --segment-seconds 4")
     media, left_out = _media_of(source_path)
     chosen = {} if tracks is None else tracks(media)
     if chosen:
@@ -87,6 +89,9 @@ def package_file(
         if keys_base is not None:
             checked_url(keys_base, "the URL of keys")
     folder.mkdir(parents=True, exist_ok=True)
+    # One pssh names the keys of all tracks: hls.js makes one session for all that have the same license URL.
+    key_ids = list(dict.fromkeys(kid for track in media if track.track_id in chosen
+                                 for kid, _ in chosen[track.track_id].keys))  # fmt: skip
     renditions = []
     steps = 2 * len(media)
     with tempfile.TemporaryDirectory(prefix=".clearkey-", dir=folder) as beside:
@@ -97,7 +102,9 @@ def package_file(
                 progress(2 * number + 1, steps)
             with atomic_path(folder / name) as target:
                 if track.track_id in chosen:
-                    encrypt_file(clear, target, scheme=scheme, tracks={1: chosen[track.track_id]}, pssh=pssh)
+                    encrypt_file(
+                        clear, target, scheme=scheme, tracks={1: chosen[track.track_id]}, pssh=pssh, also=key_ids
+                    )
                 else:
                     clear.replace(target)
             clear.unlink(missing_ok=True)
