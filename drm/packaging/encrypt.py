@@ -65,6 +65,7 @@ def encrypt_file(
     scheme: Scheme,
     tracks: Wanted | Choose,
     pssh: bool = True,
+    also: Sequence[KeyId] = (),
     jobs: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> Encryption:
@@ -77,6 +78,7 @@ def encrypt_file(
         tracks: what to encrypt, by track id or by type, an id before its type; or a function that says it of the tracks
             of the file. Other tracks stay clear.
         pssh: whether to put in a `pssh` of the common system that lists every key id.
+        also: key ids that this `pssh` lists besides, of other files that are played together with this one.
         jobs: processes to share the work among. The caller has no other threads when it is more than 1.
         progress: told bytes done and bytes in all, from time to time.
 
@@ -87,13 +89,13 @@ def encrypt_file(
         OSError: the target cannot be written; nothing is left of it.
     """
     try:
-        return _encrypt(source_path, target_path, scheme, tracks, jobs, progress, pssh=pssh)
+        return _encrypt(source_path, target_path, scheme, tracks, jobs, progress, pssh=pssh, also=also)
     except (RelayError, MediaError):
         if jobs == 1:
             raise
         # Whatever another process met, this one meets again, and says what it was; and a file that calls samples sync
         # samples which are none can be read in its order alone.
-        return _encrypt(source_path, target_path, scheme, tracks, 1, progress, pssh=pssh)
+        return _encrypt(source_path, target_path, scheme, tracks, 1, progress, pssh=pssh, also=also)
 
 
 def _encrypt(
@@ -105,6 +107,7 @@ def _encrypt(
     progress: Callable[[int, int], None] | None,
     *,
     pssh: bool,
+    also: Sequence[KeyId],
 ) -> Encryption:
     warnings: list[str] = []
     with SourceFile(source_path) as source:
@@ -119,7 +122,7 @@ def _encrypt(
         protected = _protected_tracks(movie, tables, tracks, scheme)
         if pssh:
             key_ids = dict.fromkeys(key_id for track in protected.values() for key_id, _ in track.encryption.keys)
-            moov.children.append(BoxTree.of(Pssh.common(*key_ids).encode()))
+            moov.children.append(BoxTree.of(Pssh.common(*dict.fromkeys((*key_ids, *also))).encode()))
         with Draft(str(target_path)) as draft:
             if movie.is_fragmented:
                 from drm.packaging.fragmented import encrypt_fragmented  # noqa: PLC0415 - one of the two is needed
