@@ -122,7 +122,7 @@ def _encrypt(
         protected = _protected_tracks(movie, tables, tracks, scheme)
         if pssh:
             key_ids = dict.fromkeys(key_id for track in protected.values() for key_id, _ in track.encryption.keys)
-            moov.children.append(BoxTree.of(Pssh.common(*dict.fromkeys((*key_ids, *also))).encode()))
+            moov.children.append(BoxTree.of(Pssh.common(*dict.fromkeys((*also, *key_ids))).encode()))
         with Draft(str(target_path)) as draft:
             if movie.is_fragmented:
                 from drm.packaging.fragmented import encrypt_fragmented  # noqa: PLC0415 - one of the two is needed

@@ -92,9 +92,6 @@ def package_file(
     # One pssh names the keys of all tracks: hls.js makes one session for all that have the same license URL.
     key_ids = list(dict.fromkeys(kid for track in media if track.track_id in chosen
                                  for kid, _ in chosen[track.track_id].keys))  # fmt: skip
-    # One pssh names the keys of all tracks: hls.js makes one session for all that have the same license URL.
-    key_ids = list(dict.fromkeys(kid for track in media if track.track_id in chosen
-                                 for kid, _ in chosen[track.track_id].keys))  # fmt: skip
     renditions = []
     steps = 2 * len(media)
     with tempfile.TemporaryDirectory(prefix=".clearkey-", dir=folder) as beside:
