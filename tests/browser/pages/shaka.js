@@ -1,0 +1,22 @@
+// Shaka Player without a word about DRM: all that it knows comes from the manifest.
+import { fail, options, start, video } from "./trial.js";
+
+shaka.polyfill.installAll();
+const player = new shaka.Player();
+const told = (error) => fail({ code: error.code, category: error.category, data: plain(error.data) });
+
+// An error holds others, and their data are what a server said.
+function plain(data) {
+  return JSON.parse(
+    JSON.stringify(data ?? [], (_name, value) => (value && value.code ? { code: value.code, data: value.data } : value)),
+  );
+}
+
+player.addEventListener("error", (event) => told(event.detail));
+await player.attach(video);
+try {
+  await player.load(options.get("manifest"));
+  start();
+} catch (error) {
+  told(error);
+}
