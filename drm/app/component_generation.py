@@ -19,8 +19,8 @@ from typing import Annotated, Final
 import msgspec
 
 __all__ = [
-    "FIXED_FILES", "ROOTS", "STATE_FILE", "Generation", "RefreshState", "opened_folder", "order_of", "read_bounded",
-    "read_generation",
+    "FIXED_FILES", "ROOTS", "STATE_FILE", "UNREADABLE", "Generation", "RefreshState", "opened_folder", "order_of",
+    "read_bounded", "read_generation",
 ]  # fmt: skip
 
 FIXED_FILES: Final = (
@@ -29,6 +29,9 @@ FIXED_FILES: Final = (
 """What every generation holds beside its roots, by the names that `drm.trust.verifier.verify_trust` takes."""
 ROOTS: Final = "root_history"
 STATE_FILE: Final = "state.json"
+
+UNREADABLE: Final = (0, 0)
+"""The order of a generation whose timestamp cannot be read."""
 
 _ROOT_NAME: Final = re.compile(r"([1-9][0-9]{0,8})\.root\.json")
 _MAX_ROOTS: Final = 1024
@@ -81,7 +84,7 @@ def order_of(files: Mapping[str, bytes]) -> tuple[int, int]:
     try:
         timestamp = msgspec.json.decode(files["timestamp.json"], type=_Document).signed.version
     except (KeyError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return 0, 0
+        return UNREADABLE
     names = (_ROOT_NAME.fullmatch(name.removeprefix(f"{ROOTS}/")) for name in files if name.startswith(f"{ROOTS}/"))
     return max((int(name[1]) for name in names if name), default=0), timestamp
 

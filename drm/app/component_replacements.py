@@ -84,10 +84,12 @@ class Replacements:
         kept = _useful(self._trust) | (_useful(before) if before is not None else set())
         kept |= {sha256 for sha256, class_id in components.items() if class_id in stuck}
         writer.keep_blobs(kept)
-        for error in stuck.values():
-            if not error.is_renewable:
+        for revoked in stuck.values():
+            if not revoked.is_renewable:
                 raise NotRenewableError(
-                    f"{error.what}, and nothing that is published takes its place", seen=error.seen, remedy=error.remedy
+                    f"{revoked.what}, and nothing that is published takes its place",
+                    seen=revoked.seen,
+                    remedy=revoked.remedy,
                 )
 
     def _at_hand(self) -> dict[str, bytes]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from drm.app.bundle import component_folders
-from drm.app.component_generation import Generation
+from drm.app.component_generation import UNREADABLE, Generation
 from drm.app.component_store import ComponentStore
 from drm.app.component_trust import ComponentTrust
 from drm.app.development import DevelopmentAuthority
@@ -82,6 +82,8 @@ class ComponentSupply:
         bundle = packaged_generation() if self._pinned is not None else None
         if stored is None or bundle is None:
             return stored or bundle
+        if stored.order == UNREADABLE:
+            return stored  # damaged, so it fails: the older bundle would make good again what was revoked since
         return max(bundle, stored, key=lambda generation: generation.order)
 
     def update(

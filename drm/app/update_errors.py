@@ -23,6 +23,7 @@ from __future__ import annotations
 from typing import Final
 
 from drm.errors import DRMError, ExitCode, StorageError, TrustError
+from drm.hresult import HResult
 
 __all__ = [
     "DiskFullError",
@@ -37,14 +38,7 @@ __all__ = [
     "UpdateUnreachableError",
 ]
 
-# winerror.h: HRESULT_FROM_WIN32 of errors of the system, of WinINet, and HTTP statuses under their own facility.
-_DISK_FULL: Final = 0x80070070  # ERROR_DISK_FULL
-_BUSY: Final = 0x800700AA  # ERROR_BUSY
-_TOO_LARGE: Final = 0x800700DF  # ERROR_FILE_TOO_LARGE
-_CANCELLED: Final = 0x800704C7  # ERROR_CANCELLED
-_TIMEOUT: Final = 0x800705B4  # ERROR_TIMEOUT
-_CANNOT_CONNECT: Final = 0x80072EFD  # ERROR_INTERNET_CANNOT_CONNECT
-_ABORTED: Final = 0x80072EFE  # ERROR_INTERNET_CONNECTION_ABORTED
+# winerror.h: HTTP statuses stand under a facility of their own.
 _HTTP: Final = 0x80190000  # FACILITY_HTTP: the status is the low word
 
 
@@ -52,15 +46,15 @@ class UpdateError(DRMError, code="E-UPDATE", exit_code=ExitCode.LICENSE_SERVER):
     """Components could not be updated; nothing that was offered was found wrong."""
 
 
-class UpdateUnreachableError(UpdateError, code="E-UPDATE-UNREACHABLE", hresult=_CANNOT_CONNECT):
+class UpdateUnreachableError(UpdateError, code="E-UPDATE-UNREACHABLE", hresult=HResult.ERROR_INTERNET_CANNOT_CONNECT):
     """No connection to the update server, or none through a proxy."""
 
 
-class UpdateTimeoutError(UpdateError, code="E-UPDATE-TIMEOUT", hresult=_TIMEOUT):
+class UpdateTimeoutError(UpdateError, code="E-UPDATE-TIMEOUT", hresult=HResult.ERROR_TIMEOUT):
     """The server sent nothing for too long, or less than it must within the time that there is."""
 
 
-class UpdateCancelledError(UpdateError, code="E-UPDATE-CANCELLED", hresult=_CANCELLED):
+class UpdateCancelledError(UpdateError, code="E-UPDATE-CANCELLED", hresult=HResult.ERROR_CANCELLED):
     """The update was cancelled by whoever asked for it."""
 
 
@@ -79,7 +73,7 @@ class UpdateHttpError(UpdateError, code="E-UPDATE-HTTP", hresult=_HTTP):
         return error
 
 
-class UpdateTruncatedError(UpdateError, code="E-UPDATE-TRUNCATED", hresult=_ABORTED):
+class UpdateTruncatedError(UpdateError, code="E-UPDATE-TRUNCATED", hresult=HResult.ERROR_INTERNET_CONNECTION_ABORTED):
     """The answer ended before what it announced."""
 
 
@@ -87,13 +81,13 @@ class UpdateTamperedError(TrustError, code="E-TRUST-TAMPERED"):
     """What came is not what was signed, or not signed by who must sign it. It was not installed."""
 
 
-class UpdateTooLargeError(TrustError, code="E-TRUST-TOO-LARGE", hresult=_TOO_LARGE):
+class UpdateTooLargeError(TrustError, code="E-TRUST-TOO-LARGE", hresult=HResult.ERROR_FILE_TOO_LARGE):
     """What came is longer than what was signed, or than anything of its kind may be. It was not read to its end."""
 
 
-class DiskFullError(StorageError, code="E-STORAGE-FULL", hresult=_DISK_FULL):
+class DiskFullError(StorageError, code="E-STORAGE-FULL", hresult=HResult.ERROR_DISK_FULL):
     """There is no room left where components are stored."""
 
 
-class StoreBusyError(StorageError, code="E-STORAGE-BUSY", hresult=_BUSY):
+class StoreBusyError(StorageError, code="E-STORAGE-BUSY", hresult=HResult.ERROR_BUSY):
     """Another process is changing the stored components, and did not end within the time that there was."""

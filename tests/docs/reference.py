@@ -38,7 +38,7 @@ PAGES: Final = {
     )),
     "trust": ("Trusted components", (
         "drm.app.component_trust", "drm.app.component_supply", "drm.trust.errors", "drm.trust.renewal",
-        "drm.trust.state",
+        "drm.trust.state", "drm.app.component_updater", "drm.app.update_errors",
     )),
     "remote-source": ("Sources in the worker", ("drm.app.source_resolver", "drm.app.remote_source")),
 }  # fmt: skip
