@@ -18,7 +18,7 @@ from typing import Final
 import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from joserfc.jwk import OctKey, OKPKey
+from joserfc.jwk import OKPKey
 
 from drm.errors import InvalidArgumentError
 
@@ -137,7 +137,7 @@ def _parsed(jwk: dict[str, object], where: str) -> _Key:
             assert isinstance(public, Ed25519PublicKey)
             return _Key(_EDDSA, public=public)
         if kty == "oct" and (alg is None or alg in _HS256):
-            mac = OctKey.import_key({"kty": "oct", "k": str(jwk["k"])}).raw_value
+            mac = _bytes(str(jwk["k"]))
             if len(mac) < _LEAST_SECRET:
                 raise InvalidArgumentError(f"a key for HS256 has {_LEAST_SECRET} bytes or more", where=where)
             return _Key(_HS256, mac=mac)
