@@ -143,10 +143,18 @@ def test_a_foreign_signature_or_signer_gets_nothing_and_is_not_told_which() -> N
 
 def test_contents_that_are_not_text_have_names_of_their_own() -> None:
     keys = Keys()
-    for value in (b"movie", b"\x00\xff", b"hex:00ff", b" movie", "é".encode(), b"a b"):
+    for value in (b"movie", b"\x00\xff", b"hex:00ff", b" movie", b"movie ", "é".encode(), b"a b"):
         ask({**RECORDED, "content_id": base64.b64encode(value).decode()}, keys)
     names = [content for content, _slots in keys.asked]
-    assert names == ["movie", "hex:00ff", f"hex:{b'hex:00ff'.hex()}", f"hex:{b' movie'.hex()}", "hex:c3a9", "a b"]
+    assert names == [
+        "movie",
+        "hex:00ff",
+        f"hex:{b'hex:00ff'.hex()}",
+        f"hex:{b' movie'.hex()}",
+        f"hex:{b'movie '.hex()}",
+        "hex:c3a9",
+        "a b",
+    ]
 
 
 def test_a_store_that_fails_is_said_so_and_gives_nothing() -> None:

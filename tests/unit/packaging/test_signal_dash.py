@@ -45,7 +45,7 @@ BENTO4 = f"""<?xml version="1.0" ?>
 </MPD>
 """
 # FFmpeg's DASH muxer says nothing of encryption.
-FFMPEGS = f"""{HEAD}>
+FFMPEGS = """<MPD xmlns="urn:mpeg:dash:schema:mpd:2011">
 \t<Period>
 \t\t<AdaptationSet id="0" contentType="video">
 \t\t\t<Representation id="0" mimeType="video/mp4">
@@ -140,6 +140,7 @@ def test_scheme_and_kid_come_from_the_media_where_the_mpd_says_nothing() -> None
     text = signal_mpd(FFMPEGS.encode(), URL, kids).data.decode()
     picture, _, sound = text.partition('<AdaptationSet id="1"')
     assert f'value="cbcs" cenc:default_KID="{KID}"' in picture
+    assert 'xmlns:cenc="urn:mpeg:cenc:2013"' in picture
     assert picture.index("<ContentProtection") < picture.index("<SegmentTemplate")
     assert sound == FFMPEGS.partition('<AdaptationSet id="1"')[2]
     assert "\n\t\t\t\t<ContentProtection" in picture, "not indented as its neighbours are"
