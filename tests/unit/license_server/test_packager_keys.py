@@ -146,7 +146,8 @@ def test_contents_that_are_not_text_have_names_of_their_own() -> None:
     for value in (b"movie", b"\x00\xff", b"hex:00ff", b" movie", b"movie ", "é".encode(), b"a b"):
         ask({**RECORDED, "content_id": base64.b64encode(value).decode()}, keys)
     names = [content for content, _slots in keys.asked]
-    assert names == [
+    hexed = [f"hex:{each.hex()}" for each in (b"hex:00ff", b" movie", b"movie ", "é".encode())]
+    assert names == ["movie", "hex:00ff", *hexed, "a b"]
         "movie",
         "hex:00ff",
         f"hex:{b'hex:00ff'.hex()}",
