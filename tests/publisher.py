@@ -35,10 +35,10 @@ from drm.session.events import MediaEvent
 from drm.session.events import MediaEventType as E
 from drm.trust.authority.founding import init
 from drm.trust.authority.home import AuthorityHome
+from drm.trust.authority.lifetimes import Lifetimes
 from drm.trust.authority.published import archive_file, root_bytes, stored_files
 from drm.trust.authority.publishing import publish
 from drm.trust.authority.revoking import revoke
-from drm.trust.authority.source_folder import archive_of
 from drm.trust.authority.staged_repository import StagedRepository
 from drm.trust.entry import facts_of, target_path
 from drm.trust.manifest import DESCRIPTION, parse_description
@@ -175,11 +175,15 @@ class Publisher:
         found = (e for e in self.home.trust().components if (e.class_id, e.version) == (class_id, version))
         return next(found).sha256
 
-    def sign(self, change: Callable[[StagedRepository], None]) -> dict[str, bytes]:
-        """Sign what no tool of ours would publish, and return the metadata, which is newer than what is published."""
+    def sign(self, change: Callable[[StagedRepository], None], **days: int) -> dict[str, bytes]:
+        """Sign what no tool of ours would publish, and return the metadata, which is newer than what is published.
+
+        `days` are lifetimes of roles.
+        """
         trees = self.home.trees
         tree = trees.stage(trees.number() + 1, lambda path: True)
-        repository = StagedRepository(tree, self.home.keys, self.home.lifetimes, self.home.now)
+        lifetimes = Lifetimes(self.home.lifetimes.days | days)
+        repository = StagedRepository(tree, self.home.keys, lifetimes, self.home.now)
         change(repository)
         repository.finish()
         return stored_files(tree)
@@ -265,12 +269,12 @@ class User:
                 writer.put_blob(hashlib.sha256(data).hexdigest(), data)
             writer.install(files or self.publisher.files(), RefreshState(self.publisher.now.timestamp()))
 
-    def put(self, folder: Path) -> bytes:
-        """Put a component's archive among the others, whoever lists it; return it."""
-        data = archive_of(folder)
+    def put(self, data: bytes) -> Path:
+        """Put an archive among the others, whoever lists it; return where it lies."""
+        sha256 = hashlib.sha256(data).hexdigest()
         with self.supply().store.writing() as writer:
-            writer.put_blob(hashlib.sha256(data).hexdigest(), data)
-        return data
+            writer.put_blob(sha256, data)
+        return self.store / "blobs" / sha256
 
 
 def completed(enabler: ContentEnabler) -> tuple[list[str], MediaEvent]:

@@ -36,4 +36,4 @@ def freshness(expiries: Iterable[datetime], now: datetime) -> Freshness:
     earliest = min(expiries)
     if now < earliest:
         return Freshness.FRESH
-    return Freshness.STALE if now < earliest + GRACE else Freshness.EXPIRED
+    return Freshness.STALE if now - earliest < GRACE else Freshness.EXPIRED

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -13,6 +14,7 @@ from drm.app.session_proxy import create_pmp_media_session
 from drm.errors import TrustError, UnknownComponentError
 from drm.hresult import HResult
 from drm.session.services import Service
+from drm.trust.authority.source_folder import archive_of
 from tests.publisher import MARKED, UNLISTED, Publisher, User, ran, write_marked
 
 
@@ -26,7 +28,7 @@ def user(publisher: Publisher, unlisted: Path) -> User:
     """Somebody whose store holds a listed component that tells what ran, and a whole archive that nobody listed."""
     publisher.publish_marked()
     user = publisher.user()
-    user.put(unlisted)
+    user.put(archive_of(unlisted))
     return user
 
 
@@ -57,7 +59,7 @@ def test_mf_077_once_it_is_listed_the_same_class_is_made_and_runs(
 def test_mf_077_a_class_that_is_not_even_at_hand_is_not_registered(host: HostProxy) -> None:
     """There is nothing to be refused: REGDB_E_CLASSNOTREG, as for any other id."""
     with pytest.raises(UnknownComponentError):
-        host.create_object(MARKED.__class__(int=1))
+        host.create_object(UUID(int=1))
 
 
 def test_mf_077_an_unprotected_worker_makes_it(unlisted: Path) -> None:

@@ -1,0 +1,344 @@
+"""Metadata and archives that lie, in front of a real locked worker: one answer, and not a line of them runs."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import struct
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import pytest
+
+from drm.app.session_configuration import SessionConfiguration
+from drm.app.session_proxy import create_pmp_media_session
+from drm.class_ids import CLEARKEY_ITA
+from drm.errors import TrustError, error_from_record
+from drm.hresult import HResult
+from drm.rights import EnableType
+from drm.session.services import Service
+from drm.trust.authority.revocation_list import encode_list
+from drm.trust.authority.source_folder import archive_of
+from drm.trust.manifest import DESCRIPTION
+from drm.trust.renewal import parse_renewals
+from drm.trust.snapshot import StoredTrust, TrustSnapshot, pack_snapshot, unpack_snapshot
+from drm.wire import messages as wire
+from drm.wire.ring import sealed_memfd
+from tests.fuzz.wire.test_decoders import mutant
+from tests.fuzz.wire.test_hostile_application import INIT, Application
+from tests.publisher import MARKED, UNLISTED, Publisher, User, ran, write_marked
+
+REFUSED, INVALID = HResult.MF_E_SIGNATURE_VERIFICATION_FAILED, HResult.MF_E_GRL_INVALID_FORMAT
+MUTANTS = 300  # in front of the worker
+DECODED = 4000  # of the decoder alone
+
+
+@pytest.fixture
+def worker() -> Iterator[Application]:
+    """A locked worker that has verified nothing yet."""
+    made = Application()
+    yield made
+    made.process.close()
+    assert made.process.exit_code == 0, made.process.stderr
+    assert "Traceback" not in made.process.stderr
+
+
+def hand_over(worker: Application, snapshot: TrustSnapshot | bytes) -> wire.Returned | wire.Raised:
+    """Have the worker verify this; its one answer."""
+    data = snapshot if isinstance(snapshot, bytes) else pack_snapshot(snapshot)
+    worker.calls += 1
+    fd = sealed_memfd("components", data)
+    worker.send(wire.LoadTrust(worker.calls, len(data)), fds=(fd,))
+    os.close(fd)
+    answer = worker.next()
+    assert isinstance(answer, wire.Returned | wire.Raised), worker.process.stderr
+    assert answer.call == worker.calls
+    return answer
+
+
+def is_taken(answer: wire.Returned | wire.Raised) -> bool:
+    return isinstance(answer, wire.Returned) and answer.trust is not None
+
+
+def hresult(answer: wire.Returned | wire.Raised) -> int:
+    assert isinstance(answer, wire.Raised), "it was taken"
+    return error_from_record(answer.error).hresult
+
+
+# ------------------------------------------------------------------------------------------------ who signed
+@pytest.fixture(scope="module")
+def stranger() -> Publisher:
+    """Another authority, of the same components."""
+    return Publisher(another=True)
+
+
+PARTS = ("timestamp", "snapshot", "targets", "components", "revocations")
+
+
+@pytest.mark.parametrize("role", PARTS)
+def test_a_part_that_somebody_else_signed_spoils_the_whole(
+    publisher: Publisher, stranger: Publisher, worker: Application, role: str
+) -> None:
+    theirs = {f"{role}.json": stranger.files()[f"{role}.json"]}
+    assert hresult(hand_over(worker, publisher.snapshot(publisher.files() | theirs))) == INVALID
+    assert is_taken(hand_over(worker, publisher.snapshot()))
+
+
+def test_metadata_under_another_root_is_refused_and_so_is_metadata_under_none(
+    publisher: Publisher, stranger: Publisher, worker: Application
+) -> None:
+    ours, theirs = publisher.snapshot(), stranger.snapshot()
+    mixed = msgspec.structs.replace(ours, sources=(StoredTrust(publisher.files(), stranger.root),))
+    assert hresult(hand_over(worker, mixed)) == INVALID
+    unrooted = msgspec.structs.replace(ours, sources=(StoredTrust(publisher.files()),))
+    assert hresult(hand_over(worker, unrooted)) == HResult.MF_E_GRL_ABSENT
+    both = msgspec.structs.replace(ours, sources=(*ours.sources, mixed.sources[0]))
+    assert hresult(hand_over(worker, both)) == INVALID, "one source that verifies does not carry the other"
+    assert is_taken(hand_over(worker, msgspec.structs.replace(ours, sources=(*ours.sources, *theirs.sources))))
+
+
+def test_an_authority_that_speaks_of_the_end_of_time_is_only_old(publisher: Publisher, worker: Application) -> None:
+    """Anybody can make a root, so dates are not to be believed in either."""
+    publisher.now = datetime(9999, 12, 20, tzinfo=UTC)
+    last = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+    files = publisher.sign(lambda repository: repository.set_list(encode_list(2, last, ())), revocations=9)
+    answer = hand_over(worker, publisher.snapshot(files))
+    assert isinstance(answer, wire.Returned)
+    assert answer.trust is not None
+    assert answer.trust.freshness == "stale"
+
+
+# ------------------------------------------------------------------------------------------------ what is missing
+def test_a_needed_component_that_the_application_leaves_out_is_missed(
+    publisher: Publisher, worker: Application
+) -> None:
+    whole = publisher.snapshot()
+    sha256 = publisher.sha256(CLEARKEY_ITA)
+    without = tuple(data for data in whole.archives if b"clearkey-ita" not in data[:400])
+    assert len(without) == len(whole.archives) - 1
+    answer = hand_over(worker, msgspec.structs.replace(whole, archives=without))
+    assert hresult(answer) == REFUSED
+    assert isinstance(answer, wire.Raised)
+    assert answer.enabler is not None
+    assert answer.enabler.type is EnableType.UPDATE_UNTRUSTED_COMPONENT
+    (component,) = parse_renewals(answer.enabler.data).components
+    assert (component.name, component.header_hash) == ("clearkey-ita", sha256)
+    # An application that does not even say that it needs one gets a worker without it.
+    assert is_taken(hand_over(worker, msgspec.structs.replace(whole, archives=without, needed=())))
+    worker.send(wire.CreateObject(50, 0, CLEARKEY_ITA, INIT))
+    assert error_from_record(worker.until(wire.Raised, call=50).error).hresult == REFUSED
+
+
+# ------------------------------------------------------------------------------------------------ archives
+def _renamed(data: bytes, old: bytes, new: bytes) -> bytes:
+    assert len(old) == len(new)
+    assert data.count(old) == 2  # its own header, and the directory
+    return data.replace(old, new)
+
+
+def _declared(data: bytes, size: int) -> bytes:
+    """The last member says that it has so many bytes."""
+    at = data.rindex(b"PK\x03\x04")
+    return data[: at + 18] + struct.pack("<II", size, size) + data[at + 26 :]
+
+
+ARCHIVES: dict[str, Callable[[bytes], bytes]] = {
+    "leads out": lambda data: _renamed(data, b"part.py", b"../a.py"),
+    "leads out further in": lambda data: _renamed(data, b"part.py", b"a/../.b"),
+    "absolute": lambda data: _renamed(data, b"part.py", b"/aaa.py"),
+    "twice": lambda data: _renamed(data, b"parx.py", b"part.py"),
+    "a gigabyte": lambda data: _declared(data, 1 << 30),
+    "four gigabytes": lambda data: _declared(data, 0xFFFF_FFFF),
+    "bytes behind": lambda data: data + b"x",
+    "bytes before": lambda data: b"x" + data,
+    "cut short": lambda data: data[:-1],
+    "empty": lambda data: b"PK\x05\x06" + bytes(18),
+    "no archive": lambda data: b"import os\n" * 20,
+}
+
+
+@pytest.fixture
+def hostile(tmp_path: Path) -> Path:
+    folder = write_marked(tmp_path / "unlisted", name="unlisted", class_id=UNLISTED)
+    (folder / "parx.py").write_text("")
+    return folder
+
+
+@pytest.fixture
+def user(publisher: Publisher) -> User:
+    """His store holds a listed component that tells what ran."""
+    publisher.publish_marked()
+    return publisher.user()
+
+
+def made_of(user: User, class_id: UUID) -> list[str] | TrustError:
+    """Make an object of this class in a new worker: the error, or what ran. The control runs in the same worker."""
+    with create_pmp_media_session(configuration=SessionConfiguration(trust=user.trust)) as session:
+        host = session.get_service(Service.PMP_SERVICE)
+        try:
+            return ran(host, class_id)
+        except TrustError as error:
+            assert ran(host, MARKED) == ["marked-1.0.0"], "something ran before it was refused"
+            return error
+
+
+@pytest.mark.parametrize("spoil", ARCHIVES)
+def test_a_signed_archive_in_another_form_is_refused_before_any_of_it_runs(
+    publisher: Publisher, user: User, hostile: Path, spoil: str
+) -> None:
+    data = ARCHIVES[spoil](archive_of(hostile))
+    user.install(publisher.sign_archive(data, (hostile / DESCRIPTION).read_bytes()))
+    user.put(data)
+    began = time.monotonic()
+    error = made_of(user, UNLISTED)
+    assert isinstance(error, TrustError)
+    assert error.hresult == REFUSED
+    assert time.monotonic() - began < 10
+
+
+def test_the_same_archive_in_its_own_form_runs(publisher: Publisher, user: User, hostile: Path) -> None:
+    data = archive_of(hostile)
+    user.install(publisher.sign_archive(data, (hostile / DESCRIPTION).read_bytes()))
+    user.put(data)
+    assert made_of(user, UNLISTED) == ["unlisted-1.0.0"]
+
+
+def test_an_archive_that_calls_itself_another_class_than_its_listing_is_refused_as_both(
+    publisher: Publisher, user: User, hostile: Path
+) -> None:
+    data, other = archive_of(hostile), UUID(int=UNLISTED.int + 7)
+    described = (hostile / DESCRIPTION).read_bytes().replace(str(UNLISTED).encode(), str(other).encode())
+    user.install(publisher.sign_archive(data, described))
+    user.put(data)
+    error = made_of(user, other)
+    assert isinstance(error, TrustError)
+    assert error.hresult == REFUSED
+    assert "something else of itself" in error.what
+    with create_pmp_media_session(configuration=SessionConfiguration(trust=user.trust)) as session:
+        host = session.get_service(Service.PMP_SERVICE)
+        with pytest.raises(Exception, match="class id"):
+            host.create_object(UNLISTED, b"{}")
+        assert ran(host, MARKED) == ["marked-1.0.0"]
+
+
+def test_what_runs_is_what_was_hashed_though_the_store_is_swapped_in_between(
+    publisher: Publisher, user: User, tmp_path: Path
+) -> None:
+    """Components are imported when they are needed, which may be long after they were verified."""
+    blob = user.store / "blobs" / publisher.sha256(MARKED)
+    other = archive_of(write_marked(tmp_path / "other", mark="swapped"))
+    with create_pmp_media_session(configuration=SessionConfiguration(trust=user.trust)) as session:
+        blob.unlink()
+        blob.write_bytes(other)
+        assert ran(session.get_service(Service.PMP_SERVICE)) == ["marked-1.0.0"]
+    with create_pmp_media_session(configuration=SessionConfiguration(trust=user.trust)) as session:
+        with pytest.raises(TrustError) as refused:
+            session.get_service(Service.PMP_SERVICE).create_object(MARKED, b"{}")
+        assert refused.value.hresult == REFUSED, "a new worker sees the swap"
+
+
+# ------------------------------------------------------------------------------------------------ noise
+def _altered_json(rng: random.Random, value: Any) -> Any:
+    """Change one place of a document: another type, another number, a member less or twice."""
+    nothing = (None, 0, -1, 1 << 64, 1e308, "", "9999-12-31T23:59:59Z", [], {}, [[]], "\u0000", True, "0" * 5000)
+    if isinstance(value, dict) and value and rng.random() < 0.85:
+        name = rng.choice(list(value))
+        change = rng.random()
+        if change < 0.1:
+            return {key: each for key, each in value.items() if key != name}
+        return value | {name: _altered_json(rng, value[name])}
+    if isinstance(value, list) and value and rng.random() < 0.85:
+        at = rng.randrange(len(value))
+        return [*value[:at], _altered_json(rng, value[at]), *value[at + 1 :], *rng.choice(((), value[at:]))]
+    return rng.choice(nothing)
+
+
+def _altered(rng: random.Random, whole: TrustSnapshot) -> bytes:
+    """One lie in a sound snapshot."""
+    (source,) = whole.sources
+    names = list(source.files)
+    name = rng.choice(names)
+    archives = list(whole.archives)
+    match rng.randrange(9):
+        case 0:
+            return mutant(rng, [pack_snapshot(whole)]) or b"\xc0"
+        case 1 | 2 | 3:  # any document in any other form
+            document = _altered_json(rng, json.loads(source.files[name]))
+            source = msgspec.structs.replace(source, files=source.files | {name: json.dumps(document).encode()})
+        case 4:  # bytes that are no document
+            data = rng.choice((mutant(rng, [source.files[name]]), b"[" * 100_000, b"", b"\xff\xfe", bytes(9 << 20)))
+            source = msgspec.structs.replace(source, files=source.files | {name: data})
+        case 5:  # a file in another one's place, or under a name of its own
+            other = rng.choice((*names, "root_history/2.root.json", "root_history/999999999.root.json", "../x", ""))
+            source = msgspec.structs.replace(source, files=source.files | {other: source.files[name]})
+        case 6:
+            at = rng.randrange(len(archives))
+            archives[at] = rng.choice((mutant(rng, archives), b"", archives[at][:40], archives[at] * 2))
+        case 7:
+            root = rng.choice((None, b"", b"{}", mutant(rng, [source.root or b""]), source.files["targets.json"]))
+            source = msgspec.structs.replace(source, root=root)
+        case _:
+            moment = rng.choice((float("nan"), float("inf"), -1e300, 1e300, 2.53e11, -0.0))
+            source = msgspec.structs.replace(source, refreshed=moment)
+    sources = (source,) * rng.choice((1, 1, 1, 1, 2, 4))
+    needed = rng.choice((whole.needed, (), (UUID(int=rng.getrandbits(128)),), whole.needed * 9))
+    return pack_snapshot(TrustSnapshot(sources, tuple(archives), needed))
+
+
+def test_any_snapshot_gets_one_answer_of_a_worker_that_has_none_yet_and_of_one_that_has(
+    publisher: Publisher, worker: Application
+) -> None:
+    """No crash, no hang, no traceback, no second answer; and the worker is as good as before."""
+    rng, whole = random.Random(5), publisher.snapshot()
+    fresh = Application()
+    try:
+        assert is_taken(hand_over(worker, whole))
+        taken = refused = 0
+        for number in range(MUTANTS):
+            data = _altered(rng, whole)
+            with contextlib.suppress(TrustError):
+                if number % 2:  # what nobody has is needed: it goes all the way, and stays a worker that has nothing
+                    read = unpack_snapshot(data)
+                    data = pack_snapshot(msgspec.structs.replace(read, needed=(*read.needed, UUID(int=1))))
+            began = time.monotonic()
+            answer = hand_over(fresh if number % 2 else worker, data)
+            assert time.monotonic() - began < 5
+            if isinstance(answer, wire.Raised):
+                assert answer.error.what
+                assert "Traceback" not in repr(answer.error)
+                refused += 1
+            else:
+                assert number % 2 == 0
+                taken += 1
+        assert refused > MUTANTS // 2
+        assert taken, "some of what is altered does not count"
+        for each in (fresh, worker):
+            assert is_taken(hand_over(each, whole))
+    finally:
+        fresh.process.close()
+    assert fresh.process.exit_code == 0, fresh.process.stderr
+    assert "Traceback" not in fresh.process.stderr
+
+
+def test_a_mutated_snapshot_is_read_or_refused_at_once(publisher: Publisher) -> None:
+    rng = random.Random(6)
+    small = TrustSnapshot((StoredTrust({"a": b"1", "b": b"2"}, b"r", 1.0),), (b"x", b"y"), (MARKED,))
+    seeds = [pack_snapshot(small), pack_snapshot(publisher.snapshot())[:3000]]
+    began, refused = time.monotonic(), 0
+    for _ in range(DECODED):
+        try:
+            read = unpack_snapshot(mutant(rng, seeds))
+        except TrustError:
+            refused += 1
+        else:
+            assert unpack_snapshot(pack_snapshot(read)) == read or "nan" in repr(read)
+    assert DECODED // 2 < refused < DECODED
+    assert time.monotonic() - began < 10
+    assert unpack_snapshot(seeds[0]) == small
