@@ -148,14 +148,6 @@ def test_contents_that_are_not_text_have_names_of_their_own() -> None:
     names = [content for content, _slots in keys.asked]
     hexed = [f"hex:{each.hex()}" for each in (b"hex:00ff", b" movie", b"movie ", "é".encode())]
     assert names == ["movie", "hex:00ff", *hexed, "a b"]
-        "movie",
-        "hex:00ff",
-        f"hex:{b'hex:00ff'.hex()}",
-        f"hex:{b' movie'.hex()}",
-        f"hex:{b'movie '.hex()}",
-        "hex:c3a9",
-        "a b",
-    ]
 
 
 def test_a_store_that_fails_is_said_so_and_gives_nothing() -> None:
