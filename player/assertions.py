@@ -16,6 +16,7 @@ from drm.app.enabler import ContentProtectionManager
 from drm.errors import DRMError, InvalidArgumentError, KeyMissingError, KeyWrongError
 from drm.keys import ContentKey, KeyId
 from player.comparison import compare_frames, hashes_by_stream
+from player.component_options import component_trust
 from player.key_mistakes import explain
 from player.key_options import read_keys_file
 from player.playback import Playback, PlaybackResult
@@ -61,9 +62,10 @@ def assert_plays(
 ) -> Played:
     """Play a file (or an init segment and its media segments) to its end in a worker of its own; return what came out.
 
-    Rights come from `keys` or from the server at `license_url`. `frames` is how many frames must come out: of all
-    streams together, or by stream, `{"video 1": 250}`. With `compare`, the clear original, every decoded frame must be
-    equal, and both files must have the same streams.
+    Rights come from `keys` or from the server at `license_url`; the environment names the components' authority, as for
+    `clearkey play`. `frames` is how many frames must come out: of all streams together, or by stream,
+    `{"video 1": 250}`. With `compare`, the clear original, every decoded frame must be equal, and both files must have
+    the same streams.
 
     Raises:
         PlaysError: it does not play, or not so; an AssertionError.
@@ -124,7 +126,9 @@ def _played(
         hashes = os.memfd_create("framemd5", os.MFD_CLOEXEC)
         stack.callback(os.close, hashes)
         try:
-            result = Playback(names, manager=manager, framemd5=hashes, min_level=wanted.min_level).run()
+            result = Playback(
+                names, manager=manager, framemd5=hashes, min_level=wanted.min_level, trust=component_trust()
+            ).run()
         except (KeyMissingError, KeyWrongError) as error:
             raise _in_words_of_a_test(error, names, content_keys(keys) if keys is not None else {}) from None
         md5 = hashes_by_stream(hashes, result)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from drm.errors import InvalidArgumentError
 from drm.keys import ContentKey, KeyId
 from license_server.process import LicenseServer
 from license_server.store import open_store
@@ -26,7 +27,14 @@ class FixtureServer(LicenseServer):
         Raises:
             InvalidArgumentError: the server knows another key of this KID, or that is no KID or key.
         """
+        __tracebackhide__ = True
         kid = KeyId.parse(kid) if isinstance(kid, str) else kid
         key = ContentKey.parse(key) if isinstance(key, str) else key
         with open_store(self._store, find_kek(self._store, None)) as store:
+            held = store.keys.get_many([kid]).get(kid)
+            if held is not None and held.key != key:
+                raise InvalidArgumentError(
+                    f"the license server of this run knows another key of KID {kid}; clearkey_servers starts one of "
+                    "the test's own"
+                )
             store.keys.add({kid: key})

@@ -70,14 +70,17 @@ def clearkey_server(clearkey_keys: Keys, tmp_path_factory: pytest.TempPathFactor
 def clearkey_servers() -> Iterator[Callable[..., LicenseServer]]:
     """Start servers of the test's own: `clearkey_servers(keys={kid: key}, policies=…)`. They end with the test.
 
-    It takes the arguments of `license_server.process.LicenseServer`.
+    It takes the arguments of `license_server.process.LicenseServer`, and `keys` in any notation too.
     """
     from license_server.process import LicenseServer
+    from player.assertions import content_keys
 
     with contextlib.ExitStack() as running:
 
-        def start(**arguments: Any) -> LicenseServer:  # noqa: ANN401 - those of LicenseServer
+        def start(*, keys: Keys | None = None, **arguments: Any) -> LicenseServer:  # noqa: ANN401 - LicenseServer's
             __tracebackhide__ = True
+            if keys is not None:
+                arguments["keys"] = content_keys(keys)
             return running.enter_context(LicenseServer(**arguments))
 
         yield start
@@ -104,15 +107,17 @@ def pmp_session(pytestconfig: pytest.Config) -> Iterator[Callable[..., MediaSess
     """
     from drm.app.session_proxy import SessionConfiguration, create_pmp_media_session
     from player.assertions import rights_from
+    from player.component_options import component_trust
 
     with contextlib.ExitStack() as running:
 
         def make(*, keys: Keys | None = None, license_url: str | None = None, **attributes: Any) -> MediaSessionProxy:  # noqa: ANN401
             __tracebackhide__ = True
             attributes.setdefault("min_level", _min_level(pytestconfig))
-            if keys is not None or license_url:
-                attributes["content_protection_manager"] = rights_from(keys, license_url)
             with _failing_in_full():
+                if keys is not None or license_url:
+                    attributes["content_protection_manager"] = rights_from(keys, license_url)
+                attributes.setdefault("trust", component_trust())
                 session = create_pmp_media_session(configuration=SessionConfiguration(**attributes))
             return running.enter_context(session)
 
