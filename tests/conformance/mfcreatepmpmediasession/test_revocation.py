@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from drm.app.enabler import ContentEnabler, EnableCallback, EnablerActivation, EnableResult
+from drm.app.enabler import ContentEnabler, EnablerActivation
 from drm.app.server import PMPServer, WorkerConfiguration, create_pmp_server
 from drm.app.session_configuration import SessionConfiguration
 from drm.app.session_proxy import create_pmp_media_session
 from drm.class_ids import AV_DECODER
-from drm.errors import DRMError, TrustError
+from drm.errors import TrustError
 from drm.hresult import HResult
 from drm.media import Scheme, TrackType
 from drm.packaging.encrypt import TrackEncryption, encrypt_file
@@ -24,7 +23,7 @@ from drm.trust.authority.revocation_list import encode_list
 from drm.trust.errors import ComponentRevokedError, RollbackError
 from drm.trust.renewal import RevokedComponent, parse_renewals
 from tests.conformance.mfcreatemediasession.world import Stage
-from tests.conformance.pmp_media_session.trusted_world import SealingManager
+from tests.conformance.pmp_media_session.trusted_world import RenewingManager
 from tests.publisher import Publisher, User, completed, in_memory, short_film
 from tests.unit.app.pmp import keys_of
 
@@ -140,46 +139,11 @@ def test_mf_088_the_enabler_fetches_and_installs_and_the_second_creation_succeed
 
 
 # ------------------------------------------------------------------------------------------------ the list
-class Renewing(SealingManager):
-    """Seals licenses, and lets enablers of revocation lists do their work, if they can."""
-
-    def __init__(self, rules: Policy) -> None:
-        super().__init__(KEYS, rules)
-        self.asked: list[ContentEnabler] = []
-
-    def begin_enable_content(
-        self, enabler_activate: EnablerActivation, topology: object, callback: EnableCallback, state: object = None
-    ) -> None:
-        enabler = enabler_activate.activate_object()
-        self.asked.append(enabler)
-        if enabler.get_enable_type() is EnableType.LICENSE_ACQUISITION:
-            super().begin_enable_content(enabler_activate, topology, callback, state)
-            return
-        result = EnableResult(enabler_activate, state)
-
-        def work() -> None:
-            try:
-                enabler.automatic_enable()
-                enabler.wait_completed().raise_for_status()
-            except DRMError as error:
-                result.error = error
-            callback(result)
-
-        threading.Thread(target=work, daemon=True).start()
-
-    def end_enable_content(self, result: EnableResult) -> None:
-        result.raise_for_status()
-
-    @property
-    def kinds(self) -> list[EnableType]:
-        return [enabler.get_enable_type() for enabler in self.asked]
-
-
 @pytest.fixture
 def stage(film: Path) -> Iterator[Callable[..., Stage]]:
     made: list[Stage] = []
 
-    def make(manager: Renewing, **configuration: object) -> Stage:
+    def make(manager: RenewingManager, **configuration: object) -> Stage:
         told = SessionConfiguration(content_protection_manager=manager, **configuration)  # type: ignore[arg-type]
         made.append(Stage(create_pmp_media_session(configuration=told), film))
         return made[-1]
@@ -196,7 +160,7 @@ def test_mf_090_a_list_that_is_too_old_and_cannot_be_renewed_ends_the_topology(
     publisher: Publisher, stage: Callable[..., Stage]
 ) -> None:
     """Nothing newer is published: the enabler is asked for once, and does not help."""
-    manager = Renewing(DEMANDS_LIST_2)
+    manager = RenewingManager(KEYS, DEMANDS_LIST_2)
     at = stage(manager, trust=publisher.user().trust)
     at.session.set_topology(at.topology())
     end = at.until(E.SESSION_TOPOLOGY_SET)[-1]
@@ -211,7 +175,7 @@ def test_mf_090_a_list_that_is_too_old_and_cannot_be_renewed_ends_the_topology(
 def test_mf_090_the_enabler_of_the_manager_renews_the_list_and_the_session_plays(
     publisher: Publisher, stage: Callable[..., Stage]
 ) -> None:
-    manager = Renewing(DEMANDS_LIST_2)
+    manager = RenewingManager(KEYS, DEMANDS_LIST_2)
     at = stage(manager, trust=publisher.user().trust)
     publisher.revoke(sha256=("00" * 32,))
     at.set()
@@ -222,7 +186,7 @@ def test_mf_090_the_enabler_of_the_manager_renews_the_list_and_the_session_plays
 
 def test_mf_090_a_list_that_is_new_enough_is_not_renewed(publisher: Publisher, stage: Callable[..., Stage]) -> None:
     publisher.revoke(sha256=("00" * 32,))
-    manager = Renewing(DEMANDS_LIST_2)
+    manager = RenewingManager(KEYS, DEMANDS_LIST_2)
     at = stage(manager, trust=publisher.user().trust)
     at.set()
     assert manager.kinds == [EnableType.LICENSE_ACQUISITION]

@@ -12,15 +12,15 @@ from uuid import UUID
 import msgspec
 
 from drm.app.byte_stream import FileByteStream
-from drm.app.enabler import EnableResult
+from drm.app.enabler import ContentEnabler, EnableResult
 from drm.app.session_proxy import PMPSessionFlags, SessionConfiguration, create_pmp_media_session
 from drm.app.sources import open_source
 from drm.class_ids import DISCARD_SINK, HASH_SINK
-from drm.errors import SessionShutdownError
+from drm.errors import DRMError, SessionShutdownError
 from drm.keys import ContentKey, KeyId
 from drm.media import Sample
 from drm.policy import Policy, strictest
-from drm.rights import LicensePath
+from drm.rights import EnableType, LicensePath
 from drm.sealed import seal, verify_request
 from drm.session.events import MediaEvent
 from drm.session.events import MediaEventType as E
@@ -93,6 +93,38 @@ class SealingManager:
 
     def end_enable_content(self, result) -> None:
         pass
+
+
+class RenewingManager(SealingManager):
+    """Lets the enablers of revocation lists do their work too, if they can, and notes what it is asked for."""
+
+    def __init__(self, keys: Mapping[KeyId, ContentKey], rules: Policy) -> None:
+        super().__init__(keys, rules)
+        self.asked: list[ContentEnabler] = []
+
+    @property
+    def kinds(self) -> list[EnableType]:
+        return [enabler.get_enable_type() for enabler in self.asked]
+
+    def begin_enable_content(self, enabler_activate, topology, callback, state=None) -> None:
+        enabler, result = enabler_activate.activate_object(), EnableResult(enabler_activate, state)
+        self.asked.append(enabler)
+        if enabler.get_enable_type() is EnableType.LICENSE_ACQUISITION:
+            super().begin_enable_content(enabler_activate, topology, callback, state)
+            return
+
+        def work() -> None:
+            try:
+                enabler.automatic_enable()
+                enabler.wait_completed().raise_for_status()
+            except DRMError as error:
+                result.error = error
+            callback(result)
+
+        threading.Thread(target=work, daemon=True).start()
+
+    def end_enable_content(self, result) -> None:
+        result.raise_for_status()
 
 
 class Playing:
