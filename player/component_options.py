@@ -92,8 +92,7 @@ def _read_root(name: str) -> bytes:
             where=name,
             remedy=f"give --root or {ROOT_VARIABLE} the file that `clearkey authority export-root` writes",
         ) from None
-    if len(data) > _LARGEST_ROOT:
-        raise InvalidArgumentError(
-            "the root of the components' authority is no root", where=name, seen=f"more than {_LARGEST_ROOT} bytes"
-        )
+    if not 0 < len(data) <= _LARGEST_ROOT:
+        seen = f"more than {_LARGEST_ROOT} bytes" if data else "an empty file"
+        raise InvalidArgumentError("the root of the components' authority is no root", where=name, seen=seen)
     return data

@@ -49,7 +49,7 @@ class ComponentSupply:
         self._trust = trust
         self._folders = tuple(folders)
         self._pinned = packaged_root() if trust.root is None else None
-        self._root = trust.root or self._pinned
+        self._root = trust.root if trust.root is not None else self._pinned  # an empty one is none that was left out
         self.repository = trust.repository or (packaged_url() if self._pinned is not None else "")
         name = _RELEASE if trust.root is None else hashlib.sha256(trust.root).hexdigest()[:16]
         self.store = ComponentStore(trust.store or home_folder() / "trust" / name)

@@ -55,9 +55,18 @@ class Command:
                                 **options)  # fmt: skip
 
 
+# What a first session of a home says, and a key on the command line: no part of what went wrong.
+REMARKS = ("note: a key on the command line", "made a development authority in ")
+
+
+def without_remarks(text: str) -> list[str]:
+    """The lines of standard error that are about what was asked for."""
+    return [line for line in text.splitlines() if not line.startswith(REMARKS)]
+
+
 def is_one_paragraph(ran: Ran) -> bool:
     """One error for a person: `error: …  [E-…]`, then indented lines; no traceback, nothing before or after it."""
-    lines = [line for line in ran.err.splitlines() if not line.startswith("note: a key on the command line")]
+    lines = without_remarks(ran.err)
     return (
         bool(lines)
         and lines[0].startswith("error: ")

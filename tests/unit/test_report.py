@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from player.pictures import FlowEvent, flow_diagram, visible
-from player.report import BoxRow, EventRow, ReportData, write_report
+from player.report import BoxRow, EventRow, ReportData, StoryStep, write_report
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(32)
 EVIL = "\"'><script>alert(1)</script><img src=//evil.example/a.png onerror=x>{{ 7*7 }}\u202e\x00\x1b[2J\udcff]]>"
@@ -73,7 +73,14 @@ def full(word: str) -> dict[str, object]:
             word: word,
             "components": {word: word},
             "hashes": [word],
+            "trust": {
+                "signed": word,
+                "revocation_list": word,
+                "freshness": word,
+                "components": [dict.fromkeys(("name", "version", "class_id", "signer", "sha256", "state"), word)],
+            },
         },
+        "story": [StoryStep(word, word), StoryStep(word, word, tone="bad")],
         "boxes": [box, box],
         "notes": [word],
     }
