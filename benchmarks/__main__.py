@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
-from benchmarks import decrypt_files, decrypt_speed, encrypt_files, playback, session, trust
+from benchmarks import decrypt_files, decrypt_speed, encrypt_files, license_server, playback, session, trust
 from benchmarks.results import Ratio, write_results
 
 __all__ = ["main"]
@@ -41,6 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
     for ratio in trust.run():
         ratios.append(ratio)
         print(ratio.line(), flush=True)
+    ratios += license_server.run()
     absent = sorted({*absent, *not_encrypting, *not_probing}, key=str.lower)
     print(f"absent peers: {', '.join(absent) or 'none'}")
     write_results(options.folder / "results.json", ratios, absent)

@@ -33,6 +33,10 @@ class Assembly:
     views: WSGIApplication
     fast: WSGIApplication
 
+    def whole(self) -> WSGIApplication:
+        """What a worker answers with."""
+        return self.fast
+
 
 @contextmanager
 def assembled(store: Store, rules: ServerRules, metrics: Metrics) -> Iterator[Assembly]:

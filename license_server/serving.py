@@ -15,11 +15,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from secrets import token_bytes
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from drm.keys import ContentKey, KeyId
 from drm.policy import Policy
-from license_server.assembly import assembled
+from license_server.assembly import Assembly, assembled
 from license_server.debug_server import answering
 from license_server.keyring import Keyring, find_keyring
 from license_server.listening import bound, is_loopback, url_of
@@ -32,6 +32,9 @@ from license_server.supervisor import STOP_SIGNALS, Supervisor
 from license_server.tls import Certificate
 from license_server.updates import updates
 from license_server.wrapping import Kek
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 __all__ = ["DEFAULT_PORT", "Settings", "serve"]
 
@@ -57,6 +60,7 @@ class Settings:
     workers: int = 1
     certificate: Certificate | None = None  # None: plain http
     is_debug: bool = False  # Flask's own server in this process, and no fast path
+    front: Callable[[Assembly], WSGIApplication] = Assembly.whole  # what answers in a worker
 
 
 def serve(settings: Settings, announce: Callable[[str], None]) -> int:
@@ -101,7 +105,7 @@ def _working(
         metrics = counters.part(number)
         with open_store(place, keyring) as store, assembled(store, settings.rules, metrics) as server:
             run_worker(
-                server.fast,
+                settings.front(server),
                 listener,
                 number=number,
                 alive=alive,
