@@ -182,6 +182,9 @@ class _Rewriter:
         if len(key_ids) != 1:
             self.notes.append(f"line {general.line}: no cenc:default_KID, and the media tells of {len(key_ids)} KIDs")
             return
+        if not any(key_ids[0].value):  # as Shaka Packager writes where keys change
+            self.notes.append("the keys change, and the media names them: Shaka Player alone plays that")
+            return  # with a key id in the MPD it would ask for that one, and for no other
         self._is_signalled = self._needs_cenc = True
         at = general.tag_end - (2 if self._data[: general.tag_end].endswith(b"/>") else 1)
         yield (at, at, f' cenc:default_KID="{key_ids[0]}"'.encode())

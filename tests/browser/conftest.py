@@ -44,7 +44,7 @@ def site_url(films_folder: Path) -> Iterator[str]:
 def page(browser):
     """A page of a context of its own: no cookie and no cache of another test."""
     context = browser.new_context()
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(40_000)  # a busy machine is slow, and no test waits that long otherwise
     yield context.new_page()
     context.close()
 

@@ -21,10 +21,11 @@ class Film:
     codec: str
     scheme: str
     packager: str = "clearkey"
+    take: str = ""  # tells films apart that are alike otherwise
 
     @property
     def name(self) -> str:
-        return f"{self.codec}-{self.scheme}-{self.packager}"
+        return "-".join(filter(None, (self.codec, self.scheme, self.packager, self.take)))
 
     @property
     def keys(self) -> dict[str, tuple[KeyId, ContentKey]]:

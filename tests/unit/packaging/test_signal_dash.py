@@ -146,6 +146,14 @@ def test_scheme_and_kid_come_from_the_media_where_the_mpd_says_nothing() -> None
     assert "\n\t\t\t\t<ContentProtection" in picture, "not indented as its neighbours are"
 
 
+def test_where_keys_change_the_mpd_names_none() -> None:
+    kids = {name: Initialization((KeyId(bytes(16)),), Scheme.CENC) for name in FOUND}
+    made = signal_mpd(NO_KID.encode(), URL, kids)
+    assert b"default_KID" not in made.data
+    assert [verdict.plays for verdict in made.verdicts] == [Plays.FROM_MANIFEST, Plays.NO]
+    assert "the keys change" in " ".join(made.notes)
+
+
 def test_a_missing_kid_is_put_in_when_the_media_tells_one() -> None:
     assert f'value="cenc" cenc:default_KID="{KID}"/>'.encode() in signal_mpd(NO_KID.encode(), URL, FOUND).data
     unknown = signal_mpd(NO_KID.encode(), URL, {})
