@@ -11,7 +11,7 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -19,11 +19,12 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy import event
 
+from drm.keys import KeyId
 from license_server.decisions import Decision
 from license_server.metrics import Metrics
 from license_server.schema import audit
 
-__all__ = ["Audit", "AuditMode", "AuditRow", "audit_rows"]
+__all__ = ["Audit", "AuditMode", "AuditRow", "audit_rows", "record_deed"]
 
 logger = logging.getLogger(__name__)
 
@@ -128,6 +129,24 @@ class Audit:
 
 def _on_the_disk(connection: sqlite3.Connection, _record: object) -> None:
     connection.execute("PRAGMA synchronous=FULL")  # and not only with the operating system
+
+
+def record_deed(engine: sa.Engine, action: str, code: str, who: str, kids: Iterable[KeyId] = ()) -> None:
+    """Write down what an operator did with the keys of a store."""
+    row = {
+        "at": time.time(),
+        "action": action,
+        "client": "operator",
+        "status": 0,
+        "code": code,
+        "kids": " ".join(kid.hex for kid in kids),
+        "subject": who[:256],
+        "token_id": "",
+        "device_id": "",
+        "microseconds": 0,
+    }
+    with engine.begin() as connection:
+        connection.execute(audit.insert(), row)
 
 
 def audit_rows(engine: sa.Engine, *, after: int = 0, most: int = 100) -> list[AuditRow]:

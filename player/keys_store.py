@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 from typing import Final
 
 import click
 import msgspec
 
+from drm.errors import InvalidArgumentError
 from drm.keys import KeyId
+from drm.keys_file import MAX_KEYS_FILE
+from license_server.content_store import check_content
+from license_server.key_store import Place
 from license_server.store import Store
 from player.key_options import read_keys_file
+from player.keys_table import KeyTable, is_table, parse_table
 from player.store_options import store_options
 
 __all__ = ["COMMANDS"]
@@ -20,12 +26,35 @@ __all__ = ["COMMANDS"]
 @click.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
 @click.option("--replace", is_flag=True, help="Overwrite the key of a KID that the store holds with another key.")
+@click.option("--content", metavar="NAME", help="The content that the keys belong to.")
+@click.option("--track", metavar="NAME", help="The track of it: SD, HD, AUDIO and the like.")
+@click.option("--period", type=click.IntRange(0), help="The crypto period of it.")
 @store_options
-def _import(file: str, *, replace: bool, store: Store) -> None:
-    """Put the keys of FILE, a keys file in any form, into the store: all of them or none."""
-    keys = read_keys_file(file)
-    new = store.keys.add(keys, replace=replace)
+def _import(
+    file: str, *, replace: bool, content: str | None, track: str | None, period: int | None, store: Store
+) -> None:
+    """Put the keys of FILE into the store: all of them or none.
+
+    FILE is a keys file in any form, or CSV with a header: kid, key, and any of content, track, period, check_value.
+    """
+    table = _table(file)
+    keys = read_keys_file(file) if table is None else table.keys
+    places = {} if table is None else table.places
+    if content is not None:
+        check_content(content)
+        places = dict.fromkeys(keys, Place(content, track, period)) | places
+    elif track is not None or period is not None:
+        raise InvalidArgumentError("a track or period belongs to a content", remedy="name it with --content")
+    new = store.keys.add(keys, replace=replace, places=places)
     click.echo(f"{new} new keys, {len(keys) - new} held before", err=True)
+
+
+def _table(file: str) -> KeyTable | None:
+    if file == "-":
+        return None
+    with Path(file).open("rb") as opened:
+        data = opened.read(MAX_KEYS_FILE)
+    return parse_table(data) if is_table(data) else None
 
 
 @click.command("list")
@@ -43,6 +72,11 @@ def _list(*, as_json: bool, store: Store) -> None:
                 "policy": msgspec.to_builtins(row.policy),
                 "kek_id": row.kek_id,
                 "created_at": row.created_at,
+                "content": row.place.content,
+                "track": row.place.track,
+                "period": row.place.period,
+                "check_value": row.check_value,
+                "revoked_at": row.revoked_at,
             }
             for row in rows
         ]
@@ -51,7 +85,11 @@ def _list(*, as_json: bool, store: Store) -> None:
     for row in rows:
         made = time.strftime("%Y-%m-%d %H:%M", time.gmtime(row.created_at))
         rules = msgspec.json.encode(row.policy).decode() if row.policy is not None else "default rules"
-        click.echo(f"{row.kid}  {made}  {rules}")
+        place = " ".join(
+            str(part) for part in (row.place.content, row.place.track, row.place.period) if part is not None
+        )
+        revoked = "  revoked" if row.revoked_at is not None else ""
+        click.echo(f"{row.kid}  {made}  {row.check_value or '------'}  {rules}  {place}".rstrip() + revoked)
     click.echo(f"{len(rows)} keys", err=True)
 
 

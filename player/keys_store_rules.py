@@ -25,7 +25,8 @@ _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 @click.command("policy")
-@click.argument("kids", metavar="KID...", nargs=-1, required=True)
+@click.argument("kids", metavar="[KID]...", nargs=-1)
+@click.option("--content", "contents", metavar="NAME", multiple=True, help="Rules for all keys of a content.")
 @click.option("--actions", metavar="A,B", help="What is granted: play, snapshot, export; or 'none'.")
 @click.option("--not-before", metavar="TIME", help="+30m, +1h, +2d, seconds since the epoch, or 2027-01-31T12:00:00Z.")
 @click.option("--expires", metavar="TIME", help="The same; from then on no license is issued or valid.")
@@ -37,10 +38,15 @@ _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 @click.option("--constrict", metavar="PIXELS", help="Scale pictures down to so many pixels; 'yes' is 520,000, or 'no'.")
 @click.option("--play-duration", type=click.IntRange(min=1), help="Seconds from the first sample that is played.")
 @click.option("--rental", type=click.IntRange(min=1), help="Seconds from the moment at which the license arrives.")
+@click.option("--min-revocation-list", type=click.IntRange(0), help="Version that the worker's list must have.")
+@click.option("--max-revocation-age", type=click.IntRange(1), help="Seconds since a server last confirmed the list.")
+@click.option("--test-signed/--no-test-signed", default=None, help="Take or refuse components of a development root.")
+@click.option("--stale/--no-stale", default=None, help="Take or refuse a revocation list that is past its end.")
 @click.option("--reset", is_flag=True, help="Go back to the default rules (play and snapshot) first.")
 @store_options
 def _policy(
     kids: tuple[str, ...],
+    contents: tuple[str, ...],
     *,
     actions: str | None,
     not_before: str | None,
@@ -53,10 +59,19 @@ def _policy(
     constrict: str | None,
     play_duration: int | None,
     rental: int | None,
+    min_revocation_list: int | None,
+    max_revocation_age: int | None,
+    test_signed: bool | None,
+    stale: bool | None,
     reset: bool,
     store: Store,
 ) -> None:
-    """Set the rules of these KIDs; what no option names stays as it is. Without options, show them."""
+    """Set the rules of these KIDs or contents; what no option names stays as it is. Without options, show them.
+
+    A key keeps those of its content as well as its own.
+    """
+    if not kids and not contents:
+        raise InvalidArgumentError("no KID and no content is named")
     changes: dict[str, object] = {
         "actions": _actions(actions) if actions is not None else None,
         "not_before": _moment(not_before) if not_before is not None else None,
@@ -69,8 +84,20 @@ def _policy(
         "constrict": _pixels(constrict) if constrict is not None else None,
         "play_duration": play_duration,
         "rental": rental,
+        "min_revocation_list": min_revocation_list,
+        "max_revocation_age": max_revocation_age,
+        "allow_test_signed": test_signed,
+        "allow_stale": stale,
     }
     given = {name: value for name, value in changes.items() if value is not None}
+    ruled = {row.content: row.policy for row in store.contents.rows()}
+    for content in contents:
+        policy = None if reset else ruled.get(content)
+        if given:
+            policy = msgspec.structs.replace(policy or DEFAULT_POLICY, **given)
+        if given or reset:
+            store.contents.set_policy(content, policy)
+        click.echo(f"{content}  {msgspec.json.encode(policy).decode() if policy is not None else 'no rules'}")
     held = {row.kid: row.policy for row in store.keys.rows()}
     for kid in [KeyId.parse(text) for text in kids]:
         policy = None if reset else held.get(kid)
@@ -108,6 +135,7 @@ def _devices(enrol: tuple[str, ...], remove: tuple[str, ...], *, as_json: bool, 
     for row in rows:
         level = "no level yet" if row.claimed_level is None else f"level {row.claimed_level}"
         word = "enrolled" if row.enrolled_at is not None else "self-asserted"
+        word = "revoked" if row.revoked_at is not None else word
         click.echo(f"{row.device_id}  {word}  {level}  registered {_utc(row.registered_at)}")
     click.echo(f"{len(rows)} devices", err=True)
 

@@ -10,8 +10,9 @@ from typing import TypeVar
 import click
 
 from drm.app.device_key import home_folder
+from license_server.keyring import find_keyring
+from license_server.orders import is_url
 from license_server.store import open_store
-from license_server.wrapping import find_kek
 
 __all__ = ["store_options"]
 
@@ -24,9 +25,8 @@ def store_options(command: Callable[..., _Result]) -> Callable[..., _Result]:
     @click.option(
         "--store",
         "path",
-        metavar="PATH",
-        type=click.Path(dir_okay=False, path_type=Path),
-        help="The key store; made if it is absent. [default: the one of `clearkey serve`]",
+        metavar="PATH|URL",
+        help="The key store: a file, made if it is absent, or postgresql://… [default: the one of `clearkey serve`]",
     )
     @click.option(
         "--kek-file",
@@ -35,9 +35,9 @@ def store_options(command: Callable[..., _Result]) -> Callable[..., _Result]:
         help="The key that wraps the stored keys; or CLEARKEY_KEK; or one beside the store.",
     )
     @functools.wraps(command)
-    def with_store(*args: object, path: Path | None, kek_file: Path | None, **options: object) -> _Result:
-        place = path or home_folder() / "license_server" / "keys.db"
-        with open_store(place, find_kek(place, kek_file)) as store:
+    def with_store(*args: object, path: str | None, kek_file: Path | None, **options: object) -> _Result:
+        place = Path(path) if path and not is_url(path) else path or home_folder() / "license_server" / "keys.db"
+        with open_store(place, find_keyring(place if isinstance(place, Path) else None, kek_file)) as store:
             return command(*args, store=store, **options)
 
     return with_store
