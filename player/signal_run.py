@@ -205,8 +205,10 @@ def _write(target: str, data: bytes) -> None:
 # ------------------------------------------------------------------------------------------------ words
 def _say(request: SignalRequest, done: Signalled, read: Sequence[str]) -> None:
     verdicts = [each for each in done.verdicts if request.player in {None, each.player}]
-    notes = list(dict.fromkeys((*read, *done.notes)))
     output = None if request.check else request.output or "-"
+    notes = list(dict.fromkeys((*read, *done.notes)))
+    if output not in {None, "-"} and Path(str(output)).resolve().parent != Path(request.manifest).resolve().parent:
+        notes.append(f"what it names is relative to it: it belongs beside {request.manifest}")
     if request.as_json:
         told = {"schema": SCHEMA, "version": VERSION, "manifest": request.manifest, "output": output}
         listed = [_told(verdict) for verdict in verdicts]

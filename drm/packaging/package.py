@@ -94,20 +94,21 @@ def package_file(
                                  for kid, _ in chosen[track.track_id].keys))  # fmt: skip
     renditions = []
     steps = 2 * len(media)
-    with tempfile.TemporaryDirectory(prefix=".clearkey-", dir=folder) as beside:
+    # Not in the folder itself, which may be on show: what is there for a moment is the clear media.
+    with tempfile.TemporaryDirectory(prefix="clearkey-") as beside:
         for number, (track, name) in enumerate(zip(media, _names(media), strict=True)):
-            clear = Path(beside) / name
-            fragment_track(source_path, track, clear, segment_seconds)
-            if progress:
-                progress(2 * number + 1, steps)
             with atomic_path(folder / name) as target:
                 if track.track_id in chosen:
+                    clear = Path(beside) / name
+                    fragment_track(source_path, track, clear, segment_seconds)
+                    if progress:
+                        progress(2 * number + 1, steps)
                     encrypt_file(
                         clear, target, scheme=scheme, tracks={1: chosen[track.track_id]}, pssh=pssh, also=key_ids
                     )
+                    clear.unlink()
                 else:
-                    clear.replace(target)
-            clear.unlink(missing_ok=True)
+                    fragment_track(source_path, track, target, segment_seconds)
             with SourceFile(folder / name) as made:
                 renditions.append(read_rendition(made, name))
             if progress:

@@ -125,6 +125,13 @@ def test_shaka_packagers_mpd_is_signalled_to_standard_output(hls: Path) -> None:
     assert [each["plays"] for each in json.loads(again.stdout)["verdicts"]] == ["manifest", "manifest"]
 
 
+def test_a_manifest_that_is_written_away_from_its_media_is_noted(hls: Path, tmp_path_factory: Any) -> None:
+    away = tmp_path_factory.mktemp("away")
+    for folder, is_noted in ((hls.parent, False), (away, True)):
+        ran = run("signal", hls.with_name("stream.mpd"), "--license-url", URL, "-o", folder / "out.mpd")
+        assert (ran.returncode, "belongs beside" in ran.stderr) == (0, is_noted)
+
+
 @pytest.mark.parametrize(("player", "format_"), [("shaka", "identity"), ("hls.js", "org.w3.clearkey")])
 def test_a_multivariant_playlist_takes_its_playlists_along(hls: Path, player: str, format_: str) -> None:
     out = hls.with_name("new.m3u8")
