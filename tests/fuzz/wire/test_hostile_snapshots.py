@@ -26,9 +26,12 @@ from drm.rights import EnableType
 from drm.session.services import Service
 from drm.trust.authority.revocation_list import encode_list
 from drm.trust.authority.source_folder import archive_of
+from drm.trust.authority.staged_repository import StagedRepository
 from drm.trust.manifest import DESCRIPTION
 from drm.trust.renewal import parse_renewals
+from drm.trust.revocations import Reason, Revocation
 from drm.trust.snapshot import StoredTrust, TrustSnapshot, pack_snapshot, unpack_snapshot
+from drm.trust.verifier import COMPONENTS, LIST_FILE
 from drm.wire import messages as wire
 from drm.wire.ring import sealed_memfd
 from tests.fuzz.wire.test_decoders import mutant
@@ -89,6 +92,31 @@ def test_a_part_that_somebody_else_signed_spoils_the_whole(
     theirs = {f"{role}.json": stranger.files()[f"{role}.json"]}
     assert hresult(hand_over(worker, publisher.snapshot(publisher.files() | theirs))) == INVALID
     assert is_taken(hand_over(worker, publisher.snapshot()))
+
+
+@pytest.mark.parametrize("part", ["timestamp.json", "snapshot.json", "components.json", "revocations.json", LIST_FILE])
+def test_parts_of_two_moments_of_one_authority_do_not_make_a_whole(
+    publisher: Publisher, worker: Application, part: str
+) -> None:
+    """Each is signed by the right key. The older one, and one that was signed with the very same number."""
+    before = publisher.files()
+    now = publisher.sign(_change("here"))
+    there = publisher.sign(_change("there"))
+    for other in (before, there):
+        assert other[part] != now[part]
+        assert hresult(hand_over(worker, publisher.snapshot(now | {part: other[part]}))) == INVALID
+    for whole in (before, now):
+        assert is_taken(hand_over(worker, publisher.snapshot(whole)))
+
+
+def _change(text: str) -> Callable[[StagedRepository], None]:
+    def change(repository: StagedRepository) -> None:
+        entry = Revocation(id="a", reason=Reason.FLAW, text=text, sha256=("00" * 32,))
+        repository.set_list(encode_list(2, repository._now(), (entry,)))
+        with repository.edit_targets(COMPONENTS) as listed:
+            listed.unrecognized_fields["said"] = text
+
+    return change
 
 
 def test_metadata_under_another_root_is_refused_and_so_is_metadata_under_none(
