@@ -20,7 +20,7 @@ from drm.keys import KeyId
 from drm.media import Scheme
 from drm.packaging.atomic_file import atomic_file
 from drm.packaging.manifest_forms import Player
-from drm.packaging.manifest_verdicts import Plays, Verdict, worst
+from drm.packaging.manifest_verdicts import Plays, Verdict, lacks_pssh, worst
 from drm.packaging.signal import check_manifest, is_playlist, manifest_initializations, signal_manifest
 from drm.packaging.signal_hls import playlist_members, signal_playlist
 from drm.packaging.signalled import ANY, Initialization, Kids, Signalled, read_initialization
@@ -73,7 +73,7 @@ def signal(request: SignalRequest) -> None:
         )
     made = {uri: _one(request, _read(reader.path(uri)), uri, reader) for uri in members}
     if members:
-        done = _whole(request, data, made)
+        done = _whole(request, data, made, reader.lacks())
     else:
         done = _one(request, data, request.manifest, reader)
         if not request.check:
@@ -114,9 +114,10 @@ def _one(request: SignalRequest, data: bytes, name: str, reader: _Beside) -> Sig
         raise
 
 
-def _whole(request: SignalRequest, data: bytes, made: dict[str, Signalled]) -> Signalled:
-    """The multivariant playlist after its members, which are written with it."""
-    verdicts = tuple(worst(verdict for each in made.values() for verdict in each.verdicts))
+def _whole(request: SignalRequest, data: bytes, made: dict[str, Signalled], lack: Verdict | None) -> Signalled:
+    """The multivariant playlist after its members, which are written with it; `lack` is a verdict on all together."""
+    own = [verdict for each in made.values() for verdict in each.verdicts]
+    verdicts = tuple(worst(own if lack is None else [*own, lack]))
     notes = tuple(dict.fromkeys(note for each in made.values() for note in each.notes))
     if request.check:
         return Signalled(data, verdicts, notes)
@@ -142,6 +143,7 @@ class _Beside:
     def __init__(self, folder: Path, given: Initialization | None) -> None:
         self.notes: list[str] = []
         self._folder = folder
+        self._read: list[Initialization] = []
         self._given = given
 
     def path(self, uri: str) -> Path:
@@ -159,6 +161,7 @@ class _Beside:
             try:
                 with SourceFile(self.path(joined)) as source:
                     found[uri] = self._complete(read_initialization(source))
+                    self._read.append(found[uri])
             except MediaError as error:
                 self.notes.append(f"{uri} was not read: {error.what}")
         return found
@@ -166,7 +169,15 @@ class _Beside:
     def _complete(self, said: Initialization) -> Initialization:
         if self._given is None or not said.key_ids:
             return said
-        return Initialization(self._given.key_ids, self._given.scheme or said.scheme)
+        return Initialization(self._given.key_ids, self._given.scheme or said.scheme, said.named)
+
+    def lacks(self) -> Verdict | None:
+        """hls.js makes one request for all playlists of one license URL, from whichever initialization comes first."""
+        read = [said for said in self._read if said.key_ids and said.named is not None]
+        wanted = {kid for said in read for kid in said.key_ids}
+        if all(wanted <= set(said.named or ()) for said in read):
+            return None
+        return lacks_pssh("the keys of all tracks")
 
 
 def _is_beside(uri: str) -> bool:

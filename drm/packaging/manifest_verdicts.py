@@ -23,7 +23,9 @@ from drm.packaging.manifest_forms import (
     Player,
 )
 
-__all__ = ["DashStatement", "HlsKey", "LicenseUrl", "Plays", "Verdict", "dash_verdicts", "hls_verdicts", "worst"]
+__all__ = [
+    "DashStatement", "HlsKey", "LicenseUrl", "Plays", "Verdict", "dash_verdicts", "hls_verdicts", "lacks_pssh", "worst",
+]  # fmt: skip
 
 
 class Plays(enum.StrEnum):
@@ -162,8 +164,15 @@ def _is_dashjs_url(url: LicenseUrl) -> bool:
 
 
 # ------------------------------------------------------------------------------------------------ HLS
-def hls_verdicts(keys: Sequence[HlsKey], *, is_protected: bool, is_fmp4: bool) -> list[Verdict]:
-    """What follows from the EXT-X-KEY lines that hold at once. `is_protected`: the media says so, or lines do."""
+def hls_verdicts(keys: Sequence[HlsKey], *, is_protected: bool, is_fmp4: bool, has_pssh: bool = True) -> list[Verdict]:
+    """What follows from the EXT-X-KEY lines that hold at once.
+
+    Args:
+        keys: the lines.
+        is_protected: whether the media says so, or lines do.
+        is_fmp4: whether there is an EXT-X-MAP.
+        has_pssh: whether the initialization segment names its keys in a `pssh` of the common system.
+    """
     players = (Player.SHAKA, Player.HLSJS)
     if not is_protected and not keys:
         return [Verdict(player, Plays.FROM_MANIFEST, _CLEAR) for player in players]
@@ -178,7 +187,13 @@ def hls_verdicts(keys: Sequence[HlsKey], *, is_protected: bool, is_fmp4: bool) -
             Verdict(player, Plays.NO, f"the media is encrypted and no EXT-X-KEY says so{code}", _resign(player))
             for player, code in zip(players, (" (6010)", ""), strict=True)
         ]
-    return [_shaka_hls(keys), _hlsjs(keys)]
+    return [_shaka_hls(keys), _hlsjs(keys) if has_pssh else lacks_pssh("its keys")]
+
+
+def lacks_pssh(keys: str) -> Verdict:
+    """The verdict on media whose initialization segment does not name `keys`: hls.js asks for what stands there."""
+    why = f"no pssh of the common system in the initialization segment names {keys}: it asks for no license, and stalls"
+    return Verdict(Player.HLSJS, Plays.NO, why, "clearkey pssh insert INIT -o NEW_INIT, or package with such a pssh")
 
 
 def _resign(player: Player) -> str:

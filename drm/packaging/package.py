@@ -88,6 +88,11 @@ def package_file(
         checked_url(license_url or "", "the license URL")
         if keys_base is not None:
             checked_url(keys_base, "the URL of keys")
+    if chosen and not pssh and Player.HLSJS in hls_for:
+        raise InvalidArgumentError(
+            "hls.js plays no files without a pssh of the common system, from which it makes its license request",
+            remedy="have the pssh put in, or make playlists for Shaka Player alone: --hls-for shaka",
+        )
     folder.mkdir(parents=True, exist_ok=True)
     # One pssh names the keys of all tracks: hls.js makes one session for all that have the same license URL.
     key_ids = list(dict.fromkeys(kid for track in media if track.track_id in chosen

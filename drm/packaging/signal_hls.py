@@ -73,7 +73,8 @@ def check_playlist(data: bytes, kids: Kids) -> Signalled:
         said = _said(group, kids)
         # Where some line tells of encryption, segments before it are a clear lead, and those under NONE are clear too.
         if keys or (not is_told and said is not None and said.key_ids):
-            verdicts += hls_verdicts(keys, is_protected=True, is_fmp4=is_fmp4)
+            has_pssh = said is None or said.names_its_keys
+            verdicts += hls_verdicts(keys, is_protected=True, is_fmp4=is_fmp4, has_pssh=has_pssh)
     return Signalled(data, tuple(worst(verdicts or hls_verdicts((), is_protected=False, is_fmp4=True))))
 
 

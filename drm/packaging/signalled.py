@@ -10,7 +10,7 @@ import msgspec
 from drm.errors import MediaError
 from drm.isobmff.reader import ByteSource
 from drm.isobmff.samples import open_presentation
-from drm.keys import KeyId
+from drm.keys import COMMON_SYSTEM, KeyId
 from drm.media import Scheme
 from drm.packaging.manifest_verdicts import Verdict
 
@@ -25,6 +25,12 @@ class Initialization(msgspec.Struct, frozen=True):
 
     key_ids: tuple[KeyId, ...] = ()
     scheme: Scheme | None = None
+    named: tuple[KeyId, ...] | None = None  # by its `pssh` of the common system; None: not known
+
+    @property
+    def names_its_keys(self) -> bool:
+        """Whether a request can be made from it alone, as hls.js does."""
+        return self.named is None or set(self.key_ids) <= set(self.named)
 
 
 Kids: TypeAlias = Mapping[str, Initialization]
@@ -41,9 +47,11 @@ class Signalled(msgspec.Struct, frozen=True):
 
 def read_initialization(source: ByteSource) -> Initialization:
     """Read what `source`, an initialization segment or a file that begins with one, says. Raises MediaError."""
-    tracks = open_presentation(source).tracks
+    opened = open_presentation(source)
+    tracks = opened.tracks
     protections = [known for track in tracks for known in track.protections if known]
     if not tracks:
         raise MediaError("this initialization segment has no track", where=source.name)
     key_ids = tuple(dict.fromkeys(known.key_id for known in protections))
-    return Initialization(key_ids, protections[0].scheme if protections else None)
+    named = tuple(kid for box in opened.pssh if box.system_id == COMMON_SYSTEM for kid in box.key_ids)
+    return Initialization(key_ids, protections[0].scheme if protections else None, named)

@@ -121,6 +121,12 @@ def test_which_key_lines_a_playlist_has_decides_who_plays_it(keys: list[HlsKey],
     assert found == {Player.SHAKA: shaka, Player.HLSJS: hlsjs}
 
 
+def test_hls_js_needs_a_pssh_in_the_media() -> None:
+    found = hls_verdicts([ctr(IDENTITY), ctr(CLEARKEY)], is_protected=True, is_fmp4=True, has_pssh=False)
+    assert [each.plays for each in found] == [MANIFEST, NO]
+    assert "pssh insert" in found[1].remedy
+
+
 def test_transport_streams_are_not_for_clear_key() -> None:
     assert {each.plays for each in hls_verdicts([IDENTITY], is_protected=True, is_fmp4=False)} == {NO}
 

@@ -230,6 +230,7 @@ def test_what_cannot_be_packaged_is_refused_and_leaves_nothing(tmp_path: Path, c
     assert "license URL" in refused(InvalidArgumentError, license_url=None)
     assert "license URL" in refused(InvalidArgumentError, license_url="/license")
     assert "URL of keys" in refused(InvalidArgumentError, keys_base="nowhere")
+    assert "pssh" in refused(InvalidArgumentError, pssh=False)
     assert "0.0 seconds" in refused(InvalidArgumentError, segment_seconds=0.0)
     sealed = tmp_path / "sealed.mp4"
     encrypt_file(clear, sealed, scheme=Scheme.CENC, tracks=lambda t: {1: TrackEncryption(*keys[0])})

@@ -150,6 +150,24 @@ def test_a_multivariant_playlist_takes_its_playlists_along(hls: Path, player: st
     assert "written: " in ran.stderr
 
 
+def test_hls_js_stalls_on_media_that_does_not_name_all_keys_and_that_is_said(hls: Path) -> None:
+    out = hls.with_name("new.m3u8")
+
+    def verdict() -> dict[str, str]:
+        told = json.loads(run("signal", out, "--check", "--json").stdout)
+        return next(each for each in told["verdicts"] if each["player"] == "hls.js")
+
+    assert run("signal", hls, "--license-url", URL, "-o", out, "--for", "hls.js").returncode == 0
+    assert verdict()["plays"] == "config"
+    sound, video_kid = hls.with_name("a_init.mp4"), bytes.fromhex("10000000100010001000100000000001")
+    whole = sound.read_bytes()
+    assert whole.count(video_kid) == 1
+    sound.write_bytes(whole.replace(video_kid, bytes(16)))
+    assert (verdict()["plays"], "all tracks" in verdict()["why"]) == ("no", True)
+    sound.write_bytes(whole.replace(b"pssh", b"free"))
+    assert (verdict()["plays"], "its keys" in verdict()["why"]) == ("no", True)
+
+
 def test_without_the_media_a_kid_is_asked_for_and_taken(hls: Path) -> None:
     playlist = hls.with_name("v.m3u8")
     hls.with_name("v_init.mp4").unlink()
