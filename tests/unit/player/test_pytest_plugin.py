@@ -68,9 +68,9 @@ def test_the_server_learns(clearkey_server):
 
 
 def test_servers_of_its_own(clearkey_servers, clearkey_server, encrypted_sample):
-    one, other = (clearkey_servers(keys=encrypted_sample.keys) for _ in range(2))
-    assert len({one.url, other.url, clearkey_server.url}) == 3
-    note(one, other, clearkey_server)
+    another = clearkey_servers(keys=encrypted_sample.keys)
+    assert another.url != clearkey_server.url
+    note(another, clearkey_server)
 
 
 def test_a_session(pmp_session, encrypted_sample, clearkey_server):
@@ -245,7 +245,7 @@ def test_what_passes(project: Project) -> None:
     assert set(ran.outcomes.values()) == {"PASSED"}
     assert len(ran.outcomes) == PASSING.count("\ndef test_")
     pids = (project.folder / "pids").read_text().split()
-    assert len(pids) == 5
+    assert len(pids) == 4
     assert not [pid for pid in pids if Path("/proc", pid).exists()], "a process outlives the run"
 
 
@@ -286,12 +286,12 @@ def test_without_the_plugin(project: Project) -> None:
     assert ran.outcomes == {"test_with": "PASSED", "test_without": "PASSED"}, ran.output
 
 
-def test_it_costs_a_run_nothing() -> None:
+def test_it_costs_a_run_nothing(tmp_path: Path) -> None:
     """Whoever installs clearkey for something else starts pytest as fast as before."""
     timed = "import time, pytest; began = time.perf_counter(); import player.pytest_plugin; "
     timed += "print(time.perf_counter() - began)"
     took = [
-        float(subprocess.run([sys.executable, "-c", timed], capture_output=True, text=True, check=True).stdout)
+        float(subprocess.run([sys.executable, "-c", timed], cwd=tmp_path, stdout=subprocess.PIPE, check=True).stdout)
         for _ in range(3)
     ]
     assert min(took) < 0.010
