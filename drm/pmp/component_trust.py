@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -55,8 +54,12 @@ class _Source:
     """One authority's metadata, verified."""
 
     trust: VerifiedTrust
-    is_pinned: bool
+    root: bytes | None  # that was handed over; None: this package's
     refreshed: datetime | None
+
+    @property
+    def is_pinned(self) -> bool:
+        return self.root is None
 
 
 class ComponentTrust:
@@ -104,7 +107,8 @@ class ComponentTrust:
         """Verify a later snapshot of the same authorities, and judge by it from now on.
 
         Raises:
-            RestartRequiredError: it revokes what runs here (MF_E_PROCESS_RESTART_REQUIRED).
+            RestartRequiredError: it revokes what runs here (MF_E_PROCESS_RESTART_REQUIRED), or is of other authorities
+                than those that vouched for that.
             TrustError: it does not verify, or is older than what was seen (RollbackError).
         """
         digest = hashlib.sha256(data).digest()
@@ -131,7 +135,7 @@ class ComponentTrust:
         first = next((source for source in self._sources if source.is_pinned), self._sources[0])
         return state_of(
             first.trust,
-            is_test_signed=any(tested for _, tested in self._chosen),
+            is_test_signed=not first.is_pinned or any(tested for _, tested in self._chosen),
             refreshed=first.refreshed,
             clock=datetime.now(UTC),
         )
@@ -148,6 +152,9 @@ class ComponentTrust:
         )
 
     def _verified(self, snapshot: TrustSnapshot) -> tuple[_Source, ...]:
+        if len({source.root for source in snapshot.sources}) != len(snapshot.sources):
+            # Two moments of one authority: what the later one lists no more would be vouched for by the earlier one.
+            raise TrustError("one authority's metadata is offered twice")
         try:
             return tuple(self._verify(source) for source in snapshot.sources)
         except ListFormatError:
@@ -167,15 +174,18 @@ class ComponentTrust:
         if refreshed is not None and not _EARLIEST <= refreshed <= _LATEST:
             refreshed = None
         moment = None if refreshed is None else datetime.fromtimestamp(refreshed, UTC)
-        return _Source(verify_trust(root, stored.files), stored.root is None, moment)
+        return _Source(verify_trust(root, stored.files), stored.root, moment)
 
 
-def _refuse_older(seen: Iterable[_Source], offered: tuple[_Source, ...]) -> None:
+def _refuse_older(seen: tuple[_Source, ...], offered: tuple[_Source, ...]) -> None:
     """TUF's client workflow holds a client to what it has seen; so is a worker held, as long as it lives."""
-    was = list(seen)
-    if len(was) != len(offered):
-        raise RollbackError(f"{len(offered)} authorities are offered where {len(was)} were seen")
-    for old, new in zip(was, offered, strict=True):
+    if [source.root for source in seen] != [source.root for source in offered]:
+        # A root that the application made is not to speak for components that another one vouched for.
+        raise RestartRequiredError(
+            "other authorities are offered than those that vouched for what runs in this process",
+            remedy="make the session in a new worker",
+        )
+    for old, new in zip(seen, offered, strict=True):
         for role in ("root", "timestamp"):
             same_keys = old.trust.key_ids[role] == new.trust.key_ids[role]
             if new.trust.versions[role] < old.trust.versions[role] and (same_keys or role == "root"):

@@ -2,6 +2,7 @@
 
 {}                          make a session, and say what its report says
 {"film": F, "rules": {…}}   set a topology on F too, under a license with these rules, and say its status
+{"then": FILE, …}           hand the session's worker this snapshot too, past everything of ours
 {"update": true}            renew from where the package says
 {"own": [FOLDER, …]}, {"root": FILE}, {"store": FOLDER}, {"development": true}: as SessionConfiguration has them
 """
@@ -9,6 +10,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,10 +22,14 @@ from drm.app.component_supply import ComponentSupply
 from drm.app.component_trust import ComponentTrust
 from drm.app.session_configuration import SessionConfiguration
 from drm.app.session_proxy import create_pmp_media_session
+from drm.app.worker_link import WorkerLink
 from drm.errors import TrustError
 from drm.keys import ContentKey, KeyId
 from drm.policy import Policy
 from drm.session.events import MediaEventType as E
+from drm.session.services import Service
+from drm.wire import messages as wire
+from drm.wire.ring import sealed_memfd
 
 KEY_ID, KEY = KeyId(bytes(range(100, 116))), ContentKey(bytes(range(50, 66)))
 
@@ -58,6 +64,8 @@ def main(call: dict[str, Any]) -> dict[str, Any]:
         assert report is not None
         answer |= msgspec.to_builtins(report)
         answer["versions"] = {component.name: component.version for component in report.components}
+        if then := call.get("then"):
+            answer["then"] = _hand_over(session.get_service(Service.PMP_SERVER_CONTEXT).link, Path(then).read_bytes())
         if film := call.get("film"):
             from tests.conformance.mfcreatemediasession.world import Stage
 
@@ -66,6 +74,17 @@ def main(call: dict[str, Any]) -> dict[str, Any]:
             answer["status"] = at.outcome(E.SESSION_TOPOLOGY_SET)
             at.close()
     return answer
+
+
+def _hand_over(link: WorkerLink, snapshot: bytes) -> int:
+    fd = sealed_memfd("components", snapshot)
+    try:
+        link.call(lambda call: wire.LoadTrust(call, len(snapshot)), [fd])
+    except TrustError as error:
+        return error.hresult
+    finally:
+        os.close(fd)
+    return 0
 
 
 if __name__ == "__main__":

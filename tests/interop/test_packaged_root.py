@@ -22,6 +22,8 @@ from drm.hresult import HResult
 from drm.media import Scheme, TrackType
 from drm.packaging.encrypt import TrackEncryption, encrypt_file
 from drm.trust.authority.bundling import write_bundle
+from drm.trust.authority.revocation_list import encode_list
+from drm.trust.snapshot import StoredTrust, TrustSnapshot, pack_snapshot
 from tests.interop.packaged import KEY, KEY_ID
 from tests.publisher import Publisher, User, in_memory, short_film, write_marked
 
@@ -121,6 +123,24 @@ def test_another_root_is_not_the_packages_whoever_hands_it_over(publisher: Publi
     assert said["enabler"] == "UPDATE_REVOCATION_INFORMATION"
     package(update=True)
     assert package()["signed"] == "trusted", "and that enabler's way mends it"
+
+
+def test_an_application_cannot_talk_a_worker_into_a_list_of_its_own(publisher: Publisher, package: Package) -> None:
+    """Whatever a license demands, anybody can write on a list and sign: it counts for the pinned authority alone."""
+    stranger = Publisher(another=True)
+    files = stranger.sign(lambda repository: repository.set_list(encode_list(99, stranger.now, ())))
+    snapshot = publisher.folder / "snapshot"
+    rules = TAKES_NO_TEST | {"min_revocation_list": 99}
+    for name, data in {
+        "theirs": stranger.snapshot(files),
+        "both": TrustSnapshot((StoredTrust(publisher.files()), *stranger.snapshot(files).sources)),
+        "ours": TrustSnapshot((StoredTrust(publisher.files()),)),
+    }.items():
+        snapshot.write_bytes(pack_snapshot(data))
+        said = package(then=str(snapshot), film=str(film()), rules=rules)
+        taken = 0 if name == "ours" else HResult.MF_E_PROCESS_RESTART_REQUIRED
+        assert (said["signed"], said["then"]) == ("trusted", taken)
+        assert said["status"] == HResult.MF_E_GRL_VERSION_TOO_LOW
 
 
 def test_what_was_fetched_since_wins_over_the_bundle_and_a_newer_package_over_that(
