@@ -180,9 +180,9 @@ def wait_for_family(process: subprocess.Popen, *wanted: str) -> dict[int, str]:
 
 
 # ------------------------------------------------------------------------------------------------ the license server
-def test_a_license_server_that_is_killed_is_not_missed(playing, clearkey_server, long_film) -> None:
+def test_a_license_server_that_is_killed_is_not_missed(playing, clearkey_servers, long_film) -> None:
     """It is asked at the start; what plays has its keys."""
-    server = clearkey_server(keys=long_film.keys)
+    server = clearkey_servers(keys=long_film.keys)
     with playing("--license-url", server.license_url) as now:
         os.kill(server.pid, signal.SIGKILL)
         _out, err = now.process.communicate(timeout=30)
