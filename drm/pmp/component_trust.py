@@ -119,16 +119,12 @@ class ComponentTrust:
                 _refuse_older(self._sources, sources)
                 self._sources, self._seen = sources, digest
                 self._verify_ms = (time.perf_counter() - began) * 1000
-        vouched = Vouched([source.trust for source in self._sources])
-        for found, _ in self._chosen:
-            entry = found.entry
-            revocation = vouched.find_revocation(entry.class_id, entry.version_key, entry.sha256, entry.key_ids)
-            if revocation is not None:
-                raise RestartRequiredError(
-                    f"{entry.name} v{entry.version} runs in this process and is revoked now",
-                    seen=revocation.describe(),
-                    remedy="end this worker, and make the session in a new one",
-                )
+        if revoked := self._revoked():
+            raise RestartRequiredError(
+                "a component that runs in this process is revoked now",
+                seen=revoked,
+                remedy="end this worker, and make the session in a new one",
+            )
 
     def state(self) -> TrustState:
         """What this worker's components are worth now: by the list of the pinned root, where there is one."""
@@ -138,6 +134,7 @@ class ComponentTrust:
             is_test_signed=not first.is_pinned or any(tested for _, tested in self._chosen),
             refreshed=first.refreshed,
             clock=datetime.now(UTC),
+            revoked=self._revoked(),
         )
 
     def report(self) -> TrustReport:
@@ -150,6 +147,16 @@ class ComponentTrust:
             components=tuple(_row(found, tested=tested) for found, tested in self._chosen),
             verify_ms=round(self._verify_ms, 2),
         )
+
+    def _revoked(self) -> str:
+        """The first component of this process that a list in force revokes, and why; empty: none."""
+        vouched = Vouched([source.trust for source in self._sources])
+        for found, _ in self._chosen:
+            entry = found.entry
+            revocation = vouched.find_revocation(entry.class_id, entry.version_key, entry.sha256, entry.key_ids)
+            if revocation is not None:
+                return f"{entry.name} v{entry.version}: {revocation.describe()}"
+        return ""
 
     def _verified(self, snapshot: TrustSnapshot) -> tuple[_Source, ...]:
         if len({source.root for source in snapshot.sources}) != len(snapshot.sources):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from drm.errors import RestartRequiredError
 from drm.policy import Policy
 from drm.rights import EnablerActivate, EnableType
 from drm.trust.errors import ListTooOldError, TestSignedError
@@ -27,6 +28,7 @@ class TrustState:
     revocation_list: int  # number of the list; 0: there is none
     list_age: float  # seconds since a server last confirmed it, as far as signatures bound that
     freshness: Freshness
+    revoked: str = ""  # what runs here and is on the list by now, and why
 
 
 NOTHING_VERIFIED: Final = TrustState(
@@ -35,7 +37,9 @@ NOTHING_VERIFIED: Final = TrustState(
 """Of a process that verified no metadata: an unprotected worker, an application."""
 
 
-def state_of(trust: VerifiedTrust, *, is_test_signed: bool, refreshed: datetime | None, clock: datetime) -> TrustState:
+def state_of(
+    trust: VerifiedTrust, *, is_test_signed: bool, refreshed: datetime | None, clock: datetime, revoked: str = ""
+) -> TrustState:
     """Return the state at `clock`. `refreshed`: when a server confirmed the metadata, by the application's word.
 
     That word is held to what is signed: a server confirms nothing after the timestamp's end, so nobody can claim a
@@ -46,9 +50,8 @@ def state_of(trust: VerifiedTrust, *, is_test_signed: bool, refreshed: datetime 
         refreshed = min(refreshed, trust.expiries["timestamp"], clock)
     now = trusted_now(clock, refreshed, issued)
     confirmed = max(issued, refreshed or issued)
-    return TrustState(
-        is_test_signed, trust.revocations.version, (now - confirmed).total_seconds(), trust.freshness(now)
-    )
+    age = (now - confirmed).total_seconds()
+    return TrustState(is_test_signed, trust.revocations.version, age, trust.freshness(now), revoked)
 
 
 def check_demands(policy: Policy, state: TrustState) -> None:
@@ -56,6 +59,7 @@ def check_demands(policy: Policy, state: TrustState) -> None:
 
     Raises:
         TestSignedError: it takes no test-signed components.
+        RestartRequiredError: it asks for the list, which revokes what runs here.
         ListTooOldError: the list's number is too low, it is too old, or past its end; with the enabler that renews it.
     """
     if state.is_test_signed and not policy.allow_test_signed:
@@ -63,6 +67,13 @@ def check_demands(policy: Policy, state: TrustState) -> None:
             "the license takes no test-signed components, and this worker runs some",
             maybe="clearkey runs from its sources here, or components of your own were added",
             remedy="install a released package, and add no components",
+        )
+    if state.revoked and policy.asks_of_trust:
+        # Whoever wants a list wants what it says; other licenses let what plays play on.
+        raise RestartRequiredError(
+            "the license demands a revocation list, and the one in force revokes what runs in this process",
+            seen=state.revoked,
+            remedy="end this worker, and make the session in a new one",
         )
     if state.revocation_list < policy.min_revocation_list:
         raise _too_old(

@@ -109,3 +109,11 @@ def test_new_keys_of_the_same_authority_are_no_other_authority(released: Publish
     rotate(released.home, "revocations")
     trust.renew(snapshot(released, pinned(released.files())))
     assert trust.state().revocation_list == 1
+
+
+def test_what_only_the_application_vouches_for_is_test_signed_though_it_is_nothing(
+    released: Publisher, application: Publisher
+) -> None:
+    trust = ComponentTrust(released.root)
+    trust.load(pack_snapshot(TrustSnapshot((StoredTrust(application.files(), application.root),))))
+    assert trust.state().is_test_signed

@@ -24,7 +24,7 @@ from tests.unit.session.test_rights import DEVICE_KEY, sealed
 
 GOOD = TrustState(is_test_signed=False, revocation_list=7, list_age=60.0, freshness=Freshness.FRESH)
 NEWER = b"newer metadata"
-TOO_OLD, TEST_SIGNED = 0xC00D715F, 0xC00D7179
+TOO_OLD, TEST_SIGNED, RESTART = 0xC00D715F, 0xC00D7179, 0xC00D716D
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,12 @@ TOO_OLD, TEST_SIGNED = 0xC00D715F, 0xC00D7179
         ({"allow_stale": False}, {}, 0),
         ({"allow_stale": False}, {"freshness": Freshness.STALE}, TOO_OLD),
         ({"allow_stale": False}, {"freshness": Freshness.EXPIRED}, TOO_OLD),
+        ({}, {"revoked": "it"}, 0),
+        ({"min_revocation_list": 7}, {"revoked": "it"}, RESTART),
+        ({"min_revocation_list": 8}, {"revoked": "it"}, RESTART),
+        ({"max_revocation_age": 60}, {"revoked": "it"}, RESTART),
+        ({"allow_stale": False}, {"revoked": "it"}, RESTART),
+        ({"allow_test_signed": False}, {"revoked": "it"}, RESTART),
     ],
 )
 def test_each_demand_is_judged_by_itself(rules: dict[str, object], state: dict[str, object], hresult: int) -> None:
