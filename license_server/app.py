@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from typing import Final
 
-from flask import Flask, Response, request, url_for
+from flask import Flask, Response, redirect, request, url_for
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
+from werkzeug.wrappers import Response as AnyResponse
 
 from drm.clearkey import MAX_MESSAGE
 from drm.errors import DRMError
@@ -34,7 +35,7 @@ def create_app(service: LicenseService, state: Health, rules: ServerRules | None
     """Make the application whose views ask `service`; `state` says how the server is.
 
     Raises:
-        InvalidArgumentError: nothing is published where `rules` say that components are.
+        InvalidArgumentError: nothing is published, or there is no folder, where `rules` say that something is.
     """
     rules = rules or ServerRules()
     app = Flask("license_server", static_folder=None)
@@ -46,6 +47,10 @@ def create_app(service: LicenseService, state: Health, rules: ServerRules | None
     app.register_blueprint(health(state))
     if rules.components is not None:
         app.register_blueprint(updates(rules.components))
+    if rules.pages is not None:
+        from license_server.pages.blueprint import add_pages  # noqa: PLC0415 - what a server without pages does not need
+
+        add_pages(app, state, rules, rules.pages)
 
     @app.route("/license", methods=["POST", "OPTIONS"], provide_automatic_options=False)
     def license_() -> Response:
@@ -65,7 +70,9 @@ def create_app(service: LicenseService, state: Health, rules: ServerRules | None
         return _answer(service.register(_ask(_body())))
 
     @app.get("/")
-    def home() -> Response:
+    def home() -> AnyResponse:
+        if rules.pages is not None and "text/html" in request.headers.get("Accept", ""):  # a browser, and not curl
+            return redirect(url_for("pages.overview"), 303)
         where = url_for("license_", _external=True)
         return Response(
             f"This is a Clear Key license server.\n\nPOST license requests to {where}\n"

@@ -8,6 +8,7 @@ from pathlib import Path
 from license_server.audit import AuditMode
 from license_server.cors import Cors
 from license_server.decisions import DeviceRules
+from license_server.pages.admission import PageRules
 from license_server.rate_limits import Limit
 from license_server.token_keys import TokenKeys
 
@@ -26,3 +27,4 @@ class ServerRules:
     limit: Limit | None = None
     audit: AuditMode = AuditMode.QUEUED
     has_faults: bool = False
+    pages: PageRules | None = None

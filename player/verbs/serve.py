@@ -14,6 +14,7 @@ from drm.errors import InvalidArgumentError
 from license_server.audit import AuditMode
 from license_server.cors import Cors
 from license_server.decisions import DeviceRules
+from license_server.pages.admission import PageRules
 from license_server.rate_limits import DEFAULT_LIMIT, Limit
 from license_server.rules import ServerRules
 from license_server.serving import DEFAULT_PORT, Settings, serve
@@ -21,6 +22,7 @@ from license_server.tls import Certificate, load_certificate, make_certificate
 from license_server.token_keys import MAX_TOKENS_FILE, TokenKeys, parse_token_keys
 from player.key_options import read_keys_file
 from player.serve_config import read_config
+from player.serve_pages import page_rules, sign_in_url
 
 __all__ = ["command"]
 
@@ -113,6 +115,23 @@ _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @click.option("--allow-origin", metavar="ORIGIN", multiple=True, help="Page that may ask. [default: all]")
 @click.option("--allow-header", metavar="NAME", multiple=True, help="Request header that pages may send, beside ours.")
+@click.option(
+    "--pages/--no-pages",
+    default=None,
+    help="Web pages for the administrator, and for watching. [default: on this machine alone]",
+)
+@click.option(
+    "--admin-password-file",
+    metavar="FILE",
+    type=_FILE,
+    help="Its first line opens the administrator's pages; without it, a link that is printed does, once.",
+)
+@click.option(
+    "--catalogue",
+    metavar="FOLDER",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Films as `clearkey package` makes them, a folder each, to watch and to serve at URL/media/.",
+)
 @click.option("--faults", is_flag=True, help="Spoil answers on request: /license?fault=html. Never where it counts.")
 @click.option("--debug", is_flag=True, help="Flask's own server, in one process, without the fast path.")
 @click.option("-v", "--verbose", count=True, help="Log each decision; twice: more.")
@@ -137,6 +156,9 @@ def command(
     components: Path | None,
     allow_origin: tuple[str, ...],
     allow_header: tuple[str, ...],
+    pages: bool | None,
+    admin_password_file: Path | None,
+    catalogue: Path | None,
     faults: bool,
     debug: bool,
     verbose: int,
@@ -151,6 +173,7 @@ def command(
     keys = read_keys_file(keys_file) if keys_file is not None else {}
     if store is None and keys_file is None:
         store = str(home_folder() / "license_server" / "keys.db")
+    found_pages = page_rules(pages, host, admin_password_file, catalogue, is_https=tls or tls_cert is not None)
     rules = ServerRules(
         devices=DeviceRules(enrolled_only=devices == "enrolled-only"),
         cors=Cors(origins=frozenset(allow_origin) or None, headers=(*Cors().headers, *allow_header)),
@@ -160,6 +183,7 @@ def command(
         limit=_limit(rate_limit, rate_limit_storage, has_tokens=tokens_file is not None),
         audit=AuditMode(audit),
         has_faults=faults,
+        pages=found_pages,
     )
     if faults:
         click.echo("note: --faults lets anybody who asks spoil the answers to themselves", err=True)
@@ -175,7 +199,7 @@ def command(
             certificate=_certificate(host, tls_cert, tls_key, tls_save, is_made=tls),
             is_debug=debug,
         ),
-        _announce,
+        lambda url: _announce(url, found_pages),
     )
 
 
@@ -209,5 +233,7 @@ def _certificate(
     return found
 
 
-def _announce(url: str) -> None:
+def _announce(url: str, pages: PageRules | None) -> None:
     click.echo(f"license server: {url}")  # flushes
+    if pages is not None:
+        click.echo(f"pages: {sign_in_url(url, pages)}", err=True)

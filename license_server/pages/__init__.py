@@ -1,0 +1,1 @@
+"""The web pages of the license server: Jinja templates and plain ES modules, nothing to build."""

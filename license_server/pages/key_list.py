@@ -1,0 +1,116 @@
+"""The keys that the store holds: found by any notation, made, imported, revoked. A key itself is shown elsewhere."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from typing import Final
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from werkzeug.exceptions import NotFound
+from werkzeug.wrappers import Response as AnyResponse
+
+from drm.errors import DRMError, InvalidArgumentError
+from drm.keys import ContentKey, KeyId
+from drm.keys_file import parse_keys_file
+from license_server.content_store import check_content
+from license_server.key_store import KeyRow, Place
+from license_server.pages.admission import guarded
+from license_server.store import Store
+
+__all__ = ["add_key_list", "found_rows", "key_id_of"]
+
+_SHOWN: Final = 200  # rows in one page
+_MOST_TRACKS: Final = 8
+
+
+def found_rows(rows: Sequence[KeyRow], query: str) -> list[KeyRow]:
+    """The rows whose KID, in any notation, or content, track or KEK the query names or is part of."""
+    wanted = query.strip()
+    if not wanted:
+        return list(rows)
+    try:
+        kid = KeyId.parse(wanted)
+    except DRMError:
+        part = wanted.lower()
+        return [row for row in rows if any(part in said for said in _words(row))]
+    return [row for row in rows if row.kid == kid]
+
+
+def _words(row: KeyRow) -> list[str]:
+    said = (row.kid.hex, str(row.kid), row.place.content, row.place.track, row.kek_id)
+    return [word.lower() for word in said if word]
+
+
+def key_id_of(text: str) -> KeyId:
+    """The key id in a path. Raises NotFound."""
+    try:
+        return KeyId.parse(text)
+    except DRMError:
+        raise NotFound from None
+
+
+def add_key_list(blueprint: Blueprint, store: Store) -> None:
+    """Add the list and the forms that change it."""
+
+    @blueprint.get("/keys")
+    @guarded
+    def keys() -> str:
+        query = request.args.get("q", "")
+        rows = store.keys.rows()
+        found = found_rows(rows, query)
+        contents = sorted({row.place.content for row in rows if row.place.content})
+        return render_template(
+            "keys.html", query=query, rows=found[:_SHOWN], found=len(found), held=len(rows), contents=contents
+        )
+
+    @blueprint.post("/keys/new")
+    @guarded
+    def make_keys() -> AnyResponse:
+        content = request.form.get("content", "").strip()
+        tracks = request.form.get("tracks", "").replace(",", " ").split()[:_MOST_TRACKS]
+        try:
+            if content:
+                check_content(content)
+            for track in tracks:
+                if len(track) > 16 or not track.isalnum():
+                    raise InvalidArgumentError("a track is named by 1 to 16 letters and digits")
+            named: list[str | None] = [*tracks] or [None]
+            made = {KeyId(secrets.token_bytes(16)): ContentKey(secrets.token_bytes(16)) for _ in named}
+            places = {kid: Place(content or None, track) for kid, track in zip(made, named, strict=True)}
+            store.keys.add(made, places=places)
+        except DRMError as error:
+            return _told(error.what)
+        _say(f"{len(made)} made")
+        return redirect(url_for("pages.keys", q=content or next(iter(made)).hex), 303)
+
+    @blueprint.post("/keys/import")
+    @guarded
+    def import_keys() -> AnyResponse:
+        try:
+            found = parse_keys_file(request.form.get("keys", "").encode())
+            new = store.keys.add(found)
+        except DRMError as error:
+            return _told(error.what)
+        _say(f"{new} new, {len(found) - new} held already")
+        return redirect(url_for("pages.keys"), 303)
+
+    @blueprint.post("/keys/period")
+    @guarded
+    def next_period() -> AnyResponse:
+        content = request.form.get("content", "")
+        try:
+            made = store.contents.next_period(content)
+        except DRMError as error:
+            return _told(error.what)
+        _say(f"{len(made)} made for the next crypto period of {content}")
+        return redirect(url_for("pages.keys", q=content), 303)
+
+
+def _told(what: str) -> AnyResponse:
+    flash(what, "bad")
+    return redirect(url_for("pages.keys"), 303)
+
+
+def _say(what: str) -> None:
+    flash(what, "ok")

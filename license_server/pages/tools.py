@@ -1,0 +1,112 @@
+"""Three things that people look up while they make Clear Key play: a manifest's form, a pssh box, a token."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from typing import Final
+
+import msgspec
+from flask import Blueprint, render_template, request, url_for
+
+from drm.errors import DRMError, InvalidArgumentError
+from drm.isobmff.pssh import Pssh
+from drm.keys import KeyId
+from drm.media import Scheme
+from drm.packaging.manifest_forms import Player
+from drm.packaging.signal import check_manifest, signal_manifest
+from drm.packaging.signalled import ANY, Initialization, Signalled
+from license_server.pages.admission import guarded
+from license_server.token_keys import TokenError, TokenKeys
+
+__all__ = ["TokenReport", "add_tools", "decoded_boxes", "read_token"]
+
+_MOST: Final = 1 << 20  # bytes of a form
+_TIMES: Final = ("exp", "nbf", "iat")
+
+
+class TokenReport(msgspec.Struct, frozen=True):
+    """What a token says, and whether it is one of ours."""
+
+    header: dict[str, object]
+    claims: dict[str, object]
+    verdict: str
+    is_good: bool | None  # None: this server has no keys to verify with
+
+    @property
+    def times(self) -> list[tuple[str, float]]:
+        """Claims that are moments."""
+        found = [(name, self.claims.get(name)) for name in _TIMES]
+        return [(name, float(value)) for name, value in found if isinstance(value, int | float)]
+
+
+def decoded_boxes(text: str) -> tuple[Pssh, ...]:
+    """Read boxes in hex or base64, whatever space is among it. Raises DRMError."""
+    plain = re.sub(r"\s+", "", text)
+    try:
+        if re.fullmatch(r"(?:0x)?(?:[0-9A-Fa-f]{2})+", plain):
+            data = bytes.fromhex(plain.removeprefix("0x"))
+        else:
+            data = base64.b64decode(plain.replace("-", "+").replace("_", "/") + "=" * (-len(plain) % 4), validate=True)
+    except (ValueError, binascii.Error):
+        raise InvalidArgumentError("this is neither hex nor base64") from None
+    return Pssh.parse_all(data)
+
+
+def read_token(text: str, keys: TokenKeys | None) -> TokenReport:
+    """Read a token and try its signature. Raises InvalidArgumentError."""
+    parts = text.strip().split(".")
+    try:
+        header, claims = (
+            msgspec.json.decode(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)), type=dict[str, object])
+            for part in parts[:2]
+        )
+    except (ValueError, binascii.Error, msgspec.DecodeError, RecursionError):
+        raise InvalidArgumentError("this is no JSON Web Token: two parts of JSON and a signature") from None
+    if keys is None:
+        return TokenReport(header, claims, "this server asks for no tokens, so it has no key to verify one with", None)
+    try:
+        keys.verify(text.strip())
+    except TokenError as error:
+        return TokenReport(header, claims, error.why, is_good=False)
+    return TokenReport(header, claims, "its signature holds", is_good=True)
+
+
+def add_tools(blueprint: Blueprint, tokens: TokenKeys | None) -> None:
+    """Add the page. What is pasted is not kept."""
+
+    @blueprint.route("/tools", methods=["GET", "POST"])
+    @guarded
+    def tools() -> str:
+        given = {"license_url": url_for("license_", _external=True)}
+        results: dict[str, object] = {}
+        if request.method == "POST":
+            given |= request.form.to_dict()
+            tool = given.get("tool", "")
+            try:
+                if tool == "signal":
+                    results["signalled"] = _signalled(given)
+                elif tool == "pssh":
+                    results["boxes"] = decoded_boxes(given.get("pssh", ""))
+                elif tool == "token":
+                    results["token"] = read_token(given.pop("token", ""), tokens)
+            except DRMError as error:
+                results["trouble"] = (tool, error)
+        return render_template("tools.html", given=given, players=list(Player), **results)
+
+    @blueprint.before_request
+    def allow_more() -> None:
+        if request.path == url_for("pages.tools"):
+            request.max_content_length = request.max_form_memory_size = _MOST
+
+
+def _signalled(given: dict[str, str]) -> Signalled:
+    data = given.get("manifest", "").encode()
+    known = {}
+    if given.get("kid", "").strip():
+        known[ANY] = Initialization((KeyId.parse(given["kid"]),), Scheme(given.get("scheme") or "cenc"))
+    if given.get("only_check"):
+        return check_manifest(data, "the manifest", known)
+    player = Player(given["player"]) if given.get("player") in set(Player) else None
+    return signal_manifest(data, "the manifest", given.get("license_url", ""), kids=known, player=player)

@@ -1,0 +1,47 @@
+"""How values are shown: times, key ids, rules. Text out."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+import msgspec
+
+from drm.policy import Policy
+
+__all__ = ["FILTERS", "ago", "moment", "rules_of"]
+
+_STEPS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+
+
+def moment(at: float | None) -> str:
+    """A point in time, UTC."""
+    return "" if at is None else time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(at))
+
+
+def ago(at: float | None) -> str:
+    """How long ago that was, in one unit."""
+    if at is None:
+        return ""
+    passed = max(0.0, time.time() - at)
+    for seconds, unit in _STEPS:
+        if passed >= seconds:
+            return f"{int(passed // seconds)} {unit} ago"
+    return "just now"
+
+
+def rules_of(policy: Policy | None) -> str:
+    """A policy in a line: what differs from the default."""
+    if policy is None:
+        return "default"
+    said = msgspec.to_builtins(policy)
+    parts = []
+    for name, value in said.items():
+        shown = ", ".join(value) if isinstance(value, list | tuple) else value
+        if name in ("expires", "not_before"):
+            shown = f"{moment(value)} UTC"
+        parts.append(f"{name.replace('_', ' ')} {shown}")
+    return "; ".join(parts) or "play"
+
+
+FILTERS: Final = {"moment": moment, "ago": ago, "rules": rules_of}
