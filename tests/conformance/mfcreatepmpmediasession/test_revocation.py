@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,8 +23,9 @@ from drm.session.events import MediaEventType as E
 from drm.trust.authority.revocation_list import encode_list
 from drm.trust.errors import ComponentRevokedError, RollbackError
 from drm.trust.renewal import RevokedComponent, parse_renewals
+from player.protection_manager import LicenseManager
 from tests.conformance.mfcreatemediasession.world import Stage
-from tests.conformance.pmp_media_session.trusted_world import RenewingManager
+from tests.conformance.pmp_media_session.trusted_world import RenewingManager, SealingManager
 from tests.publisher import Publisher, User, completed, in_memory, short_film
 from tests.unit.app.pmp import keys_of
 
@@ -143,7 +145,7 @@ def test_mf_088_the_enabler_fetches_and_installs_and_the_second_creation_succeed
 def stage(film: Path) -> Iterator[Callable[..., Stage]]:
     made: list[Stage] = []
 
-    def make(manager: RenewingManager, **configuration: object) -> Stage:
+    def make(manager: object, **configuration: object) -> Stage:
         told = SessionConfiguration(content_protection_manager=manager, **configuration)  # type: ignore[arg-type]
         made.append(Stage(create_pmp_media_session(configuration=told), film))
         return made[-1]
@@ -170,6 +172,28 @@ def test_mf_090_a_list_that_is_too_old_and_cannot_be_renewed_ends_the_topology(
     data = parse_renewals(manager.asked[1].get_enable_data())
     assert (data.list_demanded, data.list_held) == (2, 1)
     assert at.lines() == []
+
+
+class Players(LicenseManager):
+    """The player's own manager for all but licenses."""
+
+    def begin_enable_content(self, activation: EnablerActivation, *others: Any) -> None:
+        if activation.activate_object().get_enable_type() is EnableType.LICENSE_ACQUISITION:
+            SealingManager(KEYS, DEMANDS_LIST_2).begin_enable_content(activation, *others)
+        else:
+            super().begin_enable_content(activation, *others)
+
+
+def test_mf_090_a_list_that_is_too_old_and_comes_from_nowhere_ends_the_topology(
+    publisher: Publisher, stage: Callable[..., Stage]
+) -> None:
+    """Nothing names a repository, so the enabler has no way of its own."""
+    at = stage(Players(), trust=publisher.user(repository="").trust)
+    at.session.set_topology(at.topology())
+    end = at.until(E.SESSION_TOPOLOGY_SET)[-1]
+    assert end.status == HResult.MF_E_GRL_VERSION_TOO_LOW
+    assert end.error is not None
+    assert end.error.remedy
 
 
 def test_mf_090_the_enabler_of_the_manager_renews_the_list_and_the_session_plays(
