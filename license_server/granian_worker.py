@@ -24,6 +24,7 @@ from granian._futures import _new_cbscheduler
 from granian.http import HTTP1Settings
 from granian.wsgi import _callback_wrapper
 
+from license_server.slow_clients import Receiving
 from license_server.tls import Certificate
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ _start: Any = _new_cbscheduler
 _stops: Any = _signals
 
 _THREADS: Final = 4  # that run Python; more make the slowest answers slower
-_DRAINED: Final = 16 << 20  # bytes of a body that nobody read
 _GRACE: Final = 2.0  # seconds for the answers that are under way at the end
 _CONNECTIONS: Final = 4096  # open at a time, idle ones too; others wait in the socket's queue
 _HEADER_TIMEOUT: Final = 30_000  # milliseconds until the header of the next request is whole
@@ -45,16 +45,18 @@ _HEADER_TIMEOUT: Final = 30_000  # milliseconds until the header of the next req
 class _UnderWay:
     """Counts the requests that are being answered, so that the end can wait for them."""
 
-    def __init__(self, application: WSGIApplication) -> None:
+    def __init__(self, application: WSGIApplication, receiving: Receiving) -> None:
         self._application = application
+        self._receiving = receiving
         self._lock = threading.Lock()
         self._number = 0
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         self._add(1)
         try:
+            self._receiving.receive(environ)
             answer = self._application(environ, start_response)
-            _drain(environ)
+            self._receiving.drain(environ)
         except BaseException:
             self._add(-1)
             raise
@@ -83,15 +85,6 @@ class _UnderWay:
             self._number += number
 
 
-def _drain(environ: WSGIEnvironment) -> None:
-    """Read what a refused request still sends: a client that is cut off while it sends does not read the answer."""
-    if environ["REQUEST_METHOD"] in ("GET", "HEAD", "OPTIONS"):
-        return
-    read, left = environ["wsgi.input"].read, _DRAINED
-    while left > 0 and (data := read(65536)):
-        left -= len(data)
-
-
 def run_worker(
     application: WSGIApplication,
     listener: socket.socket,
@@ -108,7 +101,7 @@ def run_worker(
     """
     _allow_descriptors()
     logging.getLogger("_granian").setLevel(logging.WARNING)
-    under_way = _UnderWay(application)
+    under_way = _UnderWay(application, Receiving(listener, _end))
     stop, ended = _stops.set_sync_signals(), threading.Event()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt at the terminal is the main process's to pass on
     stop.add_cb(ended.set)
@@ -149,9 +142,13 @@ def _allow_descriptors() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted if hard < 0 else min(hard, wanted), hard))
 
 
+def _end() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 def _end_with_main(alive: int) -> None:
     with suppress(OSError):
         os.read(alive, 1)  # returns when the last writing end is closed, however the main process ended
-    os.kill(os.getpid(), signal.SIGTERM)
+    _end()
     time.sleep(_GRACE + 3)
     os._exit(1)

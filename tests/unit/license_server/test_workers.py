@@ -15,6 +15,7 @@ import requests
 from drm.errors import LicenseServerUnreachableError
 from drm.keys import ContentKey, KeyId
 from license_server.process import LicenseServer
+from license_server.slow_clients import QUIET
 
 KID, KEY = KeyId(bytes.fromhex("000102030405060708090a0b0c0d0e0f")), ContentKey(b"Zq" * 8)
 BODY = b'{"kids":["%b"]}' % KID.base64url.encode()
@@ -155,3 +156,19 @@ def test_plain_http_beyond_this_machine_is_warned_of(tmp_path: Path) -> None:
         assert "EME needs HTTPS" in server.log()
     with LicenseServer(keys={KID: KEY}) as server:
         assert "HTTPS" not in server.log()
+
+
+def test_clients_that_send_nothing_hold_a_worker_up_for_a_bounded_time() -> None:
+    with LicenseServer(keys={KID: KEY}) as server:
+        address = ("127.0.0.1", int(server.url.rpartition(":")[2]))
+        held = [socket.create_connection(address, timeout=5) for _ in range(4)]  # one for each of its threads
+        for connection in held:
+            connection.sendall(b"POST /license HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+        time.sleep(0.3)
+        began = time.monotonic()
+        try:
+            assert requests.post(server.license_url, data=BODY, timeout=QUIET + 5).status_code == 200
+            assert time.monotonic() - began < QUIET + 4
+        finally:
+            for connection in held:
+                connection.close()
