@@ -59,7 +59,9 @@ def send(server: LicenseServer) -> Callable[..., RawAnswer]:
     parts = urlsplit(server.url)
 
     def send(request_line: str, *header_lines: str, body: bytes = b"") -> RawAnswer:
-        head = "\r\n".join([f"{request_line} HTTP/1.1", f"Host: {parts.netloc}", "Connection: close", *header_lines, "", ""])
+        head = "\r\n".join(
+            [f"{request_line} HTTP/1.1", f"Host: {parts.netloc}", "Connection: close", *header_lines, "", ""]
+        )
         with socket.create_connection((parts.hostname, parts.port), timeout=10) as connection:
             connection.sendall(head.encode() + body)
             received = b""
