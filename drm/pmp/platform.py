@@ -103,13 +103,13 @@ _H264: Final = base64.b64decode("AAAAAWdCwArd6EAAAAMAQAAADIPEieAAAAABaM4PyAAAAAF
 _AAC_CONFIG, _AAC = bytes.fromhex("1188"), bytes.fromhex("01182007")
 
 
-_DESCRIPTION: Final = b'''
+_DESCRIPTION: Final = b"""
 name = "none"
 class_id = "00000000-0000-0000-0000-000000000000"
 version = "1.0"
 api = 1
 entry_point = "ita.none:None"
-'''
+"""
 
 
 def load(engine: str) -> None:
