@@ -101,9 +101,9 @@ def _body() -> bytes:
 
 
 def _answer(decision: Decision) -> Response:
-    body = in_pieces(decision.body, decision.pause) if decision.pause else decision.body
-    response = Response(body, decision.status, content_type=decision.media_type)
-    response.content_length = len(decision.body)
+    response = Response(decision.body, decision.status, content_type=decision.media_type)
+    if decision.pause:
+        response.response = in_pieces(decision.body, decision.pause)
     response.headers.extend(decision.headers)
     if not decision.cors:
         response.headers[NO_CORS] = "1"

@@ -44,7 +44,10 @@ class Cors:
         @app.after_request
         def add(response: Response) -> Response:
             if response.headers.pop(NO_CORS, None) is None:
-                response.vary.add("Origin")
+                if "Vary" in response.headers:
+                    response.vary.add("Origin")
+                else:
+                    response.headers["Vary"] = "Origin"  # the property costs as much as the rest of these headers
                 response.headers.extend(self.answer(request.headers.get("Origin"), request.method))
             return response
 

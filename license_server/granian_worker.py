@@ -13,6 +13,7 @@ import os
 import resource
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -100,6 +101,7 @@ def run_worker(
     requests are answered.
     """
     _allow_descriptors()
+    sys.setswitchinterval(0.001)  # so that whatever else computes here holds up answers for less
     logging.getLogger("_granian").setLevel(logging.WARNING)
     under_way = _UnderWay(application, Receiving(listener, _end))
     stop, ended = _stops.set_sync_signals(), threading.Event()

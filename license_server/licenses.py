@@ -100,7 +100,7 @@ def _issue_plain(ask: Ask, asked: Asked, grant: Grant, office: Office, now: floa
 
 
 def _permitted(ask: Ask, asked: Asked, grant: Grant, office: Office, now: float) -> Mapping[KeyId, HeldKey]:
-    held = _held(ask, asked, grant, office, now)
+    held = _held(ask, asked, grant, office)
     permit_plain(_policies(held, grant), now)
     if office.entitlements is not None:
         office.entitlements.spend(grant)  # last, so that a refused request does not use up the token
@@ -119,7 +119,7 @@ def _issue_sealed(token: str, ask: Ask, asked: Asked, grant: Grant, office: Offi
     check_fresh(request, rules, now)
     enrolled = check_known(request, devices, rules)
     asked.level = f"{request.level} {'enrolled' if enrolled else 'self-asserted'}"
-    held = _held(ask, asked, grant, office, now)
+    held = _held(ask, asked, grant, office)
     policies = _policies(held, grant)
     permit_sealed(policies, now, level=request.level, enrolled=enrolled)
     # Last, so that a refused request costs no place among the remembered nonces.
@@ -131,13 +131,13 @@ def _issue_sealed(token: str, ask: Ask, asked: Asked, grant: Grant, office: Offi
     return _issued(asked, sealed.MEDIA_TYPE, body, "sealed")
 
 
-def _held(ask: Ask, asked: Asked, grant: Grant, office: Office, now: float) -> Mapping[KeyId, HeldKey]:
+def _held(ask: Ask, asked: Asked, grant: Grant, office: Office) -> Mapping[KeyId, HeldKey]:
     """The keys of `asked.kids`, each of them held, covered by the grant and not revoked. Raises ProblemError."""
     kids = asked.kids
     held = office.keys.get_many(kids)
     if office.limit is not None:
         first = held.get(kids[0])
-        office.limit.count(grant.limit_key or ask.client, first.content if first else "", now)
+        office.limit.count(grant.limit_key or ask.client, first.content if first else "")
     barred = [kid for kid in kids if not grant.covers(kid, held[kid].content if kid in held else "")]
     if barred:
         raise ProblemError(403, "token_kids", "the token does not cover these key ids", kids=barred)

@@ -28,6 +28,9 @@ def bound(host: str, port: int) -> Iterator[socket.socket]:
     with listener:
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            # Inherited by each connection. Head and body of an answer may be two packets, and the second one must not
+            # wait until the first is acknowledged, which takes 40 ms.
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             listener.bind(address)
             listener.listen(_BACKLOG)
         except OSError as error:
