@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from drm.clearkey import MAX_MESSAGE
 from drm.errors import DRMError
-from license_server.cors import NO_CORS
+from license_server.cors import CompleteResponse, Cors
 from license_server.decisions import Ask, Decision
 from license_server.health import Health, health
 from license_server.problems import PROBLEM_TYPE, ProblemError
@@ -59,15 +59,15 @@ def create_app(service: LicenseService, state: Health, rules: ServerRules | None
             del answer.headers["Content-Type"]
             return answer
         # The raw body, whatever its media type says: most players send none (EME names none).
-        return _answer(service.license(_ask(_body())))
+        return _answer(service.license(_ask(_body())), rules.cors)
 
     @app.get("/hls/key/<kid>")
     def hls_key(kid: str) -> Response:
-        return _answer(service.hls_key(kid, _ask(b"")))
+        return _answer(service.hls_key(kid, _ask(b"")), rules.cors)
 
     @app.post("/individualize")
     def individualize() -> Response:
-        return _answer(service.register(_ask(_body())))
+        return _answer(service.register(_ask(_body())), rules.cors)
 
     @app.get("/")
     def home() -> AnyResponse:
@@ -84,11 +84,9 @@ def create_app(service: LicenseService, state: Health, rules: ServerRules | None
 
 
 def _ask(body: bytes) -> Ask:
+    environ = request.environ
     return Ask(
-        body,
-        request.headers.get("Authorization", ""),
-        request.query_string.decode("latin-1"),
-        request.remote_addr or "",
+        body, environ.get("HTTP_AUTHORIZATION", ""), environ.get("QUERY_STRING", ""), environ.get("REMOTE_ADDR", "")
     )
 
 
@@ -100,17 +98,25 @@ def _body() -> bytes:
         return bytes(MAX_MESSAGE + 1)  # the service says no, as it does to every body of that size
 
 
-def _answer(decision: Decision) -> Response:
-    response = Response(decision.body, decision.status, content_type=decision.media_type)
+def _answer(decision: Decision, cors: Cors) -> Response:
+    headers = [
+        ("Content-Type", decision.media_type),
+        *decision.headers,
+        ("Cache-Control", "no-store"),
+        ("X-Content-Type-Options", "nosniff"),
+    ]
+    if decision.cors:
+        headers.append(("Vary", "Origin"))
+        headers.extend(cors.answer(request.environ.get("HTTP_ORIGIN"), request.method))
+    response = CompleteResponse(decision.body, decision.status, headers)
     if decision.pause:
         response.response = in_pieces(decision.body, decision.pause)
-    response.headers.extend(decision.headers)
-    if not decision.cors:
-        response.headers[NO_CORS] = "1"
     return response
 
 
 def _no_store(response: Response) -> Response:
+    if isinstance(response, CompleteResponse):
+        return response
     # RFC 9111 5.2.2.5: keys are no thing to keep, nor is a refusal. Only components say otherwise of themselves.
     response.headers.setdefault("Cache-Control", "no-store")
     response.headers["X-Content-Type-Options"] = "nosniff"

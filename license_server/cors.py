@@ -11,7 +11,7 @@ from typing import Final
 
 from flask import Flask, Response, request
 
-__all__ = ["Cors"]
+__all__ = ["NO_CORS", "CompleteResponse", "Cors"]
 
 _MAX_AGE: Final = 600  # seconds that a browser may remember a preflight
 _METHODS: Final = "GET, HEAD, POST, OPTIONS"
@@ -39,18 +39,19 @@ class Cors:
             yield "Access-Control-Expose-Headers", "Retry-After, WWW-Authenticate"
 
     def install(self, app: Flask) -> None:
-        """Add the headers to every answer of `app`."""
+        """Add the headers to every answer of `app` that is not complete already."""
 
         @app.after_request
         def add(response: Response) -> Response:
-            if response.headers.pop(NO_CORS, None) is None:
-                if "Vary" in response.headers:
-                    response.vary.add("Origin")
-                else:
-                    response.headers["Vary"] = "Origin"  # the property costs as much as the rest of these headers
+            if not isinstance(response, CompleteResponse) and response.headers.pop(NO_CORS, None) is None:
+                response.vary.add("Origin")
                 response.headers.extend(self.answer(request.headers.get("Origin"), request.method))
             return response
 
 
 NO_CORS: Final = "X-No-Cors"
-"""Set by a view whose answer must go without these headers, as a fault that was asked for; it is never sent."""
+"""Set by a view whose answer must go without these headers; it is never sent."""
+
+
+class CompleteResponse(Response):
+    """An answer that has all its headers. To look for single ones afterwards costs more than a license does."""
