@@ -7,9 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from flask import Flask, Response, request
+from werkzeug.datastructures import Headers
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 __all__ = ["NO_CORS", "CompleteResponse", "Cors"]
 
@@ -19,7 +23,7 @@ _METHODS: Final = "GET, HEAD, POST, OPTIONS"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cors:
-    """Which pages may read answers. The server knows no cookies, so an echoed origin gives no page a user's rights."""
+    """Which pages may read answers. An echoed origin gives no page a user's rights: what knows cookies goes without."""
 
     origins: frozenset[str] | None = None  # None: every origin
     headers: tuple[str, ...] = ("Content-Type", "Authorization")
@@ -55,3 +59,7 @@ NO_CORS: Final = "X-No-Cors"
 
 class CompleteResponse(Response):
     """An answer that has all its headers. To look for single ones afterwards costs more than a license does."""
+
+    def get_wsgi_headers(self, environ: WSGIEnvironment) -> Headers:  # noqa: ARG002 - werkzeug's signature
+        """Return them as they are: there is no location to make absolute, and the length is known."""
+        return self.headers
