@@ -17,7 +17,7 @@ let paused = false;
 function cell(row, words, kind = "") {
   const made = row.insertCell();
   made.dataset.label = labels[row.cells.length - 1];
-  made.className = kind;
+  made.className = words === "–" ? `${kind} none` : kind;
   made.append(words);
   return made;
 }
@@ -49,7 +49,7 @@ function kids(event) {
 
 function add(event, isFresh) {
   const row = body.insertRow(0);
-  cell(row, new Date(event.at * 1000).toISOString().slice(0, 19).replace("T", " "), "number-like");
+  cell(row, new Date(event.at * 1000).toISOString().slice(0, 19).replace("T", " "));
   cell(row, chip(event));
   cell(row, kids(event));
   cell(row, event.client || "–");

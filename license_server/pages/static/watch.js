@@ -108,6 +108,7 @@ function exchange(title, text) {
   body.tabIndex = 0;
   made.append(head, body);
   $("exchanges").append(made);
+  $("exchanges").scrollTop = $("exchanges").scrollHeight;
 }
 
 function masked(text) {
@@ -116,7 +117,7 @@ function masked(text) {
     for (const key of whole.keys || []) {
       key.k = "•".repeat(6);
     }
-    return JSON.stringify(whole, null, 1);
+    return JSON.stringify(whole);
   } catch {
     return text.slice(0, 2000); // no JSON, so no key in the form of one
   }
@@ -149,10 +150,10 @@ function failed(error) {
   const [, status, body] = Array.isArray(inner.data) ? inner.data : [];
   let said = "";
   if (error.code === shaka.util.Error.Code.LICENSE_REQUEST_FAILED) {
-    exchange(`${status || "no answer"}`, masked(String(body || "the browser gave the page nothing to read")));
+    exchange(status ? `${status} from ${new URL(inner.data[0]).host}` : "no answer", masked(String(body || "the browser gave the page nothing to read")));
     try {
       const { title, detail } = JSON.parse(body);
-      said = `: ${title}. ${detail}`;
+      said = `: ${title} (${detail})`;
     } catch {
       said = status ? `: the server answered ${status}` : ": no answer could be read";
     }
