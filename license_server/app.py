@@ -15,9 +15,12 @@ from drm.errors import DRMError
 from license_server.cors import CompleteResponse, Cors
 from license_server.decisions import Ask, Decision
 from license_server.health import Health, health
+from license_server.packager_keys import packager_keys
+from license_server.packager_store import StoredPackagerKeys
 from license_server.problems import PROBLEM_TYPE, ProblemError
 from license_server.rules import ServerRules
 from license_server.service import LicenseService
+from license_server.signalling import signaller
 from license_server.updates import updates
 from license_server.wsgi import LICENSE_ALLOW, in_pieces
 
@@ -46,8 +49,12 @@ def create_app(service: LicenseService, state: Health, rules: ServerRules | None
     app.register_error_handler(HTTPException, _http_problem)
     app.register_error_handler(Exception, _failure)
     app.register_blueprint(health(state))
+    app.register_blueprint(signaller())
     if rules.components is not None:
         app.register_blueprint(updates(rules.components))
+    if rules.signers is not None:
+        keys = StoredPackagerKeys(state.store.keys)
+        app.register_blueprint(packager_keys(keys, rules.signers, service.answer))
     if rules.pages is not None:
         from license_server.pages.blueprint import add_pages  # noqa: PLC0415 - what a server without pages does not need
 

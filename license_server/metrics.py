@@ -16,7 +16,7 @@ from license_server.problems import CODES
 
 __all__ = ["Counters", "Metrics", "Times"]
 
-_ACTIONS: Final = ("license", "hls_key", "individualize")
+_ACTIONS: Final = ("license", "hls_key", "individualize", "packager")
 _RESULTS: Final = ("issued", "sealed", "registered", *CODES, "other")
 _BOUNDS: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0)  # seconds
 _DROPPED: Final = len(_ACTIONS) * len(_RESULTS)

@@ -1,6 +1,6 @@
 """Content keys for packagers: the key-server protocol of Shaka Packager (`--enable_widevine_encryption`).
 
-`answer` takes the bytes of a request and gives those of the answer; the blueprint is HTTP and nothing else. The keys
+`answer` takes the bytes of a request and decides; the blueprint is HTTP and nothing else. The keys
 are Clear Key's: what the protocol calls WIDEVINE is its name for the one kind of box that it carries, and the box is
 that of W3C's common system.
 
@@ -14,8 +14,8 @@ import binascii
 import enum
 import logging
 import re
-from collections.abc import Mapping, Sequence
-from typing import Final, Protocol, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, Protocol, TypeAlias, TypeVar
 
 import msgspec
 from flask import Blueprint, Response, request
@@ -24,12 +24,17 @@ from drm.errors import DRMError
 from drm.isobmff.pssh import Pssh
 from drm.isobmff.pssh_payload import WIDEVINE, make_data
 from drm.keys import ContentKey, KeyId
+from license_server.cors import NO_CORS
+from license_server.decisions import Ask, Decision
 from license_server.packager_signers import Signer
 
-__all__ = ["MAX_REQUEST", "PackagerKeySource", "PackagerStatus", "Slot", "answer", "packager_keys"]
+__all__ = ["MAX_REQUEST", "PackagerKeySource", "PackagerStatus", "Slot", "Through", "answer", "packager_keys"]
 
 _log = logging.getLogger(__name__)
 _Kind = TypeVar("_Kind", bound=msgspec.Struct)
+
+Through: TypeAlias = Callable[[str, Ask, Callable[[float], Decision]], Decision]
+"""How a decision is taken and told: `LicenseService.answer`."""
 
 MAX_REQUEST: Final = 64 << 10  # bytes
 _MOST_KEYS: Final = 512  # tracks times periods
@@ -94,8 +99,13 @@ class _RefusedError(Exception):
         self.status = status
 
 
-def packager_keys(source: PackagerKeySource, signers: Mapping[str, Signer]) -> Blueprint:
-    """The blueprint that answers `POST /packager/getkey`. Bodies may come in chunks, without a length."""
+def packager_keys(
+    source: PackagerKeySource, signers: Mapping[str, Signer], through: Through | None = None
+) -> Blueprint:
+    """The blueprint that answers `POST /packager/getkey`. Bodies may come in chunks, without a length.
+
+    `through` is what counts decisions and writes them down.
+    """
     blueprint = Blueprint("packager_keys", __name__)
 
     @blueprint.post("/packager/getkey")
@@ -104,22 +114,29 @@ def packager_keys(source: PackagerKeySource, signers: Mapping[str, Signer]) -> B
         body = bytearray()
         while part := request.stream.read(MAX_REQUEST + 1 - len(body)):
             body += part
-        status, data = answer(bytes(body), source, signers)
-        made = Response(data, _HTTP.get(status, 400), content_type="application/json")
+        ask = Ask(bytes(body), client=request.remote_addr or "")
+        if through is None:
+            decision = answer(ask.body, source, signers)
+        else:
+            decision = through("packager", ask, lambda _now: answer(ask.body, source, signers))
+        made = Response(decision.body, decision.status, content_type=decision.media_type)
         made.headers["Cache-Control"] = "no-store"
+        made.headers[NO_CORS] = "1"  # no page is a packager
         return made
 
     return blueprint
 
 
-def answer(body: bytes, source: PackagerKeySource, signers: Mapping[str, Signer]) -> tuple[PackagerStatus, bytes]:
-    """Answer one request: the status, and the document that carries it, with keys only if it is OK."""
+def answer(body: bytes, source: PackagerKeySource, signers: Mapping[str, Signer]) -> Decision:
+    """Decide over one request: a document that carries a status, with keys only if that is OK."""
+    name = ""  # of the signer, once that is certain
     try:
         signed = _decoded(body, _Signed)
         inner = _unbase64(signed.request)
         signer = signers.get(signed.signer)
         if signer is None or not signer.has_signed(inner, _unbase64(signed.signature)):
             raise _RefusedError(PackagerStatus.SIGNATURE_FAILED)  # which of the two is nobody's business
+        name = signed.signer
         wanted = _decoded(inner, _Request)
         content, slots = _content(wanted), _slots(wanted)
         scheme = _SCHEMES.get(wanted.protection_scheme.upper())
@@ -127,14 +144,23 @@ def answer(body: bytes, source: PackagerKeySource, signers: Mapping[str, Signer]
             raise _RefusedError(PackagerStatus.MALFORMED_REQUEST)
         keys = source.keys_of(content, slots)
     except _RefusedError as refused:
-        return refused.status, _wrapped({"status": refused.status.value})
+        return _decision(refused.status, {}, name)
     except DRMError as error:
         _log.error("no keys for a packager: %s", error.what)
-        return PackagerStatus.INTERNAL_ERROR, _wrapped({"status": PackagerStatus.INTERNAL_ERROR.value})
+        return _decision(PackagerStatus.INTERNAL_ERROR, {}, name)
     tracks = [_track(slot, kid, key, scheme) for slot, (kid, key) in zip(slots, keys, strict=True)]
     drm = [{"type": "WIDEVINE", "system_id": WIDEVINE.value.hex()}]
-    told = {"status": PackagerStatus.OK.value, "drm": drm, "tracks": tracks, "content_id": wanted.content_id}
-    return PackagerStatus.OK, _wrapped(told)
+    told = {"drm": drm, "tracks": tracks, "content_id": wanted.content_id}
+    return _decision(PackagerStatus.OK, told, name, tuple(kid for kid, _key in keys))
+
+
+def _decision(
+    status: PackagerStatus, told: Mapping[str, object], signer: str, kids: tuple[KeyId, ...] = ()
+) -> Decision:
+    document = msgspec.json.encode({"response": _base64(msgspec.json.encode({"status": status.value, **told}))})
+    code = "issued" if status is PackagerStatus.OK else status.value.lower()
+    http = _HTTP.get(status, 400)
+    return Decision(http, "application/json", document, code, kids, subject=signer, cors=False)
 
 
 def _decoded(data: bytes, kind: type[_Kind]) -> _Kind:
@@ -195,7 +221,3 @@ def _track(slot: Slot, kid: KeyId, key: ContentKey, scheme: str) -> dict[str, ob
 
 def _base64(value: bytes) -> str:
     return base64.b64encode(value).decode()
-
-
-def _wrapped(told: Mapping[str, object]) -> bytes:
-    return msgspec.json.encode({"response": _base64(msgspec.json.encode(told))})

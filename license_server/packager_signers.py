@@ -25,7 +25,9 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from drm.errors import KeysFileError
 
-__all__ = ["AesSigner", "RsaSigner", "Signer", "parse_signers"]
+__all__ = ["MAX_SIGNERS_FILE", "AesSigner", "RsaSigner", "Signer", "parse_signers"]
+
+MAX_SIGNERS_FILE: Final = 1 << 20  # bytes
 
 _LEAST_RSA: Final = 2048  # bits
 _SALT: Final = 20  # bytes
@@ -87,6 +89,8 @@ def parse_signers(data: bytes) -> dict[str, Signer]:
     Raises:
         KeysFileError: it cannot be read; the message names the signer, and repeats no key.
     """
+    if len(data) > MAX_SIGNERS_FILE:
+        raise KeysFileError(f"a file of signers has at most {MAX_SIGNERS_FILE} bytes")
     try:
         entries: Mapping[str, _Entry] = msgspec.json.decode(data, type=dict[str, _Entry])
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from license_server.audit import AuditMode
 from license_server.cors import Cors
 from license_server.decisions import DeviceRules
+from license_server.packager_signers import Signer
 from license_server.pages.admission import PageRules
 from license_server.rate_limits import Limit
 from license_server.token_keys import TokenKeys
@@ -28,3 +30,4 @@ class ServerRules:
     audit: AuditMode = AuditMode.QUEUED
     has_faults: bool = False
     pages: PageRules | None = None
+    signers: Mapping[str, Signer] | None = None  # packagers that get keys; None: there is no key server

@@ -47,18 +47,19 @@ class LicenseService:
 
     def license(self, ask: Ask) -> Decision:
         """POST /license. A body that is longer than what is read by one byte or more is too large."""
-        return self._answer("license", ask, lambda now: issue(_whole(ask), self._office, now))
+        return self.answer("license", ask, lambda now: issue(_whole(ask), self._office, now))
 
     def hls_key(self, kid: str, ask: Ask) -> Decision:
         """GET /hls/key/KID."""
-        return self._answer("hls_key", ask, lambda now: issue_raw(kid, ask, self._office, now, _raw))
+        return self.answer("hls_key", ask, lambda now: issue_raw(kid, ask, self._office, now, _raw))
 
     def register(self, ask: Ask) -> Decision:
         """POST /individualize."""
         office = self._office
-        return self._answer("individualize", ask, lambda now: register(_whole(ask), office.devices, office.rules, now))
+        return self.answer("individualize", ask, lambda now: register(_whole(ask), office.devices, office.rules, now))
 
-    def _answer(self, action: str, ask: Ask, decide: Callable[[float], Decision]) -> Decision:
+    def answer(self, action: str, ask: Ask, decide: Callable[[float], Decision]) -> Decision:
+        """Answer with what `decide` decides at this moment, and count and write it down as `action`."""
         began, now = time.perf_counter(), time.time()
         try:
             try:

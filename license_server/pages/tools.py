@@ -12,12 +12,10 @@ from flask import Blueprint, render_template, request, url_for
 
 from drm.errors import DRMError, InvalidArgumentError
 from drm.isobmff.pssh import Pssh
-from drm.keys import KeyId
-from drm.media import Scheme
 from drm.packaging.manifest_forms import Player
-from drm.packaging.signal import check_manifest, signal_manifest
-from drm.packaging.signalled import ANY, Initialization, Signalled
+from drm.packaging.signalled import Signalled
 from license_server.pages.admission import guarded
+from license_server.signalling import order_of, signal
 from license_server.token_keys import TokenError, TokenKeys
 
 __all__ = ["TokenReport", "add_tools", "decoded_boxes", "read_token"]
@@ -102,11 +100,6 @@ def add_tools(blueprint: Blueprint, tokens: TokenKeys | None) -> None:
 
 
 def _signalled(given: dict[str, str]) -> Signalled:
-    data = given.get("manifest", "").encode()
-    known = {}
-    if given.get("kid", "").strip():
-        known[ANY] = Initialization((KeyId.parse(given["kid"]),), Scheme(given.get("scheme") or "cenc"))
-    if given.get("only_check"):
-        return check_manifest(data, "the manifest", known)
-    player = Player(given["player"]) if given.get("player") in set(Player) else None
-    return signal_manifest(data, "the manifest", given.get("license_url", ""), kids=known, player=player)
+    words = {"license_url": "license_url", "kid": "kid", "scheme": "scheme", "player": "for", "only_check": "check"}
+    order = order_of({words[name]: text for name, text in given.items() if name in words}, "")
+    return signal(given.get("manifest", "").encode(), order)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -14,6 +15,7 @@ from drm.errors import InvalidArgumentError
 from license_server.audit import AuditMode
 from license_server.cors import Cors
 from license_server.decisions import DeviceRules
+from license_server.packager_signers import MAX_SIGNERS_FILE, Signer, parse_signers
 from license_server.pages.admission import PageRules
 from license_server.rate_limits import DEFAULT_LIMIT, Limit
 from license_server.rules import ServerRules
@@ -113,6 +115,12 @@ _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="A published component repository (`repository` of an authority), to serve at URL/components/.",
 )
+@click.option(
+    "--signers-file",
+    metavar="FILE",
+    type=_FILE,
+    help="Packagers that get keys at URL/packager/getkey: JSON of names, each with its AES or public RSA key.",
+)
 @click.option("--allow-origin", metavar="ORIGIN", multiple=True, help="Page that may ask. [default: all]")
 @click.option("--allow-header", metavar="NAME", multiple=True, help="Request header that pages may send, beside ours.")
 @click.option(
@@ -154,6 +162,7 @@ def command(
     tls_key: Path | None,
     tls_save: Path | None,
     components: Path | None,
+    signers_file: Path | None,
     allow_origin: tuple[str, ...],
     allow_header: tuple[str, ...],
     pages: bool | None,
@@ -184,6 +193,7 @@ def command(
         audit=AuditMode(audit),
         has_faults=faults,
         pages=found_pages,
+        signers=_signers(signers_file),
     )
     if faults:
         click.echo("note: --faults lets anybody who asks spoil the answers to themselves", err=True)
@@ -208,6 +218,13 @@ def _tokens(path: Path | None) -> TokenKeys | None:
         return None
     with path.open("rb") as file:
         return parse_token_keys(file.read(MAX_TOKENS_FILE + 1))
+
+
+def _signers(path: Path | None) -> Mapping[str, Signer] | None:
+    if path is None:
+        return None
+    with path.open("rb") as file:
+        return parse_signers(file.read(MAX_SIGNERS_FILE + 1))
 
 
 def _limit(text: str | None, storage: str, *, has_tokens: bool) -> Limit | None:

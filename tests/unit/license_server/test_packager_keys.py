@@ -67,9 +67,10 @@ def opened(data: bytes) -> dict[str, Any]:
 
 
 def ask(told: object, keys: Keys, **other: Any) -> tuple[str, dict[str, Any]]:
-    status, data = answer(signed(told, **other), keys, SIGNERS)
-    response = opened(data)
-    assert response["status"] == status
+    decision = answer(signed(told, **other), keys, SIGNERS)
+    response = opened(decision.body)
+    status = response["status"]
+    assert decision.code == ("issued" if status == "OK" else status.lower())
     assert (status == "OK") == bool(response.get("tracks")), "keys without a good status, or the reverse"
     return status, response
 
@@ -155,8 +156,8 @@ def test_a_store_that_fails_is_said_so_and_gives_nothing() -> None:
         def keys_of(self, content: str, slots: Sequence[Slot]) -> list[tuple[KeyId, ContentKey]]:
             raise StorageError("a row that does not unwrap")
 
-    status, data = answer(signed(RECORDED), Broken(), SIGNERS)
-    assert (status, opened(data)) == ("INTERNAL_ERROR", {"status": "INTERNAL_ERROR"})
+    decision = answer(signed(RECORDED), Broken(), SIGNERS)
+    assert (decision.status, opened(decision.body)) == (500, {"status": "INTERNAL_ERROR"})
 
 
 VALUES = st.recursive(
@@ -169,8 +170,9 @@ VALUES = st.recursive(
 
 @given(st.one_of(st.binary(max_size=200), st.binary(max_size=200).map(signed), VALUES.map(signed)))
 def test_any_bytes_are_answered(body: bytes) -> None:
-    status, data = answer(body, Keys(), SIGNERS)
-    assert opened(data)["status"] == status
+    decision = answer(body, Keys(), SIGNERS)
+    status = opened(decision.body)["status"]
+    assert decision.code == ("issued" if status == "OK" else status.lower())
 
 
 # ------------------------------------------------------------------------------------------------ signers
