@@ -31,11 +31,11 @@ from drm.trust.authority.published import root_bytes
 from drm.trust.authority.publishing import publish
 from license_server.process import LicenseServer
 
-__all__ = ["BARS", "run"]
+__all__ = ["BARS", "COLD", "WARM", "run"]
 
 BARS: Final = {"cold": 40.0, "warm": 5.0, "refresh": 3}  # ms, ms, requests
-_COLD: Final = 7  # workers
-_WARM: Final = 20  # sessions of each kind
+COLD = 7  # workers
+WARM = 20  # sessions of each kind
 _OF_TRUST: Final = ("import_trust", "warm_up_trust")  # laps of a worker's start that verification alone needs
 
 
@@ -58,7 +58,7 @@ def run() -> list[Ratio]:
 
 def _cold(trust: ComponentTrust) -> Ratio:
     found = []
-    for _ in range(_COLD):
+    for _ in range(COLD):
         with create_pmp_server(WorkerConfiguration(trust=trust)) as server:
             report = server.protection_report
             assert report.trust is not None
@@ -73,7 +73,7 @@ def _warm(trust: ComponentTrust, home: AuthorityHome) -> Ratio:
     as_seen: list[float] = []
     verified: list[float] = []
     with create_pmp_server(WorkerConfiguration(trust=trust)) as server:
-        for _ in range(_WARM):
+        for _ in range(WARM):
             with home.change(("sign anew",)) as repository:
                 repository.finish(renew_snapshot=True)
             ComponentSupply(trust).update()

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from benchmarks import __main__ as program
-from benchmarks import decrypt_files, decrypt_speed, playback, session
+from benchmarks import decrypt_files, decrypt_speed, license_server, playback, session, trust
 from benchmarks.results import Ratio, write_results
 from drm.app.server import WorkerConfiguration, create_pmp_server
 from player.protection_manager import LocalKeysManager
@@ -73,6 +73,11 @@ def test_the_program_prints_both_ratios_and_fails_when_told(
     monkeypatch.setattr(decrypt_speed, "BAR", 0.0)
     monkeypatch.setattr(session, "CLIP", playback.CLIP)
     monkeypatch.setattr(decrypt_files, "BARS", {})  # its files take minutes to make
+    monkeypatch.setattr(trust, "COLD", 1)
+    monkeypatch.setattr(trust, "WARM", 2)
+    monkeypatch.setattr(license_server, "ROUNDS", 1)
+    monkeypatch.setattr(license_server, "SECONDS", 0.1)
+    monkeypatch.setattr(license_server, "KEYS", 100)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr("benchmarks.peers._in_package", lambda name: None)
     assert program.main(["--pairs", "1", "--folder", str(tmp_path / "bench"), *words]) == code
@@ -81,7 +86,11 @@ def test_the_program_prints_both_ratios_and_fails_when_told(
     assert "decryption in session / raw AES-CTR: " in said
     assert "creating a session, shared worker / new worker: " in said
     assert "absent peers: ffmpeg, ffprobe, gpac, MP4Box, mp4decrypt, mp4encrypt, packager" in said
-    assert len(json.loads((tmp_path / "bench" / "results.json").read_text())["ratios"]) == 3
+    assert "verified components, cold: " in said
+    assert "verified components, warm: " in said
+    assert "warm refresh of components: " in said
+    ratios = json.loads((tmp_path / "bench" / "results.json").read_text())["ratios"]
+    assert len(ratios) == len({ratio["name"] for ratio in ratios}) == said.count("(bar: ")
 
 
 def test_the_first_frame_is_measured_stage_by_stage(files: tuple[Path, Path], tmp_path: Path) -> None:

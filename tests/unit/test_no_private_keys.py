@@ -26,7 +26,9 @@ from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 ROOT = Path(__file__).parents[2]
 
 NAME = re.compile(r"(?:\.(?:pem|key|p8|p12|pfx|jks|ppk)|(?:^|/)id_(?:rsa|dsa|ecdsa|ed25519)|_key\.json)$")
-ARMOUR = re.compile(rb"-----? ?BEGIN [A-Z0-9 ]*PRIVATE KEY|PuTTY-User-Key-File-\d|openssh-key-v1\0|b3BlbnNzaC1rZXktdjE")
+ARMOUR = re.compile(
+    rb"-----? ?BEGIN [A-Z0-9 ]*PRIVATE KEY|PuTTY-User-Key-File-\d|openssh-key-v1\0|b3BlbnNzaC1rZXktd[j]E"
+)
 # A JSON Web Key: no brace stands between its members (RFC 7517, RFC 8037; "priv": ML-DSA in draft-ietf-cose-dilithium).
 KIND = rb"""["']kty["']\s*:\s*["'](?:OKP|EC|RSA|AKP)["']"""
 PRIVATE = rb"""["'](?:d|priv)["']\s*:\s*["'][A-Za-z0-9_-]{20}"""

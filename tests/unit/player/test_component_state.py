@@ -10,6 +10,7 @@ import pytest
 from drm.app.component_trust import ComponentTrust
 from drm.class_ids import AV_DECODER, BUILT_IN
 from drm.errors import DRMError
+from drm.trust.authority.source_folder import archive_of
 from drm.trust.errors import MetadataError, TrustAbsentError
 from player.component_state import Components, look_at_components
 from player.component_text import as_json, component_lines, summary
@@ -102,7 +103,7 @@ def test_what_must_not_run_is_told_with_its_reason(
 
 
 def test_a_copy_that_nobody_lists_keeps_nothing_from_running(user: User, tmp_path: Path) -> None:
-    user.put(write_marked(tmp_path / "marked"))
+    user.put(archive_of(write_marked(tmp_path / "marked")))
     found = look_at_components(user.trust)
     assert (row(found, "marked").state, row(found, "marked").is_needed) == ("not listed", False)
     assert found.signed == "test-signed"
