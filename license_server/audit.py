@@ -141,18 +141,28 @@ def _on_the_disk(connection: sqlite3.Connection, _record: object) -> None:
     connection.execute("PRAGMA synchronous=FULL")  # and not only with the operating system
 
 
-def record_deed(engine: sa.Engine, action: str, code: str, who: str, kids: Iterable[KeyId] = ()) -> None:
-    """Write down what an operator did with the keys of a store."""
+def record_deed(
+    engine: sa.Engine,
+    action: str,
+    code: str,
+    who: str,
+    kids: Iterable[KeyId] = (),
+    *,
+    client: str = "operator",
+    token_id: str = "",
+    device_id: str = "",
+) -> None:
+    """Write down what an operator did with a store, before anybody is told that it is done."""
     row = {
         "at": time.time(),
         "action": action,
-        "client": "operator",
+        "client": client[:64],
         "status": 0,
         "code": code,
         "kids": " ".join(kid.hex for kid in kids),
         "subject": who[:256],
-        "token_id": "",
-        "device_id": "",
+        "token_id": token_id,
+        "device_id": device_id,
         "microseconds": 0,
     }
     with engine.begin() as connection:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,13 +11,12 @@ import msgspec
 import sqlalchemy as sa
 
 from drm.errors import InvalidArgumentError, KeyMissingError
-from drm.keys import ContentKey, KeyId
 from drm.policy import Policy
 from license_server.key_rows import stored_policy
 from license_server.key_store import KeyRow, KeyStore, Place
 from license_server.schema import contents, next_epoch, upsert
 
-__all__ = ["ContentRow", "ContentStore", "check_content"]
+__all__ = ["ContentRow", "ContentStore", "check_content", "check_track"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +67,8 @@ class ContentStore:
         )
         if not named:
             raise KeyMissingError(f"content {content!r} has no keys yet", remedy="name its tracks with --track")
-        fresh = {KeyId(secrets.token_bytes(16)): ContentKey(secrets.token_bytes(16)) for _ in named}
-        places = {kid: Place(content, track, last + 1) for kid, track in zip(fresh, named, strict=True)}
-        self._keys.add(fresh, places=places)
-        return [row for row in self._keys.rows(content) if row.kid in fresh]
+        made = self._keys.make([Place(content, track, last + 1) for track in named])
+        return [self._keys.row(kid) for kid in made]
 
     def _put(self, content: str, **values: object) -> None:
         check_content(content)
@@ -86,3 +82,9 @@ def check_content(content: str) -> None:
     """Return if this can name a content. Raises InvalidArgumentError."""
     if not re.fullmatch(r"[^\x00-\x1f\x7f]{1,128}", content):
         raise InvalidArgumentError("a content is named by 1 to 128 printable characters", seen=f"{len(content)}")
+
+
+def check_track(track: str) -> None:
+    """Return if this can name a track. Raises InvalidArgumentError."""
+    if len(track) > 16 or not track.isalnum():
+        raise InvalidArgumentError("a track is named by 1 to 16 letters and digits")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -96,11 +97,29 @@ class KeyStore:
             connection.execute(next_epoch())
         return len(new)
 
-    def rows(self, content: str | None = None) -> list[KeyRow]:
-        """Return every key's row, by KID; of one content, if it is named."""
-        query = sa.select(content_keys).order_by(content_keys.c.kid)
+    def make(self, places: Sequence[Place]) -> list[KeyId]:
+        """Make a random key under a random KID for each place, store them, and return the KIDs in their order."""
+        made = {KeyId(secrets.token_bytes(16)): place for place in places}
+        self.add({kid: ContentKey(secrets.token_bytes(16)) for kid in made}, places=made)
+        return list(made)
+
+    def row(self, kid: KeyId) -> KeyRow:
+        """Return one key's row. Raises KeyMissingError when it is not held."""
+        found = self._rows(sa.select(content_keys).where(content_keys.c.kid == kid.value))
+        if not found:
+            raise _not_held(kid)
+        return found[0]
+
+    def rows(self, content: str | None = None, *, after: KeyId | None = None, most: int | None = None) -> list[KeyRow]:
+        """Return every key's row, by KID; of one content, if it is named, and `most` rows after a KID at most."""
+        query = sa.select(content_keys).order_by(content_keys.c.kid).limit(most)
         if content is not None:
             query = query.where(content_keys.c.content_id == content)
+        if after is not None:
+            query = query.where(content_keys.c.kid > after.value)
+        return self._rows(query)
+
+    def _rows(self, query: sa.Select[Any]) -> list[KeyRow]:
         with self._engine.connect() as connection:
             found = connection.execute(query).all()
         return [
@@ -211,11 +230,13 @@ class KeyStore:
             touched = connection.execute(statement).rowcount
             connection.execute(next_epoch())
         if not touched:
-            raise KeyMissingError(
-                f"the store holds no key for KID {kid}", remedy="clearkey keys list", kids=(str(kid),)
-            )
+            raise _not_held(kid)
 
 
 def _columns(place: Place | None) -> dict[str, object]:
     place = place or Place()
     return {"content_id": place.content, "track": place.track, "period": place.period}
+
+
+def _not_held(kid: KeyId) -> KeyMissingError:
+    return KeyMissingError(f"the store holds no key for KID {kid}", remedy="clearkey keys list", kids=(str(kid),))

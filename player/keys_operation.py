@@ -14,7 +14,7 @@ from drm.clearkey import encode_jwk_set
 from drm.errors import InvalidArgumentError, StorageError
 from drm.keys import KeyId
 from license_server.audit import record_deed
-from license_server.decisions import HeldKey
+from license_server.exports import export_keys
 from license_server.keyring import find_keyring, predecessor, successor
 from license_server.orders import is_url
 from license_server.store import Store, migrate_store, open_store
@@ -92,15 +92,7 @@ def _verify(*, store: Store) -> None:
 @store_options
 def _export(kids: tuple[str, ...], content: str | None, output: Path, *, store: Store) -> None:
     """Write keys, unwrapped, as a JWK Set. The audit log of the store tells who did it, and for which KIDs."""
-    wanted = [KeyId.parse(text) for text in kids] or [row.kid for row in store.keys.rows(content)]
-    found: dict[KeyId, HeldKey] = {}
-    for start in range(0, len(wanted), 500):
-        found |= store.keys.get_many(wanted[start : start + 500])
-    missing = [str(kid) for kid in wanted if kid not in found]
-    if missing or not found:
-        raise InvalidArgumentError(f"the store holds no such key: {', '.join(missing[:3]) or 'it is empty'}")
-    # Before the file, so that no key leaves unrecorded.
-    record_deed(store.engine, "export", "exported", _who(), found)
+    found = export_keys(store, [KeyId.parse(text) for text in kids], content, _who())
     try:
         descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError:
@@ -108,7 +100,7 @@ def _export(kids: tuple[str, ...], content: str | None, output: Path, *, store: 
             "there is a file of that name, and keys are not written over it", where=str(output)
         ) from None
     with os.fdopen(descriptor, "wb") as file:
-        file.write(encode_jwk_set({kid: held.key for kid, held in found.items()}) + b"\n")
+        file.write(encode_jwk_set(found) + b"\n")
     click.echo(f"{len(found)} keys in {output}, readable for whoever reads the file", err=True)
 
 

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from pathlib import Path
 from typing import Final
 
 import click
-import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from joserfc import jws
-from joserfc.jwk import OKPKey
 
 from drm.errors import InvalidArgumentError
 from drm.keys import KeyId
 from drm.policy import parse_policy
+from license_server.token_minting import TokenClaims, make_signing_key, read_signing_key
 
 __all__ = ["COMMANDS"]
-
-_REGISTRY: Final = jws.JWSRegistry(algorithms=["Ed25519"])
 
 
 @click.command("token")
@@ -53,39 +47,24 @@ def _token(
     rules: str | None,
 ) -> None:
     """Print a token for these KIDs, and for every key if neither KIDs nor contents are named."""
-    key = _signer(signing_key)
+    if signing_key.exists():
+        key = read_signing_key(signing_key)
+    else:
+        key = make_signing_key(signing_key)
+        click.echo(f"made a signing key in {signing_key}", err=True)
     if verifying_key is not None:
-        verifying_key.write_text(json.dumps({"keys": [_public(key)]}) + "\n", encoding="utf-8")
-    claims: dict[str, object] = {"iat": int(time.time()), "exp": int(time.time()) + life}
-    claims["kids"] = [KeyId.parse(text).base64url for text in kids] if kids or contents else "*"
-    told = {"contents": list(contents), "aud": audience, "sub": subject, "jti": token_id, "reusable": reusable}
-    claims |= {name: value for name, value in told.items() if value}
-    if rules is not None:
-        claims["policy"] = msgspec.to_builtins(parse_policy(_json(rules)))
-    header = {"alg": "Ed25519", "typ": "JWT", "kid": key.thumbprint()}
-    click.echo(jws.serialize_compact(header, msgspec.json.encode(claims), key, registry=_REGISTRY))
-
-
-def _signer(path: Path) -> OKPKey:
-    if not path.exists():
-        made = OKPKey.import_key(Ed25519PrivateKey.generate())
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(made.as_dict(private=True), file)
-        click.echo(f"made a signing key in {path}", err=True)
-        return made
-    try:
-        key = OKPKey.import_key(json.loads(path.read_text(encoding="utf-8")))
-        if key.is_private and key.curve_name == "Ed25519":
-            return key
-    except Exception:  # noqa: BLE001, S110 - whatever a library makes of a bad key; its words may repeat it
-        pass
-    raise InvalidArgumentError("this is no private Ed25519 JWK", where=str(path))
-
-
-def _public(key: OKPKey) -> dict[str, str]:
-    whole = key.as_dict(private=False)
-    return {name: str(whole[name]) for name in ("kty", "crv", "x")} | {"kid": key.thumbprint(), "alg": "Ed25519"}
+        verifying_key.write_text(json.dumps({"keys": [key.public()]}) + "\n", encoding="utf-8")
+    claims = TokenClaims(
+        kids=tuple(KeyId.parse(text) for text in kids),
+        contents=contents,
+        life=life,
+        audience=audience,
+        subject=subject,
+        token_id=token_id,
+        reusable=reusable,
+        policy=None if rules is None else parse_policy(_json(rules)),
+    )
+    click.echo(key.mint(claims, int(time.time())))
 
 
 def _json(text: str) -> object:

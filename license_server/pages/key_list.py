@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from typing import Final
 
@@ -10,10 +9,10 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response as AnyResponse
 
-from drm.errors import DRMError, InvalidArgumentError
-from drm.keys import ContentKey, KeyId
+from drm.errors import DRMError
+from drm.keys import KeyId
 from drm.keys_file import parse_keys_file
-from license_server.content_store import check_content
+from license_server.content_store import check_content, check_track
 from license_server.key_store import KeyRow, Place
 from license_server.pages.admission import guarded
 from license_server.store import Store
@@ -73,16 +72,13 @@ def add_key_list(blueprint: Blueprint, store: Store) -> None:
             if content:
                 check_content(content)
             for track in tracks:
-                if len(track) > 16 or not track.isalnum():
-                    raise InvalidArgumentError("a track is named by 1 to 16 letters and digits")
+                check_track(track)
             named: list[str | None] = [*tracks] or [None]
-            made = {KeyId(secrets.token_bytes(16)): ContentKey(secrets.token_bytes(16)) for _ in named}
-            places = {kid: Place(content or None, track) for kid, track in zip(made, named, strict=True)}
-            store.keys.add(made, places=places)
+            made = store.keys.make([Place(content or None, track) for track in named])
         except DRMError as error:
             return _told(error.what)
         _say(f"{len(made)} made")
-        return redirect(url_for("pages.keys", q=content or next(iter(made)).hex), 303)
+        return redirect(url_for("pages.keys", q=content or made[0].hex), 303)
 
     @blueprint.post("/keys/import")
     @guarded
