@@ -89,7 +89,7 @@ def test_what_leaves_the_store_is_written_down(keys: Verb, place: Path, tmp_path
     (jwk,) = json.loads(out.read_text())["keys"]
     assert jwk["k"] == base64.urlsafe_b64encode(KEY.secret)[:22].decode()
     keys("export", "-o", out, code=2)  # never over a file
-    keys("export", OTHER, "-o", tmp_path / "none", code=2)
+    keys("export", OTHER, "-o", tmp_path / "none", code=4)
     with open_store(place, find_keyring(place, None)) as store:
         deeds = audit_rows(store.engine)
     assert [(deed.action, deed.kids) for deed in deeds] == [("export", KID.hex)] * 2
