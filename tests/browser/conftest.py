@@ -57,7 +57,7 @@ class Ledger:
         self._seen = 0
 
     def new(self, wanted: int = 1) -> list[tuple[str, int, str, list[str]]]:
-        """Action, status, code and KIDs of each request since the last call; waits for `wanted` of them."""
+        """Action, status, code and KIDs of each request since the last call; waits till `wanted` KIDs were asked."""
         ends = time.monotonic() + 3
         while True:
             with sqlite3.connect(self._store) as database:
@@ -65,7 +65,7 @@ class Ledger:
                     "SELECT id, action, status, code, kids FROM audit WHERE id > ? ORDER BY id", (self._seen,)
                 ).fetchall()
             database.close()
-            if len(rows) >= wanted or time.monotonic() > ends:
+            if sum(len(row[4].split()) for row in rows) >= wanted or time.monotonic() > ends:
                 break
             time.sleep(0.05)
         self._seen = max((row[0] for row in rows), default=self._seen)
