@@ -12,6 +12,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from drm.clearkey import MAX_MESSAGE
 from drm.errors import DRMError
+from license_server.admin.blueprint import add_admin
 from license_server.cors import CompleteResponse, Cors
 from license_server.decisions import Ask, Decision
 from license_server.health import Health, health
@@ -55,6 +56,7 @@ def create_app(service: LicenseService, state: Health, rules: ServerRules | None
     if rules.signers is not None:
         keys = StoredPackagerKeys(state.store.keys)
         app.register_blueprint(packager_keys(keys, rules.signers, service.answer))
+    add_admin(app, state, rules)
     if rules.pages is not None:
         from license_server.pages.blueprint import add_pages  # noqa: PLC0415 - what a server without pages does not need
 

@@ -151,15 +151,25 @@ class KeyStore:
 
     def check_kek(self) -> None:
         """Raise StorageError if some key is wrapped with a KEK that is not at hand."""
-        with self._engine.connect() as connection:
-            kek_ids = connection.execute(sa.select(content_keys.c.kek_id).distinct()).scalars().all()
-        for kek_id in kek_ids:
+        for kek_id in self.kek_ids():
             if not self._keyring.opens(kek_id):
                 raise StorageError(
                     "the keys of the store are wrapped with another key-encryption key",
                     seen=f"theirs is {kek_id}, the one {self._keyring.current.source} is {self._keyring.current.id}",
                     remedy="name the right one with --kek-file or CLEARKEY_KEK",
                 )
+
+    def kek_ids(self) -> list[str]:
+        """Return the ids of the key-encryption keys that wrap keys."""
+        with self._engine.connect() as connection:
+            return sorted(connection.execute(sa.select(content_keys.c.kek_id).distinct()).scalars())
+
+    def effective_policy(self, kid: KeyId) -> Policy:
+        """Return the rules under which a key is issued. Raises KeyMissingError when it is not held."""
+        found = self._reader.fetch([kid])
+        if kid not in found:
+            raise _not_held(kid)
+        return found[kid].policy
 
     def open_one(self) -> bool:
         """Unwrap one key and hold it to its check value; False if there is none. Raises StorageError, KeyWrongError."""

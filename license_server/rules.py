@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from license_server.admin.access import AdminRules
 from license_server.audit import AuditMode
 from license_server.cors import Cors
 from license_server.decisions import DeviceRules
@@ -31,3 +32,4 @@ class ServerRules:
     has_faults: bool = False
     pages: PageRules | None = None
     signers: Mapping[str, Signer] | None = None  # packagers that get keys; None: there is no key server
+    admin: AdminRules | None = None  # None: there is no administrator's API

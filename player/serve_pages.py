@@ -8,7 +8,7 @@ from pathlib import Path
 from drm.errors import InvalidArgumentError
 from license_server.pages.admission import PageRules, password_hash_of
 
-__all__ = ["page_rules", "sign_in_url"]
+__all__ = ["is_this_machine", "page_rules", "sign_in_url"]
 
 
 def page_rules(
@@ -23,7 +23,7 @@ def page_rules(
     asked_for = password_file is not None or catalogue is not None
     if wanted is False and asked_for:
         raise InvalidArgumentError("--no-pages goes with neither --admin-password-file nor --catalogue")
-    if not (asked_for or (_is_this_machine(host) if wanted is None else wanted)):
+    if not (asked_for or (is_this_machine(host) if wanted is None else wanted)):
         return None
     return PageRules(
         password_hash=None if password_file is None else password_hash_of(password_file),
@@ -32,7 +32,8 @@ def page_rules(
     )
 
 
-def _is_this_machine(host: str) -> bool:
+def is_this_machine(host: str) -> bool:
+    """Whether nobody else can reach an address to listen on."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

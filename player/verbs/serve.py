@@ -23,8 +23,9 @@ from license_server.serving import DEFAULT_PORT, Settings, serve
 from license_server.tls import Certificate, load_certificate, make_certificate
 from license_server.token_keys import MAX_TOKENS_FILE, TokenKeys, parse_token_keys
 from player.key_options import read_keys_file
+from player.serve_admin import admin_rules
 from player.serve_config import read_config
-from player.serve_pages import page_rules, sign_in_url
+from player.serve_pages import is_this_machine, page_rules, sign_in_url
 
 __all__ = ["command"]
 
@@ -135,6 +136,19 @@ _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="Its first line opens the administrator's pages; without it, a link that is printed does, once.",
 )
 @click.option(
+    "--admin-token-file",
+    metavar="FILE",
+    type=_FILE,
+    envvar="CLEARKEY_ADMIN_TOKEN_FILE",
+    help="Who may use the API at URL/api/admin/v1: a line NAME TOKEN for each, or one TOKEN.",
+)
+@click.option(
+    "--admin-signing-key",
+    metavar="FILE",
+    type=_FILE,
+    help="Let that API mint tokens, for tests: a private Ed25519 JWK, as `clearkey keys token` makes it.",
+)
+@click.option(
     "--catalogue",
     metavar="FOLDER",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -167,6 +181,8 @@ def command(
     allow_header: tuple[str, ...],
     pages: bool | None,
     admin_password_file: Path | None,
+    admin_token_file: Path | None,
+    admin_signing_key: Path | None,
     catalogue: Path | None,
     faults: bool,
     debug: bool,
@@ -183,6 +199,7 @@ def command(
     if store is None and keys_file is None:
         store = str(home_folder() / "license_server" / "keys.db")
     found_pages = page_rules(pages, host, admin_password_file, catalogue, is_https=tls or tls_cert is not None)
+    found_certificate = _certificate(host, tls_cert, tls_key, tls_save, is_made=tls)
     rules = ServerRules(
         devices=DeviceRules(enrolled_only=devices == "enrolled-only"),
         cors=Cors(origins=frozenset(allow_origin) or None, headers=(*Cors().headers, *allow_header)),
@@ -194,7 +211,10 @@ def command(
         has_faults=faults,
         pages=found_pages,
         signers=_signers(signers_file),
+        admin=admin_rules(admin_token_file, admin_signing_key),
     )
+    if admin_token_file is not None and found_certificate is None and not is_this_machine(host):
+        click.echo("note: without --tls, administrators' tokens and exported keys cross the network in clear", err=True)
     if faults:
         click.echo("note: --faults lets anybody who asks spoil the answers to themselves", err=True)
     return serve(
@@ -206,7 +226,7 @@ def command(
             keys=keys,
             rules=rules,
             workers=workers,
-            certificate=_certificate(host, tls_cert, tls_key, tls_save, is_made=tls),
+            certificate=found_certificate,
             is_debug=debug,
         ),
         lambda url: _announce(url, found_pages),

@@ -1,0 +1,69 @@
+"""Contents: revoked, given rules, and brought into their next crypto period."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from license_server.admin.desk import Desk, Route
+from license_server.admin.keys import told
+from license_server.admin.messages import ContentInfo, ContentList, ContentOrder, ContentPolicy, KeyList, RotateOrder
+
+__all__ = ["CONTENT_ROUTES"]
+
+
+def _list(desk: Desk) -> ContentList:
+    return ContentList(
+        [ContentInfo(row.content, row.policy, row.created_at, row.revoked_at) for row in desk.store.contents.rows()]
+    )
+
+
+def _revoke(desk: Desk, body: ContentOrder) -> ContentInfo:
+    desk.store.contents.revoke(body.content)
+    desk.record("content_revoked", content=body.content)
+    return _info(desk, body.content)
+
+
+def _restore(desk: Desk, body: ContentOrder) -> ContentInfo:
+    desk.store.contents.revoke(body.content, restore=True)
+    desk.record("content_restored", content=body.content)
+    return _info(desk, body.content)
+
+
+def _set_policy(desk: Desk, body: ContentPolicy) -> ContentInfo:
+    desk.store.contents.set_policy(body.content, body.policy)
+    desk.record("content_policy_set", content=body.content)
+    return _info(desk, body.content)
+
+
+def _rotate(desk: Desk, body: RotateOrder) -> KeyList:
+    rows = desk.store.contents.next_period(body.content, body.tracks)
+    desk.record("content_rotated", [row.kid for row in rows], content=body.content)
+    return KeyList([told(row) for row in rows])
+
+
+def _info(desk: Desk, content: str) -> ContentInfo:
+    return next(info for info in _list(desk).contents if info.content == content)
+
+
+CONTENT_ROUTES: Final = (
+    Route(
+        method="GET", path="/contents", name="list_contents", handle=_list, answers=ContentList,
+        summary="List the contents that have rules of their own or were revoked.",
+    ),
+    Route(
+        method="POST", path="/contents/revoke", name="revoke_content", handle=_revoke, body=ContentOrder,
+        answers=ContentInfo, summary="Issue no key of a content any more.",
+    ),
+    Route(
+        method="POST", path="/contents/restore", name="restore_content", handle=_restore, body=ContentOrder,
+        answers=ContentInfo, summary="Issue the keys of a content again.",
+    ),
+    Route(
+        method="PUT", path="/contents/policy", name="set_content_policy", handle=_set_policy, body=ContentPolicy,
+        answers=ContentInfo, summary="Set rules for all keys of a content.",
+    ),
+    Route(
+        method="POST", path="/contents/rotate", name="rotate_content", handle=_rotate, body=RotateOrder,
+        answers=KeyList, status=201, summary="Make the keys of a content's next crypto period.",
+    ),
+)  # fmt: skip
