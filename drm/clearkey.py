@@ -6,7 +6,6 @@ Pure: bytes in, values out. The sender is never trusted, and no message repeats 
 
 from __future__ import annotations
 
-import base64
 import binascii
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -30,6 +29,8 @@ __all__ = [
 
 MAX_MESSAGE: Final = 64 << 10  # bytes; the limit that web-platform-tests put on a license as well
 MAX_KIDS: Final = 64  # in one request
+_TO_URL: Final = bytes.maketrans(b"+/", b"-_")
+_FROM_URL: Final = str.maketrans("-_", "+/")
 
 
 class LicenseRequest(msgspec.Struct, frozen=True):
@@ -61,14 +62,13 @@ class _LenientJwkSet(msgspec.Struct, frozen=True):
 
 def b64url(data: bytes) -> str:
     """Base64url without padding: Chromium's CDM refuses a `kid` that ends in "="."""
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+    return binascii.b2a_base64(data, newline=False).translate(_TO_URL).rstrip(b"=").decode()
 
 
 def decode_kid(text: str) -> KeyId:
     """Read a `kid`, in either base64 alphabet, padded or not: Android below 8.1 writes the standard one."""
     try:
-        raw = base64.b64decode(text.rstrip("=").replace("-", "+").replace("_", "/") + "==", validate=True)
-        return KeyId(raw)
+        return KeyId(binascii.a2b_base64(text.rstrip("=").translate(_FROM_URL) + "==", strict_mode=True))
     except (binascii.Error, ValueError):
         raise InvalidArgumentError(f"`kid` is not the base64url of a 16-byte key id: {text[:64]!r}") from None
 

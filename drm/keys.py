@@ -31,6 +31,7 @@ _UUID = re.compile(
 )
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{22}(?:==)?")
 _NOTATIONS = "32 hex digits, 0x and 32 hex digits, a UUID, or 22 characters of base64url (24 with '==')"
+_TO_URL = bytes.maketrans(b"+/", b"-_")
 
 
 def _sixteen_bytes(text: str, what: str) -> bytes:
@@ -96,7 +97,7 @@ class KeyId(msgspec.Struct, frozen=True, array_like=True, order=True, gc=False):
     @property
     def base64url(self) -> str:
         """Twenty-two characters, as EME Clear Key writes a `kid`."""
-        return base64.urlsafe_b64encode(self.value).rstrip(b"=").decode()
+        return binascii.b2a_base64(self.value, newline=False).translate(_TO_URL)[:22].decode()
 
     @property
     def byte_reversed(self) -> KeyId:

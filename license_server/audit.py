@@ -6,6 +6,7 @@ counted. In sync mode the row is committed before the answer leaves, so that not
 
 from __future__ import annotations
 
+import itertools
 import logging
 import queue
 import sqlite3
@@ -30,6 +31,7 @@ logger = logging.getLogger(__name__)
 
 _MOST: Final = 20_000  # rows that wait
 _BATCH: Final = 5_000
+_ROWS: Final = 500  # of one statement: databases bound its parameters
 _PAUSE: Final = 0.05  # seconds
 
 _Row: TypeAlias = tuple[float, str, str, int, str, str, str, str, str, int]  # the columns after the id
@@ -69,7 +71,9 @@ class Audit:
         self._mode = mode
         self._metrics = metrics
         self._waiting: queue.SimpleQueue[_Row | None] = queue.SimpleQueue()
-        self._insert = _insert(engine)
+        self._insert = f"INSERT INTO audit ({', '.join(_COLUMNS)}) VALUES "  # noqa: S608 - our own names
+        mark = "%s" if engine.dialect.name == "postgresql" else "?"
+        self._row = f"({', '.join([mark] * len(_COLUMNS))})"
         self._writer: threading.Thread | None = None
         if mode is AuditMode.SYNC and engine.dialect.name == "sqlite":
             event.listen(engine, "connect", _on_the_disk)
@@ -123,18 +127,17 @@ class Audit:
                 logger.error("%d audit rows are lost: %s", len(batch), type(error).__name__)  # noqa: TRY400 - no rows
 
     def _write(self, rows: list[_Row]) -> None:
-        # By the driver itself: the library on the way to it costs more, while requests wait for the interpreter.
+        # Many rows in one statement, by the driver itself: a statement for each row would take the interpreter back for
+        # each row, and requests wait for it.
         with self._engine.begin() as connection:
-            connection.exec_driver_sql(self._insert, rows)
+            for first in range(0, len(rows), _ROWS):
+                part = rows[first : first + _ROWS]
+                insert = self._insert + ", ".join([self._row] * len(part))
+                connection.exec_driver_sql(insert, tuple(itertools.chain.from_iterable(part)))
 
     def _drop(self, rows: int) -> None:
         if self._metrics is not None:
             self._metrics.count_dropped(rows)
-
-
-def _insert(engine: sa.Engine) -> str:
-    mark = "%s" if engine.dialect.name == "postgresql" else "?"
-    return f"INSERT INTO audit ({', '.join(_COLUMNS)}) VALUES ({', '.join([mark] * len(_COLUMNS))})"  # noqa: S608
 
 
 def _on_the_disk(connection: sqlite3.Connection, _record: object) -> None:

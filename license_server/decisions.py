@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from drm import sealed
 from drm.keys import ContentKey, KeyId
@@ -14,23 +16,24 @@ from license_server.problems import PROBLEM_TYPE, ProblemError
 __all__ = ["Ask", "Asked", "Decision", "DeviceRules", "DeviceSource", "HeldKey", "KeySource", "refusal"]
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(msgspec.Struct, frozen=True, gc=False):
     """One request as both faces of the server read it. Whoever sent it is not trusted; a token in it is a secret."""
 
-    body: bytes = field(default=b"", repr=False)
-    authorization: str = field(default="", repr=False)
-    query: str = field(default="", repr=False)  # as it stood in the request line
+    body: bytes = b""
+    authorization: str = ""
+    query: str = ""  # as it stood in the request line
     client: str = ""  # address
 
+    def __repr__(self) -> str:
+        return f"Ask(client={self.client!r})"
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+
+class Decision(msgspec.Struct, frozen=True):
     """What is answered, and what log and audit may say of it. `body` may hold keys."""
 
     status: int
     media_type: str
-    body: bytes = field(repr=False)
+    body: bytes
     code: str = "issued"
     kids: tuple[KeyId, ...] = ()
     device_id: str = ""
@@ -41,9 +44,11 @@ class Decision:
     cors: bool = True  # False: a fault that was asked for
     pause: float = 0.0  # seconds between the halves of the body, as a fault that was asked for
 
+    def __repr__(self) -> str:
+        return f"Decision({self.status}, {self.code!r}, kids={self.kids})"
 
-@dataclass(slots=True)
-class Asked:
+
+class Asked(msgspec.Struct):
     """What is known of a request so far; a refusal is told with it."""
 
     kids: tuple[KeyId, ...] = ()
@@ -53,8 +58,7 @@ class Asked:
     token_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class HeldKey:
+class HeldKey(msgspec.Struct, frozen=True):
     """A key that the store holds, unwrapped, and the rules under which it is issued."""
 
     key: ContentKey

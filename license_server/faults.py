@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import parse_qs
 
@@ -40,16 +39,16 @@ def _spoilt(name: str, decision: Decision) -> Decision:
     if match := re.fullmatch(r"(delay|slow-body)(?:-(\d{1,2}(?:\.\d{1,3})?))?", name):
         seconds = min(float(match[2] or 1), _MOST_SECONDS)
         if match[1] == "slow-body":
-            return replace(decision, pause=seconds)
+            return msgspec.structs.replace(decision, pause=seconds)
         time.sleep(seconds)
         return decision
     if match := re.fullmatch(r"status-([45]\d\d)", name):
         return _problem(decision, int(match[1]), "server_error", "this status was asked for")
     if name == "html":
         page = b"<!DOCTYPE html><title>Sign in</title><p>This is not a license.\n"
-        return replace(decision, status=200, media_type="text/html; charset=utf-8", body=page)
+        return msgspec.structs.replace(decision, status=200, media_type="text/html; charset=utf-8", body=page)
     if name == "no-cors":
-        return replace(decision, cors=False)
+        return msgspec.structs.replace(decision, cors=False)
     if name == "expired":
         return _problem(decision, 403, "license_expired", "this answer was asked for")
     if name in _OF_KEYS:
@@ -59,7 +58,7 @@ def _spoilt(name: str, decision: Decision) -> Decision:
 
 def _problem(decision: Decision, status: int, code: str, detail: str) -> Decision:
     problem = ProblemError(status, code, detail, kids=decision.kids)
-    return replace(decision, status=status, media_type=PROBLEM_TYPE, body=problem.body(), code=code)
+    return msgspec.structs.replace(decision, status=status, media_type=PROBLEM_TYPE, body=problem.body(), code=code)
 
 
 def _with_keys(decision: Decision, change: Callable[[_Keys], _Keys]) -> Decision:
@@ -68,7 +67,7 @@ def _with_keys(decision: Decision, change: Callable[[_Keys], _Keys]) -> Decision
         return decision
     whole = msgspec.json.decode(decision.body)
     whole["keys"] = change(whole["keys"])
-    return replace(decision, body=msgspec.json.encode(whole))
+    return msgspec.structs.replace(decision, body=msgspec.json.encode(whole))
 
 
 def _turned(text: str) -> str:

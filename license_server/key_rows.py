@@ -115,10 +115,10 @@ class CachedKeys:
             # Rows go into the very dictionary of the epoch that was read before them, and never into a later one.
             rows = {}
             self._kept = (epoch, rows)
-        missing = [kid for kid in kids if kid not in rows]
-        found = self._reader.fetch(missing) if missing else {}
-        rows.update(found)
-        return {kid: self._reader.opened(kid, row) for kid in kids if (row := rows.get(kid)) is not None}
+        if missing := [kid for kid in kids if kid not in rows]:
+            rows.update(self._reader.fetch(missing))
+        opened = self._reader.opened
+        return {kid: opened(kid, row) for kid in kids if (row := rows.get(kid)) is not None}
 
 
 def stored_policy(name: str, text: str | None) -> Policy | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import mmap
 import threading
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -24,6 +25,7 @@ _RESTARTS: Final = _DROPPED + 1
 _HISTOGRAMS: Final = _RESTARTS + 1
 _BUCKETS: Final = len(_BOUNDS) + 2  # one for what is longer, and the sum in microseconds
 _SIZE: Final = _HISTOGRAMS + len(_ACTIONS) * _BUCKETS  # numbers of 8 bytes in each part
+_FIRST: Final = {action: _HISTOGRAMS + row * _BUCKETS for row, action in enumerate(_ACTIONS)}
 _AT: Final = {
     (action, result): row * len(_RESULTS) + column
     for row, action in enumerate(_ACTIONS)
@@ -67,8 +69,8 @@ class Metrics:
     def count(self, action: str, result: str, seconds: float) -> None:
         """Count one answered request."""
         at = _AT.get((action, result), _AT[action, "other"])
-        first = _HISTOGRAMS + _ACTIONS.index(action) * _BUCKETS
-        bucket = next((number for number, bound in enumerate(_BOUNDS) if seconds <= bound), len(_BOUNDS))
+        first = _FIRST[action]
+        bucket = bisect_left(_BOUNDS, seconds)
         with self._lock:
             self._numbers[at] += 1
             self._numbers[first + bucket] += 1

@@ -25,6 +25,9 @@ __all__ = ["LICENSE_ALLOW", "FastPath", "in_pieces"]
 LICENSE_ALLOW: Final = "OPTIONS, POST"
 _LICENSE: Final = "/license"
 _HLS_KEY: Final = "/hls/key/"
+# RFC 9111 5.2.2.5: keys are no thing to keep, nor is a refusal.
+_ALWAYS: Final = (("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"))
+_MOST_PAGES: Final = 256  # whose headers are remembered
 _STATUS: Final = {
     status.value: f"{status.value} {status.phrase.upper()}" for status in HTTPStatus
 }  # as werkzeug has it
@@ -37,6 +40,7 @@ class FastPath:
         self._service = service
         self._cors = cors
         self._application = application
+        self._pages: dict[tuple[str | None, str], tuple[tuple[str, str], ...]] = {}
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
@@ -46,7 +50,8 @@ class FastPath:
                 decision = self._service.license(_ask(environ, _body(environ)))
                 return self._send(decision, method, environ, start_response)
             if method == "OPTIONS":
-                start_response(_STATUS[204], [("Allow", LICENSE_ALLOW), *self._common(method, environ)])
+                page = self._for_page(environ.get("HTTP_ORIGIN"), method)
+                start_response(_STATUS[204], [("Allow", LICENSE_ALLOW), *_ALWAYS, *page])
                 return []
         elif path.startswith(_HLS_KEY) and method in ("GET", "HEAD"):
             kid = path[len(_HLS_KEY) :]
@@ -63,19 +68,23 @@ class FastPath:
             ("Content-Type", decision.media_type),
             ("Content-Length", str(len(body))),
             *decision.headers,
-            *self._common(method, environ, cors=decision.cors),
+            *_ALWAYS,
         ]
+        if decision.cors:
+            headers += self._for_page(environ.get("HTTP_ORIGIN"), method)
         start_response(_STATUS.get(decision.status, f"{decision.status} UNKNOWN"), headers)
         if method == "HEAD":
             return []
         return in_pieces(body, decision.pause) if decision.pause else [body]
 
-    def _common(self, method: str, environ: WSGIEnvironment, *, cors: bool = True) -> Iterator[tuple[str, str]]:
-        yield "Cache-Control", "no-store"  # RFC 9111 5.2.2.5: keys are no thing to keep, nor is a refusal
-        yield "X-Content-Type-Options", "nosniff"
-        if cors:
-            yield "Vary", "Origin"
-            yield from self._cors.answer(environ.get("HTTP_ORIGIN"), method)
+    def _for_page(self, origin: str | None, method: str) -> tuple[tuple[str, str], ...]:
+        """The headers for a page of `origin`: few pages ask, and each asks often."""
+        headers = self._pages.get((origin, method))
+        if headers is None:
+            headers = (("Vary", "Origin"), *self._cors.answer(origin, method))
+            if len(self._pages) < _MOST_PAGES:
+                self._pages[origin, method] = headers
+        return headers
 
 
 def in_pieces(body: bytes, pause: float) -> Iterator[bytes]:
