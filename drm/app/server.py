@@ -256,6 +256,9 @@ class PMPServer:
         self.link.kept.pop(number, None)
 
     def _take(self, message: wire.FromWorker) -> None:
+        if isinstance(message, wire.TrustChanged):
+            self._report = msgspec.structs.replace(self._report, trust=message.trust)
+            return
         number = getattr(message, "session", 0)
         session = self._sessions.get(number)
         if session is not None:

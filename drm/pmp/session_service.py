@@ -62,8 +62,8 @@ class SessionService:
         self.host = host
         self._number = number
         self._channel = channel
-        renew = trust.renew if trust is not None else _nothing_to_renew
-        self._rights = RightsProxy(number, channel.send, self._emit, _ENABLE_LIMIT, self._topology_of, renew)
+        self._trust = trust
+        self._rights = RightsProxy(number, channel.send, self._emit, _ENABLE_LIMIT, self._topology_of, self._renew)
         self._sources: dict[int, SourceProxy | RemoteSource] = {}
         self._remote = RemoteSources(number, channel.send, host, is_allowed=spec.remote_source_mode)
         host.serve(SOURCE_RESOLVER, self._remote.resolver)
@@ -111,6 +111,15 @@ class SessionService:
         self._remote.cancel()
         self._session.shutdown()
         self._remote.close()
+
+    def _renew(self, snapshot: bytes) -> None:
+        """Take newer metadata of components, and tell the application what came of it. Raises TrustError."""
+        if self._trust is None:
+            raise TrustError("this worker has verified no metadata that could be renewed")
+        try:
+            self._trust.renew(snapshot)
+        finally:
+            self._channel.send(wire.TrustChanged(self._trust.report()))
 
     def _emit(self, event: MediaEvent) -> None:
         topology = event.value if isinstance(event.value, wire.FullTopology) else None
@@ -264,10 +273,6 @@ class SessionService:
         finally:
             close_all(fds)
         self._rights.answered(message.ticket, message.path, answer)
-
-
-def _nothing_to_renew(_data: bytes) -> None:
-    raise TrustError("this worker has verified no metadata that could be renewed")
 
 
 def _options(data: bytes) -> dict[str, object]:

@@ -23,6 +23,7 @@ __all__ = [
     "ReleaseSource",
     "Returned",
     "SelectStreams",
+    "TrustChanged",
 ]
 
 
@@ -30,6 +31,12 @@ class Ready(Spec, frozen=True, tag="ready"):
     """The worker is locked down; `report` is what it found when it probed itself."""
 
     report: ProtectionReport
+
+
+class TrustChanged(Spec, frozen=True, tag="trust-changed"):
+    """A session renewed the metadata of components: what the worker's components are by that."""
+
+    trust: TrustReport
 
 
 class Returned(Spec, frozen=True, tag="returned"):
@@ -108,6 +115,7 @@ class CancelEnabler(Spec, frozen=True, tag="cancel-enabler"):
 
 FromWorker: TypeAlias = (
     Ready
+    | TrustChanged
     | Returned
     | Raised
     | Event

@@ -47,6 +47,7 @@ from drm.wire.from_worker import (
     ReleaseSource,
     Returned,
     SelectStreams,
+    TrustChanged,
 )
 from drm.wire.remote_sources import (
     BytesRead,
@@ -129,6 +130,7 @@ __all__ = [
     "TopologyNode",
     "TopologySpec",
     "TransformSpec",
+    "TrustChanged",
 ]
 
 MAX_MESSAGE: Final = 64 << 10  # bytes; SEQPACKET delivers a message whole or not at all

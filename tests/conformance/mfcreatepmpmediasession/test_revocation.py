@@ -202,8 +202,10 @@ def test_mf_090_the_enabler_of_the_manager_renews_the_list_and_the_session_plays
     manager = RenewingManager(KEYS, DEMANDS_LIST_2)
     at = stage(manager, trust=publisher.user().trust)
     publisher.revoke(sha256=("00" * 32,))
+    assert at.session.protection_report.trust.revocation_list == 1
     at.set()
     assert manager.kinds == [EnableType.LICENSE_ACQUISITION, EnableType.UPDATE_REVOCATION_INFORMATION]
+    assert at.session.protection_report.trust.revocation_list == 2, "the report tells of the list in force"
     at.to_the_end()
     assert sum(line.startswith("0,") for line in at.lines()) == 30
 
