@@ -25,15 +25,16 @@ from license_server.signalling import signaller
 from license_server.updates import updates
 from license_server.wsgi import LICENSE_ALLOW, in_pieces
 
-__all__ = ["create_app"]
+__all__ = ["HTTP_CODES", "create_app"]
 
 logger = logging.getLogger(__name__)
 
-_CODES: Final[dict[type[HTTPException], str]] = {
+HTTP_CODES: Final[dict[type[HTTPException], str]] = {
     MethodNotAllowed: "method_not_allowed",
     NotFound: "not_found",
     RequestEntityTooLarge: "request_too_large",
 }
+"""The codes of what Flask refuses by itself; anything else of that kind is `request_malformed`."""
 
 
 def create_app(service: LicenseService, state: Health, rules: ServerRules | None = None) -> Flask:
@@ -141,7 +142,7 @@ def _http_problem(error: HTTPException) -> Response:
     response = Response(content_type=PROBLEM_TYPE)
     plain = error.get_response()
     status = plain.status_code
-    code = next((code for kind, code in _CODES.items() if isinstance(error, kind)), "request_malformed")
+    code = next((code for kind, code in HTTP_CODES.items() if isinstance(error, kind)), "request_malformed")
     detail = f"at most {MAX_MESSAGE} bytes" if code == "request_too_large" else (error.description or "")
     response.status_code = status
     response.data = ProblemError(status, code, detail).body()

@@ -18,6 +18,7 @@ from typing import Final, get_origin
 
 from drm import hresult
 from drm.errors import DRMError
+from tests.docs.http_tables import with_tables
 
 __all__ = ["FOLDER", "PAGES", "pages"]
 
@@ -40,9 +41,10 @@ PAGES: Final = {
         "drm.app.component_trust", "drm.app.component_supply", "drm.trust.errors", "drm.trust.renewal",
         "drm.trust.state", "drm.app.component_updater", "drm.app.update_errors",
     )),
+    "http": ("The license server over HTTP", ()),
     "remote-source": ("Sources in the worker", ("drm.app.source_resolver", "drm.app.remote_source")),
 }  # fmt: skip
-"""File name: title and modules. A module that is not there (yet) is left out."""
+"""File name: title and modules. A module that is not there (yet) is left out; `http` is written, but for its tables."""
 
 _MADE: Final = "*Made from the code by `python -m tests.docs`; a test holds it equal to the code.*"
 
@@ -54,6 +56,7 @@ def pages() -> dict[str, str]:
         body = list(_errors()) if name == "errors" else [line for each in modules for line in _module(each)]
         if body:
             made[f"{name}.md"] = _joined([f"# {title}", "", _MADE, "", *body])
+    made["http.md"] = with_tables((FOLDER / "http.md").read_text(encoding="utf-8"))
     index = [f"- [{title}]({name}.md)" for name, (title, _) in PAGES.items() if f"{name}.md" in made]
     made["index.md"] = _joined(["# Reference", "", _MADE, "", *index])
     return made
