@@ -32,6 +32,7 @@ __all__ = ["OPEN", "Entitlements", "Grant", "TokenLedger"]
 
 _MAX_TOKEN: Final = 8192  # characters
 _REMEMBERED: Final = 10_000  # verified tokens, in each worker
+_BEARER: Final = re.compile(r"(?i:bearer) +([^\s]+) *")
 _LEEWAY: Final = 5  # seconds by which the signer's clock may be off
 
 _Id = Annotated[str, Meta(min_length=1, max_length=128)]
@@ -156,8 +157,7 @@ class Entitlements:
 
 def _token(ask: Ask) -> str:
     """The one token of a request: RFC 6750 2.1 and 2.3, under the name that players and servers use."""
-    header = re.fullmatch(r"(?i:bearer) +([^\s]+) *", ask.authorization)
-    if header:
+    if header := _BEARER.fullmatch(ask.authorization):
         found = header[1]
     elif "token=" in ask.query:
         found = next(iter(_query(ask.query).get("token", ())), "")

@@ -138,7 +138,8 @@ def _held(ask: Ask, asked: Asked, grant: Grant, office: Office) -> Mapping[KeyId
     if office.limit is not None:
         first = held.get(kids[0])
         office.limit.count(grant.limit_key or ask.client, first.content if first else "")
-    if all(kid in held and not held[kid].revoked and grant.covers(kid, held[kid].content) for kid in kids):
+    is_usual = [kid in held and not held[kid].revoked and grant.covers(kid, held[kid].content) for kid in kids]
+    if all(is_usual):
         return held
     barred = [kid for kid in kids if not grant.covers(kid, held[kid].content if kid in held else "")]
     if barred:
@@ -155,7 +156,7 @@ def _held(ask: Ask, asked: Asked, grant: Grant, office: Office) -> Mapping[KeyId
     raise AssertionError("a key is refused, and nothing says why")
 
 
-def _policies(held: Mapping[KeyId, HeldKey], grant: Grant) -> dict[KeyId, Policy]:
+def _policies(held: Mapping[KeyId, HeldKey], grant: Grant) -> Mapping[KeyId, Policy]:
     if grant.policy is None:
         return {kid: found.policy for kid, found in held.items()}
     return {kid: combine((found.policy, grant.policy)) for kid, found in held.items()}

