@@ -7,6 +7,7 @@ from typing import Final
 from license_server.admin.desk import Desk, Route
 from license_server.admin.keys import told
 from license_server.admin.messages import ContentInfo, ContentList, ContentOrder, ContentPolicy, KeyList, RotateOrder
+from license_server.content_store import check_track
 
 __all__ = ["CONTENT_ROUTES"]
 
@@ -36,6 +37,8 @@ def _set_policy(desk: Desk, body: ContentPolicy) -> ContentInfo:
 
 
 def _rotate(desk: Desk, body: RotateOrder) -> KeyList:
+    for track in body.tracks:
+        check_track(track)
     rows = desk.store.contents.next_period(body.content, body.tracks)
     desk.record("content_rotated", [row.kid for row in rows], content=body.content)
     return KeyList([told(row) for row in rows])

@@ -24,7 +24,7 @@ from license_server.admin.messages import (
     KeySet,
     PolicyOrder,
 )
-from license_server.content_store import check_content
+from license_server.content_store import check_content, check_track
 from license_server.exports import export_keys
 from license_server.key_store import KeyRow, Place
 from license_server.problems import ProblemError
@@ -67,6 +67,8 @@ def _generate(desk: Desk, body: GenerateOrder) -> KeyList:
         raise InvalidArgumentError("there is one key for each track, so `count` and `tracks` do not go together")
     if len(set(body.tracks)) < len(body.tracks):
         raise InvalidArgumentError("a track is named twice")
+    for track in body.tracks:
+        check_track(track)
     places = [Place(body.content, track) for track in body.tracks] or [Place(body.content)] * body.count
     kids = desk.store.keys.make(places)
     desk.record("keys_generated", kids, content=body.content or "")
@@ -78,6 +80,8 @@ def _import(desk: Desk, body: ImportOrder) -> Imported:
     places = {}
     if body.content is not None:
         check_content(body.content)
+        if body.track is not None:
+            check_track(body.track)
         places = dict.fromkeys(keys, Place(body.content, body.track, body.period))
     elif body.track is not None or body.period is not None:
         raise InvalidArgumentError("a track or period belongs to a content", remedy="name it with `content`")

@@ -21,7 +21,7 @@ __all__ = [
 
 _Kid: TypeAlias = Annotated[str, Meta(min_length=16, max_length=64, description="A key id in any notation.")]
 _Content: TypeAlias = Annotated[str, Meta(min_length=1, max_length=128)]
-_Track: TypeAlias = Annotated[str, Meta(min_length=1, max_length=16, pattern="^[A-Za-z0-9]+$")]
+_Track: TypeAlias = Annotated[str, Meta(min_length=1, max_length=16, description="Letters and digits.")]
 _TokenId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=128, description="The token's `jti`.")]
 _Limit: TypeAlias = Annotated[int, Meta(ge=1, le=1000)]
 

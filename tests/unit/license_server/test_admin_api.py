@@ -29,6 +29,14 @@ def viewer(api: Api) -> str:
     return token
 
 
+def becomes(api: Api, code: str, kid: str, token: str) -> bool:
+    """Whether every worker decides so within the bound."""
+    ends = time.monotonic() + BOUND
+    while (found := api.license_code(kid, token)) != {code} and time.monotonic() < ends:
+        time.sleep(0.05)
+    return found == {code}
+
+
 # ------------------------------------------------------------------------------------------------ keys
 def test_keys_are_listed_page_by_page_each_once(api: Api) -> None:
     seen, after, pages = [], "", 0
@@ -109,29 +117,24 @@ def test_a_revocation_is_in_force_within_the_bound(api: Api, viewer: str) -> Non
     kid = KIDS[1]
     assert api.license_code(kid, viewer) == {"issued"}
     assert api.done("POST", f"/keys/{kid}/revoke")["revoked_at"]
-    time.sleep(BOUND)
-    assert api.license_code(kid, viewer) == {"key_revoked"}
+    assert becomes(api, "key_revoked", kid, viewer)
     assert (api.last_deed()["code"], api.done("GET", "/status")["revocation_seconds"]) == ("key_revoked", 1.0)
     assert api.done("POST", f"/keys/{kid}/restore")["revoked_at"] is None
-    time.sleep(BOUND)
-    assert api.license_code(kid, viewer) == {"issued"}
+    assert becomes(api, "issued", kid, viewer)
 
 
 def test_contents_and_tokens_are_revoked_and_restored(api: Api) -> None:
     (key,) = api.done("POST", "/keys", {"content": "a/b c", "tracks": ["HD"]}, 201)["keys"]
     order = {"contents": ["a/b c"], "token_id": "the id", "reusable": True}
     token = api.done("POST", "/tokens/mint", order, 201)["token"]
-    time.sleep(BOUND)
-    assert api.license_code(key["kid"], token) == {"issued"}
+    assert becomes(api, "issued", key["kid"], token)
     assert api.done("POST", "/contents/revoke", {"content": "a/b c"})["revoked_at"]
     assert api.last_deed()["subject"] == "alice: content a/b c"
-    time.sleep(BOUND)
-    assert api.license_code(key["kid"], token) == {"content_revoked"}
+    assert becomes(api, "content_revoked", key["kid"], token)
     assert api.done("POST", "/contents/restore", {"content": "a/b c"})["revoked_at"] is None
     assert api.done("POST", "/tokens/revoke", {"token_id": "the id"})["revoked"] == ["the id"]
     assert (api.last_deed()["code"], api.last_deed()["token_id"]) == ("token_revoked", "the id")
-    time.sleep(BOUND)
-    assert api.license_code(key["kid"], token) == {"token_revoked"}
+    assert becomes(api, "token_revoked", key["kid"], token)
     assert api.done("POST", "/tokens/restore", {"token_id": "the id"})["revoked"] == []
     assert api.done("GET", "/tokens")["revoked"] == []
     assert "a/b c" in [row["content"] for row in api.done("GET", "/contents")["contents"]]
@@ -150,13 +153,11 @@ def test_rules_of_key_and_content_hold_together(api: Api, viewer: str) -> None:
     )
     both = {"actions": ["play"], "expires": 2_000_000_000, "sealed_only": True}
     assert api.done("GET", path)["effective"] == both
-    time.sleep(BOUND)
-    assert api.license_code(key["kid"], viewer) == {"sealed_required"}
+    assert becomes(api, "sealed_required", key["kid"], viewer)
     api.done("PUT", "/contents/policy", {"content": "ruled", "policy": None})
     assert api.done("PUT", path, {"policy": None})["policy"] is None
     assert api.last_deed()["code"] == "key_policy_set"
-    time.sleep(BOUND)
-    assert api.license_code(key["kid"], viewer) == {"issued"}
+    assert becomes(api, "issued", key["kid"], viewer)
 
 
 def test_devices_are_enrolled_revoked_and_restored(api: Api) -> None:
@@ -195,6 +196,11 @@ def test_audit_events_are_read_on_from_where_one_was(api: Api) -> None:
         ("POST", "/keys", b'{"tracks": ["HD"]}', 400, "request_malformed"),
         ("POST", "/keys", b'{"content": "c", "tracks": ["HD", "HD"]}', 400, "request_malformed"),
         ("POST", "/keys", b'{"content": "c", "tracks": ["a/b"]}', 400, "request_malformed"),
+        ("POST", "/keys", b'{"content": "c", "tracks": ["HD\\n"]}', 400, "request_malformed"),
+        ("POST", "/keys/import", b'{"keys": [{"kid": "AAECAwQFBgcICQoLDA0ODw", "k": "AAECAwQFBgcICQoLDA0ODw"}],'
+         b'"content": "c", "track": "a b"}', 400, "request_malformed"),
+        ("POST", "/contents/rotate", b'{"content": "c", "tracks": ["a b"]}', 400, "request_malformed"),
+        ("POST", "/tokens/revoke", b'{"token_id": "a\\u0000b"}', 400, "request_malformed"),
         ("POST", "/keys", b'{"content": "a\\u0000b"}', 400, "request_malformed"),
         ("POST", "/keys", b'{"contents": "c"}', 400, "request_malformed"),
         ("POST", "/keys/import", b'{"keys": []}', 400, "request_malformed"),
