@@ -60,7 +60,8 @@ FROM_APP = [
     wire.BytesRead(1, 2, 1), wire.BytesRead(1, 2, 1, ERROR),
 ]  # fmt: skip
 FROM_WORKER = [
-    wire.Ready(REPORT), wire.TrustChanged(TRUST),
+    wire.Ready(REPORT),
+    wire.TrustChanged(TRUST),
     wire.Returned(1),
     wire.Returned(2, wire.RemoteObject(1, CLASS_ID), {"ita": "00"}),
     wire.Returned(2, digests={"ita": "00"}, trust=TRUST),
