@@ -1,8 +1,8 @@
-"""One worker: granian's HTTP engine over the shared socket, in a process that `supervisor` forked.
+"""One worker: granian's HTTP engine over a socket of its own, in a process that `supervisor` forked.
 
-granian's own main process is not used: it binds the port anew in each worker with SO_REUSEPORT, so that a second server
-on the same port would go unnoticed and what waits for a killed worker would be lost, and it cannot say which port it
-got. Here all workers accept from one socket. Everything that touches granian is in this file.
+granian's own main process is not used: each of its workers binds the port anew, so that a second server on the same
+port would go unnoticed and what waits for a killed worker would be lost, and it cannot say which port it got. Here the
+main process binds. Everything that touches granian is in this file.
 """
 
 from __future__ import annotations

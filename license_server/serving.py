@@ -76,7 +76,9 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> int:
     # Blocked before any thread or process starts, and taken by sigwait: no handler runs in the middle of anything.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     _check(settings.rules)
-    with _place(settings) as (place, keyring), bound(settings.host, settings.port) as listener:
+    sockets = 1 if settings.is_debug else settings.workers
+    with _place(settings) as (place, keyring), bound(settings.host, settings.port, sockets) as listeners:
+        listener = listeners[0]
         with open_store(place, keyring) as store:
             store.keys.add(settings.keys)
             for kid, policy in settings.policies.items():
@@ -89,12 +91,12 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> int:
             )
         url = url_of(listener, "https" if secure else "http")
         serving = _debugging if settings.is_debug else _working
-        caught = serving(settings, place, keyring, listener, lambda: announce(url))
+        caught = serving(settings, place, keyring, listeners, lambda: announce(url))
     return 0 if caught == signal.SIGTERM else 130
 
 
 def _working(
-    settings: Settings, place: Path | str, keyring: Keyring, listener: socket.socket, say: Callable[[], None]
+    settings: Settings, place: Path | str, keyring: Keyring, listeners: list[socket.socket], say: Callable[[], None]
 ) -> signal.Signals:
     from license_server.granian_worker import run_worker  # noqa: PLC0415 - 60 ms that --debug does not need
 
@@ -106,7 +108,7 @@ def _working(
         with open_store(place, keyring) as store, assembled(store, settings.rules, metrics) as server:
             run_worker(
                 settings.front(server),
-                listener,
+                listeners[number - 1],
                 number=number,
                 alive=alive,
                 ready=ready,
@@ -123,13 +125,13 @@ def _working(
 
 
 def _debugging(
-    settings: Settings, place: Path | str, keyring: Keyring, listener: socket.socket, say: Callable[[], None]
+    settings: Settings, place: Path | str, keyring: Keyring, listeners: list[socket.socket], say: Callable[[], None]
 ) -> signal.Signals:
     metrics: Metrics = Counters(0).part(0)
     with open_store(place, keyring) as store, assembled(store, settings.rules, metrics) as server:
         if settings.parent is not None:
             threading.Thread(target=_end_with, args=(settings.parent,), daemon=True).start()
-        with answering(server.views, listener, settings.certificate):
+        with answering(server.views, listeners[0], settings.certificate):
             say()
             return signal.Signals(signal.sigwait(STOP_SIGNALS))
 
