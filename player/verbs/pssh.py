@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Final
 
-import click
+from player.lazy_group import lazy_group
 
 __all__ = ["command"]
 
@@ -17,22 +16,6 @@ _SUBVERBS: Final = {
 }
 
 
-class _LazyGroup(click.Group):
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        return list(_SUBVERBS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        if cmd_name not in _SUBVERBS:
-            return None
-        found = importlib.import_module(_SUBVERBS[cmd_name][0]).COMMANDS[cmd_name]
-        assert isinstance(found, click.Command)
-        return found
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        with formatter.section("Verbs"):
-            formatter.write_dl([(name, words) for name, (_module, words) in _SUBVERBS.items()])
-
-
-@click.command("pssh", cls=_LazyGroup)
+@lazy_group("pssh", _SUBVERBS)
 def command() -> None:
     """Make, read, compare and insert pssh boxes: what a file or a manifest tells protection systems about its keys."""
