@@ -18,9 +18,8 @@ import requests
 from drm.clearkey import b64url
 from drm.keys import ContentKey, KeyId
 from license_server.admin.blueprint import BASE
-from license_server.keyring import find_keyring
-from license_server.store import open_store
 from license_server.token_minting import make_signing_key
+from tests.unit.license_server.store_places import StorePlace
 
 ALICE, BOB = "a" * 40, "b" * 40
 KEYS = {KeyId(bytes([number]) * 16): ContentKey(os.urandom(16)) for number in range(1, 8)}
@@ -32,7 +31,6 @@ class Api:
     """A running server, and everything that it answered but exports."""
 
     url: str
-    store: Path
     heard: list[str] = field(default_factory=list)
 
     def __call__(
@@ -77,19 +75,18 @@ def start(folder: Path, *words: object) -> tuple[subprocess.Popen[str], str]:
 
 
 @contextmanager
-def administered(folder: Path) -> Iterator[Api]:
+def administered(folder: Path, place: StorePlace) -> Iterator[Api]:
     """A server with two administrators, some keys, tokens and two workers. At its end, what it said is searched."""
     (folder / "tokens").write_text(f"# who may\nalice {ALICE}\n\nbob {BOB}\n")
     signing = make_signing_key(folder / "signing.json")
     (folder / "verifying.json").write_text(json.dumps({"keys": [signing.public()]}))
-    store = folder / "keys.db"
-    with open_store(store, find_keyring(store, None)) as opened:
+    with place.opened() as opened:
         opened.keys.add(KEYS)
     process, url = start(
-        folder, "--store", store, "--workers", 2, "--admin-token-file", folder / "tokens", "--tokens-file",
+        folder, *place.words, "--workers", 2, "--admin-token-file", folder / "tokens", "--tokens-file",
         folder / "verifying.json", "--admin-signing-key", folder / "signing.json", "--rate-limit", "off", "-vv",
     )  # fmt: skip
-    made = Api(url, store)
+    made = Api(url)
     made.done("GET", "/keys?limit=1000")
     try:
         yield made
@@ -99,7 +96,7 @@ def administered(folder: Path) -> Iterator[Api]:
     # No answer of this whole module but exports, and no line of the log, held a key or an administrator's token.
     said = "\n".join([*made.heard, (folder / "log").read_text()])
     assert KIDS[0] in said, "this search finds nothing at all"
-    with open_store(store, find_keyring(store, None)) as opened:
+    with place.opened() as opened:
         held = opened.keys.get_many([row.kid for row in opened.keys.rows()])
     assert len(held) >= len(KEYS)
     for found in held.values():

@@ -22,11 +22,13 @@ from license_server.rules import ServerRules
 from license_server.service import LicenseService
 from license_server.store import open_store
 from tests.unit.license_server.admin_server import ALICE, BOB, KIDS, Api, administered, start
+from tests.unit.license_server.store_places import place_of
 
 
 @pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    with administered(tmp_path_factory.mktemp("admin")) as running:
+def api(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    folder = tmp_path_factory.mktemp("admin")
+    with place_of("sqlite", request, folder) as place, administered(folder, place) as running:
         yield running
 
 
@@ -45,7 +47,7 @@ def test_no_route_opens_without_a_token(api: Api, route: Any) -> None:
 def test_a_wrong_token_is_refused_and_guessing_ends(tmp_path: Path) -> None:
     (tmp_path / "tokens").write_text(ALICE)
     process, url = start(tmp_path, "--store", tmp_path / "k.db", "--admin-token-file", tmp_path / "tokens")
-    one = Api(url, tmp_path / "k.db")
+    one = Api(url)
     try:
         for wrong in ("c" * 40, ALICE[:-1], f"{ALICE}a", ALICE.upper(), BOB):
             answer = one("GET", "/status", token=wrong)

@@ -12,14 +12,15 @@ import pytest
 from drm.clearkey import b64url
 from drm.keys import ContentKey, KeyId
 from tests.unit.license_server.admin_server import ALICE, BOB, KIDS, Api, administered, start
+from tests.unit.license_server.store_places import StorePlace
 
 DEVICE = "D" * 43
 BOUND = 1.3  # seconds until workers know, and a request that began before
 
 
 @pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    with administered(tmp_path_factory.mktemp("admin")) as running:
+def api(tmp_path_factory: pytest.TempPathFactory, module_place: StorePlace) -> Iterator[Api]:
+    with administered(tmp_path_factory.mktemp("admin"), module_place) as running:
         yield running
 
 
@@ -245,7 +246,7 @@ def test_a_server_without_a_signing_key_mints_nothing(tmp_path: Path) -> None:
     (tmp_path / "tokens").write_text(ALICE)
     process, url = start(tmp_path, "--store", tmp_path / "k.db", "--admin-token-file", tmp_path / "tokens")
     try:
-        answer = Api(url, tmp_path / "k.db")("POST", "/tokens/mint", {})
+        answer = Api(url)("POST", "/tokens/mint", {})
         assert (answer.status_code, answer.json()["code"]) == (409, "not_set_up")
         assert "--admin-signing-key" in answer.json()["detail"]
     finally:

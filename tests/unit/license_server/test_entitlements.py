@@ -19,6 +19,7 @@ from drm.keys import ContentKey, KeyId
 from drm.policy import Policy
 from license_server.process import LicenseServer
 from license_server.token_keys import parse_token_keys
+from tests.unit.license_server.store_places import StorePlace
 
 VIDEO, AUDIO, UNKNOWN = KeyId(b"v" * 16), KeyId(b"a" * 16), KeyId(b"?" * 16)
 KEYS = {VIDEO: ContentKey(b"V" * 16), AUDIO: ContentKey(b"A" * 16)}
@@ -53,8 +54,8 @@ def altered() -> str:
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[LicenseServer]:
-    with LicenseServer(keys=KEYS, tokens=JWKS, audience="clearkey", workers=2) as running:
+def server(module_place: StorePlace) -> Iterator[LicenseServer]:
+    with LicenseServer(keys=KEYS, tokens=JWKS, audience="clearkey", workers=2, **module_place.named) as running:
         yield running
 
 

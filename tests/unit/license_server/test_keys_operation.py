@@ -16,25 +16,18 @@ import requests
 from drm.keys import ContentKey, KeyId
 from license_server.audit import audit_rows
 from license_server.key_store import Place
-from license_server.keyring import find_keyring
 from license_server.process import LicenseServer
-from license_server.store import open_store
 from license_server.wrapping import Kek, check_value
+from tests.unit.license_server.store_places import StorePlace
 
 KID, OTHER = KeyId.parse("00112233445566778899aabbccddeeff"), KeyId(b"o" * 16)
 KEY = ContentKey.parse("f0e1d2c3b4a5968778695a4b3c2d1e0f")
 Verb = Callable[..., subprocess.CompletedProcess[str]]
 
 
-@pytest.fixture
-def place(tmp_path: Path) -> Path:
-    return tmp_path / "keys.db"
-
-
-@pytest.fixture
-def keys(place: Path) -> Verb:
+def verbs(*named: str) -> Verb:
     def run(verb: str, *arguments: object, code: int = 0, store: bool = True) -> subprocess.CompletedProcess[str]:
-        words = [verb, *map(str, arguments), *(("--store", str(place)) if store else ())]
+        words = [verb, *map(str, arguments), *(named if store else ())]
         done = subprocess.run(
             [sys.executable, "-m", "player.cli", "keys", *words],
             capture_output=True,
@@ -47,6 +40,11 @@ def keys(place: Path) -> Verb:
         return done
 
     return run
+
+
+@pytest.fixture
+def keys(store_place: StorePlace) -> Verb:
+    return verbs(*store_place.words)
 
 
 def some_keys(count: int) -> dict[KeyId, ContentKey]:
@@ -80,7 +78,7 @@ def test_a_table_of_keys_with_their_places(keys: Verb, tmp_path: Path) -> None:
     assert len(json.loads(keys("list", "--json").stdout)["keys"]) == 1
 
 
-def test_what_leaves_the_store_is_written_down(keys: Verb, place: Path, tmp_path: Path) -> None:
+def test_what_leaves_the_store_is_written_down(keys: Verb, store_place: StorePlace, tmp_path: Path) -> None:
     (tmp_path / "in").write_text(f"{KID.hex}:{KEY.secret.hex()}\n")
     keys("import", tmp_path / "in", "--content", "movie")
     out = tmp_path / "out.json"
@@ -90,7 +88,7 @@ def test_what_leaves_the_store_is_written_down(keys: Verb, place: Path, tmp_path
     assert jwk["k"] == base64.urlsafe_b64encode(KEY.secret)[:22].decode()
     keys("export", "-o", out, code=2)  # never over a file
     keys("export", OTHER, "-o", tmp_path / "none", code=4)
-    with open_store(place, find_keyring(place, None)) as store:
+    with store_place.opened() as store:
         deeds = audit_rows(store.engine)
     assert [(deed.action, deed.kids) for deed in deeds] == [("export", KID.hex)] * 2
     assert all(deed.subject for deed in deeds)
@@ -112,8 +110,8 @@ def test_periods_and_revocation_by_hand(keys: Verb) -> None:
     assert "sealed_only" in keys("policy", "--content", "movie", "--sealed-only").stdout
 
 
-def test_a_token_made_by_hand_opens_a_server(keys: Verb, place: Path, tmp_path: Path) -> None:
-    with open_store(place, find_keyring(place, None)) as store:
+def test_a_token_made_by_hand_opens_a_server(keys: Verb, store_place: StorePlace, tmp_path: Path) -> None:
+    with store_place.opened() as store:
         store.keys.add({KID: KEY}, places={KID: Place("movie")})
     signer, public = tmp_path / "signer.json", tmp_path / "public.json"
     text = keys(
@@ -131,7 +129,7 @@ def test_a_token_made_by_hand_opens_a_server(keys: Verb, place: Path, tmp_path: 
     assert signer.stat().st_mode & 0o777 == 0o600
     assert "d" not in json.loads(public.read_text())["keys"][0]
     body = b'{"kids":["%b"]}' % KID.base64url.encode()
-    with LicenseServer(store=place, tokens=public.read_text(), audience="here") as server:
+    with LicenseServer(tokens=public.read_text(), audience="here", **store_place.named) as server:
         assert requests.post(server.license_url, data=body, timeout=5).status_code == 401
         assert requests.post(f"{server.license_url}?token={text}", data=body, timeout=5).status_code == 200
         other = keys("token", OTHER, "--audience", "here", "--signing-key", signer, store=False).stdout.strip()
@@ -139,13 +137,13 @@ def test_a_token_made_by_hand_opens_a_server(keys: Verb, place: Path, tmp_path: 
 
 
 # ------------------------------------------------------------------------------------------------ another KEK
-def test_keys_are_wrapped_anew_while_the_server_answers(keys: Verb, place: Path) -> None:
+def test_keys_are_wrapped_anew_while_the_server_answers(keys: Verb, store_place: StorePlace) -> None:
     held = some_keys(300)
-    with open_store(place, find_keyring(place, None)) as store:
+    with store_place.opened() as store:
         store.keys.add(held)
-    old = place.with_name("keys.db.kek").read_bytes()
+    old = store_place.kek_file.read_bytes()
     found: list[int] = []
-    with LicenseServer(store=place, workers=2) as server:
+    with LicenseServer(workers=2, **store_place.named) as server:
         ended = threading.Event()
 
         def load() -> None:
@@ -166,38 +164,39 @@ def test_keys_are_wrapped_anew_while_the_server_answers(keys: Verb, place: Path)
     assert len(found) > 50
     assert set(found) == {200}
     assert "300 keys" in keys("verify").stderr
-    new = place.with_name("keys.db.kek").read_bytes()
+    new = store_place.kek_file.read_bytes()
     assert new != old
     # The old ones open nothing any more.
-    place.with_name("keys.db.kek.old").unlink()
-    with open_store(place, find_keyring(place, None)) as store:
+    store_place.kek_file.with_name("keys.db.kek.old").unlink()
+    with store_place.opened() as store:
         assert {row.kek_id for row in store.keys.rows()} == {Kek(new).id}
         assert all(store.keys.get_many([kid])[kid].key == key for kid, key in held.items())
-    everything = b"".join(path.read_bytes() for path in place.parent.iterdir())
+    everything = store_place.everything()
     for key in held.values():
         assert not any(form in everything for form in forms(key.secret))
 
 
-def test_a_rewrapping_that_was_interrupted_goes_on(keys: Verb, place: Path) -> None:
+def test_a_rewrapping_that_was_interrupted_goes_on(keys: Verb, store_place: StorePlace) -> None:
     held = some_keys(20)
-    with open_store(place, find_keyring(place, None)) as store:
+    with store_place.opened() as store:
         store.keys.add(held)
     # As after a kill in the middle: the new KEK is beside the old one, and some rows are done.
-    place.with_name("keys.db.kek.new").write_bytes(b"N" * 32)
-    with open_store(place, find_keyring(place, None)) as store:
+    store_place.kek_file.with_name("keys.db.kek.new").write_bytes(b"N" * 32)
+    with store_place.opened() as store:
         store.keys.add({OTHER: KEY})
         assert len({row.kek_id for row in store.keys.rows()}) == 2
-    with LicenseServer(store=place) as server:
+    with LicenseServer(**store_place.named) as server:
         for kid in (OTHER, next(iter(held))):
             body = b'{"kids":["%b"]}' % kid.base64url.encode()
             assert requests.post(server.license_url, data=body, timeout=5).status_code == 200
     assert "20 keys" in keys("rewrap").stderr
-    assert place.with_name("keys.db.kek").read_bytes() == b"N" * 32
+    assert store_place.kek_file.read_bytes() == b"N" * 32
     assert "21 keys" in keys("verify").stderr
 
 
 # ------------------------------------------------------------------------------------------------ another version
-def test_a_store_of_the_first_version_is_brought_up_to_date(keys: Verb, place: Path) -> None:
+def test_a_store_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> None:
+    place, keys = tmp_path / "keys.db", verbs("--store", str(tmp_path / "keys.db"))
     kek = Kek(b"K" * 32)
     place.with_name("keys.db.kek").write_bytes(b"K" * 32)
     with sqlite3.connect(place) as database:
@@ -226,7 +225,8 @@ def test_a_store_of_the_first_version_is_brought_up_to_date(keys: Verb, place: P
     keys("migrate")  # again: nothing to do
 
 
-def test_what_is_no_store_is_not_migrated(keys: Verb, place: Path) -> None:
+def test_what_is_no_store_is_not_migrated(tmp_path: Path) -> None:
+    place, keys = tmp_path / "keys.db", verbs("--store", str(tmp_path / "keys.db"))
     with sqlite3.connect(place) as database:
         database.execute("CREATE TABLE somebody_elses (x)")
     database.close()

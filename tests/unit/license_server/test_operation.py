@@ -17,23 +17,15 @@ from license_server.audit import Audit, AuditMode, AuditRow, audit_rows
 from license_server.decisions import Decision
 from license_server.metrics import Counters
 from license_server.process import LicenseServer
-from license_server.store import open_store
-from license_server.wrapping import Kek
+from tests.unit.license_server.store_places import StorePlace
 from tests.unit.license_server.test_entitlements import JWKS, token
 
 KID, KEY, UNKNOWN = KeyId(b"k" * 16), ContentKey(b"Zq" * 8), KeyId(b"?" * 16)
 BODY = b'{"kids":["%b"]}' % KID.base64url.encode()
-KEK = b"K" * 32
 
 
-@pytest.fixture
-def place(tmp_path: Path) -> dict[str, Path]:
-    (tmp_path / "kek").write_bytes(KEK)
-    return {"store": tmp_path / "keys.db", "kek_file": tmp_path / "kek"}
-
-
-def rows(place: dict[str, Path]) -> list[AuditRow]:
-    with open_store(place["store"], Kek(KEK)) as store:
+def rows(place: StorePlace) -> list[AuditRow]:
+    with place.opened() as store:
         return audit_rows(store.engine, most=100_000)
 
 
@@ -42,26 +34,26 @@ def ask(server: LicenseServer, body: bytes = BODY, query: str = "", **headers: s
 
 
 # ------------------------------------------------------------------------------------------------ audit
-def test_decisions_are_written_down_without_keys_or_tokens(place: dict[str, Path]) -> None:
+def test_decisions_are_written_down_without_keys_or_tokens(store_place: StorePlace) -> None:
     text = token({"sub": "somebody", "jti": "the id", "reusable": True})
-    with LicenseServer(keys={KID: KEY}, tokens=JWKS, audience="clearkey", workers=2, **place) as server:
+    with LicenseServer(keys={KID: KEY}, tokens=JWKS, audience="clearkey", workers=2, **store_place.named) as server:
         ask(server, Authorization=f"Bearer {text}")
         ask(server, b'{"kids":["%b"]}' % UNKNOWN.base64url.encode(), query=f"?token={text}")
         ask(server)
-    found = [(row.status, row.code, row.kids, row.subject, row.token_id, row.client) for row in rows(place)]
+    found = [(row.status, row.code, row.kids, row.subject, row.token_id, row.client) for row in rows(store_place)]
     assert sorted(found) == [
         (200, "issued", KID.hex, "somebody", "the id", "127.0.0.1"),
         (401, "token_missing", "", "", "", "127.0.0.1"),
         (404, "key_unknown", UNKNOWN.hex, "somebody", "the id", "127.0.0.1"),
     ]
-    everything = b"".join(path.read_bytes() for path in place["store"].parent.iterdir() if path.name != "kek")
+    everything = store_place.everything()
     assert text.split(".")[2].encode() not in everything
     assert b"somebody" in everything, "this search finds nothing at all"
 
 
 @pytest.mark.parametrize("mode", ["sync", "queued"])
-def test_a_killed_server_lost_nothing_that_it_answered(place: dict[str, Path], mode: str) -> None:
-    server = LicenseServer(keys={KID: KEY}, workers=2, audit=mode, **place)
+def test_a_killed_server_lost_nothing_that_it_answered(store_place: StorePlace, mode: str) -> None:
+    server = LicenseServer(keys={KID: KEY}, workers=2, audit=mode, **store_place.named)
     server.__enter__()
     answered, ended = 0, threading.Event()
 
@@ -83,21 +75,24 @@ def test_a_killed_server_lost_nothing_that_it_answered(place: dict[str, Path], m
     ended.set()
     thread.join()
     server.stop()
-    written = rows(place)
+    written = rows(store_place)
     assert answered > 20
     assert all(row.code == "issued" and row.kids == KID.hex for row in written)  # no half of a row
     if mode == "sync":
         assert answered <= len(written) <= answered + 1
-    with LicenseServer(**place) as again:
+    with LicenseServer(**store_place.named) as again:
         assert ask(again).status_code == 200
 
 
-def test_rows_that_find_no_room_are_counted(place: dict[str, Path]) -> None:
+LOCKS = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "LOCK TABLE audit IN EXCLUSIVE MODE"}
+
+
+def test_rows_that_find_no_room_are_counted(store_place: StorePlace) -> None:
     metrics = Counters(0).part(0)
     decision = Decision(200, "application/json", b"", kids=(KID,))
-    with open_store(place["store"], Kek(KEK)) as store, store.engine.connect() as other:
+    with store_place.opened() as store, store.engine.connect() as other:
         audit = Audit(store.engine, AuditMode.QUEUED, metrics)
-        other.exec_driver_sql("BEGIN IMMEDIATE")  # nobody else writes now
+        other.exec_driver_sql(LOCKS[store.engine.dialect.name])  # nobody else writes now
         for _ in range(30_000):
             audit.record("license", "here", decision, 0.0, 0.0)
         assert metrics.dropped > 0
@@ -106,10 +101,10 @@ def test_rows_that_find_no_room_are_counted(place: dict[str, Path]) -> None:
         assert len(audit_rows(store.engine, most=100_000)) + metrics.dropped == 30_000
 
 
-def test_what_cannot_be_written_down_is_not_answered_in_sync_mode(place: dict[str, Path]) -> None:
-    with LicenseServer(keys={KID: KEY}, audit="sync", **place) as server:
+def test_what_cannot_be_written_down_is_not_answered_in_sync_mode(store_place: StorePlace) -> None:
+    with LicenseServer(keys={KID: KEY}, audit="sync", **store_place.named) as server:
         assert ask(server).status_code == 200
-        with open_store(place["store"], Kek(KEK)) as store, store.engine.begin() as connection:
+        with store_place.opened() as store, store.engine.begin() as connection:
             connection.exec_driver_sql("DROP TABLE audit")
         answer = ask(server, Origin="http://page.example")
         assert answer.status_code == 500
@@ -118,8 +113,8 @@ def test_what_cannot_be_written_down_is_not_answered_in_sync_mode(place: dict[st
 
 
 # ------------------------------------------------------------------------------------------------ metrics, readiness
-def test_metrics_are_those_of_all_workers(place: dict[str, Path]) -> None:
-    with LicenseServer(keys={KID: KEY}, workers=2, **place) as server:
+def test_metrics_are_those_of_all_workers(store_place: StorePlace) -> None:
+    with LicenseServer(keys={KID: KEY}, workers=2, **store_place.named) as server:
         for _ in range(30):
             ask(server)
         for _ in range(5):
@@ -131,29 +126,29 @@ def test_metrics_are_those_of_all_workers(place: dict[str, Path]) -> None:
             assert 'clearkey_request_seconds_count{action="license"} 35.0' in text
 
 
-def test_ready_means_that_the_kek_opened_a_key(place: dict[str, Path]) -> None:
-    with LicenseServer(**place) as server:
+def test_ready_means_that_the_kek_opened_a_key(store_place: StorePlace) -> None:
+    with LicenseServer(**store_place.named) as server:
         assert requests.get(f"{server.url}/health", timeout=5).status_code == 200
         answer = requests.get(f"{server.url}/ready", timeout=5)
         assert (answer.status_code, answer.json()["status"]) == (503, "the store holds no key yet")
-        with open_store(place["store"], Kek(KEK)) as store:
+        with store_place.opened() as store:
             store.keys.add({KID: KEY})
         assert requests.get(f"{server.url}/ready", timeout=5).status_code == 200
 
 
-def test_a_key_that_its_check_value_does_not_name_is_found(place: dict[str, Path]) -> None:
-    with open_store(place["store"], Kek(KEK)) as store:
+def test_a_key_that_its_check_value_does_not_name_is_found(store_place: StorePlace) -> None:
+    with store_place.opened() as store:
         store.keys.add({KID: KEY})
         with store.engine.begin() as connection:
             connection.exec_driver_sql("UPDATE content_keys SET check_value = '000000'")
-    with LicenseServer(**place) as server:
+    with LicenseServer(**store_place.named) as server:
         assert requests.get(f"{server.url}/ready", timeout=5).status_code == 503
         assert "is not the one that its check value names" in server.log()
 
 
 # ------------------------------------------------------------------------------------------------ limits
-def test_players_retries_pass_and_the_ninth_rapid_attempt_does_not(place: dict[str, Path]) -> None:
-    with LicenseServer(keys={KID: KEY}, tokens=JWKS, audience="clearkey", rate_limit="8/10", **place) as server:
+def test_players_retries_pass_and_the_ninth_rapid_attempt_does_not() -> None:
+    with LicenseServer(keys={KID: KEY}, tokens=JWKS, audience="clearkey", rate_limit="8/10") as server:
         text = token()
         found = [ask(server, Authorization=f"Bearer {text}") for _ in range(10)]
         assert [answer.status_code for answer in found] == [200] * 8 + [429] * 2
@@ -164,8 +159,8 @@ def test_players_retries_pass_and_the_ninth_rapid_attempt_does_not(place: dict[s
         assert ask(server, Authorization="Bearer x").status_code == 401
 
 
-def test_without_tokens_the_address_counts(place: dict[str, Path]) -> None:
-    with LicenseServer(keys={KID: KEY}, rate_limit="8/2", **place) as server:
+def test_without_tokens_the_address_counts() -> None:
+    with LicenseServer(keys={KID: KEY}, rate_limit="8/2") as server:
         assert [ask(server).status_code for _ in range(9)] == [200] * 8 + [429]
         time.sleep(2.1)
         assert ask(server).status_code == 200
@@ -230,6 +225,6 @@ def test_slow_answers(spoilt: LicenseServer) -> None:
         assert time.monotonic() - began >= 0.6
 
 
-def test_a_server_without_faults_knows_none(place: dict[str, Path]) -> None:
-    with LicenseServer(keys={KID: KEY}, **place) as server:
+def test_a_server_without_faults_knows_none() -> None:
+    with LicenseServer(keys={KID: KEY}) as server:
         assert ask(server, query="?fault=html").json()["keys"] == [GOOD]

@@ -1,10 +1,8 @@
-"""The same store in PostgreSQL, by URL: a real server in a folder of its own, reached through a socket there."""
+"""What is of PostgreSQL alone: how a store there begins, and what several workers share in it."""
 
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,56 +21,37 @@ from license_server.key_rows import CACHE_SECONDS
 from license_server.key_store import Place
 from license_server.process import LicenseServer
 from license_server.store import migrate_store, open_store
-from license_server.wrapping import Kek
+from tests.unit.license_server.store_places import KEK, Postgres
 from tests.unit.license_server.test_entitlements import JWKS, token
 
 KID, KEY = KeyId(b"k" * 16), ContentKey(b"Zq" * 8)
 BODY = b'{"kids":["%b"]}' % KID.base64url.encode()
-KEK = Kek(b"K" * 32)
 
 
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    found = shutil.which("initdb") or next((str(p) for p in Path("/usr/lib/postgresql").glob("*/bin/initdb")), None)
-    if found is None:
-        pytest.skip("PostgreSQL is not installed")
-    programs = Path(found).resolve().parent
-    folder = Path(tempfile.mkdtemp(prefix="clearkey-pg-", dir="/tmp"))  # short: it holds a socket's name
-    folder.chmod(0o755)
-    user: dict[str, int] = {}
-    if os.getuid() == 0:  # PostgreSQL does not run as root
-        user = {"user": 65534, "group": 65534}
-        os.chown(folder, 65534, 65534)
-    data = folder / "data"
-    words = [str(programs / "initdb"), "-D", str(data), "-A", "trust", "-U", "me", "-N", "--no-instructions"]
-    subprocess.run(words, check=True, capture_output=True, cwd=folder, **user)
-    words = [str(programs / "postgres"), "-D", str(data), "-k", str(folder), "-h", "", "-F"]
-    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder, **user)
-    try:
-        ends = time.monotonic() + 20
-        while not (folder / ".s.PGSQL.5432").exists():
-            assert time.monotonic() < ends
-            time.sleep(0.05)
-        yield f"postgresql://me@/postgres?host={folder}"
-    finally:
-        process.terminate()
-        process.wait(10)
-        shutil.rmtree(folder, ignore_errors=True)
+@pytest.fixture
+def empty(postgres: Postgres) -> Iterator[str]:
+    with postgres.database(is_migrated=False) as made:
+        yield made
 
 
-def test_an_empty_database_is_refused_until_it_is_migrated(url: str, tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match="not a key store") as raised, open_store(url, KEK):
+@pytest.fixture
+def url(postgres: Postgres) -> Iterator[str]:
+    with postgres.database() as made:
+        yield made
+
+
+def test_an_empty_database_is_refused_until_it_is_migrated(empty: str) -> None:
+    with pytest.raises(StorageError, match="not a key store") as raised, open_store(empty, KEK):
         pass
     assert "keys migrate" in raised.value.remedy
-    command = [sys.executable, "-m", "player.cli", "keys", "migrate", "--store", url]
+    command = [sys.executable, "-m", "player.cli", "keys", "migrate", "--store", empty]
     subprocess.run(command, check=True, capture_output=True, timeout=30)
-    assert migrate_store(url) == "0002"
-    with open_store(url, KEK) as store:
+    assert migrate_store(empty) == "0002"
+    with open_store(empty, KEK) as store:
         assert store.keys.count() == 0
 
 
 def test_a_server_over_it(url: str, tmp_path: Path) -> None:
-    migrate_store(url)
     (tmp_path / "kek").write_bytes(KEK.secret)
     with (
         open_store(url, KEK) as store,
@@ -100,7 +79,6 @@ def test_a_server_over_it(url: str, tmp_path: Path) -> None:
 
 
 def test_devices_and_nonces_over_it(url: str, tmp_path: Path) -> None:
-    migrate_store(url)
     (tmp_path / "kek").write_bytes(KEK.secret)
     device = os.urandom(32)
     with open_store(url, KEK) as store, LicenseServer(

@@ -18,9 +18,9 @@ from license_server import schema
 from license_server.policies import DEFAULT_POLICY
 from license_server.store import open_store
 from license_server.wrapping import Kek, find_kek
+from tests.unit.license_server.store_places import KEK, Postgres, StorePlace
 
 KID, OTHER = KeyId(b"k" * 16), KeyId(b"o" * 16)
-KEK = Kek(b"K" * 32)
 
 
 def some_keys(count: int) -> dict[KeyId, ContentKey]:
@@ -40,17 +40,49 @@ def test_no_key_lies_in_the_database_or_its_log_in_any_notation(tmp_path: Path) 
     files["closed"] = path.read_bytes()
     for name, data in files.items():
         for key in [*keys.values(), ContentKey(b"R" * 16)]:
-            secret = key.secret
-            for form in (
-                secret,
-                secret[::-1],
-                secret.hex().encode(),
-                secret.hex().upper().encode(),
-                base64.b64encode(secret)[:22],
-                base64.urlsafe_b64encode(secret)[:22],
-            ):
-                assert form not in data, f"a key lies in {name}"
+            assert not any(form in data for form in forms(key.secret)), f"a key lies in {name}"
     assert any(kid.value in files["keys.db"] + files["keys.db-wal"] for kid in keys), "this search finds nothing at all"
+
+
+def forms(secret: bytes) -> tuple[bytes, ...]:
+    texts = (secret.hex(), secret.hex().upper(), secret[::-1].hex())
+    encoded = (base64.b64encode(secret)[:22], base64.urlsafe_b64encode(secret)[:22])
+    return secret, secret[::-1], *(text.encode() for text in texts), *encoded
+
+
+def test_no_key_lies_in_postgresql_its_backup_or_its_log_in_any_notation(postgres: Postgres, tmp_path: Path) -> None:
+    keys = some_keys(5)
+    (tmp_path / "keys.db.kek").write_bytes(KEK.secret)
+    with postgres.database() as url:
+        place = StorePlace(url, tmp_path / "keys.db.kek", postgres)
+        with place.opened() as store:
+            store.keys.add(keys)
+            store.keys.add(dict.fromkeys(list(keys)[:2], ContentKey(b"R" * 16)), replace=True)
+            assert len(store.keys.get_many(list(keys))) == len(keys)
+            with store.engine.connect() as connection:  # every table, as a curious administrator would see it
+                tables = sa.inspect(connection).get_table_names()
+                query = "SELECT oid FROM pg_database WHERE datname = current_database()"
+                number = connection.exec_driver_sql(query).scalar_one()
+                rows = [connection.exec_driver_sql(f"SELECT * FROM {name}").all() for name in tables]
+        assert {"content_keys", "audit", "state"} <= set(tables)
+        found = {"a row": b"".join(v if isinstance(v, bytes) else str(v).encode() for t in rows for r in t for v in r)}
+        found["the backup"] = place.everything()
+        postgres.order("CHECKPOINT")
+        with store.engine.connect() as connection:
+            number = connection.exec_driver_sql(
+                "SELECT oid FROM pg_database WHERE datname = current_database()"
+            ).scalar()
+        store.engine.dispose()
+        files = [*(postgres.data / "base" / str(number)).iterdir(), *(postgres.data / "pg_wal").glob("0*")]
+        found |= {path.name: path.read_bytes() for path in files if path.is_file()}
+    for key in [*keys.values(), ContentKey(b"R" * 16)]:
+        for name, data in found.items():
+            assert not any(form in data for form in forms(key.secret)), f"a key lies in {name}"
+    kid = next(iter(keys))
+    assert kid.value in found["a row"], "this search finds nothing at all"
+    assert kid.hex.encode() in found["the backup"], "this search finds nothing at all"
+    assert any(kid.value in data for name, data in found.items() if len(name) == 24), "nor in the write-ahead log"
+    assert any(kid.value in data for name, data in found.items() if name.isdigit() and len(name) < 24), "nor in tables"
 
 
 def test_the_files_are_the_users_alone(tmp_path: Path) -> None:
@@ -63,13 +95,12 @@ def test_the_files_are_the_users_alone(tmp_path: Path) -> None:
     assert path.parent.stat().st_mode & 0o077 == 0
 
 
-def test_a_store_is_opened_again(tmp_path: Path) -> None:
-    path = tmp_path / "keys.db"
+def test_a_store_is_opened_again(store_place: StorePlace) -> None:
     policy = Policy(actions=(Action.PLAY,), expires=5, min_level=2, sealed_only=True)
-    with open_store(path, KEK) as store:
+    with store_place.opened() as store:
         assert store.keys.add({KID: ContentKey(b"1" * 16), OTHER: ContentKey(b"2" * 16)}) == 2
         store.keys.set_policy(KID, policy)
-    with open_store(path, KEK) as store:
+    with store_place.opened() as store:
         held = store.keys.get_many([KID, OTHER, KeyId(b"x" * 16)])
         assert {kid: (found.key, found.policy) for kid, found in held.items()} == {
             KID: (ContentKey(b"1" * 16), policy),
@@ -79,8 +110,8 @@ def test_a_store_is_opened_again(tmp_path: Path) -> None:
         assert store.keys.get_many([KID])[KID].policy == policy  # the same key again does not reset its rules
 
 
-def test_another_key_for_a_held_kid_is_refused_whole(tmp_path: Path) -> None:
-    with open_store(tmp_path / "keys.db", KEK) as store:
+def test_another_key_for_a_held_kid_is_refused_whole(store_place: StorePlace) -> None:
+    with store_place.opened() as store:
         store.keys.add({KID: ContentKey(b"1" * 16)})
         with pytest.raises(InvalidArgumentError, match="another key") as raised:
             store.keys.add({KID: ContentKey(b"2" * 16), OTHER: ContentKey(b"3" * 16)})
@@ -90,42 +121,39 @@ def test_another_key_for_a_held_kid_is_refused_whole(tmp_path: Path) -> None:
         assert store.keys.get_many([KID])[KID].key == ContentKey(b"2" * 16)
 
 
-def test_what_is_not_held_cannot_be_changed(tmp_path: Path) -> None:
-    with open_store(tmp_path / "keys.db", KEK) as store:
+def test_what_is_not_held_cannot_be_changed(store_place: StorePlace) -> None:
+    with store_place.opened() as store:
         for change in (lambda: store.keys.remove(KID), lambda: store.keys.set_policy(KID, None)):
             with pytest.raises(KeyMissingError):
                 change()
 
 
-def test_a_wrapped_key_does_not_open_in_another_row(tmp_path: Path) -> None:
-    path = tmp_path / "keys.db"
-    with open_store(path, KEK) as store:
+def test_a_wrapped_key_does_not_open_in_another_row(store_place: StorePlace) -> None:
+    with store_place.opened() as store:
         store.keys.add({KID: ContentKey(b"1" * 16), OTHER: ContentKey(b"2" * 16)})
-        with sqlite3.connect(path) as database:
-            rows = dict(database.execute("SELECT kid, wrapped FROM content_keys").fetchall())
-            database.execute("UPDATE content_keys SET wrapped = ? WHERE kid = ?", (rows[KID.value], OTHER.value))
-        database.close()
+        with store.engine.begin() as connection:
+            wrapped = sa.select(schema.content_keys.c.wrapped).where(schema.content_keys.c.kid == KID.value)
+            other = schema.content_keys.update().where(schema.content_keys.c.kid == OTHER.value)
+            connection.execute(other.values(wrapped=connection.execute(wrapped).scalar_one()))
         with pytest.raises(StorageError, match="does not unwrap"):
             store.keys.get_many([OTHER])
 
 
-def test_a_policy_that_cannot_be_enforced_is_not_issued(tmp_path: Path) -> None:
-    path = tmp_path / "keys.db"
-    with open_store(path, KEK) as store:
+def test_a_policy_that_cannot_be_enforced_is_not_issued(store_place: StorePlace) -> None:
+    with store_place.opened() as store:
         store.keys.add({KID: ContentKey(b"1" * 16)})
-        with sqlite3.connect(path) as database:
-            database.execute("""UPDATE content_keys SET policy = '{"watermark": true}'""")
-        database.close()
+        with store.engine.begin() as connection:
+            connection.execute(schema.content_keys.update().values(policy='{"watermark": true}'))
         with pytest.raises(StorageError, match="policy"):
             store.keys.get_many([KID])
 
 
-def test_another_kek_is_named_at_the_start(tmp_path: Path) -> None:
-    with open_store(tmp_path / "keys.db", KEK) as store:
+def test_another_kek_is_named_at_the_start(store_place: StorePlace) -> None:
+    with store_place.opened() as store:
         store.keys.add({KID: ContentKey(b"1" * 16)})
     with (
         pytest.raises(StorageError, match="another key-encryption key"),
-        open_store(tmp_path / "keys.db", Kek(b"x" * 32)),
+        open_store(store_place.place, Kek(b"x" * 32)),
     ):
         pass
 
@@ -159,15 +187,11 @@ def test_a_file_that_is_no_store(tmp_path: Path) -> None:
         pass
 
 
-def test_the_migrations_end_where_the_program_is(tmp_path: Path) -> None:
+def test_the_migrations_end_where_the_program_is(store_place: StorePlace) -> None:
     folder = Path(schema.__file__).parent / "migrations"
     assert ScriptDirectory(str(folder)).get_current_head() == schema.HEAD
-    path = tmp_path / "keys.db"
-    with open_store(path, KEK):
-        engine = sa.create_engine(f"sqlite:///{path}")
-        with engine.connect() as connection:
-            assert compare_metadata(MigrationContext.configure(connection), schema.metadata) == []
-        engine.dispose()
+    with store_place.opened() as store, store.engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), schema.metadata) == []
 
 
 SECRET = bytes(range(32))

@@ -16,6 +16,7 @@ from drm.errors import LicenseServerUnreachableError
 from drm.keys import ContentKey, KeyId
 from license_server.process import LicenseServer
 from license_server.slow_clients import QUIET
+from tests.unit.license_server.store_places import StorePlace
 
 KID, KEY = KeyId(bytes.fromhex("000102030405060708090a0b0c0d0e0f")), ContentKey(b"Zq" * 8)
 BODY = b'{"kids":["%b"]}' % KID.base64url.encode()
@@ -45,8 +46,8 @@ def ask(server: LicenseServer) -> int:
     return requests.post(server.license_url, data=BODY, timeout=5).status_code
 
 
-def test_a_worker_that_is_killed_is_replaced_and_its_clients_are_answered() -> None:
-    with LicenseServer(keys={KID: KEY}, workers=2) as server:
+def test_a_worker_that_is_killed_is_replaced_and_its_clients_are_answered(store_place: StorePlace) -> None:
+    with LicenseServer(keys={KID: KEY}, workers=2, **store_place.named) as server:
         before = children(server.pid)
         assert len(before) == 2
         os.kill(before[0], signal.SIGKILL)
@@ -54,7 +55,7 @@ def test_a_worker_that_is_killed_is_replaced_and_its_clients_are_answered() -> N
         assert until(lambda: len(children(server.pid)) == 2 and before[0] not in children(server.pid), 5)
         os.kill(before[1], signal.SIGKILL)
         assert until(lambda: len(children(server.pid)) == 2 and before[1] not in children(server.pid), 5)
-        assert {ask(server) for _ in range(20)} == {200}  # the KEK in memory reached the new ones
+        assert {ask(server) for _ in range(20)} == {200}  # the new ones open keys too
         assert "is replaced" in server.log()
         assert "clearkey_worker_restarts_total 2.0" in requests.get(f"{server.url}/metrics", timeout=5).text
 
