@@ -162,9 +162,11 @@ class Stage:
 
 
 def kinds(events: Iterable[MediaEvent]) -> list[object]:
-    """Event numbers in order; a topology's status beside 111."""
+    """Event numbers in order; a topology's status beside 111. Late frames, on a busy machine, are no part of it."""
     return [
-        (111, each.values["status"]) if each.type == E.SESSION_TOPOLOGY_STATUS else int(each.type) for each in events
+        (111, each.values["status"]) if each.type == E.SESSION_TOPOLOGY_STATUS else int(each.type)
+        for each in events
+        if each.type != E.QUALITY_NOTIFY
     ]
 
 
