@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,11 @@ from drm.trust.authority.revocation_list import encode_list
 from drm.trust.errors import ComponentRevokedError, RollbackError
 from drm.trust.renewal import RevokedComponent, parse_renewals
 from player.protection_manager import LicenseManager
-from tests.conformance.mfcreatemediasession.world import Stage
+from tests.conformance.mfcreatemediasession.world import LIMIT, Stage, eventually
 from tests.conformance.pmp_media_session.trusted_world import RenewingManager, SealingManager
 from tests.publisher import Publisher, User, completed, in_memory, short_film
 from tests.unit.app.pmp import keys_of
+from tests.unit.trust.raw_server import Server
 
 KEYS = keys_of(9)
 ((KID, KEY),) = KEYS.items()
@@ -138,6 +140,22 @@ def test_mf_088_the_enabler_fetches_and_installs_and_the_second_creation_succeed
         assert report is not None
         assert {c.name: c.version for c in report.components}["av-decoder"] == "1.0.1"
         assert report.revocation_list == 2
+
+
+def test_mf_088_an_enabler_that_is_cancelled_says_so_and_leaves_all_as_it_was(revoked: User) -> None:
+    """The server never answers: the way ends all the same, and the next creation gives another enabler."""
+    with Server() as silent:
+        silent.answers = [lambda peer: peer.sleep(60)]
+        nowhere = User(revoked.publisher, revoked.store, repository=f"http://127.0.0.1:{silent.port}")
+        enabler = enabler_of(refused(nowhere))
+        enabler.automatic_enable()
+        assert enabler.get_event(timeout=LIMIT).type == E.ENABLER_PROGRESS
+        enabler.cancel()
+        assert enabler.wait_completed().status == HResult.MF_E_OPERATION_CANCELLED
+        eventually(lambda: not any(thread.name == "content-enabler" for thread in threading.enumerate()))
+    again = enabler_of(refused(revoked))
+    assert again is not enabler
+    assert completed(again)[1].status == HResult.S_OK
 
 
 # ------------------------------------------------------------------------------------------------ the list
