@@ -25,13 +25,14 @@ from license_server.decisions import Decision
 from license_server.metrics import Metrics
 from license_server.schema import audit
 
-__all__ = ["Audit", "AuditMode", "AuditRow", "audit_rows", "record_deed"]
+__all__ = ["Audit", "AuditMode", "AuditRow", "audit_rows", "enter_log", "record_deed"]
 
 logger = logging.getLogger(__name__)
 
 _MOST: Final = 20_000  # rows that wait
 _BATCH: Final = 5_000
 _ROWS: Final = 500  # of one statement: databases bound its parameters
+_LOCK: Final = int.from_bytes(b"clearkey")  # the name of an advisory lock in PostgreSQL
 _PAUSE: Final = 0.05  # seconds
 
 _Row: TypeAlias = tuple[float, str, str, int, str, str, str, str, str, int]  # the columns after the id
@@ -130,6 +131,7 @@ class Audit:
         # Many rows in one statement, by the driver itself: a statement for each row would take the interpreter back for
         # each row, and requests wait for it.
         with self._engine.begin() as connection:
+            enter_log(connection)
             for first in range(0, len(rows), _ROWS):
                 part = rows[first : first + _ROWS]
                 insert = self._insert + ", ".join([self._row] * len(part))
@@ -142,6 +144,16 @@ class Audit:
 
 def _on_the_disk(connection: sqlite3.Connection, _record: object) -> None:
     connection.execute("PRAGMA synchronous=FULL")  # and not only with the operating system
+
+
+def enter_log(connection: sa.Connection, *, alone: bool = False) -> None:
+    """Until the end of the transaction, be one of those who write the log, or read it while nobody writes.
+
+    Several who write to PostgreSQL at once get their ids before they commit: whoever read the later ids first would
+    never come back for the earlier ones. SQLite has one writer at a time.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock{'' if alone else '_shared'}({_LOCK})")
 
 
 def record_deed(
@@ -169,11 +181,13 @@ def record_deed(
         "microseconds": 0,
     }
     with engine.begin() as connection:
+        enter_log(connection)
         connection.execute(audit.insert(), row)
 
 
 def audit_rows(engine: sa.Engine, *, after: int = 0, most: int = 100) -> list[AuditRow]:
-    """Return the first rows whose id is larger than `after`."""
+    """Return the first rows whose id is larger than `after`. Whoever reads on from the last one misses none."""
     query = sa.select(audit).where(audit.c.id > after).order_by(audit.c.id).limit(most)
     with engine.connect() as connection:
+        enter_log(connection, alone=True)
         return [AuditRow(*row) for row in connection.execute(query)]

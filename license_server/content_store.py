@@ -60,6 +60,8 @@ class ContentStore:
         without keys when no tracks are named, InvalidArgumentError for what is no name.
         """
         check_content(content)
+        for track in tracks:
+            check_track(track)
         rows = self._keys.rows(content)
         last = max((row.place.period or 0 for row in rows), default=-1)
         named: Sequence[str | None] = tracks or sorted(

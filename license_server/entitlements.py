@@ -35,7 +35,8 @@ _REMEMBERED: Final = 10_000  # verified tokens, in each worker
 _BEARER: Final = re.compile(r"(?i:bearer) +([^\s]+) *")
 _LEEWAY: Final = 5  # seconds by which the signer's clock may be off
 
-_Id = Annotated[str, Meta(min_length=1, max_length=128)]
+_TEXT: Final = r"\A[^\x00]*\Z"  # PostgreSQL holds no NUL, and what is taken here is written down
+_Id = Annotated[str, Meta(min_length=1, max_length=128, pattern=_TEXT)]
 
 
 class TokenLedger(Protocol):
@@ -52,7 +53,7 @@ class _Claims(msgspec.Struct, frozen=True):
     exp: float
     aud: str | list[str] | None = None
     nbf: float | None = None
-    sub: Annotated[str, Meta(max_length=256)] = ""
+    sub: Annotated[str, Meta(max_length=256, pattern=_TEXT)] = ""
     kids: list[str] | Literal["*"] | None = None
     contents: list[_Id] = []
     policy: Policy | None = None

@@ -20,8 +20,12 @@ from license_server.keyring import Keyring
 from license_server.schema import content_keys, next_epoch
 from license_server.wrapping import check_value
 
-__all__ = ["KeyRow", "KeyStore", "Place"]
+__all__ = ["LAST_PERIOD", "KeyRow", "KeyStore", "Place"]
 
+LAST_PERIOD: Final = 2**31 - 1
+"""The largest number of a crypto period that databases hold."""
+
+_TRIES: Final = 5
 _BATCH: Final = 500  # rows in one statement or transaction; SQLite bounds the number of parameters
 
 
@@ -66,6 +70,16 @@ class KeyStore:
 
         Raises InvalidArgumentError when another key is held for a KID, unless `replace`.
         """
+        # In one order, so that of two who add the same keys one waits for the other, and not each for the other.
+        keys = {kid: keys[kid] for kid in sorted(keys, key=lambda kid: kid.value)}
+        for _ in range(_TRIES):
+            try:
+                return self._add(keys, places or {}, replace=replace)
+            except sa.exc.IntegrityError:
+                continue  # somebody else added some of them since we looked: now they are held
+        raise StorageError("others keep adding the same keys to the store", remedy="try again")
+
+    def _add(self, keys: Mapping[KeyId, ContentKey], places: Mapping[KeyId, Place], *, replace: bool) -> int:
         held: dict[KeyId, HeldKey] = {}
         wanted = list(keys)
         for start in range(0, len(wanted), _BATCH):
@@ -78,7 +92,6 @@ class KeyStore:
                 remedy="give --replace if the new keys are the right ones",
                 kids=changed,
             )
-        places = places or {}
         now = int(time.time())
         new = [
             {"kid": kid.value, "created_at": now, **self._wrapped(kid, key), **_columns(places.get(kid))}

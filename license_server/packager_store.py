@@ -6,8 +6,6 @@ import hashlib
 import secrets
 from collections.abc import Sequence
 
-import sqlalchemy as sa
-
 from drm.errors import InvalidArgumentError
 from drm.keys import ContentKey, KeyId
 from license_server.key_store import KeyStore, Place
@@ -36,7 +34,7 @@ class StoredPackagerKeys:
         if missing:
             try:
                 self._keys.add({kid: ContentKey(secrets.token_bytes(16)) for kid in missing}, places=missing)
-            except (InvalidArgumentError, sa.exc.IntegrityError):
+            except InvalidArgumentError:
                 self._add_singly(missing)
             held |= self._keys.get_many(list(missing))
         return [(kid, held[kid].key) for kid in kids]
@@ -46,7 +44,7 @@ class StoredPackagerKeys:
         for kid, place in missing.items():
             try:
                 self._keys.add({kid: ContentKey(secrets.token_bytes(16))}, places={kid: place})
-            except (InvalidArgumentError, sa.exc.IntegrityError):
+            except InvalidArgumentError:
                 continue
 
 

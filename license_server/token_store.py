@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Final
 
 import sqlalchemy as sa
 
@@ -11,6 +12,8 @@ from license_server.key_rows import Epoch
 from license_server.schema import next_epoch, revoked_tokens, token_uses, upsert
 
 __all__ = ["TokenStore"]
+
+_LAST: Final = 2**31 - 2  # an INTEGER of PostgreSQL has 32 bits; no token needs to be remembered longer
 
 
 class TokenStore:
@@ -30,7 +33,7 @@ class TokenStore:
 
     def spend(self, token_id: str, until: float) -> bool:
         """Use up a token; False if it was used before. It is forgotten once it has expired anyway."""
-        use = upsert(self._engine, token_uses).values(token_id=token_id, until=int(until) + 1)
+        use = upsert(self._engine, token_uses).values(token_id=token_id, until=int(min(until, _LAST)) + 1)
         with self._engine.begin() as connection:
             connection.execute(token_uses.delete().where(token_uses.c.until < int(time.time())))
             made = use.on_conflict_do_nothing().returning(token_uses.c.token_id)

@@ -13,8 +13,8 @@ import msgspec
 from drm.errors import InvalidArgumentError
 from drm.keys import KeyId
 from drm.keys_file import MAX_KEYS_FILE
-from license_server.content_store import check_content
-from license_server.key_store import Place
+from license_server.content_store import check_content, check_track
+from license_server.key_store import LAST_PERIOD, Place
 from license_server.store import Store
 from player.key_options import read_keys_file
 from player.keys_table import KeyTable, is_table, parse_table
@@ -28,7 +28,7 @@ __all__ = ["COMMANDS"]
 @click.option("--replace", is_flag=True, help="Overwrite the key of a KID that the store holds with another key.")
 @click.option("--content", metavar="NAME", help="The content that the keys belong to.")
 @click.option("--track", metavar="NAME", help="The track of it: SD, HD, AUDIO and the like.")
-@click.option("--period", type=click.IntRange(0), help="The crypto period of it.")
+@click.option("--period", type=click.IntRange(0, LAST_PERIOD), help="The crypto period of it.")
 @store_options
 def _import(
     file: str, *, replace: bool, content: str | None, track: str | None, period: int | None, store: Store
@@ -42,6 +42,8 @@ def _import(
     places = {} if table is None else table.places
     if content is not None:
         check_content(content)
+        if track is not None:
+            check_track(track)
         places = dict.fromkeys(keys, Place(content, track, period)) | places
     elif track is not None or period is not None:
         raise InvalidArgumentError("a track or period belongs to a content", remedy="name it with --content")

@@ -15,7 +15,8 @@ from typing import Any
 from drm.errors import InvalidArgumentError, KeysFileError
 from drm.keys import ContentKey, KeyId
 from drm.keys_file import join_keys
-from license_server.key_store import Place
+from license_server.content_store import check_content, check_track
+from license_server.key_store import LAST_PERIOD, Place
 from license_server.wrapping import check_value
 
 __all__ = ["KeyTable", "is_table", "parse_table"]
@@ -63,11 +64,9 @@ def _entries(rows: list[tuple[str, dict[Any, Any]]]) -> Iterator[tuple[str, KeyI
             raise KeysFileError("the line has more or fewer columns than the header", where=where)
         try:
             kid, key = KeyId.parse(told["kid"]), ContentKey.parse(told["key"])
-            period = int(told["period"]) if told.get("period") else None
+            place = _place(told)
         except InvalidArgumentError as error:
             raise KeysFileError(error.what, where=where, maybe=error.maybe) from None
-        except ValueError:
-            raise KeysFileError("the period is no number", where=where) from None
         wanted = told.get("check_value", "").lower()
         if wanted and wanted != check_value(key):
             raise KeysFileError(
@@ -76,4 +75,15 @@ def _entries(rows: list[tuple[str, dict[Any, Any]]]) -> Iterator[tuple[str, KeyI
                 seen=f"the table says {wanted[:16]}, and the key's is {check_value(key)}",
                 kids=(str(kid),),
             )
-        yield where, kid, key, Place(told.get("content") or None, told.get("track") or None, period)
+        yield where, kid, key, place
+
+
+def _place(told: dict[str, str]) -> Place:
+    content, track, period = (told.get(name) or None for name in ("content", "track", "period"))
+    if content is not None:
+        check_content(content)
+    if track is not None:
+        check_track(track)
+    if period is not None and not (period.isascii() and period.isdecimal() and int(period[:11]) <= LAST_PERIOD):
+        raise InvalidArgumentError(f"the period is no number from 0 to {LAST_PERIOD}")
+    return Place(content, track, None if period is None else int(period))

@@ -13,6 +13,7 @@ from drm.errors import KeyMissingError
 from drm.keys import KeyId
 from drm.media import Scheme
 from drm.packaging.manifest_forms import Player, clearkey_lines, default_kid_lines, hls_key_line
+from license_server.audit import enter_log
 from license_server.hls_keys import raw_key
 from license_server.key_store import KeyRow
 from license_server.pages.admission import PageRules, guarded
@@ -78,6 +79,7 @@ def add_key_page(blueprint: Blueprint, store: Store, rules: PageRules) -> None:
 
     def _write_down(code: str, key_id: KeyId) -> None:
         with store.engine.begin() as connection:
+            enter_log(connection)
             connection.execute(
                 audit.insert(),
                 {

@@ -118,6 +118,8 @@ BAD = {
     "other kids": ("token_kids", 403, lambda: token({"kids": [AUDIO.base64url]})),
     "no kids": ("token_invalid", 401, lambda: token({"kids": None})),
     "empty kids": ("token_invalid", 401, lambda: token({"kids": []})),
+    "a NUL in its subject": ("token_invalid", 401, lambda: token({"sub": "some\0body"})),
+    "a NUL in its id": ("token_invalid", 401, lambda: token({"jti": "i\0d"})),
     "a policy that is not known": ("token_invalid", 401, lambda: token({"policy": {"watermark": True}})),
     "garbage": ("token_invalid", 401, lambda: "garbage"),
     "five parts": ("token_invalid", 401, lambda: "a.b.c.d.e"),
@@ -144,6 +146,12 @@ def test_a_single_use_token_is_good_for_one_license_in_all_workers(server: Licen
     assert sorted(answer.status_code for answer in found) == [200] + [403] * 7
     assert {answer.json().get("code") for answer in found} == {None, "token_replayed"}
     assert ask(server, token({"jti": "once", "kids": [VIDEO.base64url]})).json()["code"] == "token_replayed"
+
+
+@pytest.mark.parametrize("expires", [4_102_444_800, 1e300], ids=["2100", "never"])
+def test_a_single_use_token_may_expire_late(server: LicenseServer, expires: float) -> None:
+    text = token({"jti": f"late {expires}", "exp": expires})
+    assert [ask(server, text).status_code for _ in range(3)] == [200, 403, 403]
 
 
 def test_a_refused_request_does_not_use_up_a_token(server: LicenseServer) -> None:

@@ -67,6 +67,10 @@ def test_a_table_of_keys_with_their_places(keys: Verb, tmp_path: Path) -> None:
     for line, words in (
         (f"{OTHER},{KEY.secret.hex()},m,HD,3,000000", "check value"),
         (f"{OTHER},{KEY.secret.hex()},m,HD,x,", "period"),
+        (f"{OTHER},{KEY.secret.hex()},m,HD,-1,", "period"),
+        (f"{OTHER},{KEY.secret.hex()},m,HD,2147483648,", "period"),
+        (f"{OTHER},{KEY.secret.hex()},m,{'H' * 17},3,", "track"),
+        (f"{OTHER},{KEY.secret.hex()},{'m' * 129},HD,3,", "content"),
         (f"{OTHER}", "columns"),
         (f"{OTHER},{KEY.secret.hex()},m,HD,3,,more", "columns"),
         (f"{OTHER},short,m,HD,3,", "line 2"),
@@ -101,6 +105,7 @@ def test_periods_and_revocation_by_hand(keys: Verb) -> None:
     assert ["period 1" in line for line in second] == [True, True]
     assert len({line.split()[0] for line in first + second}) == 4
     assert "no keys yet" in keys("rotate", "other", code=4).stderr
+    assert "a track is named" in keys("rotate", "movie", "--track", "H" * 17, code=2).stderr
     kid = first[0].split()[0]
     assert "within 1 seconds" in keys("revoke", kid, "--content", "movie", "--token", "t").stderr
     assert keys("list").stdout.count("revoked") == 1
