@@ -28,7 +28,7 @@ def admin_state(browser, running: Running):
     page = context.new_page()
     page.goto(f"{running.url}/keys")
     assert page.url.startswith(f"{running.url}/sign-in")
-    page.wait_for_function("document.activeElement.type === 'password'")  # without a click: the field has the focus
+    page.wait_for_selector("input[type=password]:focus")  # without a click
     page.keyboard.type(PASSWORD)
     page.keyboard.press("Enter")
     page.wait_for_url(f"{running.url}/keys")
