@@ -16,6 +16,7 @@ from license_server.pages.key_list import add_key_list
 from license_server.pages.key_page import add_key_page
 from license_server.pages.media import media
 from license_server.pages.overview import add_overview
+from license_server.pages.token_maker import TokenMaker
 from license_server.pages.tools import add_tools
 from license_server.pages.trust import add_trust
 from license_server.pages.watch import add_watch
@@ -46,7 +47,7 @@ def add_pages(app: Flask, state: Health, rules: ServerRules, pages: PageRules) -
     add_events(blueprint, state.store, is_recorded=is_recorded)
     add_watch(blueprint, pages.catalogue, has_faults=rules.has_faults)
     add_trust(blueprint, state.store, rules.components)
-    add_tools(blueprint, rules.tokens)
+    add_tools(blueprint, rules.tokens, TokenMaker.of(rules, state.store))
 
     @blueprint.after_request
     def harden(response: Response) -> Response:

@@ -1,4 +1,4 @@
-"""Three things that people look up while they make Clear Key play: a manifest's form, a pssh box, a token."""
+"""What people look up while they make Clear Key play: a manifest's form, a pssh box, a token; and a token to try."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from drm.isobmff.pssh import Pssh
 from drm.packaging.manifest_forms import Player
 from drm.packaging.signalled import Signalled
 from license_server.pages.admission import guarded
+from license_server.pages.token_maker import TokenMaker
 from license_server.signalling import order_of, signal
 from license_server.token_keys import TokenError, TokenKeys
 
@@ -71,8 +72,8 @@ def read_token(text: str, keys: TokenKeys | None) -> TokenReport:
     return TokenReport(header, claims, "its signature holds", is_good=True)
 
 
-def add_tools(blueprint: Blueprint, tokens: TokenKeys | None) -> None:
-    """Add the page. What is pasted is not kept."""
+def add_tools(blueprint: Blueprint, tokens: TokenKeys | None, maker: TokenMaker | None = None) -> None:
+    """Add the page. What is pasted is not kept. `maker`: signs tokens, where the server has a key for that."""
 
     @blueprint.route("/tools", methods=["GET", "POST"])
     @guarded
@@ -89,9 +90,11 @@ def add_tools(blueprint: Blueprint, tokens: TokenKeys | None) -> None:
                     results["boxes"] = decoded_boxes(given.get("pssh", ""))
                 elif tool == "token":
                     results["token"] = read_token(given.pop("token", ""), tokens)
+                elif tool == "make-token" and maker is not None:
+                    results["made"] = maker.make(given)
             except DRMError as error:
                 results["trouble"] = (tool, error)
-        return render_template("tools.html", given=given, players=list(Player), **results)
+        return render_template("tools.html", given=given, players=list(Player), can_make=maker is not None, **results)
 
     @blueprint.before_request
     def allow_more() -> None:
