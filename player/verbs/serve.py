@@ -265,8 +265,15 @@ def _certificate(
     else:
         return None
     if save is not None:
-        save.write_bytes(found.chain.read_bytes())
+        try:
+            save.write_bytes(found.chain.read_bytes())
+        except OSError as error:
+            raise InvalidArgumentError(
+                f"the certificate cannot be written: {error.strerror}", where=str(save)
+            ) from None
     click.echo(f"certificate SHA-256: {found.fingerprint}", err=True)
+    if is_made and save is None and chain is None:
+        click.echo("note: --tls-save FILE writes it, for clients to trust: clearkey play --cacert FILE", err=True)
     return found
 
 
