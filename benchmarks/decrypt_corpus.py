@@ -13,10 +13,10 @@ from typing import Final, NamedTuple
 import av
 import av.filter
 
+from drm.encrypting.file import TrackEncryption, encrypt_file
 from drm.keys import ContentKey, KeyId
 from drm.media import Scheme, TrackType
-from drm.packaging.atomic_file import atomic_path
-from drm.packaging.encrypt import TrackEncryption, encrypt_file
+from drm.whole_file import atomic_path
 from sample_content.clip import Clip, make_clip
 
 __all__ = ["KEY", "KEY_ID", "Case", "make_case", "make_clear"]

@@ -25,10 +25,10 @@ from benchmarks.peers import Job, Peer, find_peers
 from benchmarks.processes import compare, median, once, our_command, room_in_memory, take_turns
 from benchmarks.results import Ratio
 from drm.app.byte_stream import FileByteStream
+from drm.decrypting.file import decrypt_file
 from drm.errors import DRMError
 from drm.keys import ContentKey
 from drm.media import Scheme
-from drm.packaging.decrypt_file import decrypt_file
 from player.digests import digest_tracks
 
 __all__ = ["BARS", "MEMORY_BAR", "main", "run"]

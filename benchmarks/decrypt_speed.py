@@ -25,11 +25,11 @@ from cryptography.hazmat.primitives.ciphers.modes import CTR
 
 from drm.cenc.decrypt import SampleDecrypter
 from drm.cenc.engines import ENGINE_NAMES, engine
+from drm.encrypting.file import TrackEncryption, encrypt_file
+from drm.encrypting.source_file import SourceFile
 from drm.isobmff.samples import open_presentation
 from drm.keys import ContentKey, KeyId
 from drm.media import SampleCrypto, Scheme, TrackType
-from drm.packaging.encrypt import TrackEncryption, encrypt_file
-from drm.packaging.source_file import SourceFile
 from sample_content.clip import Clip, make_clip
 
 __all__ = ["BAR", "BARS", "CLIP", "main", "run"]

@@ -30,13 +30,13 @@ from flask import Flask
 
 from benchmarks.license_load import Load, load, request
 from benchmarks.results import Ratio
+from drm.keyfile.formats import parse_keys_file
 from drm.keys import KeyId
-from drm.keys_file import parse_keys_file
-from license_server.assembly import Assembly
-from license_server.rate_limits import Limit
+from license_server.issuing.rate_limits import Limit
+from license_server.issuing.token_keys import parse_token_keys
 from license_server.rules import ServerRules
-from license_server.serving import Settings, serve
-from license_server.token_keys import parse_token_keys
+from license_server.serving.assembly import Assembly
+from license_server.serving.serve import Settings, serve
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment

@@ -22,13 +22,13 @@ from typing import Final
 import av
 
 from benchmarks.results import Ratio
+from drm.app.rights.managers import LocalKeysManager
+from drm.encrypting.file import TrackEncryption, encrypt_file
 from drm.keys import ContentKey, KeyId
 from drm.media import Scheme, TrackType
-from drm.packaging.encrypt import TrackEncryption, encrypt_file
 from drm.session.events import MediaEvent, MediaEventType
 from player.comparison import frame_hashes
 from player.playback import Playback
-from player.protection_manager import LocalKeysManager
 from sample_content.clip import Clip, make_clip
 
 __all__ = ["content_keys", "inside", "make_files", "measure", "run", "through_worker"]

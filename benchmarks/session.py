@@ -29,7 +29,8 @@ from benchmarks import playback
 from benchmarks.processes import median
 from benchmarks.results import Ratio
 from drm.app.byte_stream import FileByteStream
-from drm.app.enabler import ContentProtectionManager
+from drm.app.rights.enabler import ContentProtectionManager
+from drm.app.rights.managers import LicenseManager
 from drm.app.server import PMPServer, WorkerConfiguration, create_pmp_server
 from drm.app.session_proxy import SessionConfiguration, create_pmp_media_session
 from drm.app.sources import open_source
@@ -37,7 +38,6 @@ from drm.component import MediaSource
 from drm.session.events import MediaEventType as E
 from drm.session.topology import SinkActivate, Topology
 from license_server.process import LicenseServer
-from player.protection_manager import LicenseManager
 
 __all__ = ["BARS", "Turn", "first_frame", "run", "sink_component"]
 
@@ -62,8 +62,8 @@ import os
 import struct
 import time
 
-from drm.output_trust import OutputTrust
-from drm.policy import Action
+from drm.rights.output_trust import OutputTrust
+from drm.rights.policy import Action
 
 
 class FirstFrameSink:

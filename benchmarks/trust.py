@@ -17,15 +17,15 @@ from typing import Final
 
 from benchmarks.processes import median
 from benchmarks.results import Ratio
-from drm.app.bundle import component_folders
-from drm.app.component_fetcher import ComponentFetcher
-from drm.app.component_store import ComponentStore
-from drm.app.component_supply import ComponentSupply
-from drm.app.component_trust import ComponentTrust
-from drm.app.component_updater import update_components
+from drm.app.components.fetcher import ComponentFetcher
+from drm.app.components.installed import component_folders
+from drm.app.components.store import ComponentStore
+from drm.app.components.supply import ComponentSupply
+from drm.app.components.trust import ComponentTrust
+from drm.app.components.updater import update_components
 from drm.app.server import PMPServer, WorkerConfiguration, create_pmp_server
 from drm.app.session_proxy import SessionConfiguration, create_pmp_media_session
-from drm.trust.authority.founding import init
+from drm.trust.authority.create import init
 from drm.trust.authority.home import AuthorityHome
 from drm.trust.authority.published import root_bytes
 from drm.trust.authority.publishing import publish

@@ -14,7 +14,7 @@ from uuid import UUID
 import msgspec
 
 from drm.media import Sample, StreamDescriptor, TrackInfo
-from drm.trust_authority import (
+from drm.rights.authorities import (
     AccessParameters,
     Decrypter,
     InputTrustAuthority,

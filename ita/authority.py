@@ -20,11 +20,11 @@ from drm.errors import (
 )
 from drm.hresult import HResult
 from drm.keys import KeyId
-from drm.output_policy import OutputPolicy
-from drm.policy import Action, strictest
-from drm.rights import EnablerActivate, EnableType, LicensePath
-from drm.sealed import make_registration
-from drm.trust_authority import AccessParameters, Decrypter, NotProtectedError, ProtectedEnvironment
+from drm.license.sealed import make_registration
+from drm.rights.authorities import AccessParameters, Decrypter, NotProtectedError, ProtectedEnvironment
+from drm.rights.enablers import EnablerActivate, EnableType, LicensePath
+from drm.rights.output_policy import OutputPolicy
+from drm.rights.policy import Action, strictest
 from ita.decrypter import ClearKeyDecrypter, Gate, GateState
 from ita.key_ring import KeyRing
 from ita.license import PendingLicense

@@ -15,9 +15,9 @@ from drm.errors import InvalidRequestError, MalformedMediaError
 from drm.hresult import HResult
 from drm.keys import KeyId
 from drm.media import SampleCrypto, Scheme
-from drm.output_policy import OutputPolicy
-from drm.policy import Action, Policy, strictest
-from drm.trust_authority import PolicyChangedError
+from drm.rights.authorities import PolicyChangedError
+from drm.rights.output_policy import OutputPolicy
+from drm.rights.policy import Action, Policy, strictest
 from ita.key_ring import Entry, KeyRing
 
 __all__ = ["ClearKeyDecrypter", "Gate", "GateState"]

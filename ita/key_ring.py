@@ -19,8 +19,8 @@ from drm.cenc.engines import engine
 from drm.errors import KeyMissingError, LicenseExpiredError
 from drm.hresult import HResult
 from drm.keys import ContentKey, KeyId
-from drm.policy import Action, Policy
-from drm.rights import LicensePath
+from drm.rights.enablers import LicensePath
+from drm.rights.policy import Action, Policy
 
 __all__ = ["Entry", "KeyRing", "License"]
 

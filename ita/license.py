@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from drm.clearkey import encode_license_request, parse_jwk_set
 from drm.errors import KeyMissingError
 from drm.keys import KeyId
-from drm.policy import PLAIN_LICENSE_POLICY
-from drm.rights import LicensePath
-from drm.sealed import SealedRequest
-from drm.trust_authority import ProtectedEnvironment
+from drm.license.clearkey import encode_license_request, parse_jwk_set
+from drm.license.sealed import SealedRequest
+from drm.rights.authorities import ProtectedEnvironment
+from drm.rights.enablers import LicensePath
+from drm.rights.policy import PLAIN_LICENSE_POLICY
 from ita.key_ring import KeyRing, License
 
 __all__ = ["PendingLicense"]

@@ -9,16 +9,16 @@ from pathlib import Path
 import msgspec
 
 from drm.errors import DRMError
+from drm.keyfile.formats import MAX_KEYS_FILE, parse_keys_file
 from drm.keys import KeyId
-from drm.keys_file import MAX_KEYS_FILE, parse_keys_file
-from license_server.audit import AuditMode
 from license_server.decisions import DeviceRules
+from license_server.issuing.rate_limits import Limit
+from license_server.issuing.token_keys import parse_token_keys
 from license_server.orders import Orders
-from license_server.rate_limits import Limit
 from license_server.rules import ServerRules
-from license_server.serving import Settings, serve
-from license_server.tls import make_certificate
-from license_server.token_keys import parse_token_keys
+from license_server.serving.serve import Settings, serve
+from license_server.serving.tls import make_certificate
+from license_server.store.audit import AuditMode
 
 
 def main() -> int:

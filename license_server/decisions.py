@@ -8,9 +8,9 @@ from typing import Protocol
 
 import msgspec
 
-from drm import sealed
 from drm.keys import ContentKey, KeyId
-from drm.policy import Policy
+from drm.license import sealed
+from drm.rights.policy import Policy
 from license_server.problems import PROBLEM_TYPE, ProblemError
 
 __all__ = ["Ask", "Asked", "Decision", "DeviceRules", "DeviceSource", "HeldKey", "KeySource", "refusal"]

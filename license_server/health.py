@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from drm.errors import DRMError
 from license_server.metrics import Metrics
-from license_server.store import Store
+from license_server.store.opening import Store
 
 __all__ = ["Health", "health"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from drm.policy import Policy
+from drm.rights.policy import Policy
 
 __all__ = ["Orders", "is_url"]
 

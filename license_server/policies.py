@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from drm.keys import KeyId
-from drm.policy import PLAIN_LICENSE_POLICY, Action, Policy, strictest
+from drm.rights.policy import PLAIN_LICENSE_POLICY, Action, Policy, strictest
 from license_server.problems import ProblemError
 
 __all__ = ["DEFAULT_POLICY", "combine", "permit_plain", "permit_sealed"]

@@ -14,10 +14,10 @@ from typing import IO, Final, Self
 
 import msgspec
 
-from drm.clearkey import encode_jwk_set
 from drm.errors import InvalidArgumentError, LicenseServerUnreachableError
 from drm.keys import ContentKey, KeyId
-from drm.policy import Policy
+from drm.license.clearkey import encode_jwk_set
+from drm.rights.policy import Policy
 from license_server.orders import Orders, is_url
 
 __all__ = ["LicenseServer"]

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from license_server.admin.access import AdminRules
-from license_server.audit import AuditMode
 from license_server.cors import Cors
 from license_server.decisions import DeviceRules
-from license_server.packager_signers import Signer
+from license_server.issuing.rate_limits import Limit
+from license_server.issuing.token_keys import TokenKeys
+from license_server.packagers.signers import Signer
 from license_server.pages.admission import PageRules
-from license_server.rate_limits import Limit
-from license_server.token_keys import TokenKeys
+from license_server.store.audit import AuditMode
 
 __all__ = ["ServerRules"]
 

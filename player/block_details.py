@@ -13,7 +13,7 @@ from drm.webm.block import read_block
 from drm.webm.ebml import Ebml, Element
 from drm.webm.encryption import read_frame_header
 from drm.webm.names import id_of
-from player.box_listing import ListedBox
+from player.verbs.inspect.box_listing import ListedBox
 
 __all__ = ["block_details", "encrypted_tracks"]
 

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from drm.app.component_trust import ComponentTrust
+from drm.app.components.trust import ComponentTrust
 from drm.errors import InvalidArgumentError
 
 __all__ = ["CACERT_VARIABLE", "ROOT_VARIABLE", "STORE_VARIABLE", "URL_VARIABLE", "component_trust", "trust_options"]

@@ -13,10 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 
-from drm.app.component_update import RENEWING
-from drm.app.enabler import ContentEnabler, EnablerActivation
+from drm.app.components.renewal import RENEWING
+from drm.app.rights.enabler import ContentEnabler, EnablerActivation
 from drm.errors import DRMError, RestartRequiredError, TrustError
-from drm.rights import EnableType
+from drm.rights.enablers import EnableType
 from drm.session.events import MediaEventType
 from player.component_options import URL_VARIABLE
 

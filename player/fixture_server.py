@@ -8,8 +8,8 @@ from pathlib import Path
 from drm.errors import InvalidArgumentError
 from drm.keys import ContentKey, KeyId
 from license_server.process import LicenseServer
-from license_server.store import open_store
-from license_server.wrapping import find_kek
+from license_server.store.opening import open_store
+from license_server.store.wrapping import find_kek
 
 __all__ = ["FixtureServer"]
 

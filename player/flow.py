@@ -7,7 +7,7 @@ from typing import Final
 
 from drm.hresult import name_of
 from drm.session.events import MediaEvent, MediaEventType, SessionCapability, TopologyStatus
-from player.pictures import FlowEvent
+from player.verbs.demo.pictures import FlowEvent
 
 __all__ = ["flow_events"]
 

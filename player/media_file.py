@@ -75,7 +75,7 @@ def shown_name(paths: Sequence[str]) -> str:
     """The first of them as it may be shown: a URL's query can hold a token."""
     if not is_url(paths[0]):
         return paths[0]
-    from drm.app.http import shown_url  # noqa: PLC0415 - loads what talks HTTP, for those who need it
+    from drm.app.http.post import shown_url  # noqa: PLC0415 - loads what talks HTTP, for those who need it
 
     return shown_url(paths[0])
 
@@ -93,7 +93,7 @@ def open_stream(paths: Sequence[str]) -> ReadableStream:
         raise InvalidArgumentError(
             "a URL is played alone", seen=f"{len(paths)} files", remedy="download the segments, or give one whole file"
         )
-    from drm.app.http_byte_stream import HttpByteStream  # noqa: PLC0415 - as above
+    from drm.app.http.byte_stream import HttpByteStream  # noqa: PLC0415 - as above
 
     stream = HttpByteStream(paths[0])
     stream.open()

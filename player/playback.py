@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 
-from drm.app.component_trust import ComponentTrust
-from drm.app.enabler import ContentProtectionManager
+from drm.app.components.trust import ComponentTrust
 from drm.app.remote_host import RemoteSourceHost
 from drm.app.remote_source import RemoteMediaSource
+from drm.app.rights.enabler import ContentProtectionManager
 from drm.app.session_proxy import MediaSessionProxy, PMPSessionFlags, SessionConfiguration, create_pmp_media_session
 from drm.app.source_resolver import SourceResolver
 from drm.app.sources import open_source
@@ -22,7 +22,7 @@ from drm.component import MediaSource
 from drm.errors import DRMError, InvalidArgumentError, NoEventsAvailableError, UnsupportedMediaError
 from drm.media import Sample, StreamDescriptor, TrackType
 from drm.protection import ProtectionReport
-from drm.rights import LicensePath
+from drm.rights.enablers import LicensePath
 from drm.session.events import MediaEvent, MediaEventType
 from drm.session.services import Service
 from drm.session.topology import SinkActivate, Topology

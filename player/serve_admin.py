@@ -6,7 +6,7 @@ from pathlib import Path
 
 from drm.errors import InvalidArgumentError
 from license_server.admin.access import AdminRules, admin_tokens_of
-from license_server.token_minting import read_signing_key
+from license_server.issuing.token_minting import read_signing_key
 
 __all__ = ["admin_rules"]
 

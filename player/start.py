@@ -16,7 +16,7 @@ def main() -> None:
     """Run the command and exit with its code."""
     words = sys.argv[1:]
     if words[:1] == ["decrypt"]:
-        from player.decrypt_start import decrypt_at_once  # noqa: PLC0415 - see above
+        from player.quick.decrypt import decrypt_at_once  # noqa: PLC0415 - see above
 
         code = decrypt_at_once(words[1:])
         if code is not None:
@@ -24,7 +24,7 @@ def main() -> None:
             sys.stderr.flush()
             os._exit(code)
     elif words[:1] == ["encrypt"]:
-        from player.encrypt_start import encrypt_at_once  # noqa: PLC0415 - see above
+        from player.quick.encrypt import encrypt_at_once  # noqa: PLC0415 - see above
 
         code = encrypt_at_once(words[1:])
         if code is not None:

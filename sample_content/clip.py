@@ -15,7 +15,7 @@ import av
 import av.filter
 import msgspec
 
-from drm.packaging.atomic_file import atomic_path
+from drm.whole_file import atomic_path
 
 __all__ = ["Clip", "make_clip"]
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import msgspec
 
-from drm.clearkey import encode_jwk_set
+from drm.encrypting.file import encrypt_file
 from drm.errors import InvalidArgumentError
 from drm.keys import ContentKey, KeyId
+from drm.license.clearkey import encode_jwk_set
 from drm.media import Scheme
-from drm.packaging.atomic_file import atomic_file
-from drm.packaging.encrypt import encrypt_file
+from drm.whole_file import atomic_file
 from sample_content.clip import make_clip
 from sample_content.recipes import RECIPES, Recipe
 

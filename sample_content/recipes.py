@@ -11,9 +11,9 @@ from typing import Final
 import av
 import msgspec
 
+from drm.encrypting.file import TrackEncryption
 from drm.keys import ContentKey, KeyId
 from drm.media import Scheme, TrackType
-from drm.packaging.encrypt import TrackEncryption
 from sample_content.clip import Clip
 
 __all__ = ["DEMO", "RECIPES", "Recipe"]

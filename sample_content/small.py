@@ -8,9 +8,9 @@ from typing import Final
 
 import msgspec
 
+from drm.encrypting.file import TrackEncryption, encrypt_file
 from drm.keys import ContentKey, KeyId
 from drm.media import Scheme, TrackType
-from drm.packaging.encrypt import TrackEncryption, encrypt_file
 from sample_content.clip import Clip, make_clip
 
 __all__ = ["SmallSample", "make_small_sample", "small_sample_keys"]

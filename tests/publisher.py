@@ -24,16 +24,16 @@ import pytest
 from flask import Flask, request
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from drm.app.bundle import component_folders
-from drm.app.component_generation import RefreshState
-from drm.app.component_supply import ComponentSupply
-from drm.app.component_trust import ComponentTrust
-from drm.app.enabler import ContentEnabler
+from drm.app.components.generation import RefreshState
+from drm.app.components.installed import component_folders
+from drm.app.components.supply import ComponentSupply
+from drm.app.components.trust import ComponentTrust
+from drm.app.rights.enabler import ContentEnabler
 from drm.class_ids import BUILT_IN
 from drm.errors import InvalidArgumentError, NoEventsAvailableError
 from drm.session.events import MediaEvent
 from drm.session.events import MediaEventType as E
-from drm.trust.authority.founding import init
+from drm.trust.authority.create import init
 from drm.trust.authority.home import AuthorityHome
 from drm.trust.authority.lifetimes import Lifetimes
 from drm.trust.authority.published import archive_file, root_bytes, stored_files
@@ -45,7 +45,7 @@ from drm.trust.manifest import DESCRIPTION, parse_description
 from drm.trust.revocations import Reason, Revocation
 from drm.trust.snapshot import StoredTrust, TrustSnapshot
 from drm.trust.verifier import COMPONENTS
-from license_server.updates import updates
+from license_server.web.updates import updates
 from sample_content.clip import Clip, make_clip
 
 MARKED = UUID("66666666-0000-0000-0000-000000000001")  # of the components that say what ran

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 import requests
 
-from drm.app.http import is_loopback
-from drm.app.http_connections import InterruptibleAdapter
+from drm.app.http.connections import InterruptibleAdapter
+from drm.app.http.post import is_loopback
 
 __all__ = ["FetchConnections"]
 

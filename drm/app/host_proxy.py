@@ -41,8 +41,8 @@ class HostProxy:
     def activate_class(self, name: str, stream: bytes, interface: str = "") -> RemoteObject:
         """Make an object by the name of its class, and let it load what `stream` says (IMFPMPHostApp).
 
-        `name` is that of a component ("clearkey-ita"), or a class id as text; `stream` an
-        `drm.initialization_stream.InitializationStream`, encoded, with one record, which is what the object loads.
+        `name` is that of a component ("clearkey-ita"), or a class id as text; `stream` an encoded
+        `drm.rights.initialization_stream.InitializationStream` with one record, which is what the object loads.
 
         Raises:
             InvalidArgumentError: the stream is not sound, of another protection system, or has several records.

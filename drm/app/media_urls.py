@@ -12,7 +12,7 @@ from drm.errors import InvalidArgumentError
 from drm.hresult import HResult
 
 if TYPE_CHECKING:
-    from drm.app.http_byte_stream import HttpByteStream
+    from drm.app.http.byte_stream import HttpByteStream
 
 __all__ = ["NETWORK_SCHEMES", "UnsupportedSchemeError", "open_url", "scheme_of"]
 
@@ -52,7 +52,7 @@ def open_url(url: str) -> FileByteStream | HttpByteStream:
         InvalidArgumentError: the URL cannot be read, or the file cannot be opened.
     """
     if scheme_of(url) in NETWORK_SCHEMES:
-        from drm.app.http_byte_stream import HttpByteStream  # noqa: PLC0415 - loads requests, for those who need it
+        from drm.app.http.byte_stream import HttpByteStream  # noqa: PLC0415 - loads requests, for those who need it
 
         return HttpByteStream(url)
     return FileByteStream(_path(url))

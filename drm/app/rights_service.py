@@ -12,16 +12,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from drm.app.component_update import RENEWING
-from drm.app.enable_url import url_in_media
-from drm.app.enabler import AutomaticWay, ContentProtectionManager, EnablerActivation, Outcome
-from drm.app.enabling import Enabling
+from drm.app.components.renewal import RENEWING
+from drm.app.rights.enabler import AutomaticWay, ContentProtectionManager, EnablerActivation, Outcome
+from drm.app.rights.manager_call import Enabling
+from drm.app.rights.media_url import url_in_media
 from drm.app.worker_link import WorkerLink
 from drm.component import MediaSource
 from drm.errors import DRMError, ErrorRecord, KeyMissingError, LicenseError, WireError
 from drm.hresult import HResult
 from drm.keys import KeyId
-from drm.rights import LicensePath
+from drm.rights.enablers import LicensePath
 from drm.session.events import MediaEvent, MediaEventType
 from drm.session.topology import Topology
 from drm.wire import messages as wire

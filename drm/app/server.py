@@ -22,17 +22,17 @@ from uuid import UUID
 
 import msgspec
 
-from drm.app.bundle import pack_components
-from drm.app.component_supply import ComponentSupply
-from drm.app.component_trust import ComponentTrust
-from drm.app.component_update import RENEWING, renewal_activation
+from drm.app.components.installed import pack_components
+from drm.app.components.renewal import RENEWING, renewal_activation
+from drm.app.components.supply import ComponentSupply
+from drm.app.components.trust import ComponentTrust
 from drm.app.device_key import open_device_key
 from drm.app.host_proxy import HostProxy
 from drm.app.process import PMPProcess
 from drm.app.worker_link import WorkerLink
 from drm.errors import DRMError, SessionShutdownError, TrustError, WireError
 from drm.protection import ProtectionReport, require
-from drm.rights import EnablerActivate
+from drm.rights.enablers import EnablerActivate
 from drm.trust.snapshot import pack_snapshot
 from drm.wire import messages as wire
 from drm.wire.messages import RemoteObject

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID
 
-from drm.app.component_trust import ComponentTrust
-from drm.app.enabler import ContentProtectionManager
+from drm.app.components.trust import ComponentTrust
+from drm.app.rights.enabler import ContentProtectionManager
 from drm.app.server import PMPServer, WorkerConfiguration
 from drm.errors import InvalidArgumentError
 from drm.wire.messages import SessionSpec

@@ -16,7 +16,7 @@ from uuid import UUID
 import msgspec
 
 from drm.app.clock_proxy import ClockProxy
-from drm.app.component_update import ComponentUpdate
+from drm.app.components.renewal import ComponentUpdate
 from drm.app.host_proxy import HostProxy
 from drm.app.remote_host import RemoteSourceHost
 from drm.app.remote_proxy import RemoteProxy
@@ -29,7 +29,7 @@ from drm.app.worker_link import whole
 from drm.component import MediaSource
 from drm.errors import DRMError, SessionShutdownError, WireError
 from drm.protection import ProtectionReport
-from drm.rights import LicensePath
+from drm.rights.enablers import LicensePath
 from drm.session.event_queue import BeginResult, EventCallback, EventQueue, Events, GetEventResult
 from drm.session.events import MediaEvent, MediaEventType, SessionCapability
 from drm.session.media_session import TimeFormat, check_position

@@ -26,7 +26,7 @@ from drm.wire.messages import RemoteObject
 from drm.wire.remote_sources import CreationCancelledError
 
 if TYPE_CHECKING:
-    from drm.app.http_byte_stream import HttpByteStream
+    from drm.app.http.byte_stream import HttpByteStream
 
 __all__ = ["ExclusiveFlagsError", "NotRemotableError", "ObjectCreation", "ResolutionFlags", "SourceResolver"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Final, cast
 
-from drm.app.bundle import collect_components
+from drm.app.components.installed import collect_components
 from drm.class_ids import MP4_SOURCE, WEBM_SOURCE
 from drm.component import ByteStream, MediaSource
 from drm.loader import Loader

@@ -14,14 +14,14 @@ from typing import Final
 
 from drm.errors import MalformedMediaError, MediaError, TruncatedMediaError
 from drm.isobmff.box import load_box, top_boxes
+from drm.isobmff.completeness import Reach
 from drm.isobmff.fragment import NON_SYNC, Tfdt, Tfhd, Trun
 from drm.isobmff.fragment_crypto import FragmentPlace, fragment_crypto
 from drm.isobmff.movie import Trex
-from drm.isobmff.reach import Reach
+from drm.isobmff.read_budget import Usage
 from drm.isobmff.reader import ByteSource, Reader
-from drm.isobmff.rules import RuleBook, group_indices
+from drm.isobmff.sample_protection import RuleBook, group_indices
 from drm.isobmff.tracks import EncryptionBoxes, Track, Warn
-from drm.isobmff.usage import Usage
 from drm.media import Sample
 
 __all__ = ["Fragments", "Moof", "Traf", "fragment_samples"]

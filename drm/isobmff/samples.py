@@ -15,14 +15,14 @@ from typing import Final
 
 from drm.errors import InvalidArgumentError, MediaError, UnsupportedMediaError
 from drm.isobmff.box import TopBox, load_box, top_boxes
+from drm.isobmff.completeness import Reach
 from drm.isobmff.container import require_mp4
 from drm.isobmff.fragmented import Fragments, Traf, fragment_samples
 from drm.isobmff.progressive import table_samples
 from drm.isobmff.pssh import Pssh
-from drm.isobmff.reach import Reach
+from drm.isobmff.read_budget import Usage
 from drm.isobmff.reader import ByteSource
 from drm.isobmff.tracks import Track, parse_moov, read_pssh
-from drm.isobmff.usage import Usage
 from drm.keys import KeyId
 from drm.media import Sample, StreamDescriptor, TrackInfo
 

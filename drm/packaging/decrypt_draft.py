@@ -1,6 +1,6 @@
 """The output of a decryption while it is being made: it gets its name when it is complete, or disappears.
 
-`drm.packaging.atomic_file` for a process that must start fast; here the caller gets a descriptor.
+`drm.whole_file` for a process that must start fast; here the caller gets a descriptor.
 """
 
 from __future__ import annotations

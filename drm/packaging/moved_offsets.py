@@ -2,7 +2,7 @@
 
 Counted from the beginning of the file, and so corrected: chunk offsets (`stco`, `co64`, 8.7.5), the places of auxiliary
 information (`saio`, 8.7.9), the base of a track fragment's data (`tfhd`, 8.8.7), and the indices of fragments (`sidx`,
-`tfra`; `drm.packaging.index_boxes`). All else counts from a box that moves along.
+`tfra`; `drm.encrypting.index_boxes`). All else counts from a box that moves along.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import BinaryIO, Final
 
 from msgspec.structs import replace
 
+from drm.encrypting.index_boxes import Moves
 from drm.errors import UnsupportedMediaError
 from drm.isobmff.box import TopBox, load_box
 from drm.isobmff.reader import ByteSource, Reader
 from drm.isobmff.sample_aux import Saio, Saiz
-from drm.packaging.index_boxes import Moves
 
 __all__ = ["Edit", "Edits", "correct_offsets"]
 

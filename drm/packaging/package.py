@@ -12,18 +12,18 @@ from typing import Final
 
 import msgspec
 
+from drm.encrypting.file import encrypt_file
+from drm.encrypting.settings import TrackEncryption
+from drm.encrypting.source_file import SourceFile
 from drm.errors import InvalidArgumentError, UnsupportedMediaError
 from drm.isobmff.samples import open_presentation
+from drm.manifests.forms import HLS_METHODS, Player, checked_url
+from drm.manifests.rendition import Rendition, read_rendition
+from drm.manifests.write_mpd import write_mpd
+from drm.manifests.write_playlists import playlist_name, write_playlists
 from drm.media import Scheme, TrackInfo, TrackType
-from drm.packaging.atomic_file import atomic_file, atomic_path
-from drm.packaging.dash import write_mpd
-from drm.packaging.encrypt import encrypt_file
 from drm.packaging.fragmenting import fragment_track
-from drm.packaging.hls import playlist_name, write_playlists
-from drm.packaging.manifest_forms import HLS_METHODS, Player, checked_url
-from drm.packaging.rendition import Rendition, read_rendition
-from drm.packaging.source_file import SourceFile
-from drm.packaging.track_encryption import TrackEncryption
+from drm.whole_file import atomic_file, atomic_path
 
 __all__ = ["MPD_NAME", "Package", "package_file"]
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from struct import pack
 from typing import BinaryIO, Final
 
+from drm.encrypting.source_file import SourceFile
 from drm.errors import InvalidArgumentError, MediaError, UnsupportedMediaError
 from drm.isobmff.box import TopBox, encode_box, load_box, top_boxes
 from drm.isobmff.container import require_mp4
@@ -22,9 +23,8 @@ from drm.isobmff.pssh_payload import read_contents
 from drm.isobmff.reader import Reader
 from drm.isobmff.tracks import Movie, parse_moov, read_pssh
 from drm.keys import COMMON_SYSTEM, KeyId
-from drm.packaging.atomic_file import atomic_file
 from drm.packaging.moved_offsets import Edit, Edits, correct_offsets
-from drm.packaging.source_file import SourceFile
+from drm.whole_file import atomic_file
 
 __all__ = ["Insertion", "insert_common_pssh"]
 

@@ -17,7 +17,7 @@ from uuid import UUID
 
 from drm.errors import RestartRequiredError, TrustError
 from drm.protection import ComponentState, TrustReport
-from drm.rights import EnablerActivate, EnableType
+from drm.rights.enablers import EnablerActivate, EnableType
 from drm.trust.archive import Component
 from drm.trust.errors import (
     ComponentDamagedError,

@@ -56,25 +56,25 @@ _SHARED: Final = (
     "drm.cenc.dialect",
     "drm.cenc.engines",
     "drm.class_ids",
-    "drm.clearkey",
+    "drm.license.clearkey",
     "drm.component",
     "drm.descriptors",
     "drm.errors",
     "drm.hresult",
     "drm.isobmff.samples",
-    "drm.jose",
+    "drm.license.jose",
     "drm.keys",
     "drm.media",
-    "drm.output_policy",
-    "drm.output_schema",
-    "drm.output_trust",
-    "drm.policy",
+    "drm.rights.output_policy",
+    "drm.rights.output_schema",
+    "drm.rights.output_trust",
+    "drm.rights.policy",
     "drm.presentation_source",
     "drm.protection",
-    "drm.rights",
-    "drm.sealed",
+    "drm.rights.enablers",
+    "drm.license.sealed",
     "drm.webm.presentation",
-    "drm.trust_authority",
+    "drm.rights.authorities",
 )
 
 COMPONENTS_MAY_IMPORT: Final = (*_STANDARD, *_THIRD_PARTY, *_SHARED)
@@ -179,9 +179,9 @@ def _try_ciphers(engine: str) -> None:
 
 
 def _try_licenses() -> None:
-    from drm import sealed  # noqa: PLC0415
-    from drm.clearkey import parse_jwk_set  # noqa: PLC0415
     from drm.errors import DRMError  # noqa: PLC0415
+    from drm.license import sealed  # noqa: PLC0415
+    from drm.license.clearkey import parse_jwk_set  # noqa: PLC0415
 
     sealed.warm_up()
     for spoilt in (b"", b"\xff", b'{"keys": [{"kty": "oct", "kid": "!", "k": "!"}]}', b"[" * 5000):

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from drm.component import InputTrustAuthority
 from drm.errors import DRMError, InvalidRequestError, LicenseError, WireError, error_from_record
 from drm.hresult import HResult, succeeded
-from drm.rights import EnablerActivate, EnableType, LicensePath
+from drm.rights.enablers import EnablerActivate, EnableType, LicensePath
 from drm.session.events import MediaEvent, MediaEventType
 from drm.wire.messages import BeginEnableContent, CancelEnabler, EnablerFailed, FromWorker
 

@@ -28,7 +28,7 @@ from drm.pmp.host_service import HostService
 from drm.pmp.object_ids import ObjectIds
 from drm.pmp.session_service import SessionService
 from drm.protection import ProtectionReport, TrustReport
-from drm.rights import EnablerActivate
+from drm.rights.enablers import EnablerActivate
 from drm.trust.snapshot import MAX_SNAPSHOT
 from drm.wire import messages as wire
 from drm.wire.channel import Channel, close_all, worker_channel

@@ -8,9 +8,9 @@ from typing import Final
 
 from drm.errors import DRMError, InvalidRequestError, KeyMissingError
 from drm.media import Sample, SampleCrypto
+from drm.rights.authorities import PolicyChangedError
 from drm.session.events import MediaEvent
 from drm.session.full_topology import Node
-from drm.trust_authority import PolicyChangedError
 
 __all__ = ["Decryption"]
 

@@ -18,8 +18,8 @@ from drm.component import Decoder, PacketBuffer
 from drm.errors import DRMError, KeyMissingError, KeyWrongError, MediaError
 from drm.keys import KeyId
 from drm.media import Sample, SampleCrypto, Scheme, TrackInfo
+from drm.rights.authorities import DecryptsSamples
 from drm.session.noise_check import NOISE_CHECKED, SAMPLES, slices_end_where_they_should
-from drm.trust_authority import DecryptsSamples
 
 __all__ = [
     "CHECKED_SAMPLES",

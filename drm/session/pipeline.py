@@ -20,8 +20,8 @@ from drm.session.clock import MediaTimeSource, PresentationClock, SystemTimeSour
 from drm.session.decryption import Decryption
 from drm.session.events import MediaEvent, MediaEventType
 from drm.session.full_topology import ResolvedTopology
-from drm.session.lane import HUNDRED_NS, Lane
 from drm.session.quality import QualityWatch
+from drm.session.running_branch import HUNDRED_NS, Lane
 from drm.session.session_source import SessionSource
 
 __all__ = ["Pipeline", "Run", "component_failed"]

@@ -29,15 +29,15 @@ from drm.errors import (
 from drm.hresult import HResult
 from drm.keys import KeyId
 from drm.media import TrackInfo, TrackType
-from drm.output_policy import OutputPolicy
-from drm.policy import Action
-from drm.rights import EnablerActivate
+from drm.rights.authorities import AccessParameters, Decrypter, OfOneStream, SetPolicyResult
+from drm.rights.enablers import EnablerActivate
+from drm.rights.output_policy import OutputPolicy
+from drm.rights.policy import Action
 from drm.session.events import MediaEvent
 from drm.session.events import MediaEventType as E
 from drm.session.key_check import place
 from drm.trust.errors import ListTooOldError
 from drm.trust.state import NOTHING_VERIFIED, TrustState, check_demands
-from drm.trust_authority import AccessParameters, Decrypter, OfOneStream, SetPolicyResult
 
 __all__ = ["ComponentHost", "PolicyEngine", "RightsBroker", "TrustedPath"]
 

@@ -19,7 +19,8 @@ from drm.component import Decoder, Decrypter, InputTrustAuthority, PacketBuffer,
 from drm.errors import DRMError, IsolationError, MediaError, TopologyError
 from drm.hresult import HResult
 from drm.media import Sample, StreamDescriptor, TrackInfo
-from drm.output_policy import constricted
+from drm.rights.authorities import NotProtectedError
+from drm.rights.output_policy import constricted
 from drm.session.events import MediaEvent
 from drm.session.full_topology import Node, ResolvedTopology
 from drm.session.key_check import KeyVerdict, check_keys, place, raise_for_verdict, tells_of
@@ -27,7 +28,6 @@ from drm.session.policy_engine import ComponentHost, PolicyEngine, RightsBroker
 from drm.session.session_source import SessionSource
 from drm.session.topology import Branch, SinkActivate, Topology, TransformNode
 from drm.trust.state import NOTHING_VERIFIED, TrustState
-from drm.trust_authority import NotProtectedError
 from drm.wire.specs import FullTopology, NodeKind, TopologyNode
 
 __all__ = ["ComponentHost", "CustomLoader", "RightsBroker", "TopologyLoader"]

@@ -10,8 +10,8 @@ from datetime import datetime
 from typing import Final
 
 from drm.errors import RestartRequiredError
-from drm.policy import Policy
-from drm.rights import EnablerActivate, EnableType
+from drm.rights.enablers import EnablerActivate, EnableType
+from drm.rights.policy import Policy
 from drm.trust.errors import ListTooOldError, TestSignedError
 from drm.trust.freshness import Freshness, trusted_now
 from drm.trust.renewal import Renewals, encode_renewals

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from drm.errors import ErrorRecord
 from drm.media import Sample
-from drm.rights import LicensePath
+from drm.rights.enablers import LicensePath
 from drm.wire.remote_sources import BytesRead, CancelCreation, CreateSource, ReleaseRemoteSource
 from drm.wire.specs import SessionSpec, Spec, TopologySpec
 

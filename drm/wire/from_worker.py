@@ -8,7 +8,7 @@ import msgspec
 
 from drm.errors import ErrorRecord
 from drm.protection import ProtectionReport, TrustReport
-from drm.rights import EnablerActivate
+from drm.rights.enablers import EnablerActivate
 from drm.wire.remote_sources import ByteStreamClosed, ReadBytes, SourceCreated, SourceNotCreated
 from drm.wire.specs import FullTopology, RemoteObject, Spec
 

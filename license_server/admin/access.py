@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Final
 
 from drm.errors import InvalidArgumentError
+from license_server.issuing.rate_limits import Limit, RateLimit
+from license_server.issuing.token_minting import SigningKey
 from license_server.problems import ProblemError
-from license_server.rate_limits import Limit, RateLimit
-from license_server.token_minting import SigningKey
 
 __all__ = ["AdminAccess", "AdminRules", "admin_tokens_of"]
 

@@ -10,15 +10,15 @@ from flask import Blueprint, Flask, Response, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from drm.errors import DRMError, InvalidArgumentError, KeyMissingError, KeysFileError
+from drm.keyfile.formats import MAX_KEYS_FILE
 from drm.keys import KeyId
-from drm.keys_file import MAX_KEYS_FILE
 from license_server.admin.access import AdminAccess
 from license_server.admin.clients import CLIENT_ROUTES
 from license_server.admin.contents import CONTENT_ROUTES
-from license_server.admin.desk import Desk, Route
 from license_server.admin.keys import KEY_ROUTES
 from license_server.admin.openapi import CONFIRM_HEADER, openapi_document
 from license_server.admin.operation import OPERATION_ROUTES
+from license_server.admin.route import Desk, Route
 from license_server.cors import NO_CORS
 from license_server.health import Health
 from license_server.problems import PROBLEM_TYPE, ProblemError

@@ -6,7 +6,6 @@ import time
 from typing import Final
 
 from drm.keys import KeyId
-from license_server.admin.desk import Desk, Route
 from license_server.admin.messages import (
     DeviceInfo,
     DeviceList,
@@ -16,8 +15,9 @@ from license_server.admin.messages import (
     TokenList,
     TokenOrder,
 )
+from license_server.admin.route import Desk, Route
+from license_server.issuing.token_minting import TokenClaims
 from license_server.problems import ProblemError
-from license_server.token_minting import TokenClaims
 
 __all__ = ["CLIENT_ROUTES"]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from license_server.admin.desk import Desk, Route
 from license_server.admin.keys import told
 from license_server.admin.messages import ContentInfo, ContentList, ContentOrder, ContentPolicy, KeyList, RotateOrder
-from license_server.content_store import check_track
+from license_server.admin.route import Desk, Route
+from license_server.store.contents import check_track
 
 __all__ = ["CONTENT_ROUTES"]
 

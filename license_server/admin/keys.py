@@ -6,11 +6,10 @@ from typing import Final
 
 import msgspec
 
-from drm.clearkey import encode_jwk_set
 from drm.errors import InvalidArgumentError
+from drm.keyfile.formats import parse_keys_file
 from drm.keys import KeyId
-from drm.keys_file import parse_keys_file
-from license_server.admin.desk import Desk, Route
+from drm.license.clearkey import encode_jwk_set
 from license_server.admin.messages import (
     ExportOrder,
     GenerateOrder,
@@ -24,10 +23,11 @@ from license_server.admin.messages import (
     KeySet,
     PolicyOrder,
 )
-from license_server.content_store import check_content, check_track
-from license_server.exports import export_keys
-from license_server.key_store import KeyRow, Place
+from license_server.admin.route import Desk, Route
 from license_server.problems import ProblemError
+from license_server.store.contents import check_content, check_track
+from license_server.store.exports import export_keys
+from license_server.store.keys import KeyRow, Place
 
 __all__ = ["KEY_ROUTES", "told"]
 

@@ -10,7 +10,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
-from drm.policy import Policy
+from drm.rights.policy import Policy
 
 __all__ = [
     "AuditEvent", "AuditPage", "AuditQuery", "ContentInfo", "ContentList", "ContentOrder", "ContentPolicy",

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from license_server.admin.desk import Route
+from license_server.admin.route import Route
 from license_server.problems import PROBLEM_TYPE
 
 __all__ = ["CONFIRM_HEADER", "openapi_document"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from drm.keys import KeyId
-from license_server.admin.desk import Desk, Route
 from license_server.admin.messages import AuditEvent, AuditPage, AuditQuery, Status
-from license_server.audit import audit_rows
-from license_server.key_rows import CACHE_SECONDS
+from license_server.admin.route import Desk, Route
+from license_server.store.audit import audit_rows
+from license_server.store.key_rows import CACHE_SECONDS
 
 __all__ = ["OPERATION_ROUTES"]
 

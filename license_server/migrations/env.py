@@ -1,8 +1,8 @@
-"""Run by alembic: migrate over the connection that license_server.store hands in."""
+"""Run by alembic: migrate over the connection that license_server.store.opening hands in."""
 
 from alembic import context
 
-from license_server.schema import metadata
+from license_server.store.schema import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

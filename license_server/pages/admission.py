@@ -22,9 +22,9 @@ from werkzeug.security import check_password_hash, generate_password_hash
 from werkzeug.wrappers import Response as AnyResponse
 
 from drm.errors import InvalidArgumentError
+from license_server.issuing.rate_limits import Limit, RateLimit
 from license_server.problems import ProblemError
-from license_server.rate_limits import Limit, RateLimit
-from license_server.store import Store
+from license_server.store.opening import Store
 
 __all__ = ["PageRules", "add_sign_in", "guarded", "install_sessions", "is_admin", "password_hash_of"]
 

@@ -7,7 +7,6 @@ from typing import Final
 from flask import Blueprint, Flask, Response, render_template, request, session
 from werkzeug.exceptions import HTTPException
 
-from license_server.audit import AuditMode
 from license_server.cors import NO_CORS
 from license_server.health import Health
 from license_server.pages.admission import PageRules, add_sign_in, install_sessions, is_admin
@@ -22,6 +21,7 @@ from license_server.pages.trust import add_trust
 from license_server.pages.watch import add_watch
 from license_server.pages.wording import FILTERS
 from license_server.rules import ServerRules
+from license_server.store.audit import AuditMode
 
 __all__ = ["add_pages"]
 

@@ -10,10 +10,10 @@ from flask import Blueprint, Response, render_template, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from drm.keys import KeyId
-from license_server.audit import AuditRow, audit_rows
 from license_server.pages.admission import guarded
-from license_server.schema import audit
-from license_server.store import Store
+from license_server.store.audit import AuditRow, audit_rows
+from license_server.store.opening import Store
+from license_server.store.schema import audit
 
 __all__ = ["add_events", "event_of", "latest_rows"]
 

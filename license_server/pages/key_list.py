@@ -10,12 +10,12 @@ from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response as AnyResponse
 
 from drm.errors import DRMError
+from drm.keyfile.formats import parse_keys_file
 from drm.keys import KeyId
-from drm.keys_file import parse_keys_file
-from license_server.content_store import check_content, check_track
-from license_server.key_store import KeyRow, Place
 from license_server.pages.admission import guarded
-from license_server.store import Store
+from license_server.store.contents import check_content, check_track
+from license_server.store.keys import KeyRow, Place
+from license_server.store.opening import Store
 
 __all__ = ["add_key_list", "found_rows", "key_id_of"]
 

@@ -11,15 +11,15 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from drm.errors import KeyMissingError
 from drm.keys import KeyId
+from drm.manifests.forms import Player, clearkey_lines, default_kid_lines, hls_key_line
 from drm.media import Scheme
-from drm.packaging.manifest_forms import Player, clearkey_lines, default_kid_lines, hls_key_line
-from license_server.audit import enter_log
 from license_server.hls_keys import raw_key
-from license_server.key_store import KeyRow
 from license_server.pages.admission import PageRules, guarded
 from license_server.pages.key_list import key_id_of
-from license_server.schema import audit
-from license_server.store import Store
+from license_server.store.audit import enter_log
+from license_server.store.keys import KeyRow
+from license_server.store.opening import Store
+from license_server.store.schema import audit
 
 __all__ = ["add_key_page"]
 

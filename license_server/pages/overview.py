@@ -13,7 +13,7 @@ from flask import Blueprint, render_template
 
 from license_server.health import Health
 from license_server.pages.admission import guarded
-from license_server.schema import HEAD, audit
+from license_server.store.schema import HEAD, audit
 
 __all__ = ["Hour", "add_overview", "hour_of", "percentile"]
 

@@ -11,10 +11,10 @@ import msgspec
 
 from drm.errors import InvalidArgumentError
 from drm.keys import KeyId
-from license_server.audit import record_deed
+from license_server.issuing.token_minting import SigningKey, TokenClaims
 from license_server.rules import ServerRules
-from license_server.store import Store
-from license_server.token_minting import SigningKey, TokenClaims
+from license_server.store.audit import record_deed
+from license_server.store.opening import Store
 
 __all__ = ["MadeToken", "TokenMaker"]
 

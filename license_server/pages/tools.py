@@ -12,12 +12,12 @@ from flask import Blueprint, render_template, request, url_for
 
 from drm.errors import DRMError, InvalidArgumentError
 from drm.isobmff.pssh import Pssh
-from drm.packaging.manifest_forms import Player
-from drm.packaging.signalled import Signalled
+from drm.manifests.forms import Player
+from drm.manifests.rewritten import Signalled
+from license_server.issuing.token_keys import TokenError, TokenKeys
 from license_server.pages.admission import guarded
 from license_server.pages.token_maker import TokenMaker
-from license_server.signalling import order_of, signal
-from license_server.token_keys import TokenError, TokenKeys
+from license_server.web.signalling import order_of, signal
 
 __all__ = ["TokenReport", "add_tools", "decoded_boxes", "read_token"]
 

@@ -16,10 +16,10 @@ import sqlalchemy as sa
 from flask import Blueprint, render_template
 
 from drm.errors import DRMError
-from license_server.device_store import DeviceRow
 from license_server.pages.admission import guarded
-from license_server.schema import audit
-from license_server.store import Store
+from license_server.store.devices import DeviceRow
+from license_server.store.opening import Store
+from license_server.store.schema import audit
 
 if TYPE_CHECKING:
     from drm.trust.verifier import VerifiedTrust

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from drm.policy import Policy
+from drm.rights.policy import Policy
 
 __all__ = ["FILTERS", "ago", "moment", "rules_of"]
 

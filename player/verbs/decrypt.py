@@ -1,4 +1,4 @@
-"""`clearkey decrypt`: write the decrypted file. An everyday call of it never comes here: see `player.decrypt_start`."""
+"""`clearkey decrypt`: write the decrypted file. An everyday call of it never comes here: see `player.quick.decrypt`."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from pathlib import Path
 import click
 
 from drm.cenc.dialect import Dialect
+from drm.decrypting.file import decrypt_file
 from drm.errors import InvalidArgumentError, KeyMissingError, KeyWrongError, UnsupportedMediaError
 from drm.keys import ContentKey, KeyId
-from drm.packaging.decrypt_file import decrypt_file
-from player.decrypt_start import said_when_done
 from player.dialect_option import dialect_option
 from player.key_mistakes import explain
-from player.key_options import key_options
-from player.one_shot import MAX_JOBS, end_tidily, useful_jobs
+from player.options import key_options
 from player.progress import Progress
+from player.quick.common import MAX_JOBS, end_tidily, useful_jobs
+from player.quick.decrypt import said_when_done
 
 __all__ = ["command"]
 
@@ -76,7 +76,7 @@ def command(
 
 def _check(files: tuple[str, ...], keys: dict[KeyId, ContentKey], dialects: tuple[str, ...]) -> None:
     """Raise KeyWrongError for a key that decodes nothing. Which keys are needed at all, decryption itself knows."""
-    for verdict in importlib.import_module("player.key_check").verdicts(files, keys):
+    for verdict in importlib.import_module("player.verbs.keys.check_file").verdicts(files, keys):
         if verdict.key_id not in keys:
             continue
         if verdict.dialect and verdict.dialect not in dialects:

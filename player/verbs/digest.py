@@ -12,7 +12,7 @@ from drm.keys import ContentKey, KeyId
 from player.dialect_option import dialect_option
 from player.digests import TrackDigest, digest_tracks
 from player.key_mistakes import explain
-from player.key_options import key_options
+from player.options import key_options
 
 __all__ = ["command"]
 

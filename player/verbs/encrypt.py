@@ -1,13 +1,13 @@
-"""`clearkey encrypt`: write the encrypted file. A usual call of it never comes here: see `player.encrypt_start`."""
+"""`clearkey encrypt`: write the encrypted file. A usual call of it never comes here: see `player.quick.encrypt`."""
 
 from __future__ import annotations
 
 import click
 
 from drm.media import Scheme
-from player.encrypt_run import IV_SIZES, PSSH, Request, encrypt
-from player.key_options import keys_file_of, read_keys_file
-from player.one_shot import MAX_JOBS
+from player.options import keys_file_of, read_keys_file
+from player.quick.common import MAX_JOBS
+from player.quick.encrypt_run import IV_SIZES, PSSH, Request, encrypt
 
 __all__ = ["command"]
 

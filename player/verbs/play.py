@@ -8,6 +8,7 @@ import sys
 
 import click
 
+from drm.app.rights.managers import LicenseManager, LocalKeysManager
 from drm.errors import DRMError, InvalidArgumentError
 from drm.keys import ContentKey, KeyId
 from drm.protection import Level
@@ -17,11 +18,10 @@ from player.component_options import component_trust
 from player.component_renewal import renewing
 from player.dialect_option import dialect_option
 from player.key_mistakes import explain
-from player.key_options import key_options
+from player.options import key_options
 from player.outputs import AtomicOutput
 from player.playback import Playback, PlaybackResult, Snapshot
 from player.progress import Progress
-from player.protection_manager import LicenseManager, LocalKeysManager
 from player.renewal_lines import RenewalLines
 
 __all__ = ["command"]

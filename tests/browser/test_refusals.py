@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from drm.policy import Policy
-from license_server.keyring import find_keyring
+from drm.rights.policy import Policy
 from license_server.process import LicenseServer
-from license_server.store import open_store
+from license_server.store.keyring import find_keyring
+from license_server.store.opening import open_store
 from tests.browser.conftest import trial_url
 from tests.browser.films import Film
 from tests.browser.players import fetched

@@ -16,12 +16,12 @@ import pytest
 from drm.app.byte_stream import FileByteStream
 from drm.app.sources import component_loader, open_source
 from drm.class_ids import AV_DECODER
+from drm.encrypting.file import TrackEncryption, encrypt_file
 from drm.keys import ContentKey, KeyId
 from drm.media import Sample, Scheme, TrackInfo, TrackType
-from drm.packaging.encrypt import TrackEncryption, encrypt_file
 from drm.session.key_check import KeyOutcome, check_keys, tells_of
 from drm.session.noise_check import slices_end_where_they_should
-from player.key_check import _Decrypter, _samples
+from player.verbs.keys.check_file import _Decrypter, _samples
 from tests.conformance.test_vectors import OWN, Opened, manifest
 
 KEYS = 100

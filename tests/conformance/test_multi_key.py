@@ -13,6 +13,7 @@ from struct import pack
 import pytest
 
 from drm.app.byte_stream import FileByteStream
+from drm.app.rights.managers import LocalKeysManager
 from drm.cenc.decrypt import SampleDecrypter
 from drm.cenc.encrypt import SampleEncrypter
 from drm.errors import KeyMissingError, KeyWrongError
@@ -23,10 +24,9 @@ from drm.keys import ContentKey, KeyId
 from drm.media import SampleCrypto, Scheme
 from drm.session.key_check import KeyOutcome
 from player.digests import digest_tracks
-from player.key_check import run as key_check
-from player.key_check import verdicts
 from player.playback import Playback
-from player.protection_manager import LocalKeysManager
+from player.verbs.keys.check_file import run as key_check
+from player.verbs.keys.check_file import verdicts
 
 VECTOR = Path(__file__).parents[1] / "data" / "vectors" / "generated" / "gp_multikey_prog_v.mp4"
 A = KeyId.parse("10000000100010001000100000000001")

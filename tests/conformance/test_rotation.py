@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 from drm.app.byte_stream import FileByteStream
+from drm.app.rights.managers import LocalKeysManager
 from drm.errors import KeyMissingError
 from drm.isobmff.box import encode_box, encode_full_box, top_boxes
 from drm.isobmff.samples import SURVEYED, open_presentation
 from drm.keys import ContentKey, KeyId
 from player.digests import digest_tracks
 from player.playback import Playback
-from player.protection_manager import LocalKeysManager
 from tests.conformance.test_vectors import OWN, manifest
 
 NAME = "pk_cenc_rot_v"

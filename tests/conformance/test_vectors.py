@@ -16,6 +16,7 @@ from typing import Any, cast
 import pytest
 
 from drm.app.byte_stream import FileByteStream
+from drm.app.rights.managers import LocalKeysManager
 from drm.app.sources import component_loader
 from drm.cenc.decrypt import SampleDecrypter, decrypt_sample
 from drm.cenc.dialect import Dialect
@@ -24,14 +25,13 @@ from drm.component import Decoder
 from drm.errors import KeyMissingError, UnsupportedMediaError
 from drm.keys import ContentKey, KeyId
 from drm.media import Sample, TrackInfo, TrackType
+from drm.session.edit_list import Presentation
 from drm.session.key_check import KeyOutcome
-from drm.session.presentation import Presentation
 from player.digests import digest_tracks
-from player.key_check import run as key_check
-from player.key_check import verdicts
 from player.media_file import MediaFile, open_media
 from player.playback import Playback
-from player.protection_manager import LocalKeysManager
+from player.verbs.keys.check_file import run as key_check
+from player.verbs.keys.check_file import verdicts
 from tests.interop.reference import picture_bytes
 
 OWN = Path(__file__).parents[1] / "data" / "vectors"

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from license_server.admin.blueprint import ROUTES
-from license_server.app import HTTP_CODES
 from license_server.problems import CODES, ProblemError
+from license_server.serving.app import HTTP_CODES
 
 __all__ = ["SPELT_OUT_NOWHERE", "statuses", "with_tables"]
 

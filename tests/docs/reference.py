@@ -25,7 +25,7 @@ __all__ = ["FOLDER", "PAGES", "pages"]
 FOLDER: Final = Path(__file__).parents[2] / "docs" / "reference"
 PAGES: Final = {
     "session": ("The Media Session", (
-        "drm.app.session_configuration", "drm.app.session_proxy", "drm.app.local", "drm.session.media_session",
+        "drm.app.session_configuration", "drm.app.session_proxy", "drm.app.local_session", "drm.session.media_session",
         "drm.session.services", "drm.session.clock", "drm.session.quality",
     )),
     "topology": ("Topologies", ("drm.session.topology", "drm.wire.specs", "drm.session.full_topology")),
@@ -34,12 +34,13 @@ PAGES: Final = {
     "components": ("The components' protocols", ("drm.component", "drm.media")),
     "pmp": ("PMP host and server", ("drm.app.server", "drm.app.host_proxy", "drm.protection", "drm.class_ids")),
     "rights": ("Rights and policies", (
-        "drm.app.enabler", "drm.rights", "drm.policy", "drm.output_policy", "drm.output_schema", "drm.output_trust",
-        "player.protection_manager",
+        "drm.app.rights.enabler", "drm.rights.enablers", "drm.rights.policy", "drm.rights.output_policy",
+        "drm.rights.output_schema", "drm.rights.output_trust",
+        "drm.app.rights.managers",
     )),
     "trust": ("Trusted components", (
-        "drm.app.component_trust", "drm.app.component_supply", "drm.trust.errors", "drm.trust.renewal",
-        "drm.trust.state", "drm.app.component_updater", "drm.app.update_errors",
+        "drm.app.components.trust", "drm.app.components.supply", "drm.trust.errors", "drm.trust.renewal",
+        "drm.trust.state", "drm.app.components.updater", "drm.app.update_errors",
     )),
     "http": ("The license server over HTTP", ()),
     "remote-source": ("Sources in the worker", ("drm.app.source_resolver", "drm.app.remote_source")),

@@ -11,19 +11,19 @@ import requests
 from drm.keys import ContentKey, KeyId
 from license_server.admin.access import AdminRules
 from license_server.admin.blueprint import BASE
-from license_server.app import create_app
 from license_server.health import Health
-from license_server.key_store import Place
-from license_server.licenses import Office
+from license_server.issuing.licenses import Office
+from license_server.issuing.service import LicenseService
 from license_server.metrics import Counters
 from license_server.process import LicenseServer
 from license_server.rules import ServerRules
-from license_server.service import LicenseService
-from license_server.store import open_store
-from license_server.wrapping import Kek
+from license_server.serving.app import create_app
+from license_server.store.keys import Place
+from license_server.store.opening import open_store
+from license_server.store.wrapping import Kek
 from tests.docs.http_tables import SPELT_OUT_NOWHERE, statuses
 from tests.docs.reference import FOLDER
-from tests.unit.license_server.test_entitlements import JWKS, token
+from tests.unit.license_server.issuing.test_entitlements import JWKS, token
 
 PAGE = (FOLDER / "http.md").read_text(encoding="utf-8")
 KEK = b"K" * 32

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from drm.clearkey import encode_jwk_set
+from drm.license.clearkey import encode_jwk_set
 from drm.media import Scheme
 from license_server.process import LicenseServer
 from sample_content.small import SmallSample, make_small_sample
@@ -19,8 +19,8 @@ LIKE_DOCKER = Path(__file__).with_name("like_docker.py")
 BLOCK = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.DOTALL | re.MULTILINE)
 
 MY_PLAYER = """
-from player.assertions import PlaysError as NoLicense
-from player.assertions import assert_plays
+from player.testing.assertions import PlaysError as NoLicense
+from player.testing.assertions import assert_plays
 
 
 def play(path, license_url):

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from drm.clearkey import encode_jwk_set
 from drm.keys import ContentKey, KeyId
+from drm.license.clearkey import encode_jwk_set
 from tests.interop.command import Ran, end, is_one_paragraph
 from tests.interop.relays import fixed_answer
 

@@ -15,15 +15,15 @@ from typing import Final
 
 import msgspec
 
-from drm import jose, sealed
-from drm.clearkey import encode_jwk_set, parse_jwk_set, parse_license_request
 from drm.errors import DRMError
 from drm.isobmff.pssh_payload import PLAYREADY, WIDEVINE, make_data, read_contents
-from drm.key_spellings import parse_keys
+from drm.keyfile.formats import parse_keys_file
+from drm.keyfile.spellings import parse_keys
 from drm.keys import ContentKey, KeyId
-from drm.keys_file import parse_keys_file
-from drm.policy import Policy
-from player.pssh_manifests import hls_statements, keyids_statements, mpd_statements
+from drm.license import jose, sealed
+from drm.license.clearkey import encode_jwk_set, parse_jwk_set, parse_license_request
+from drm.rights.policy import Policy
+from player.verbs.pssh.manifests import hls_statements, keyids_statements, mpd_statements
 
 __all__ = ["KeyInErrorError", "document", "kinds", "read_document"]
 

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from drm.decrypting.file import decrypt_file
+from drm.encrypting.file import TrackEncryption, encrypt_file
+from drm.encrypting.source_file import SourceFile
 from drm.errors import DRMError
 from drm.isobmff.samples import open_presentation
 from drm.keys import ContentKey, KeyId
 from drm.media import Scheme, TrackInfo, TrackType
-from drm.packaging.decrypt_file import decrypt_file
-from drm.packaging.encrypt import TrackEncryption, encrypt_file
-from drm.packaging.source_file import SourceFile
 from tests.fuzz.mutation import VECTORS, Seed, mutant
 
 __all__ = ["decrypt_one", "encrypt_one"]

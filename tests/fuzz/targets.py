@@ -15,7 +15,7 @@ from drm.isobmff.reader import Reader
 from drm.isobmff.samples import open_presentation
 from drm.media import Sample, SampleCrypto
 from drm.webm.presentation import open_webm
-from player.box_listing import list_boxes
+from player.verbs.inspect.box_listing import list_boxes
 from tests.fuzz.files import decrypt_one
 from tests.fuzz.mutation import Bytes, Seed
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from drm.clearkey import encode_jwk_set
 from drm.keys import ContentKey, KeyId
+from drm.license.clearkey import encode_jwk_set
 
 LIMIT = 40.0  # seconds; every command of these tests takes one or two
 

@@ -18,14 +18,14 @@ from typing import Any
 import msgspec
 
 import drm
-from drm.app.component_supply import ComponentSupply
-from drm.app.component_trust import ComponentTrust
+from drm.app.components.supply import ComponentSupply
+from drm.app.components.trust import ComponentTrust
 from drm.app.session_configuration import SessionConfiguration
 from drm.app.session_proxy import create_pmp_media_session
 from drm.app.worker_link import WorkerLink
 from drm.errors import TrustError
 from drm.keys import ContentKey, KeyId
-from drm.policy import Policy
+from drm.rights.policy import Policy
 from drm.session.events import MediaEventType as E
 from drm.session.services import Service
 from drm.wire import messages as wire

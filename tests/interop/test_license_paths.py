@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from drm.clearkey import b64url, encode_license_request
 from drm.keys import ContentKey, KeyId
-from drm.policy import Action, Policy
+from drm.license.clearkey import b64url, encode_license_request
+from drm.rights.policy import Action, Policy
 from tests.interop.command import Command, frames, is_one_paragraph, write_keys
 from tests.interop.license.plain_server import plain_server
 from tests.interop.reference import pyav_frames

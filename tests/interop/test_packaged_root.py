@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 
 from drm.class_ids import AV_DECODER, BUILT_IN, DISCARD_SINK
+from drm.encrypting.file import TrackEncryption, encrypt_file
 from drm.hresult import HResult
 from drm.media import Scheme, TrackType
-from drm.packaging.encrypt import TrackEncryption, encrypt_file
 from drm.trust.authority.bundling import write_bundle
 from drm.trust.authority.revocation_list import encode_list
 from drm.trust.snapshot import StoredTrust, TrustSnapshot, pack_snapshot

@@ -12,9 +12,9 @@ import pytest
 from drm.app.byte_stream import FileByteStream
 from drm.app.sources import open_source
 from drm.cenc.decrypt import SampleDecrypter
+from drm.encrypting.file import TrackEncryption, encrypt_file
 from drm.keys import ContentKey, KeyId
 from drm.media import Scheme, TrackType
-from drm.packaging.encrypt import TrackEncryption, encrypt_file
 from sample_content.recipes import RECIPES
 from tests.interop.command import frames
 from tests.interop.reference import ffmpeg_video_hashes, picture_bytes, pyav_frames

@@ -13,17 +13,17 @@ from pathlib import Path
 
 import pytest
 
-from drm.app.enabler import ContentEnabler, EnablerActivation
+from drm.app.rights.enabler import ContentEnabler, EnablerActivation
 from drm.app.session_configuration import SessionConfiguration
 from drm.app.session_proxy import create_pmp_media_session
 from drm.class_ids import AV_DECODER
+from drm.encrypting.file import TrackEncryption, encrypt_file
 from drm.errors import RestartRequiredError
 from drm.hresult import HResult
 from drm.keys import ContentKey, KeyId
 from drm.media import Scheme, TrackType
-from drm.packaging.encrypt import TrackEncryption, encrypt_file
-from drm.policy import Policy
-from drm.rights import EnableType, EnableURL, LicensePath, URLTrustStatus
+from drm.rights.enablers import EnableType, EnableURL, LicensePath, URLTrustStatus
+from drm.rights.policy import Policy
 from drm.session.events import MediaEventType as E
 from drm.trust.errors import ComponentRevokedError
 from drm.trust.renewal import parse_renewals

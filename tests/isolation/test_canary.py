@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from drm.clearkey import b64url
 from drm.keys import ContentKey, KeyId
+from drm.license.clearkey import b64url
 from license_server.process import LicenseServer
 from tests.interop.license.plain_server import plain_server
 from tests.isolation.memory_search import Searched, forms, search

@@ -22,20 +22,20 @@ LONGEST = 350  # lines
 # The files that may read a content key's bytes (ContentKey.secret). Add one only with a reason that a reviewer accepts.
 SECRET_READERS: dict[str, str] = {
     "drm/keys.py": "defines it",
-    "drm/clearkey.py": "writes the license that a server sends",
-    "drm/keys_file.py": "tells a swapped KID and key in a keys file",
+    "drm/license/clearkey.py": "writes the license that a server sends",
+    "drm/keyfile/formats.py": "tells a swapped KID and key in a keys file",
     "drm/cenc/cryptography_engine.py": "decrypts",
     "drm/cenc/pycryptodome_engine.py": "decrypts",
-    "drm/packaging/decrypt_file.py": "hands keys to the fast way of decryption, which knows no classes",
-    "drm/packaging/track_encryption.py": "makes the IVs of samples from the key",
-    "license_server/packager_keys.py": "hands a packager the keys that it encrypts with",
-    "license_server/wrapping.py": "wraps keys at rest",
+    "drm/decrypting/file.py": "hands keys to the fast way of decryption, which knows no classes",
+    "drm/encrypting/settings.py": "makes the IVs of samples from the key",
+    "license_server/packagers/key_server.py": "hands a packager the keys that it encrypts with",
+    "license_server/store/wrapping.py": "wraps keys at rest",
     "license_server/hls_keys.py": "writes the 16 bytes that an HLS player fetches",
-    "player/keys_text.py": "writes keys in the notation that was asked for",
+    "player/verbs/keys/text.py": "writes keys in the notation that was asked for",
     "player/key_mistakes.py": "tells a swapped or reversed KID and key",
 }
 # The words a user asked for keys with: these verbs print keys because that is what they are for.
-KEY_PRINTERS = ("player/verbs/keys.py",)
+KEY_PRINTERS = ("player/verbs/keys/__init__.py",)
 
 
 class Tree:

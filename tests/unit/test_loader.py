@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from drm import errors, loader
-from drm.app.bundle import collect_components, pack_components
+from drm.app.components.installed import collect_components, pack_components
 from drm.loader import Loader
 from drm.trust.archive import MAX_BUNDLE, Component, pack, unpack
 from drm.trust.manifest import ComponentDescription, ComponentManifest, parse_description, parse_manifest

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from drm.app.bundle import collect_components
+from drm.app.components.installed import collect_components
 from drm.app.process import PMPProcess, import_folders, probe_worker
 from drm.pmp import platform
 from drm.trust.archive import Component
@@ -49,7 +49,19 @@ def test_the_forbidden_names_are_at_least_those_that_reach_the_network_or_run_fo
 
 
 def test_the_worker_holds_no_module_of_the_application_and_no_component(modules: list[str]) -> None:
-    outside = ("drm.app", "drm.components.", "ita", "player", "license_server", "sample_content", "drm.packaging")
+    outside = (
+        "drm.app",
+        "drm.components.",
+        "ita",
+        "player",
+        "license_server",
+        "sample_content",
+        "drm.packaging",
+        "drm.encrypting",
+        "drm.decrypting",
+        "drm.manifests",
+        "drm.keyfile",
+    )
     assert not [name for name in modules if f"{name}.".startswith(tuple(f"{o.rstrip('.')}." for o in outside))]
 
 

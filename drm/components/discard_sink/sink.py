@@ -13,9 +13,9 @@ import msgspec
 from drm.component import Frame, OutputTrustAuthority
 from drm.errors import InvalidArgumentError, OutputNotAllowedError
 from drm.media import TrackInfo
-from drm.output_schema import Connector, OutputAttribute, OutputSchema, Schema
-from drm.output_trust import OutputTrust
-from drm.policy import Action
+from drm.rights.output_schema import Connector, OutputAttribute, OutputSchema, Schema
+from drm.rights.output_trust import OutputTrust
+from drm.rights.policy import Action
 
 __all__ = ["DiscardSink"]
 

@@ -20,8 +20,8 @@ from drm.component import AudioFrame, Frame, OutputTrustAuthority, VideoFrame
 from drm.descriptors import write_all
 from drm.errors import DRMError, InvalidArgumentError
 from drm.media import TrackInfo, TrackType
-from drm.output_trust import OutputTrust
-from drm.policy import Action
+from drm.rights.output_trust import OutputTrust
+from drm.rights.policy import Action
 
 if TYPE_CHECKING:
     from av.video.plane import VideoPlane

@@ -17,8 +17,8 @@ from drm.component import Frame, OutputTrustAuthority, VideoFrame
 from drm.descriptors import write_all
 from drm.errors import InvalidArgumentError, MediaError
 from drm.media import TrackInfo, TrackType
-from drm.output_trust import OutputTrust
-from drm.policy import Action
+from drm.rights.output_trust import OutputTrust
+from drm.rights.policy import Action
 
 __all__ = ["SnapshotSink"]
 

@@ -15,7 +15,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from drm.component import Frame, VideoFrame
 from drm.errors import InvalidArgumentError
 from drm.media import TrackInfo
-from drm.output_policy import constricted
+from drm.rights.output_policy import constricted
 
 __all__ = ["VideoConstrictor"]
 

@@ -4,7 +4,7 @@ settings.json     lifetimes of the roles
 keys/             signing keys, encrypted, 0600, named by key id
 development       there in a developer's own authority: its keys are not encrypted, for they protect nothing
 waiting/          signed archives that are not published yet
-repository        what a server serves (see drm.trust.authority.trees)
+repository        what a server serves (see drm.trust.authority.published_trees)
 plan.json         there while a change is under way, and after a run that was killed
 lock              one writer
 """
@@ -17,15 +17,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from drm.trust.authority.change_note import Plan
 from drm.trust.authority.durable import write_file
 from drm.trust.authority.errors import AuthorityError
 from drm.trust.authority.lifetimes import Lifetimes
 from drm.trust.authority.one_writer import one_writer
-from drm.trust.authority.plan import Plan
 from drm.trust.authority.published import check_published, kept_files
+from drm.trust.authority.published_trees import Trees
 from drm.trust.authority.signing_keys import KeyFolders, NewKey, refuse_work_tree
 from drm.trust.authority.staged_repository import StagedRepository
-from drm.trust.authority.trees import Trees
 from drm.trust.verifier import VerifiedTrust
 
 __all__ = ["DEVELOPMENT", "LOCK", "AuthorityHome"]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from drm.errors import DRMError
-from drm.trust.authority.founding import init
+from drm.trust.authority.create import init
 from drm.trust.authority.home import LOCK, AuthorityHome
 from drm.trust.authority.published import check_published, root_bytes, stored_files
 from drm.trust.authority.publishing import publish_archives

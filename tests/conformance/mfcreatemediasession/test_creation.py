@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 
-from drm.app.local import create_media_session
+from drm.app.local_session import create_media_session
 from drm.app.session_configuration import NO_QUALITY_MANAGER, SessionConfiguration
 from drm.hresult import HResult
 from drm.media import TrackType

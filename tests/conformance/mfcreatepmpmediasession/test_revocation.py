@@ -9,27 +9,27 @@ from typing import Any
 
 import pytest
 
-from drm.app.enabler import ContentEnabler, EnablerActivation
+from drm.app.rights.enabler import ContentEnabler, EnablerActivation
+from drm.app.rights.managers import LicenseManager
 from drm.app.server import PMPServer, WorkerConfiguration, create_pmp_server
 from drm.app.session_configuration import SessionConfiguration
 from drm.app.session_proxy import create_pmp_media_session
 from drm.class_ids import AV_DECODER
+from drm.encrypting.file import TrackEncryption, encrypt_file
 from drm.errors import TrustError
 from drm.hresult import HResult
 from drm.media import Scheme, TrackType
-from drm.packaging.encrypt import TrackEncryption, encrypt_file
-from drm.policy import Policy
-from drm.rights import EnableType, EnableURL, URLTrustStatus
+from drm.rights.enablers import EnableType, EnableURL, URLTrustStatus
+from drm.rights.policy import Policy
 from drm.session.events import MediaEventType as E
 from drm.trust.authority.revocation_list import encode_list
 from drm.trust.errors import ComponentRevokedError, RollbackError
 from drm.trust.renewal import RevokedComponent, parse_renewals
-from player.protection_manager import LicenseManager
 from tests.conformance.mfcreatemediasession.world import LIMIT, Stage, eventually
 from tests.conformance.pmp_media_session.trusted_world import RenewingManager, SealingManager
 from tests.publisher import Publisher, User, completed, in_memory, short_film
+from tests.unit.app.components.raw_server import Server
 from tests.unit.app.pmp import keys_of
-from tests.unit.trust.raw_server import Server
 
 KEYS = keys_of(9)
 ((KID, KEY),) = KEYS.items()

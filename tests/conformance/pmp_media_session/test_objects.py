@@ -15,7 +15,7 @@ from drm.class_ids import AV_DECODER, CLEARKEY_ITA, DISCARD_SINK, HASH_SINK
 from drm.component import PMPHost
 from drm.errors import DRMError, InvalidArgumentError, SessionShutdownError, TopologyError, UnknownComponentError
 from drm.hresult import HResult
-from drm.initialization_stream import CLEAR_KEY_SYSTEM, REMAINING_TRACKS, InitializationStream
+from drm.rights.initialization_stream import CLEAR_KEY_SYSTEM, REMAINING_TRACKS, InitializationStream
 from drm.session.events import MediaEventType as E
 from drm.session.services import InterfaceError, Service, UnsupportedServiceError
 from drm.session.topology import SetTopologyFlags

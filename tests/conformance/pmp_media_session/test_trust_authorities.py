@@ -13,7 +13,6 @@ import pytest
 
 from drm.app.byte_stream import FileByteStream
 from drm.app.sources import open_source
-from drm.clearkey import encode_jwk_set
 from drm.errors import (
     DRMError,
     InvalidArgumentError,
@@ -25,13 +24,14 @@ from drm.errors import (
 )
 from drm.hresult import HResult
 from drm.keys import ContentKey, KeyId
+from drm.license.clearkey import encode_jwk_set
 from drm.media import SampleCrypto, Scheme
-from drm.output_policy import OutputPolicy
-from drm.output_schema import Connector, OutputAttribute, OutputSchema, Schema
-from drm.output_trust import OutputTrust
-from drm.policy import Action, Policy
-from drm.rights import LicensePath
-from drm.trust_authority import NotProtectedError, PolicyChangedError
+from drm.rights.authorities import NotProtectedError, PolicyChangedError
+from drm.rights.enablers import LicensePath
+from drm.rights.output_policy import OutputPolicy
+from drm.rights.output_schema import Connector, OutputAttribute, OutputSchema, Schema
+from drm.rights.output_trust import OutputTrust
+from drm.rights.policy import Action, Policy
 from tests.unit.ita.test_policies import sealing, world
 from tests.unit.ita.world import CLEAR, KEYS, A, asked, authority, bind, decrypt, enabled, licensed
 
@@ -113,7 +113,7 @@ def test_mf_109_access_is_bound_with_version_0_and_actions_of_ours_only(method: 
 
 
 def _params(action: Action, version: int = 0):
-    from drm.trust_authority import AccessParameters
+    from drm.rights.authorities import AccessParameters
 
     return AccessParameters(((action, b""),), version)
 

@@ -9,18 +9,18 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from drm.app.rights.managers import LicenseManager, LocalKeysManager
 from drm.class_ids import CLEARKEY_ITA, DISCARD_SINK, VIDEO_CONSTRICTOR
+from drm.encrypting.file import TrackEncryption, encrypt_file
 from drm.errors import InvalidArgumentError, LicenseExpiredError, MalformedMediaError, OutputNotAllowedError
 from drm.hresult import HResult
 from drm.keys import ContentKey, KeyId
 from drm.media import Sample, Scheme
-from drm.packaging.encrypt import TrackEncryption, encrypt_file
-from drm.policy import Action, Policy
+from drm.rights.policy import Action, Policy
 from drm.session.events import MediaEventType as E
 from drm.session.topology import SinkActivate
 from drm.wire.specs import NodeKind
 from license_server.process import LicenseServer
-from player.protection_manager import LicenseManager, LocalKeysManager
 from sample_content.clip import Clip, make_clip
 from tests.conformance.pmp_media_session.trusted_world import (
     UNBOUND_ITA,

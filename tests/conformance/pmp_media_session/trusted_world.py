@@ -12,16 +12,16 @@ from uuid import UUID
 import msgspec
 
 from drm.app.byte_stream import FileByteStream
-from drm.app.enabler import ContentEnabler, EnableResult
+from drm.app.rights.enabler import ContentEnabler, EnableResult
 from drm.app.session_proxy import PMPSessionFlags, SessionConfiguration, create_pmp_media_session
 from drm.app.sources import open_source
 from drm.class_ids import DISCARD_SINK, HASH_SINK
 from drm.errors import DRMError, SessionShutdownError
 from drm.keys import ContentKey, KeyId
+from drm.license.sealed import seal, verify_request
 from drm.media import Sample
-from drm.policy import Policy, strictest
-from drm.rights import EnableType, LicensePath
-from drm.sealed import seal, verify_request
+from drm.rights.enablers import EnableType, LicensePath
+from drm.rights.policy import Policy, strictest
 from drm.session.events import MediaEvent
 from drm.session.events import MediaEventType as E
 from drm.session.topology import SinkActivate, Topology

@@ -13,11 +13,11 @@ import threading
 import time
 from pathlib import Path
 
+from drm.app.rights.managers import LocalKeysManager
 from drm.errors import KeyWrongError
+from drm.keyfile.formats import parse_keys_file
 from drm.keys import ContentKey
-from drm.keys_file import parse_keys_file
 from player.playback import Playback
-from player.protection_manager import LocalKeysManager
 
 
 def held():

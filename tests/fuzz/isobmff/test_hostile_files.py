@@ -17,7 +17,7 @@ from drm.isobmff.pssh import Pssh
 from drm.isobmff.reader import Reader
 from drm.isobmff.samples import open_presentation
 from drm.media import Sample
-from player.box_listing import list_boxes
+from player.verbs.inspect.box_listing import list_boxes
 
 VECTORS = Path(__file__).parents[2] / "data" / "vectors" / "generated"
 LAYOUTS = [

@@ -18,7 +18,7 @@ from drm.webm.block import read_block
 from drm.webm.ebml import Ebml, Element, encode_element, encode_size, read_size
 from drm.webm.names import MASTERS, NAMES, id_of
 from drm.webm.presentation import open_webm
-from player.element_listing import list_elements
+from player.verbs.inspect.element_listing import list_elements
 
 VECTORS = Path(__file__).parents[2] / "data" / "vectors"
 LAYOUTS = [

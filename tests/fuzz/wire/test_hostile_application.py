@@ -13,15 +13,15 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from drm.app.bundle import pack_components
-from drm.app.component_supply import ComponentSupply
+from drm.app.components.installed import pack_components
+from drm.app.components.supply import ComponentSupply
 from drm.app.process import PMPProcess
 from drm.class_ids import AV_DECODER, CLEARKEY_ITA, DISCARD_SINK, HASH_SINK, MP4_SOURCE, SNAPSHOT_SINK
 from drm.errors import WireError
 from drm.keys import KeyId
 from drm.media import Sample, SampleCrypto, Scheme, StreamDescriptor, TrackInfo, TrackType
 from drm.protection import ProtectionReport
-from drm.rights import LicensePath
+from drm.rights.enablers import LicensePath
 from drm.trust.snapshot import pack_snapshot
 from drm.wire import messages as wire
 from drm.wire.channel import Channel, app_channel

@@ -10,8 +10,8 @@ from uuid import UUID
 import pytest
 
 from drm.class_ids import AV_DECODER, CLEARKEY_ITA, DISCARD_SINK
-from drm.initialization_stream import CLEAR_KEY_SYSTEM, InitializationStream
-from drm.rights import LicensePath
+from drm.rights.enablers import LicensePath
+from drm.rights.initialization_stream import CLEAR_KEY_SYSTEM, InitializationStream
 from drm.wire import messages as wire
 from drm.wire.ring import sealed_memfd
 from tests.fuzz.wire.test_hostile_application import CLEAR, Application, application, loaded, topology_in_place

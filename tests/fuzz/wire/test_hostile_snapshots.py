@@ -18,7 +18,7 @@ import pytest
 from drm.class_ids import CLEARKEY_ITA
 from drm.errors import TrustError, error_from_record
 from drm.hresult import HResult
-from drm.rights import EnableType
+from drm.rights.enablers import EnableType
 from drm.trust.authority.revocation_list import encode_list
 from drm.trust.authority.staged_repository import StagedRepository
 from drm.trust.renewal import parse_renewals

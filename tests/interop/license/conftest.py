@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from drm.keys import ContentKey, KeyId
-from drm.policy import Action, Policy
+from drm.rights.policy import Action, Policy
 from license_server.process import LicenseServer
 
 VIDEO = KeyId.parse("00112233445566778899aabbccddeeff")

@@ -9,9 +9,8 @@ import time
 
 import pytest
 
-from drm.app.http import Limits
-from drm.app.license_exchange import Answer, AnswerKind, exchange
-from drm.clearkey import b64url, encode_license_request, parse_jwk_set
+from drm.app.http.post import Limits
+from drm.app.rights.license_exchange import Answer, AnswerKind, exchange
 from drm.errors import (
     InvalidArgumentError,
     KeyMissingError,
@@ -21,6 +20,7 @@ from drm.errors import (
     LicenseServerUnreachableError,
 )
 from drm.hresult import HResult
+from drm.license.clearkey import b64url, encode_license_request, parse_jwk_set
 from tests.interop.license.conftest import AUDIO, KEYS, UNKNOWN, VIDEO
 from tests.interop.license.faulty_server import GOOD, faulty_server
 from tests.interop.license.plain_server import plain_server

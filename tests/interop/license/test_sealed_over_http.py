@@ -6,11 +6,11 @@ import sys
 
 import pytest
 
-from drm.app.license_exchange import AnswerKind, exchange, individualize
-from drm.clearkey import encode_license_request
+from drm.app.rights.license_exchange import AnswerKind, exchange, individualize
 from drm.errors import KeyMissingError, LicenseMalformedError, LicenseRefusedError
-from drm.policy import Action
-from drm.sealed import SealedRequest, make_registration, verify_registration
+from drm.license.clearkey import encode_license_request
+from drm.license.sealed import SealedRequest, make_registration, verify_registration
+from drm.rights.policy import Action
 from license_server.process import LicenseServer
 from tests.interop.license.conftest import AUDIO, EXPIRED, KEYS, LEVEL_TWO, POLICIES, SEALED_ONLY, UNKNOWN, VIDEO
 

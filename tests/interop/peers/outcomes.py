@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from drm.app.byte_stream import FileByteStream
+from drm.decrypting.file import decrypt_file
 from drm.errors import DRMError
 from drm.keys import ContentKey, KeyId
-from drm.packaging.decrypt_file import decrypt_file
 from player.digests import digest_tracks
 from tests.interop.peers import readers, writers
 from tests.interop.peers.clips import Clip, Clips

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from drm.encrypting.file import TrackEncryption, encrypt_file
 from drm.keys import ContentKey, KeyId
 from drm.media import Scheme, TrackType
-from drm.packaging.encrypt import TrackEncryption, encrypt_file
 from tests.interop.peers.clips import (
     ABSOLUTE,
     FRAGMENTED,

@@ -13,13 +13,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from flask import Flask
 from werkzeug.serving import BaseWSGIServer, make_server
 
+from drm.encrypting.source_file import SourceFile
 from drm.isobmff.samples import open_presentation
 from drm.keys import ContentKey, KeyId
-from drm.packaging.manifest_verdicts import Plays
-from drm.packaging.signal import check_manifest, signal_manifest
-from drm.packaging.source_file import SourceFile
-from license_server.packager_keys import Slot, packager_keys
-from license_server.packager_signers import AesSigner, RsaSigner, Signer
+from drm.manifests.rewrite import check_manifest, signal_manifest
+from drm.manifests.verdicts import Plays
+from license_server.packagers.key_server import Slot, packager_keys
+from license_server.packagers.signers import AesSigner, RsaSigner, Signer
 from tests.interop.peers.clips import PROGRESSIVE, Clips
 from tests.interop.peers.programs import PeerError, Program
 from tests.interop.peers.samples import samples_of

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 import requests
 
-from drm.packaging.manifest_verdicts import Plays
-from drm.packaging.signal import check_manifest
-from license_server.audit import AuditRow, audit_rows
-from license_server.keyring import find_keyring
-from license_server.store import open_store
+from drm.manifests.rewrite import check_manifest
+from drm.manifests.verdicts import Plays
+from license_server.store.audit import AuditRow, audit_rows
+from license_server.store.keyring import find_keyring
+from license_server.store.opening import open_store
 from player.fixture_server import FixtureServer
 from tests.interop.command import Command, end, frames
 from tests.interop.peers.clips import PROGRESSIVE, Clips

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from drm.encrypting.settings import TrackEncryption
+from drm.encrypting.source_file import SourceFile
 from drm.keys import ContentKey, KeyId
+from drm.manifests.forms import Player
+from drm.manifests.rewrite import check_manifest, manifest_initializations, signal_manifest
+from drm.manifests.rewritten import read_initialization
+from drm.manifests.verdicts import Plays
 from drm.media import Scheme
-from drm.packaging.manifest_forms import Player
-from drm.packaging.manifest_verdicts import Plays
 from drm.packaging.package import package_file
-from drm.packaging.signal import check_manifest, manifest_initializations, signal_manifest
-from drm.packaging.signalled import read_initialization
-from drm.packaging.source_file import SourceFile
-from drm.packaging.track_encryption import TrackEncryption
 from tests.interop.peers import readers
 from tests.interop.peers.clips import FRAGMENTED, PROGRESSIVE, Clips
 from tests.interop.peers.known import READING_OURS, fault, surprise

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from drm.app.byte_stream import FileByteStream
 from drm.app.sources import open_source
+from drm.encrypting.file import TrackEncryption, encrypt_file
 from drm.keys import ContentKey, KeyId
 from drm.media import Scheme, TrackType
-from drm.packaging.encrypt import TrackEncryption, encrypt_file
 from sample_content.clip import Clip, make_clip
 
 

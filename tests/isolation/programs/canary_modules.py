@@ -13,8 +13,8 @@ import zlib
 from pathlib import Path
 
 from drm.app import process
+from drm.app.rights.managers import LicenseManager
 from player.playback import Playback
-from player.protection_manager import LicenseManager
 
 usual = process._command
 

@@ -12,9 +12,9 @@ import json
 import os
 import sys
 
+from drm.app.rights.managers import LicenseManager
 from drm.session.events import MediaEventType
 from player.playback import Playback
-from player.protection_manager import LicenseManager
 
 FILM, URL, *OPTIONS = sys.argv[1:]
 STANDS = {

@@ -14,23 +14,23 @@ from typing import Any, Self
 from uuid import UUID
 
 from drm.app.byte_stream import FileByteStream
+from drm.app.rights.managers import LocalKeysManager
 from drm.app.server import PMPServer, WorkerConfiguration, create_pmp_server
 from drm.app.session_proxy import MediaSessionProxy, PMPSessionFlags, SessionConfiguration, create_pmp_media_session
 from drm.app.sources import open_source
 from drm.class_ids import HASH_SINK
+from drm.encrypting.file import TrackEncryption, encrypt_file
 from drm.errors import SessionShutdownError
 from drm.keys import ContentKey, KeyId
 from drm.media import Scheme, TrackType
-from drm.packaging.encrypt import TrackEncryption, encrypt_file
 from drm.session.events import MediaEvent
 from drm.session.events import MediaEventType as E
 from drm.session.topology import SetTopologyFlags, SinkActivate, Topology
-from player.protection_manager import LocalKeysManager
 from sample_content.clip import Clip, make_clip
 
 LIMIT = 20.0  # seconds
 FRAMES = 30
-COMPONENTS = Path(__file__).parent / "components"
+COMPONENTS = Path(__file__).parent / "sample_components"
 DROP_PICTURES = UUID("77777777-0000-0000-0000-000000000001")
 PICTURES_ONLY = UUID("77777777-0000-0000-0000-000000000002")
 FAILING = UUID("77777777-0000-0000-0000-000000000003")

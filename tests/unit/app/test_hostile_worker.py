@@ -11,14 +11,14 @@ import pytest
 
 from drm.app import process
 from drm.app.byte_stream import FileByteStream
-from drm.app.enabler import EnableCallback, EnablerActivation, EnableResult
+from drm.app.rights.enabler import EnableCallback, EnablerActivation, EnableResult
 from drm.app.session_proxy import MediaSessionProxy, SessionConfiguration, create_pmp_media_session
 from drm.app.sources import open_source
 from drm.class_ids import DISCARD_SINK
+from drm.encrypting.file import TrackEncryption, encrypt_file
 from drm.errors import DRMError, NoEventsAvailableError, PMPProcessDiedError, WireError
 from drm.keys import ContentKey, KeyId
 from drm.media import Scheme, TrackType
-from drm.packaging.encrypt import TrackEncryption, encrypt_file
 from drm.session.events import MediaEventType
 from drm.session.topology import SinkActivate, Topology
 from sample_content.clip import Clip, make_clip

@@ -13,17 +13,17 @@ from pathlib import Path
 import pytest
 
 from drm.app.byte_stream import FileByteStream
-from drm.app.enabler import ContentEnabler, EnableCallback, EnablerActivation, EnableResult
+from drm.app.rights.enabler import ContentEnabler, EnableCallback, EnablerActivation, EnableResult
 from drm.app.session_proxy import MediaSessionProxy, PMPSessionFlags, SessionConfiguration, create_pmp_media_session
 from drm.app.sources import open_source
 from drm.class_ids import HASH_SINK
-from drm.clearkey import encode_jwk_set
+from drm.encrypting.file import TrackEncryption, encrypt_file
 from drm.errors import DRMError, InvalidRequestError, IsolationError, KeyMissingError, SessionShutdownError
 from drm.hresult import HResult
 from drm.keys import ContentKey, KeyId
+from drm.license.clearkey import encode_jwk_set
 from drm.media import Scheme, TrackType
-from drm.packaging.encrypt import TrackEncryption, encrypt_file
-from drm.rights import LicensePath
+from drm.rights.enablers import LicensePath
 from drm.session.events import MediaEvent
 from drm.session.events import MediaEventType as E
 from drm.session.topology import SinkActivate, Topology

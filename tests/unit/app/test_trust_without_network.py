@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from drm.app.component_trust import ComponentTrust
+from drm.app.components.trust import ComponentTrust
 from drm.app.session_configuration import PMPSessionFlags, SessionConfiguration
 from drm.app.session_proxy import MediaSessionProxy, create_pmp_media_session
 from drm.class_ids import DISCARD_SINK
+from drm.encrypting.file import TrackEncryption, encrypt_file
 from drm.hresult import HResult
 from drm.media import Scheme, TrackType
-from drm.packaging.encrypt import TrackEncryption, encrypt_file
-from drm.policy import Policy
 from drm.protection import TrustReport
-from drm.rights import EnableType
+from drm.rights.enablers import EnableType
+from drm.rights.policy import Policy
 from drm.session.events import MediaEventType as E
 from drm.session.services import Service
 from drm.trust.renewal import parse_renewals

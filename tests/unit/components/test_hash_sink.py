@@ -16,7 +16,7 @@ from drm.class_ids import DISCARD_SINK, HASH_SINK
 from drm.component import AudioFrame, VideoFrame
 from drm.errors import InvalidArgumentError
 from drm.media import TrackInfo, TrackType
-from drm.policy import Action
+from drm.rights.policy import Action
 
 # format: (horizontal and vertical shift of chroma, planes as (components in it, is chroma), bytes per component)
 FORMATS = {

@@ -18,7 +18,7 @@ from drm.class_ids import AV_DECODER, SNAPSHOT_SINK
 from drm.component import VideoFrame
 from drm.errors import InvalidArgumentError, MediaError, UnsupportedMediaError
 from drm.media import Sample, TrackInfo, TrackType
-from drm.policy import Action
+from drm.rights.policy import Action
 from sample_content.clip import Clip, make_clip
 
 COLOURS = {

@@ -12,8 +12,8 @@ from click.testing import CliRunner
 from drm.app.byte_stream import FileByteStream
 from drm.errors import DRMError
 from drm.isobmff.samples import open_presentation
-from player.box_listing import list_boxes
 from player.verbs.inspect import command
+from player.verbs.inspect.box_listing import list_boxes
 
 MANIFEST = Path(__file__).parents[2] / "data" / "vectors" / "vectors.json"
 MP4 = [v for v in json.loads(MANIFEST.read_text())["vectors"] if v["container"] == "mp4" and "multi" not in v["id"]]

@@ -11,7 +11,6 @@ import pytest
 from drm.app.sources import component_loader
 from drm.cenc.engines import ENGINE_NAMES
 from drm.class_ids import CLEARKEY_ITA
-from drm.clearkey import encode_jwk_set
 from drm.errors import (
     DRMError,
     InvalidArgumentError,
@@ -19,9 +18,10 @@ from drm.errors import (
     UnsupportedActionError,
 )
 from drm.hresult import HResult
+from drm.license.clearkey import encode_jwk_set
 from drm.media import SampleCrypto, Scheme
-from drm.policy import PLAIN_LICENSE_POLICY, Action
-from drm.rights import EnableType, LicensePath
+from drm.rights.enablers import EnableType, LicensePath
+from drm.rights.policy import PLAIN_LICENSE_POLICY, Action
 from tests.unit.ita.world import (
     CLEAR,
     KEYS,

@@ -10,7 +10,6 @@ import traceback
 
 import pytest
 
-from drm.clearkey import encode_jwk_set
 from drm.errors import (
     DRMError,
     IndividualizationRequiredError,
@@ -23,9 +22,10 @@ from drm.errors import (
     OutputNotAllowedError,
 )
 from drm.keys import KeyId
-from drm.policy import PLAIN_LICENSE_POLICY, Action, Policy
-from drm.rights import EnableType, LicensePath
-from drm.sealed import seal, verify_registration, verify_request
+from drm.license.clearkey import encode_jwk_set
+from drm.license.sealed import seal, verify_registration, verify_request
+from drm.rights.enablers import EnableType, LicensePath
+from drm.rights.policy import PLAIN_LICENSE_POLICY, Action, Policy
 from tests.unit.ita.world import (
     CLEAR,
     KEYS,

@@ -6,13 +6,13 @@ import time
 
 import pytest
 
-from drm.clearkey import encode_jwk_set
 from drm.errors import IsolationError, LicenseExpiredError
+from drm.license.clearkey import encode_jwk_set
+from drm.license.sealed import seal, verify_request
 from drm.media import SampleCrypto, Scheme
-from drm.policy import Action, Policy
-from drm.rights import LicensePath
-from drm.sealed import seal, verify_request
-from drm.trust_authority import PolicyChangedError
+from drm.rights.authorities import PolicyChangedError
+from drm.rights.enablers import LicensePath
+from drm.rights.policy import Action, Policy
 from tests.unit.ita.world import (
     CLEAR,
     CRYPTO,

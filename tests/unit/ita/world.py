@@ -7,17 +7,17 @@ import pytest
 
 from drm.app.sources import component_loader
 from drm.class_ids import CLEARKEY_ITA
-from drm.clearkey import encode_jwk_set
 from drm.errors import (
     DRMError,
     LicenseRequiredError,
 )
 from drm.hresult import HResult
 from drm.keys import ContentKey, KeyId
+from drm.license.clearkey import encode_jwk_set
 from drm.media import SampleCrypto, Scheme
-from drm.policy import Action
-from drm.rights import LicensePath
-from drm.trust_authority import AccessParameters
+from drm.rights.authorities import AccessParameters
+from drm.rights.enablers import LicensePath
+from drm.rights.policy import Action
 
 A, B, C = (KeyId(bytes([n]) * 16) for n in (1, 2, 3))
 SECRETS = {A: b"secret content A", B: b"secret content B", C: b"secret content C"}

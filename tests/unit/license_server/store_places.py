@@ -19,9 +19,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from license_server.keyring import Keyring, find_keyring
-from license_server.store import Store, migrate_store, open_store
-from license_server.wrapping import Kek
+from license_server.store.keyring import Keyring, find_keyring
+from license_server.store.opening import Store, migrate_store, open_store
+from license_server.store.wrapping import Kek
 
 __all__ = ["KEK", "KINDS", "Postgres", "StorePlace", "place_of"]
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from drm.keys import ContentKey, KeyId
-from drm.policy import Action, Policy
+from drm.rights.policy import Action, Policy
 from license_server.policies import combine, permit_plain, permit_sealed
 from license_server.problems import ProblemError
-from license_server.store import open_store
-from license_server.wrapping import Kek
+from license_server.store.opening import open_store
+from license_server.store.wrapping import Kek
 
 
 def test_the_strictest_of_each_rule() -> None:

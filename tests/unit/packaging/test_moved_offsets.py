@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from drm.encrypting.source_file import SourceFile
 from drm.errors import MediaError, UnsupportedMediaError
 from drm.isobmff.box import encode_box, encode_full_box, top_boxes
 from drm.packaging.moved_offsets import Edit, Edits, correct_offsets
-from drm.packaging.source_file import SourceFile
 
 
 def test_where_bytes_move() -> None:

@@ -11,19 +11,19 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from drm.encrypting.file import encrypt_file
+from drm.encrypting.settings import TrackEncryption
+from drm.encrypting.source_file import SourceFile
 from drm.errors import InvalidArgumentError, MediaError, UnsupportedMediaError
 from drm.isobmff.box import top_boxes
 from drm.isobmff.samples import open_presentation
 from drm.keys import KeyId
+from drm.manifests.forms import Player
+from drm.manifests.rewrite import check_manifest, signal_manifest
+from drm.manifests.rewritten import Initialization
+from drm.manifests.verdicts import Plays
 from drm.media import Scheme, TrackInfo
-from drm.packaging.encrypt import encrypt_file
-from drm.packaging.manifest_forms import Player
-from drm.packaging.manifest_verdicts import Plays
 from drm.packaging.package import Package, package_file
-from drm.packaging.signal import check_manifest, signal_manifest
-from drm.packaging.signalled import Initialization
-from drm.packaging.source_file import SourceFile
-from drm.packaging.track_encryption import TrackEncryption
 
 URL = "http://localhost:8000/license"
 ORIGINALS = Path(__file__).parents[2] / "data" / "vectors" / "clear"

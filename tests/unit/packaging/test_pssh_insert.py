@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 import pytest
 
+from drm.encrypting.source_file import SourceFile
 from drm.errors import DRMError, InvalidArgumentError, MediaError, UnsupportedMediaError
 from drm.isobmff.box import load_box, top_boxes
 from drm.isobmff.pssh import Pssh
@@ -17,7 +18,6 @@ from drm.isobmff.pssh_payload import PLAYREADY, WIDEVINE, make_data
 from drm.isobmff.samples import open_presentation
 from drm.keys import COMMON_SYSTEM, KeyId
 from drm.packaging.pssh_insert import insert_common_pssh
-from drm.packaging.source_file import SourceFile
 
 EXTRA = KeyId(b"one more key id.")
 KID = KeyId.parse("10000000-1000-1000-1000-100000000001")

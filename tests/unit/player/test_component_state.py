@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from drm.app.component_trust import ComponentTrust
+from drm.app.components.trust import ComponentTrust
 from drm.class_ids import AV_DECODER, BUILT_IN
 from drm.errors import DRMError
 from drm.trust.authority.source_folder import archive_of
 from drm.trust.errors import MetadataError, TrustAbsentError
-from player.component_state import Components, look_at_components
-from player.component_text import as_json, component_lines, summary
+from player.verbs.components.state import Components, look_at_components
+from player.verbs.components.text import as_json, component_lines, summary
 from tests.publisher import Publisher, User, write_marked
 
 
@@ -65,7 +65,7 @@ def revoke(user: User) -> None:
     user.publisher.publish_built_in("av_decoder", "1.0.1")
     user.publisher.revoke(class_id=AV_DECODER, versions=("1.0.0",))
     with user.supply().store.writing() as writer:
-        from drm.app.component_generation import RefreshState
+        from drm.app.components.generation import RefreshState
 
         writer.install(user.publisher.files(), RefreshState(user.publisher.now.timestamp()))
 

@@ -15,7 +15,7 @@ import pytest
 
 from drm.class_ids import AV_DECODER, BUILT_IN
 from drm.keys import ContentKey, KeyId
-from drm.policy import Policy
+from drm.rights.policy import Policy
 from drm.trust.authority.bundling import write_bundle
 from license_server.process import LicenseServer
 from tests.interop.command import Command, Ran, is_one_paragraph

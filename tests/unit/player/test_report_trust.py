@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 from drm.protection import ComponentState, ProtectionReport, TrustReport
-from player.report import ReportData, StoryStep, write_report
 from player.report_trust import trust_of
-from tests.unit.test_report import Page
+from player.verbs.demo.report import ReportData, StoryStep, write_report
+from tests.unit.player.test_report import Page
 
 DECODER = ComponentState(
     name="av-decoder", version="1.0.1", class_id="3b0f6a53-9d0e-4c55-a7e1-5d7c40a0b6f2", sha256="aa" * 32,

@@ -8,7 +8,7 @@ import pytest
 
 from drm.class_ids import BUILT_IN
 from drm.errors import InvalidArgumentError
-from player.revoked_story import RevokedStory
+from player.verbs.demo.revoked_story import RevokedStory
 
 
 def test_the_authority_is_gone_afterwards(tmp_path: Path) -> None:

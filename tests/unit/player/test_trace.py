@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from drm.encrypting.file import TrackEncryption, encrypt_file
 from drm.keys import ContentKey, KeyId
 from drm.media import Scheme, TrackType
-from drm.packaging.encrypt import TrackEncryption, encrypt_file
 from sample_content.clip import Clip, make_clip
 from tests.interop.command import Command
 

@@ -9,7 +9,7 @@ import pytest
 from drm.class_ids import BUILT_IN
 from drm.errors import RestartRequiredError, TrustError
 from drm.pmp.component_trust import ComponentTrust
-from drm.policy import Policy
+from drm.rights.policy import Policy
 from drm.trust.authority.revocation_list import encode_list
 from drm.trust.authority.rotating import rotate
 from drm.trust.authority.staged_repository import StagedRepository

@@ -12,11 +12,11 @@ import av
 import pytest
 
 from drm.cenc.decrypt import SampleDecrypter
-from drm.clearkey import parse_jwk_set
+from drm.encrypting.source_file import SourceFile
 from drm.errors import InvalidArgumentError
 from drm.isobmff.samples import open_presentation
+from drm.license.clearkey import parse_jwk_set
 from drm.media import Scheme
-from drm.packaging.source_file import SourceFile
 from sample_content.maker import SampleFile, make_samples
 from sample_content.recipes import DEMO, RECIPES
 

@@ -13,12 +13,12 @@ from drm.component import Frame
 from drm.errors import DRMError, OutputNotAllowedError
 from drm.hresult import HResult
 from drm.media import TrackInfo
-from drm.output_policy import OutputPolicy
-from drm.output_trust import OutputTrust
-from drm.policy import Action, Policy
+from drm.rights.authorities import SetPolicyResult
+from drm.rights.output_policy import OutputPolicy
+from drm.rights.output_trust import OutputTrust
+from drm.rights.policy import Action, Policy
 from drm.session.events import MediaEventType as E
 from drm.session.topology import SinkActivate, Topology, TransformNode
-from drm.trust_authority import SetPolicyResult
 from tests.unit.session.home import Environment, Home
 from tests.unit.session.test_play_through import FAULTY, FaultySink
 from tests.unit.session.test_rights import DEVICE_KEY, sealed

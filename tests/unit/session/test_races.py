@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from drm.app.byte_stream import FileByteStream
-from drm.app.local import create_media_session
+from drm.app.local_session import create_media_session
 from drm.app.sources import open_source
 from drm.class_ids import DISCARD_SINK, HASH_SINK
 from drm.errors import KeyMissingError, MediaError, SessionShutdownError

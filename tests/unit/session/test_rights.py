@@ -11,7 +11,6 @@ from uuid import UUID
 import pytest
 
 from drm.class_ids import DISCARD_SINK
-from drm.clearkey import encode_jwk_set
 from drm.errors import (
     DRMError,
     InvalidRequestError,
@@ -26,10 +25,11 @@ from drm.errors import (
 )
 from drm.hresult import HResult
 from drm.keys import ContentKey, KeyId
+from drm.license.clearkey import encode_jwk_set
+from drm.license.sealed import seal, verify_request
 from drm.pmp.rights_proxy import RightsProxy
-from drm.policy import Action, Policy
-from drm.rights import EnableType, LicensePath
-from drm.sealed import seal, verify_request
+from drm.rights.enablers import EnableType, LicensePath
+from drm.rights.policy import Action, Policy
 from drm.session.events import MediaEventType as E
 from drm.session.topology import SetTopologyFlags, SinkActivate
 from drm.wire.messages import BeginEnableContent, EnablerFailed

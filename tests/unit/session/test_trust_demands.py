@@ -11,8 +11,8 @@ import pytest
 from drm.errors import DRMError, LicenseError, TrustError
 from drm.hresult import HResult
 from drm.pmp.rights_proxy import RightsProxy
-from drm.policy import Policy
-from drm.rights import EnableType, LicensePath
+from drm.rights.enablers import EnableType, LicensePath
+from drm.rights.policy import Policy
 from drm.session.events import MediaEventType as E
 from drm.trust.errors import ListTooOldError, TestSignedError
 from drm.trust.freshness import Freshness

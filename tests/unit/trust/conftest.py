@@ -19,9 +19,9 @@ import pytest
 from tuf.api.exceptions import DownloadHTTPError
 from tuf.ngclient import FetcherInterface, Updater
 
-from drm.app.component_store import ComponentStore
-from drm.app.component_updater import UpdateResult, update_components
-from drm.trust.authority.founding import init
+from drm.app.components.store import ComponentStore
+from drm.app.components.updater import UpdateResult, update_components
+from drm.trust.authority.create import init
 from drm.trust.authority.home import AuthorityHome
 from drm.trust.resolver import resolve
 from drm.trust.verifier import VerifiedTrust, verify_trust

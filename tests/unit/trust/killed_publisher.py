@@ -19,7 +19,7 @@ from uuid import UUID
 from securesystemslib.signer import CryptoSigner
 from tuf.api.metadata import Metadata
 
-from drm.trust.authority.founding import init
+from drm.trust.authority.create import init
 from drm.trust.authority.home import AuthorityHome
 from drm.trust.authority.published import root_bytes
 from drm.trust.authority.publishing import publish

@@ -10,8 +10,8 @@ from tuf.api.metadata import Metadata, Snapshot, Timestamp
 
 from drm.errors import InvalidArgumentError, StorageError
 from drm.trust.authority.component_folder import sign
+from drm.trust.authority.create import init
 from drm.trust.authority.errors import AuthorityError, PassphraseError, SigningKeyMissingError
-from drm.trust.authority.founding import init
 from drm.trust.authority.home import AuthorityHome
 from drm.trust.authority.published import stored_files
 from drm.trust.authority.publishing import publish, publish_archives

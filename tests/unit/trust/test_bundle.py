@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from drm.app.bundle import component_folders
+from drm.app.components.installed import component_folders
 from drm.class_ids import BUILT_IN, HASH_SINK
 from drm.errors import InvalidArgumentError
 from drm.trust.authority.bundling import write_bundle
@@ -214,7 +214,7 @@ def checkout(tmp_path: Path) -> Path:
 
 INSTALLED = """
 import sys
-from drm.app import packaged
+from drm.app.components import release as packaged
 from drm.trust import manifest
 from drm.class_ids import BUILT_IN
 from drm.trust.resolver import resolve

@@ -15,10 +15,10 @@ import pytest
 
 from drm.app.byte_stream import FileByteStream
 from drm.cenc.decrypt import SampleDecrypter
+from drm.decrypting.file import decrypt_file
 from drm.errors import DRMError, KeyMissingError, MalformedMediaError, UnsupportedMediaError
 from drm.keys import ContentKey, KeyId
 from drm.media import SampleCrypto, Scheme
-from drm.packaging.decrypt_file import decrypt_file
 from drm.webm.ebml import Ebml, encode_size, encode_void
 from drm.webm.names import id_of
 from drm.webm.presentation import open_webm

@@ -9,7 +9,7 @@ from drm.errors import ErrorRecord
 from drm.keys import KeyId
 from drm.media import Edit, Protection, Sample, SampleCrypto, Scheme, StreamDescriptor, TrackInfo, TrackType
 from drm.protection import ComponentState, ProtectionReport, TrustReport
-from drm.rights import EnablerActivate, EnableType, LicensePath
+from drm.rights.enablers import EnablerActivate, EnableType, LicensePath
 from drm.wire import messages as wire
 
 KEY_ID = KeyId(bytes(range(16)))

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from drm.app.rights.managers import LocalKeysManager
 from drm.app.server import PMPServer, create_pmp_server
 from drm.app.session_proxy import MediaSessionProxy, SessionConfiguration, create_pmp_media_session
 from drm.app.source_resolver import SourceResolver
+from drm.encrypting.file import TrackEncryption, encrypt_file
 from drm.keys import ContentKey, KeyId
 from drm.media import Scheme, TrackType
-from drm.packaging.encrypt import TrackEncryption, encrypt_file
-from player.protection_manager import LocalKeysManager
 from sample_content.clip import Clip, make_clip
 from tests.conformance.pmp_media_session.remote.media_server import MediaServer
 from tests.conformance.pmp_media_session.remote.world import (

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from drm.app.byte_stream import FileByteStream
-from drm.app.http_byte_stream import HttpByteStream
-from drm.app.http_range import MediaLimits
+from drm.app.http.byte_stream import HttpByteStream
+from drm.app.http.part import MediaLimits
 from drm.app.session_proxy import MediaSessionProxy
 from drm.app.source_resolver import SourceResolver
 from drm.app.sources import open_source

@@ -13,8 +13,8 @@ import pytest
 from drm.app.server import PMPServer, WorkerConfiguration, create_pmp_server
 from drm.app.session_configuration import SessionConfiguration
 from drm.app.session_proxy import create_pmp_media_session
+from drm.encrypting.file import TrackEncryption, encrypt_file
 from drm.media import Scheme, TrackType
-from drm.packaging.encrypt import TrackEncryption, encrypt_file
 from license_server.process import LicenseServer
 from sample_content.clip import Clip, make_clip
 from tests.conformance.mfcreatemediasession.world import Stage

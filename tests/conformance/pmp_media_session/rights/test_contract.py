@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from drm.app.enabler import EnableResult
-from drm.app.enabling import BLOCKING, ManagerBlocksError
+from drm.app.rights.enabler import EnableResult
+from drm.app.rights.manager_call import BLOCKING, ManagerBlocksError
 from drm.errors import DRMError, InvalidArgumentError, InvalidRequestError, LicenseError
 from drm.hresult import HResult
 from drm.session.events import MediaEventType as E

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from drm.app.local import create_media_session
+from drm.app.local_session import create_media_session
 from drm.app.session_configuration import SessionConfiguration
 from drm.app.session_proxy import create_pmp_media_session
 from drm.hresult import HResult
-from drm.rights import LicensePath
+from drm.rights.enablers import LicensePath
 from drm.session.events import MediaEventType as E
 from license_server.process import LicenseServer
 from tests.conformance.mfcreatemediasession.world import Stage, eventually, kinds

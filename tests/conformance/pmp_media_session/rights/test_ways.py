@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from drm.app.enabler import ContentEnabler, EnablerActivation
-from drm.app.license_access import LicenseAccess
+from drm.app.rights.enabler import ContentEnabler, EnablerActivation
+from drm.app.rights.license_server import LicenseAccess
 from drm.component import MediaSource
 from drm.errors import DRMError, InvalidRequestError
 from drm.hresult import HResult
 from drm.isobmff.pssh import Pssh
 from drm.isobmff.pssh_payload import PLAYREADY
 from drm.isobmff.pssh_playready import PlayReadyData
-from drm.rights import EnablerActivate, EnableType, EnableURL, NotAvailableError, URLTrustStatus
+from drm.rights.enablers import EnablerActivate, EnableType, EnableURL, NotAvailableError, URLTrustStatus
 from drm.session.events import MediaEvent
 from drm.session.events import MediaEventType as E
 from tests.conformance.mfcreatemediasession.world import Stage, eventually, kinds

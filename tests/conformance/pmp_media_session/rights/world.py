@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from drm.app.byte_stream import FileByteStream
-from drm.app.enabler import ContentEnabler, EnableCallback, EnablerActivation, EnableResult
-from drm.clearkey import encode_jwk_set
+from drm.app.rights.enabler import ContentEnabler, EnableCallback, EnablerActivation, EnableResult
+from drm.app.rights.managers import LicenseManager
 from drm.errors import DRMError
 from drm.isobmff.box import encode_box, top_boxes
 from drm.isobmff.pssh import Pssh
 from drm.keys import ContentKey, KeyId
-from drm.rights import LicensePath
+from drm.license.clearkey import encode_jwk_set
+from drm.rights.enablers import LicensePath
 from drm.session.events import MediaEvent
 from drm.session.topology import Topology
-from player.protection_manager import LicenseManager
 from tests.interop.relays import ask, serving
 
 PICTURE, SOUND = KeyId(bytes(range(16))), KeyId(bytes(range(32, 48)))

@@ -14,7 +14,7 @@ import msgspec  # noqa: E402
 
 from drm.keys import KeyId  # noqa: E402
 from drm.protection import CONTAINED_LAYERS, ProtectionReport  # noqa: E402
-from drm.rights import EnablerActivate, EnableType  # noqa: E402
+from drm.rights.enablers import EnablerActivate, EnableType  # noqa: E402
 from drm.wire import messages as wire  # noqa: E402
 from drm.wire.channel import worker_channel  # noqa: E402
 

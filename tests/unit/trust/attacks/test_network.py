@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 
 from drm.app.update_errors import UpdateTamperedError, UpdateTooLargeError
-from drm.trust.authority.founding import init
+from drm.trust.authority.create import init
 from drm.trust.authority.home import AuthorityHome
 from drm.trust.authority.publishing import publish
 from drm.trust.authority.revoking import revoke

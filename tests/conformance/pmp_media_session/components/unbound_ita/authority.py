@@ -3,9 +3,9 @@
 import uuid
 
 from drm.errors import InvalidArgumentError
-from drm.output_policy import OutputPolicy
-from drm.policy import Action, Policy
-from drm.rights import LicensePath
+from drm.rights.enablers import LicensePath
+from drm.rights.output_policy import OutputPolicy
+from drm.rights.policy import Action, Policy
 
 __all__ = ["UnboundAuthority"]
 

@@ -4,10 +4,10 @@ import time
 
 import msgspec
 
-from drm.output_policy import OutputPolicy
-from drm.output_schema import Connector, OutputAttribute, Schema
-from drm.policy import Action
-from drm.trust_authority import SetPolicyResult
+from drm.rights.authorities import SetPolicyResult
+from drm.rights.output_policy import OutputPolicy
+from drm.rights.output_schema import Connector, OutputAttribute, Schema
+from drm.rights.policy import Action
 
 __all__ = ["WaitingSink"]
 

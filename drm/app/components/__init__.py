@@ -1,0 +1,1 @@
+"""Trusted components: fetched, kept and handed over. The application alone."""

@@ -1,0 +1,1 @@
+"""Content enablers and the managers that drive them. The application alone."""

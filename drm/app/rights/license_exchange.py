@@ -1,0 +1,204 @@
+"""What the application does for a license: POST what the worker made, and relay what came back. Application only.
+
+A sealed license is opaque here. A server that is not ours may refuse a request because of its member `pmp`, which
+EME allows it to ignore but some do not: such a request is made once more without it.
+"""
+
+from __future__ import annotations
+
+import enum
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import urljoin, urlsplit
+
+import msgspec
+
+from drm.app.http.post import USUAL_LIMITS, HttpAnswer, Limits, post, shown_url
+from drm.errors import (
+    DRMError,
+    InvalidArgumentError,
+    KeyMissingError,
+    LicenseMalformedError,
+    LicenseRefusedError,
+)
+from drm.hresult import HResult
+from drm.keys import KeyId
+from drm.license.clearkey import decode_kid
+
+__all__ = ["Answer", "AnswerKind", "exchange", "individualize"]
+
+_SEALED_TYPE: Final = "application/jose"
+_OUR_PROBLEMS: Final = "urn:clearkey:problem:"
+_TOOK_OFFENCE: Final = frozenset({400, 415, 422})
+_SHOWN: Final = 300  # characters of a server's words
+_FINAL: Final = HResult.MF_E_LICENSE_INCORRECT_RIGHTS  # its word, which asking again by another way does not change
+
+
+class AnswerKind(enum.Enum):
+    """What the server gave."""
+
+    SEALED = "sealed"  # a license that only the worker opens
+    PLAIN = "plain"  # JSON, to be read as a JWK Set by the worker
+    NEEDS_INDIVIDUALIZATION = "needs individualization"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The server's answer. `body` may hold keys and is not shown; `individualize_url` is set for that kind alone."""
+
+    kind: AnswerKind
+    body: bytes = field(default=b"", repr=False)
+    individualize_url: str = ""
+
+
+class _Problem(msgspec.Struct, frozen=True):
+    """Problem details, RFC 9457, with the members that our server adds."""
+
+    type: str = "about:blank"
+    title: str = ""
+    detail: str = ""
+    code: str = ""
+    kids: tuple[str, ...] = ()
+    individualize: str = ""
+
+
+def exchange(
+    url: str,
+    body: bytes,
+    *,
+    headers: Mapping[str, str] | None = None,
+    cacert: str | None = None,
+    cancel: threading.Event | None = None,
+    limits: Limits = USUAL_LIMITS,
+) -> Answer:
+    """Send a license request and return what came back; `limits` holds for each of at most two requests.
+
+    Raises:
+        LicenseServerUnreachableError: no whole answer came.
+        LicenseRefusedError: a refusal, a failure of the server, or a redirection.
+        LicenseMalformedError: an answer that cannot be a license.
+        KeyMissingError: the server says that it does not hold the keys.
+        InvalidArgumentError: the URL, a header or the CA file.
+    """
+    answer = post(url, body, headers=headers, cacert=cacert, cancel=cancel, limits=limits)
+    problem = _problem(answer)
+    if answer.status in _TOOK_OFFENCE and not problem.type.startswith(_OUR_PROBLEMS):
+        plain = _without_pmp(body)
+        if plain is not None:
+            answer = post(url, plain, headers=headers, cacert=cacert, cancel=cancel, limits=limits)
+            problem = _problem(answer)
+    if answer.status == 200:
+        return _license(answer, url)
+    if answer.status == 403 and problem.code == "individualization_required" and problem.individualize:
+        return Answer(AnswerKind.NEEDS_INDIVIDUALIZATION, b"", _same_origin(url, problem.individualize))
+    raise _refusal(answer, problem, url)
+
+
+def individualize(
+    url: str,
+    registration: bytes,
+    *,
+    headers: Mapping[str, str] | None = None,
+    cacert: str | None = None,
+    cancel: threading.Event | None = None,
+    limits: Limits = USUAL_LIMITS,
+) -> None:
+    """Register the device key with the server: `registration` is what the worker made. Raises as `exchange`."""
+    typed = {"Content-Type": _SEALED_TYPE, **(headers or {})}
+    answer = post(url, registration, headers=typed, cacert=cacert, cancel=cancel, limits=limits)
+    if not 200 <= answer.status < 300:
+        raise _refusal(answer, _problem(answer), url)
+
+
+def _license(answer: HttpAnswer, url: str) -> Answer:
+    start = answer.body.lstrip()[:1]
+    if answer.media_type == _SEALED_TYPE:
+        return Answer(AnswerKind.SEALED, answer.body)
+    if start == b"{":  # whatever its media type: EME does not ask for one
+        return Answer(AnswerKind.PLAIN, answer.body)
+    seen = {b"": "it is empty", b"<": "it begins like HTML or XML", b"[": "it is a JSON array"}
+    raise LicenseMalformedError(
+        "the answer is not a license",
+        where=shown_url(url),
+        seen=seen.get(start, f"{len(answer.body)} bytes that are not JSON"),
+        maybe="the URL is not a Clear Key license endpoint, or it answers with a page",
+        hresult=_FINAL,
+    )
+
+
+def _refusal(answer: HttpAnswer, problem: _Problem, url: str) -> DRMError:
+    where = shown_url(url)
+    if 300 <= answer.status < 400:
+        return LicenseRefusedError(
+            f"the license server redirects the request (status {answer.status}), which is not followed",
+            where=where,
+            seen=f"to {_printable(answer.location)}" if answer.location else "without saying where to",
+            maybe="a login page, or a move from http to https",
+            remedy="give that URL as --license-url if it is the right one",
+            hresult=_FINAL,
+        )
+    # The words of a problem document are shown, the rest of a body never: it might hold a key.
+    words = _printable(": ".join(part for part in (problem.title, problem.detail) if part))
+    code = f" ({_printable(problem.code)})" if problem.code else ""
+    if answer.status == 404 and (kids := _kids(problem)):
+        return KeyMissingError(
+            f"the license server has no key for {', '.join(str(kid) for kid in kids)}",
+            where=where,
+            seen=words,
+            maybe="the key was never imported there, or the KID's byte order was changed on the way",
+            remedy="clearkey keys list --store PATH shows what the server holds",
+            kids=tuple(str(kid) for kid in kids),
+        )
+    failed = "failed" if answer.status >= 500 else "refused the request"
+    return LicenseRefusedError(
+        f"the license server {failed} with status {answer.status}{code}",
+        where=where,
+        seen=words,
+        maybe="the URL is not that of the license endpoint" if answer.status in {404, 405} else "",
+        remedy="give the token with --header 'Authorization: Bearer ...'" if answer.status == 401 else "",
+        hresult=None if answer.status >= 500 else _FINAL,
+    )
+
+
+def _printable(text: str) -> str:
+    # A server's words reach a terminal: no escape sequences, no second line.
+    return "".join(char if char.isprintable() else " " for char in text[:_SHOWN])
+
+
+def _kids(problem: _Problem) -> list[KeyId]:
+    try:
+        return [decode_kid(kid) for kid in problem.kids]
+    except InvalidArgumentError:
+        return []
+
+
+def _problem(answer: HttpAnswer) -> _Problem:
+    if answer.status < 400 or "json" not in answer.media_type:
+        return _Problem()
+    try:
+        return msgspec.json.decode(answer.body, type=_Problem)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _Problem()
+
+
+def _without_pmp(body: bytes) -> bytes | None:
+    """Return the request without its member `pmp`, or None if it has none."""
+    try:
+        request = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return msgspec.json.encode(request) if request.pop("pmp", None) is not None else None
+
+
+def _same_origin(url: str, reference: str) -> str:
+    target = urljoin(url, reference)
+    if urlsplit(target)[:2] != urlsplit(url)[:2]:
+        # Or a license server could have this machine POST to any other one.
+        raise LicenseMalformedError(
+            "the license server sends the device registration to another server",
+            where=shown_url(target),
+            hresult=_FINAL,
+        )
+    return target

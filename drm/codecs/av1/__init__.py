@@ -1,0 +1,1 @@
+"""AV1: sequence and frame headers. Opens no files."""

@@ -1,0 +1,1 @@
+"""H.265: parameter sets and slice headers. Opens no files."""

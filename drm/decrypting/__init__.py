@@ -1,0 +1,1 @@
+"""Encrypted file to clear file. For developer verbs alone."""

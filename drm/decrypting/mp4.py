@@ -1,0 +1,169 @@
+"""Decrypts any MP4 that the readers read, to a file of the same size: fragmented, progressive, mixed, in any order.
+
+Where samples lie and how they are encrypted is said by `drm.isobmff.samples`, one at a time. A first pass judges: are
+all keys there, does every protected sample lie in media data, does none overlap another. A second pass writes, in
+windows of about 1 MiB of consecutive samples, copying what lies between them; then the boxes are patched. The source is
+only read and the same bytes are never decrypted twice, so the order of samples does not matter.
+"""
+
+from __future__ import annotations
+
+import heapq
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping
+from operator import attrgetter
+from typing import Final
+
+from drm.cenc.decrypt import SampleDecrypter, decrypt_sample
+from drm.cenc.dialect import Dialect
+from drm.component import ByteStream
+from drm.decrypting.unmark_boxes import OddLayoutError, patch_moof, patch_moov
+from drm.decrypting.window_writer import Progress, Writer, windows
+from drm.errors import MalformedMediaError, TruncatedMediaError, UnsupportedMediaError
+from drm.forked_work import share_out, write_at
+from drm.isobmff.box import MAX_LOADED, top_boxes
+from drm.isobmff.samples import Presentation, open_presentation
+from drm.keys import ContentKey, KeyId
+from drm.media import Sample
+from drm.packaging.decrypt_missing import Needed, key_missing
+
+__all__ = ["MAX_SAMPLE", "decrypt_generally"]
+
+MAX_SAMPLE: Final = 256 << 20  # bytes; held in memory
+_MAX_UNORDERED: Final = 1 << 20  # samples of a file that does not store them in order, whose places are held in memory
+_MEDIA_DATA: Final = frozenset({"mdat", "imda"})
+
+
+def decrypt_generally(
+    source: ByteStream,
+    target: int,
+    keys: Mapping[KeyId, ContentKey],
+    *,
+    dialects: frozenset[Dialect] = frozenset(),
+    jobs: int = 1,
+    progress: Progress | None = None,
+) -> tuple[bool, tuple[str, ...]]:
+    """Write `source` decrypted to the empty file `target`; return whether it was encrypted, and what was odd in it.
+
+    Arguments and errors are those of `drm.decrypting.file.decrypt_file`.
+    """
+    presentation = open_presentation(source)
+    if not _is_encrypted(presentation):
+        Writer(source, target, progress).copy(0, source.size)
+        return False, presentation.warnings
+    shares = jobs if _judge(source, presentation, keys) else 1
+
+    def work(share: int) -> None:
+        decrypters = {kid: SampleDecrypter(key, dialects=dialects) for kid, key in keys.items()}
+
+        def decrypt(sample: Sample, data: memoryview) -> None:
+            assert sample.crypto is not None
+            decrypt_sample(data, sample.crypto, data, decrypters.__getitem__)
+
+        Writer(source, target, None if share else progress).write(
+            windows(_protected(presentation)), decrypt, share, shares
+        )
+
+    share_out(work, shares)
+    _patch(source, target)
+    return True, presentation.warnings
+
+
+def _is_encrypted(presentation: Presentation) -> bool:
+    """Whether a sample description says so, be it in a way that is not read."""
+    named = (name for track in presentation.tracks for name in presentation.sample_entries(track.track_id))
+    return any(track.is_protected for track in presentation.tracks) or any(name.startswith("enc") for name in named)
+
+
+def _samples(presentation: Presentation) -> Iterator[Sample]:
+    """The samples of all tracks, by place if each track has them so."""
+    tracks = (presentation.samples(track.track_id) for track in presentation.tracks)
+    return heapq.merge(*tracks, key=attrgetter("offset"))
+
+
+def _protected(presentation: Presentation) -> Iterator[Sample]:
+    return (sample for sample in _samples(presentation) if sample.crypto is not None and sample.size)
+
+
+# ------------------------------------------------------------------------------------------------ first pass
+def _judge(source: ByteStream, presentation: Presentation, keys: Mapping[KeyId, ContentKey]) -> bool:
+    """Return whether the samples are stored in order. Raises KeyMissingError and MediaError for what cannot be done."""
+    media = [(top.start + top.header, top.end) for top in top_boxes(source) if top.type in _MEDIA_DATA]
+    starts = [start for start, _ in media]
+    infos = {track.track_id: track for track in presentation.tracks}
+    missing: dict[KeyId, Needed] = {}
+    in_order, reached = True, 0
+    for sample in _samples(presentation):
+        if not sample.size:
+            continue
+        end = sample.offset + sample.size
+        if sample.crypto is not None:
+            for key_id in sample.crypto.key_ids:
+                if key_id not in keys and key_id not in missing:
+                    track = infos[sample.track_id]
+                    missing[key_id] = track, sample.dts / track.timescale
+            if sample.size > MAX_SAMPLE:
+                raise UnsupportedMediaError(f"a sample of {sample.size} bytes", where=_place(source, sample))
+            index = bisect_right(starts, sample.offset) - 1
+            if index < 0 or end > media[index][1]:
+                raise MalformedMediaError(
+                    "a protected sample lies outside the media data", where=_place(source, sample), seen=f"to {end}"
+                )
+        in_order = in_order and sample.offset >= reached
+        reached = max(reached, end)
+    if missing:
+        raise key_missing(source.name, missing, len(keys))
+    if not in_order:
+        _refuse_overlaps(source, _samples(presentation))
+    return in_order
+
+
+def _refuse_overlaps(source: ByteStream, samples: Iterable[Sample]) -> None:
+    """Samples may share bytes when they are all clear, or when they are the same bytes encrypted the same way."""
+    places: list[tuple[int, int, int]] = []
+    for sample in samples:
+        if sample.size:
+            crypto = sample.crypto
+            places.append((sample.offset, sample.offset + sample.size, hash(crypto) if crypto else 0))
+        if len(places) > _MAX_UNORDERED:
+            raise UnsupportedMediaError(
+                f"more than {_MAX_UNORDERED} samples that are not stored in order",
+                where=source.name,
+                remedy="write the file anew: ffmpeg -i IN -c copy OUT.mp4",
+            )
+    places.sort()
+    before = (0, 0, 0)
+    for place in places:
+        if place[0] < before[1] and place != before and (place[2] or before[2]):
+            raise MalformedMediaError(
+                "samples overlap, and one of them is encrypted",
+                where=f"{source.name}, bytes {before[0]} to {before[1]} and {place[0]} to {place[1]}",
+            )
+        before = max(before, place, key=lambda each: each[1])
+
+
+def _place(source: ByteStream, sample: Sample) -> str:
+    return f"{source.name}, track {sample.track_id}, byte {sample.offset}"
+
+
+# ------------------------------------------------------------------------------------------------ boxes
+def _patch(source: ByteStream, target: int) -> None:
+    """Write the movie box and the fragments' boxes once more, without the marks of encryption."""
+    protected: set[int] = set()
+    seen_moov = False
+    for top in top_boxes(source):
+        if top.type not in {"moov", "moof"} or (top.type == "moov" and seen_moov) or top.size > MAX_LOADED:
+            continue
+        data = bytearray(top.size)
+        if source.read_into(top.start, memoryview(data)) != top.size:
+            raise TruncatedMediaError("the file became shorter while it was read", where=source.name)
+        try:
+            if top.type == "moov":
+                protected, seen_moov = patch_moov(data, top.header, top.size), True
+            else:
+                patch_moof(data, top.header, top.size, protected)
+        except OddLayoutError as odd:
+            raise MalformedMediaError(
+                f"the {top.type} box cannot be rewritten: {odd}", where=f"{source.name}, at byte {top.start}"
+            ) from None
+        write_at(target, memoryview(data), top.start)

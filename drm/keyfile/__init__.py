@@ -1,0 +1,1 @@
+"""Keys as people and tools write them. Never in the worker."""

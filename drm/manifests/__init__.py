@@ -1,0 +1,1 @@
+"""MPD and HLS, written and rewritten: bytes in, bytes out. Never in the worker."""

@@ -1,0 +1,74 @@
+"""Which initialization segment or file each representation of an MPD begins with (ISO/IEC 23009-1, 5.3.9, 5.6.4).
+
+URIs are resolved as far as the MPD goes: relative ones stay relative to it. Nothing is fetched.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+from urllib.parse import urljoin
+
+from drm.manifests.mpd_document import MpdElement
+
+__all__ = ["media_heads", "representations"]
+
+_VARIABLE: Final = re.compile(r"\$(RepresentationID|Bandwidth)(?:%0(\d{1,2})d)?\$|\$\$")
+
+
+def representations(root: MpdElement) -> Iterator[MpdElement]:
+    """Every Representation, in order."""
+    return (element for element in root.walk() if element.name == "Representation")
+
+
+def media_heads(root: MpdElement) -> dict[MpdElement, str]:
+    """The URI of each representation's head; those that name none are missing."""
+    found = {}
+    for representation in representations(root):
+        uri = _head(representation)
+        if uri:
+            found[representation] = uri
+    return found
+
+
+def _head(representation: MpdElement) -> str:
+    chain = [representation]
+    while (parent := chain[-1].parent) is not None:
+        chain.append(parent)
+    base = ""
+    for element in reversed(chain):
+        urls = element.all("BaseURL")
+        if urls:
+            base = _joined(base, urls[0].text.strip())
+    # What is nearest to the representation overrides what stands around it.
+    for element in chain:
+        for template in element.all("SegmentTemplate"):
+            text = template.attribute("initialization")
+            if text:
+                return _joined(base, _filled(text, representation))
+        for described in (*element.all("SegmentList"), *element.all("SegmentBase")):
+            for part in described.all("Initialization"):
+                if part.attribute("sourceURL"):
+                    return _joined(base, part.attribute("sourceURL"))
+    return base if not base.endswith("/") else ""
+
+
+def _joined(base: str, uri: str) -> str:
+    try:
+        return urljoin(base, uri)
+    except ValueError:
+        return ""
+
+
+def _filled(text: str, representation: MpdElement) -> str:
+    """The template with its variables (5.3.9.4.4)."""
+
+    def value(match: re.Match[str]) -> str:
+        if match[1] is None:
+            return "$"
+        if match[1] == "RepresentationID":
+            return representation.attribute("id")
+        return representation.attribute("bandwidth").zfill(int(match[2] or 1))
+
+    return _VARIABLE.sub(value, text)

@@ -1,0 +1,71 @@
+"""The signaller's door: any packager's MPD or HLS playlist in the form that browsers' players play with Clear Key.
+
+Bytes in, bytes and verdicts out; nothing is opened or fetched, so that a server can offer it as well as the command.
+"""
+
+from __future__ import annotations
+
+from drm.errors import InvalidArgumentError, MalformedMediaError
+from drm.manifests.forms import Player
+from drm.manifests.rewrite_mpd import check_mpd, mpd_initializations, signal_mpd
+from drm.manifests.rewrite_playlist import check_playlist, playlist_initializations, signal_playlist
+from drm.manifests.rewritten import Kids, Signalled
+
+__all__ = ["check_manifest", "is_playlist", "manifest_initializations", "signal_manifest"]
+
+
+def is_playlist(data: bytes, name: str) -> bool:
+    """Whether a manifest is HLS rather than DASH. Raises MalformedMediaError: it is neither."""
+    head = data[:64].lstrip(b"\xef\xbb\xbf \t\r\n")
+    if head.startswith(b"#EXTM3U"):
+        return True
+    if head.startswith(b"<") or data[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+        return False
+    raise MalformedMediaError(
+        "this is neither an MPD nor an HLS playlist",
+        where=name,
+        maybe="media: give the manifest that names it" if b"ftyp" in data[:16] else "",
+    )
+
+
+def manifest_initializations(data: bytes, name: str) -> list[str]:
+    """The URIs of what tells scheme and key ids, for `kids` of the functions below. Raises MediaError."""
+    return playlist_initializations(data) if is_playlist(data, name) else mpd_initializations(data)
+
+
+def check_manifest(data: bytes, name: str, kids: Kids | None = None) -> Signalled:
+    """Say what each player makes of a manifest as it is. Raises MediaError."""
+    return check_playlist(data, kids or {}) if is_playlist(data, name) else check_mpd(data, kids or {})
+
+
+def signal_manifest(
+    data: bytes,
+    name: str,
+    license_url: str,
+    keys_base: str | None = None,
+    kids: Kids | None = None,
+    player: Player | None = None,
+    *,
+    only_clearkey: bool = False,
+) -> Signalled:
+    """Rewrite a manifest for `player`, or for all that one manifest can serve.
+
+    Args:
+        data: the manifest. It is not trusted.
+        name: for errors.
+        license_url: where players ask for licenses.
+        keys_base: where Shaka Player fetches keys of HLS; by default `hls/key` beside the license URL.
+        kids: what initialization segments say, by `manifest_initializations`; needed where the manifest does not tell.
+        player: None for all.
+        only_clearkey: whether other protection systems are taken out; a browser that has one may choose it.
+
+    Raises:
+        InvalidArgumentError: a URL is none, or the player does not read this kind of manifest.
+        KeyMissingError: a key id is needed and not known.
+        MediaError: the manifest cannot be read or rewritten; the message says why.
+    """
+    if is_playlist(data, name):
+        return signal_playlist(data, license_url, keys_base, kids or {}, player, only_clearkey=only_clearkey)
+    if player is Player.HLSJS:
+        raise InvalidArgumentError("hls.js reads no MPD", remedy="take --for shaka or --for dash.js")
+    return signal_mpd(data, license_url, kids or {}, only_clearkey=only_clearkey)

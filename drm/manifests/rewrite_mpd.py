@@ -1,0 +1,270 @@
+"""Rewrites the Clear Key elements of an MPD, whichever packager wrote it, and leaves every other byte as it is.
+
+Bytes in, bytes and verdicts out. The MPD is not trusted: `mpd_document` bounds what is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from drm.errors import UnsupportedMediaError
+from drm.keys import KeyId
+from drm.manifests.forms import (
+    CK_NAMESPACE,
+    CLEARKEY_URNS,
+    DASHIF_NAMESPACE,
+    MP4_PROTECTION,
+    checked_url,
+    clearkey_lines,
+    default_kid_lines,
+)
+from drm.manifests.mpd_document import MpdElement, parse_mpd, spliced
+from drm.manifests.mpd_media import media_heads, representations
+from drm.manifests.rewritten import ANY, Initialization, Kids, Signalled
+from drm.manifests.verdicts import DashStatement, LicenseUrl, Verdict, dash_verdicts, worst
+
+__all__ = ["check_mpd", "mpd_initializations", "signal_mpd"]
+
+_CENC: Final = "urn:mpeg:cenc:2013"
+_BEFORE: Final = frozenset({"FramePacking", "AudioChannelConfiguration"})  # in the schema's order of children
+
+Change = tuple[int, int, bytes]
+
+
+def mpd_initializations(data: bytes) -> list[str]:
+    """The URIs of initialization segments, or of files that begin with one, each once. Raises MediaError."""
+    return list(dict.fromkeys(media_heads(parse_mpd(data)).values()))
+
+
+def check_mpd(data: bytes, kids: Kids) -> Signalled:
+    """Say what players make of the MPD as it is. Raises MediaError."""
+    root = parse_mpd(data)
+    heads = media_heads(root)
+    verdicts: list[Verdict] = []
+    for representation in representations(root):
+        statements = [_statement(element) for element in _protections_of(representation)]
+        said = _known(heads.get(representation), kids)
+        if not statements and said is not None and said.key_ids:
+            statements = [DashStatement("")]  # it is encrypted, and nothing says so
+        verdicts += dash_verdicts(statements) if statements else ()
+    return Signalled(data, tuple(worst(verdicts or dash_verdicts(()))))
+
+
+def signal_mpd(data: bytes, license_url: str, kids: Kids, *, only_clearkey: bool = False) -> Signalled:
+    """Give every encrypted representation the form that plays in Shaka Player and in dash.js.
+
+    `only_clearkey` takes out the elements of other systems.
+
+    Raises:
+        InvalidArgumentError: the license URL is none.
+        MediaError: the MPD cannot be read.
+    """
+    checked_url(license_url, "the license URL")
+    root = parse_mpd(data)
+    if root.prefix:
+        raise UnsupportedMediaError(
+            f"the elements of the MPD have the prefix {root.prefix[:20]}:, which no player reads",
+            remedy='declare the namespace without a prefix: xmlns="urn:mpeg:dash:schema:mpd:2011"',
+        )
+    rewriter = _Rewriter(data, root, license_url, kids, only_clearkey=only_clearkey)
+    made = spliced(data, rewriter.changes())
+    checked = check_mpd(made, kids)
+    return Signalled(made, checked.verdicts, tuple(dict.fromkeys(rewriter.notes)))
+
+
+# ------------------------------------------------------------------------------------------------ reading
+def _protections_of(representation: MpdElement) -> Iterator[MpdElement]:
+    element: MpdElement | None = representation
+    while element is not None:
+        yield from element.all("ContentProtection")
+        element = element.parent
+
+
+def _statement(element: MpdElement) -> DashStatement:
+    urls = tuple(
+        LicenseUrl(child.prefix, child.namespace, child.name, child.attribute("Lic_type"), child.text.strip())
+        for child in element.children
+        if child.name.lower() == "laurl"
+    )
+    return DashStatement(
+        _scheme(element),
+        value=element.attribute("value").strip().lower(),
+        has_kid=bool(element.attribute("default_KID").strip()),
+        has_pssh=any(child.name == "pssh" for child in element.children),
+        urls=urls,
+    )
+
+
+def _scheme(element: MpdElement) -> str:
+    return element.attribute("schemeIdUri").strip().lower()
+
+
+def _known(uri: str | None, kids: Kids) -> Initialization | None:
+    return kids.get(uri, kids.get(ANY)) if uri is not None else kids.get(ANY)
+
+
+# ------------------------------------------------------------------------------------------------ writing
+class _Rewriter:
+    """Collects the changes of one document."""
+
+    def __init__(self, data: bytes, root: MpdElement, license_url: str, kids: Kids, *, only_clearkey: bool) -> None:
+        self.notes: list[str] = []
+        self._data = data
+        self._root = root
+        self._license_url = license_url
+        self._kids = kids
+        self._only_clearkey = only_clearkey
+        self._heads = media_heads(root)
+        self._is_signalled = False
+        self._needs_cenc = False
+        self._newline = "\r\n" if b"\r\n" in data else "\n"
+
+    def changes(self) -> list[Change]:
+        """Every change that is needed; none for a document that is in form already."""
+        changes: list[Change] = []
+        for element in self._root.walk():
+            if element.name in {"AdaptationSet", "Representation", "SubRepresentation", "Preselection"}:
+                protections = element.all("ContentProtection")
+                changes += self._mended(element, protections) if protections else self._made(element)
+        if self._is_signalled:
+            changes += self._declarations()
+        return changes
+
+    def _mended(self, element: MpdElement, protections: Sequence[MpdElement]) -> Iterator[Change]:
+        """The changes for an element that has protections of its own."""
+        ours = [each for each in protections if self._is_taken_out(each)]
+        general = next((each for each in protections if _scheme(each) == MP4_PROTECTION), None)
+        wanted = general is not None or not any(
+            _scheme(each) == MP4_PROTECTION for each in _elsewhere(element)
+        )  # the general element may stand around this one, and then so does ours
+        if general is not None and not general.attribute("default_KID"):
+            yield from self._kid(element, general)
+        anchor = general or protections[0]
+        indent = self._indent(anchor)
+        self._is_signalled |= wanted
+        lines = self._clearkey_lines()
+        if general is None and wanted:
+            lines = [*self._general_lines(element, protections[0]), *lines]
+        text = (self._newline + indent).join(lines) if indent is not None else "".join(line.strip() for line in lines)
+        if wanted and len(ours) == 1 and self._data[ours[0].start : ours[0].end] == text.encode():
+            return
+        for each in ours:
+            self._say_what_goes(each)
+            yield (self._line_start(each), each.end, b"")
+        if not wanted:
+            return
+        between = "" if indent is None else self._newline + indent
+        if general is not None:
+            yield (general.end, general.end, (between + text).encode())
+        else:
+            place = self._line_start(anchor) if anchor in ours else anchor.start
+            yield (place, place, (between + text if anchor in ours else text + between).encode())
+
+    def _say_what_goes(self, element: MpdElement) -> None:
+        if _scheme(element) not in CLEARKEY_URNS:
+            self.notes.append(f"{_scheme(element)[:60]} is taken out")
+        elif any(child.name == "pssh" for child in element.children):
+            self.notes.append("the pssh of Clear Key is taken out: dash.js plays no MPD that has it")
+
+    def _is_taken_out(self, element: MpdElement) -> bool:
+        scheme = _scheme(element)
+        if scheme in CLEARKEY_URNS:
+            return True
+        if scheme == MP4_PROTECTION:
+            return False
+        if not self._only_clearkey:
+            self.notes.append("other protection systems stay: a browser that has one may choose it before Clear Key")
+        return self._only_clearkey
+
+    def _kid(self, element: MpdElement, general: MpdElement) -> Iterator[Change]:
+        key_ids = self._key_ids(element)
+        if len(key_ids) != 1:
+            self.notes.append(f"line {general.line}: no cenc:default_KID, and the media tells of {len(key_ids)} KIDs")
+            return
+        if not any(key_ids[0].value):  # as Shaka Packager writes where keys change
+            self.notes.append("the keys change, and the media names them: Shaka Player alone plays that")
+            return  # with a key id in the MPD it would ask for that one, and for no other
+        self._is_signalled = self._needs_cenc = True
+        at = general.tag_end - (2 if self._data[: general.tag_end].endswith(b"/>") else 1)
+        yield (at, at, f' cenc:default_KID="{key_ids[0]}"'.encode())
+
+    def _made(self, element: MpdElement) -> Iterator[Change]:
+        """The changes for a representation that is encrypted, and nothing says so: FFmpeg writes such MPDs."""
+        if element.name != "Representation" or any(_protections_of(element)):
+            return
+        said = _known(self._heads.get(element), self._kids)
+        if said is None or not said.key_ids or said.scheme is None:
+            return
+        if len(said.key_ids) > 1:
+            self.notes.append(f"line {element.line}: the media tells of {len(said.key_ids)} KIDs, the first is named")
+        self._is_signalled = self._needs_cenc = True
+        lines = [*default_kid_lines(said.scheme, said.key_ids[0]), *self._clearkey_lines()]
+        follower = next((child for child in element.children if child.name not in _BEFORE), None)
+        if follower is not None:
+            indent = self._indent(follower)
+            between = "" if indent is None else self._newline + indent
+            yield (follower.start, follower.start, (between.join(lines) + between).encode())
+        elif self._data[: element.tag_end].endswith(b"/>"):
+            closed = f">{''.join(line.strip() for line in lines)}</{element.prefix and element.prefix + ':'}"
+            yield (element.tag_end - 2, element.tag_end, f"{closed}{element.name}>".encode())
+        else:
+            place = element.children[-1].end if element.children else element.tag_end
+            yield (place, place, "".join(line.strip() for line in lines).encode())
+
+    def _clearkey_lines(self) -> list[str]:
+        return clearkey_lines(self._license_url, dashif=self._declared("dashif"), ck=self._declared("ck"))
+
+    def _general_lines(self, element: MpdElement, first: MpdElement) -> list[str]:
+        """The element of the scheme, where only protection systems have theirs."""
+        key_ids = self._key_ids(element)
+        schemes = {said.scheme for said in self._said_in(element) if said.scheme}
+        if len(key_ids) != 1 or len(schemes) != 1:
+            self.notes.append(f"line {first.line}: no element of {MP4_PROTECTION}, and the media does not tell of one")
+            return []
+        self._needs_cenc = True
+        return default_kid_lines(schemes.pop(), key_ids[0])
+
+    def _key_ids(self, element: MpdElement) -> list[KeyId]:
+        return list(dict.fromkeys(kid for said in self._said_in(element) for kid in said.key_ids))
+
+    def _said_in(self, element: MpdElement) -> list[Initialization]:
+        """What the media of the representations in `element` says."""
+        inside = (each for each in element.walk() if each.name == "Representation")
+        known = (_known(self._heads.get(each), self._kids) for each in inside)
+        return [said for said in known if said is not None]
+
+    def _declarations(self) -> Iterator[Change]:
+        """Namespaces, last in the root's start tag: Shaka Player keeps the last prefix that it saw for each."""
+        wanted = {"dashif": DASHIF_NAMESPACE, "ck": CK_NAMESPACE} | ({"cenc": _CENC} if self._needs_cenc else {})
+        missing = "".join(f' xmlns:{p}="{uri}"' for p, uri in wanted.items() if p not in self._root.prefixes)
+        if missing:
+            yield (self._root.tag_end - 1, self._root.tag_end - 1, missing.encode())
+
+    def _declared(self, prefix: str) -> str:
+        """What our element has to declare itself, because the root's prefix stands for something else."""
+        uri = {"dashif": DASHIF_NAMESPACE, "ck": CK_NAMESPACE}[prefix]
+        return "" if self._root.prefixes.get(prefix, uri) == uri else f' xmlns:{prefix}="{uri}"'
+
+    def _indent(self, element: MpdElement) -> str | None:
+        """What stands before the element on its line, or None if that is not only space."""
+        before = self._data[self._data.rfind(b"\n", 0, element.start) + 1 : element.start]
+        return before.decode("ascii") if not before.strip(b" \t") else None
+
+    def _line_start(self, element: MpdElement) -> int:
+        """Where to cut so that no empty line is left."""
+        if self._indent(element) is None:
+            return element.start
+        at = self._data.rfind(b"\n", 0, element.start)
+        return at - 1 if self._data[at - 1 : at] == b"\r" else max(at, 0)
+
+
+def _elsewhere(element: MpdElement) -> Iterator[MpdElement]:
+    """The protections of what stands around this element, and of what is in it."""
+    around = element.parent
+    while around is not None:
+        yield from around.all("ContentProtection")
+        around = around.parent
+    for inner in element.walk():
+        if inner is not element:
+            yield from inner.all("ContentProtection")

@@ -1,0 +1,1 @@
+"""Who gets which keys, and why not. The license server alone."""

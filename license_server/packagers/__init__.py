@@ -1,0 +1,1 @@
+"""The key server for packagers. The license server alone."""

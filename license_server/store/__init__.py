@@ -1,0 +1,1 @@
+"""The database: keys, contents, devices, tokens, audit log. The license server alone."""

@@ -1,0 +1,1 @@
+"""What is served beside Flask's own views. The license server alone."""

@@ -1,0 +1,1 @@
+"""What pytest finds: fixtures and assertions for suites of streaming engineers."""

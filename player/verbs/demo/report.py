@@ -1,0 +1,161 @@
+"""The report of a playback: one HTML page that needs no other file, no network and no script.
+
+Whatever stands in it may come from a hostile file or server, so Jinja's autoescape is on for every value, what is
+not printable is spelled out, and a content policy in the page forbids it to load anything.
+"""
+
+from __future__ import annotations
+
+import base64
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Final, Literal
+
+import jinja2
+import markupsafe
+
+from drm.protection import ADVICE, YES, Level
+from player.report_trust import trust_of
+from player.verbs.demo.pictures import FlowEvent, flow_diagram, visible
+
+__all__ = ["BoxRow", "EventRow", "ReportData", "StoryStep", "write_report"]
+
+EventRow = FlowEvent
+
+_MOST_CHILDREN: Final = 100  # boxes shown under one box
+_MOST_DEPTH: Final = 16
+_MOST_EVENTS: Final = 2000
+_PLACED: Final = ("level", "layers", "trust")  # members of a protection report that have a place of their own
+_GROUPS: Final = (Mapping, list, tuple)
+_PNG: Final = b"\x89PNG\r\n\x1a\n"
+
+
+@dataclass(frozen=True, slots=True)
+class BoxRow:
+    """A box of the file. `detail` is one line: scheme, KID, counts."""
+
+    name: str
+    offset: int  # bytes from the start of the file
+    size: int  # bytes, header included
+    detail: str = ""
+    is_encryption: bool = False
+    children: Sequence[BoxRow] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StoryStep:
+    """One step of what went before the playback: a word for it, and what happened."""
+
+    name: str
+    detail: str
+    tone: Literal["good", "warn", "bad"] = "good"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportData:
+    """What a playback leaves to be read. Plain values: the page knows nothing of sessions.
+
+    `protection` is a ProtectionReport as a mapping (`msgspec.to_builtins`). `level`, `layers` and `trust` get a place
+    of their own, where a layer holds only if its probe said "yes"; every other member becomes a row.
+    """
+
+    title: str
+    file: str
+    verdict: str
+    passed: bool = True  # colours the verdict
+    facts: Sequence[tuple[str, str]] = ()  # scheme, KIDs, license path ...
+    contact_sheet: bytes | None = None  # PNG
+    events: Sequence[EventRow] = ()
+    story: Sequence[StoryStep] = ()
+    protection: Mapping[str, object] = field(default_factory=dict)
+    boxes: Sequence[BoxRow] = ()
+    notes: Sequence[str] = ()
+
+
+def write_report(path: Path, report: ReportData) -> None:
+    """Write the page to `path`, whole or not at all; folders on the way are made. Raises OSError."""
+    page = _render(report)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".report-") as beside:
+        new = Path(beside) / path.name
+        new.write_text(page, encoding="utf-8")
+        new.replace(path)
+
+
+def _render(report: ReportData) -> str:
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, finalize=_finalized, trim_blocks=True, lstrip_blocks=True
+    )
+    template = environment.from_string(resources.files(__package__).joinpath("report.html.jinja").read_text("utf-8"))
+    others = [
+        (key.replace("_", " "), _moment(value) if key == "started" else value)
+        for key, value in report.protection.items()
+        if key not in _PLACED
+    ]
+    sheet = report.contact_sheet if (report.contact_sheet or b"").startswith(_PNG) else None
+    return template.render(
+        report=report,
+        events=report.events[:_MOST_EVENTS],
+        sheet=base64.b64encode(sheet).decode() if sheet else "",
+        flow=markupsafe.Markup(flow_diagram(report.events)) if report.events else "",  # noqa: S704 - escaped by its writer
+        level=report.protection.get("level"),
+        level_name=_level_name(report.protection.get("level")),
+        layers=list(_layers(report.protection.get("layers"))),
+        trust=trust_of(report.protection.get("trust")),
+        scalars=[(name, _word(value)) for name, value in others if not isinstance(value, _GROUPS)],
+        groups=[(name, _rows(value)) for name, value in others if isinstance(value, _GROUPS) and value],
+        boxes=_bounded(report.boxes, 0),
+    )
+
+
+def _finalized(value: object) -> object:
+    # Markup is ours; whatever else is text may come from anywhere.
+    return visible(value) if isinstance(value, str) and not isinstance(value, markupsafe.Markup) else value
+
+
+def _level_name(level: object) -> str:
+    return next((known.label for known in Level if known == level), "")
+
+
+def _layers(layers: object) -> Iterator[tuple[str, bool, str]]:
+    """Each layer as its name, whether it holds, and if not, what was seen and what to do."""
+    for name, said in layers.items() if isinstance(layers, Mapping) else ():
+        seen = [] if said == YES else [str(said).removeprefix("no: "), ADVICE.get(str(name), "")]
+        yield str(name), said == YES, ": ".join(part for part in seen if part)
+
+
+def _rows(value: object) -> list[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        return [(str(key), _word(inner)) for key, inner in value.items()]
+    return [("", _word(inner)) for inner in value] if isinstance(value, list | tuple) else []
+
+
+def _moment(seconds: object) -> object:
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds)) if isinstance(seconds, float) else seconds
+
+
+def _word(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.1f}"
+    return "not known" if value is None else str(value)
+
+
+def _bounded(boxes: Sequence[BoxRow], depth: int) -> list[BoxRow]:
+    """The same tree, with no more rows and no more depth than a page can show."""
+    if depth == _MOST_DEPTH:
+        return []
+    shown = [
+        BoxRow(box.name, box.offset, box.size, box.detail, box.is_encryption, _bounded(box.children, depth + 1))
+        for box in boxes[:_MOST_CHILDREN]
+    ]
+    rest = boxes[_MOST_CHILDREN:]
+    if rest:
+        total = sum(box.size for box in rest)
+        shown.append(BoxRow("…", rest[0].offset, total, f"{len(rest)} more boxes"))
+    return shown

@@ -1,0 +1,157 @@
+"""The element tree of a WebM file for people: its head in full, with what the elements about encryption say.
+
+Of Clusters the first one is listed, with its first blocks, and the others are counted.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from drm.errors import MediaError
+from drm.webm.container import read_header
+from drm.webm.ebml import ByteSource, Ebml, Element
+from drm.webm.names import LEVEL_1, MASTERS, id_of, name_of
+from player.block_details import block_details, encrypted_tracks
+from player.verbs.inspect.box_listing import ListedBox
+
+__all__ = ["list_elements"]
+
+MAX_NODES: Final = 100_000  # elements of the head
+MAX_DEPTH: Final = 12
+_BLOCKS: Final = 4  # of the first Cluster, that are listed
+_CLUSTER: Final = id_of("Cluster")
+_IN_CLUSTER: Final = frozenset(map(id_of, ("Timestamp", "SimpleBlock", "BlockGroup")))
+_UNTOLD: Final = frozenset(map(id_of, ("SeekHead", "Cues", "Void", "CRC-32", "Tags", "Chapters", "Attachments")))
+_ENCRYPTION: Final = frozenset(
+    map(
+        id_of,
+        ("ContentEncodings", "ContentEncoding", "ContentEncodingOrder", "ContentEncodingScope", "ContentEncodingType",
+         "ContentCompression", "ContentEncryption", "ContentEncAlgo", "ContentEncKeyID", "ContentEncAESSettings",
+         "AESSettingsCipherMode"),
+    )
+)  # fmt: skip
+_WORDS: Final = {
+    id_of("TrackType"): {1: "video", 2: "audio", 17: "subtitles"},
+    id_of("ContentEncodingType"): {0: "compression", 1: "encryption"},
+    id_of("ContentEncAlgo"): {5: "AES"},
+    id_of("AESSettingsCipherMode"): {1: "CTR", 2: "CBC"},
+}
+
+
+def list_elements(source: ByteSource) -> Iterator[ListedBox]:
+    """The EBML header and the Segment with its head. Raises MediaError where the file breaks off."""
+    ebml = Ebml(source)
+    budget = [MAX_NODES]
+    yield _listed(ebml, ebml.element(0, None), budget, 0)
+    _, segment = read_header(ebml)
+    size = segment.size or source.size - segment.data
+    children = tuple(_segment(ebml, segment, budget))
+    detail = "size not told" if segment.end is None else ""
+    yield ListedBox("Segment", segment.start, segment.data - segment.start + size, detail=detail, children=children)
+
+
+def _segment(ebml: Ebml, segment: Element, budget: list[int]) -> Iterator[ListedBox]:
+    """The children of the Segment, neighbouring Clusters as one; a Cluster of unknown size ends the list."""
+    at = segment.data
+    end = min(ebml.size, ebml.size if segment.end is None else segment.end)
+    cluster: ListedBox | None = None
+    tracks: ListedBox | None = None
+    while at < end:
+        child = ebml.element(at, segment)
+        if child.id not in LEVEL_1 and child.id in MASTERS:
+            break  # another file was appended
+        if child.id == _CLUSTER and cluster is not None and child.end is not None:
+            cluster.alike += 1
+        else:
+            if cluster is not None:
+                yield cluster
+            listed = _listed(ebml, child, budget, 1)
+            if listed.type == "Tracks":
+                tracks = listed
+            if child.id == _CLUSTER and cluster is None:
+                listed.children = tuple(_blocks(ebml, child, encrypted_tracks(tracks)))
+            cluster = listed if child.id == _CLUSTER else None
+            if cluster is None:
+                yield listed
+        if child.end is None:
+            break
+        at = child.end
+    if cluster is not None:
+        yield cluster
+
+
+def _blocks(ebml: Ebml, cluster: Element, encrypted: frozenset[int]) -> Iterator[ListedBox]:
+    """What a Cluster begins with. Raises MediaError where that is damaged."""
+    at, end = cluster.data, ebml.size if cluster.end is None else cluster.end
+    left = _BLOCKS + 1
+    while at < end and left:
+        child = ebml.element(at, cluster)
+        if child.end is None or child.id not in _IN_CLUSTER:
+            return
+        detail, notes, is_encrypted = block_details(ebml, child, encrypted)
+        yield ListedBox(name_of(child.id), child.start, child.end - child.start, "", is_encrypted, detail, notes)
+        at, left = child.end, left - 1
+
+
+def _listed(ebml: Ebml, element: Element, budget: list[int], depth: int) -> ListedBox:
+    budget[0] -= 1
+    if budget[0] < 0 or depth > MAX_DEPTH:
+        ebml.fail(f"there are more than {MAX_NODES} elements", element.start, element)
+    children: tuple[ListedBox, ...] = ()
+    detail = ""
+    if element.end is None:
+        detail = "size not told"
+    elif element.id in MASTERS and element.id != _CLUSTER:
+        children = tuple(_listed(ebml, child, budget, depth + 1) for child in ebml.children(element))
+    elif element.id not in _UNTOLD and element.id != _CLUSTER:
+        detail = _detail(ebml, element)
+    end = ebml.size if element.end is None else element.end
+    size = end - element.start
+    return ListedBox(name_of(element.id), element.start, size, "", element.id in _ENCRYPTION, detail, (), children)
+
+
+def _detail(ebml: Ebml, element: Element) -> str:
+    describe = _DETAILS.get(name_of(element.id))
+    try:
+        if describe is not None:
+            return describe(ebml, element)
+        if element.id in _WORDS:
+            value = ebml.uint(element)
+            return f"{value} ({_WORDS[element.id].get(value, 'not known')})"
+    except MediaError as error:
+        return f"broken: {error}"
+    return ""
+
+
+def _uint(ebml: Ebml, element: Element) -> str:
+    return str(ebml.uint(element))
+
+
+def _text(ebml: Ebml, element: Element) -> str:
+    # Whatever is no plain character is for a terminal to obey, not for a person to read.
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in ebml.text(element)[:80])
+
+
+def _number(ebml: Ebml, element: Element) -> str:
+    return f"{ebml.float(element):g}"
+
+
+def _key_id(ebml: Ebml, element: Element) -> str:
+    value = ebml.take(element)
+    return f"KID {uuid.UUID(bytes=value)}" if len(value) == 16 else f"{len(value)} bytes: {value[:32].hex()}"
+
+
+_DETAILS: Final[dict[str, Callable[[Ebml, Element], str]]] = {
+    **dict.fromkeys(("DocType", "CodecID", "Language", "LanguageBCP47", "MuxingApp", "WritingApp", "Name"), _text),
+    **dict.fromkeys(
+        ("TrackNumber", "TrackUID", "TimestampScale", "DefaultDuration", "CodecDelay", "SeekPreRoll", "PixelWidth",
+         "PixelHeight", "Channels", "ContentEncodingOrder", "ContentEncodingScope", "DocTypeVersion",
+         "DocTypeReadVersion"),
+        _uint,
+    ),
+    **dict.fromkeys(("Duration", "SamplingFrequency"), _number),
+    "CodecPrivate": lambda _ebml, element: f"{element.size} bytes",
+    "ContentEncKeyID": _key_id,
+}  # fmt: skip

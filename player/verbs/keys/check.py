@@ -1,0 +1,25 @@
+"""`clearkey keys check`: whether keys decrypt a file. What decides it is imported only when it is called."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Final
+
+import click
+
+from drm.keys import ContentKey, KeyId
+from player.options import key_options
+
+__all__ = ["COMMANDS"]
+
+
+@click.command("check")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False))
+@click.argument("segments", type=click.Path(exists=True, dir_okay=False), nargs=-1)
+@key_options
+def _check(file: str, segments: tuple[str, ...], keys: dict[KeyId, ContentKey]) -> object:
+    """Decrypt and strictly decode the first encrypted samples of each KID of FILE (and its SEGMENTs)."""
+    return importlib.import_module("player.verbs.keys.check_file").run(file, segments, keys)
+
+
+COMMANDS: Final = {"check": _check}
