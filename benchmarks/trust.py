@@ -25,7 +25,7 @@ from drm.app.components.trust import ComponentTrust
 from drm.app.components.updater import update_components
 from drm.app.server import PMPServer, WorkerConfiguration, create_pmp_server
 from drm.app.session_proxy import SessionConfiguration, create_pmp_media_session
-from drm.trust.authority.create import init
+from drm.trust.authority.create import create_authority
 from drm.trust.authority.home import AuthorityHome
 from drm.trust.authority.published import root_bytes
 from drm.trust.authority.publishing import publish
@@ -44,7 +44,7 @@ def run() -> list[Ratio]:
     work = Path(tempfile.mkdtemp(prefix="clearkey-trust-", dir=_memory()))
     try:
         home = AuthorityHome(work / "authority", lambda: "", encrypted=False)
-        init(home, root_keys=1, root_threshold=1)
+        create_authority(home, root_keys=1, root_threshold=1)
         publish(home, component_folders())
         with LicenseServer(components=home.trees.shown) as server:
             trust = ComponentTrust(

@@ -14,7 +14,7 @@ from drm.keys import KeyId
 from license_server.decisions import DeviceRules
 from license_server.issuing.rate_limits import Limit
 from license_server.issuing.token_keys import parse_token_keys
-from license_server.orders import Orders
+from license_server.orders import ProcessSettings
 from license_server.rules import ServerRules
 from license_server.serving.serve import Settings, serve
 from license_server.serving.tls import make_certificate
@@ -25,7 +25,7 @@ def main() -> int:
     """Serve as ordered; return the exit code."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    orders = msgspec.json.decode(sys.stdin.buffer.read(), type=Orders)
+    orders = msgspec.json.decode(sys.stdin.buffer.read(), type=ProcessSettings)
     try:
         return serve(_settings(orders), _announce)
     except DRMError as error:
@@ -33,7 +33,7 @@ def main() -> int:
         return error.exit_code
 
 
-def _settings(orders: Orders) -> Settings:
+def _settings(orders: ProcessSettings) -> Settings:
     keys = parse_keys_file(orders.keys.encode()) if orders.keys else {}
     if orders.keys_file is not None:
         with Path(orders.keys_file).open("rb") as file:

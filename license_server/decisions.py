@@ -13,10 +13,10 @@ from drm.license import sealed
 from drm.rights.policy import Policy
 from license_server.problems import PROBLEM_TYPE, ProblemError
 
-__all__ = ["Ask", "Asked", "Decision", "DeviceRules", "DeviceSource", "HeldKey", "KeySource", "refusal"]
+__all__ = ["Decision", "DeviceRules", "DeviceSource", "HeldKey", "KeyRequest", "KeySource", "RequestFacts", "refusal"]
 
 
-class Ask(msgspec.Struct, frozen=True, gc=False):
+class KeyRequest(msgspec.Struct, frozen=True, gc=False):
     """One request as both faces of the server read it. Whoever sent it is not trusted; a token in it is a secret."""
 
     body: bytes = b""
@@ -48,7 +48,7 @@ class Decision(msgspec.Struct, frozen=True):
         return f"Decision({self.status}, {self.code!r}, kids={self.kids})"
 
 
-class Asked(msgspec.Struct):
+class RequestFacts(msgspec.Struct):
     """What is known of a request so far; a refusal is told with it."""
 
     kids: tuple[KeyId, ...] = ()
@@ -95,7 +95,7 @@ class DeviceRules:
     freshness: float = 300.0  # seconds by which the device's clock may differ from ours, either way
 
 
-def refusal(problem: ProblemError, asked: Asked) -> Decision:
+def refusal(problem: ProblemError, asked: RequestFacts) -> Decision:
     """Return the decision that a problem makes of what was asked."""
     return Decision(
         problem.status,

@@ -6,10 +6,10 @@ import msgspec
 
 from drm.rights.policy import Policy
 
-__all__ = ["Orders", "is_url"]
+__all__ = ["ProcessSettings", "is_url"]
 
 
-class Orders(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ProcessSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The settings of a server in JSON's own types.
 
     `keys` is the text of a keys file, or empty; `policies` go by KID in hex.

@@ -18,7 +18,7 @@ from drm.errors import InvalidArgumentError, LicenseServerUnreachableError
 from drm.keys import ContentKey, KeyId
 from drm.license.clearkey import encode_jwk_set
 from drm.rights.policy import Policy
-from license_server.orders import Orders, is_url
+from license_server.orders import ProcessSettings, is_url
 
 __all__ = ["LicenseServer"]
 
@@ -63,7 +63,7 @@ class LicenseServer:
     ) -> None:
         if not (keys or keys_file or store or components):
             raise InvalidArgumentError("a license server needs keys, a keys file, a store or components")
-        self._orders = Orders(
+        self._orders = ProcessSettings(
             host=host,
             port=port,
             keys=encode_jwk_set(keys).decode() if keys else "",

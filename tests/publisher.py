@@ -33,7 +33,7 @@ from drm.class_ids import BUILT_IN
 from drm.errors import InvalidArgumentError, NoEventsAvailableError
 from drm.session.events import MediaEvent
 from drm.session.events import MediaEventType as E
-from drm.trust.authority.create import init
+from drm.trust.authority.create import create_authority
 from drm.trust.authority.home import AuthorityHome
 from drm.trust.authority.lifetimes import Lifetimes
 from drm.trust.authority.published import archive_file, root_bytes, stored_files
@@ -116,7 +116,7 @@ def _founded(days_ago: float) -> Path:
     """An authority that published the built-in components so many days ago: list 1."""
     then = datetime.now(UTC) - timedelta(days=days_ago)
     home = _home(in_memory() / f"founded-{days_ago}", lambda: then)
-    init(home)
+    create_authority(home)
     publish(home, component_folders())
     return home.folder
 
@@ -141,7 +141,7 @@ class Publisher:
         self.asked: list[str] = []
         self.home = _home(self.folder / "authority", lambda: self.now)
         if another:
-            init(self.home)
+            create_authority(self.home)
             publish(self.home, component_folders())
         else:
             shutil.copytree(_founded(days_ago), self.home.folder, symlinks=True)

@@ -14,7 +14,7 @@ from typing import Final
 
 from drm.app.components.renewal import RENEWING
 from drm.app.rights.enabler import AutomaticWay, ContentProtectionManager, EnablerActivation, Outcome
-from drm.app.rights.manager_call import Enabling
+from drm.app.rights.manager_call import ManagerCall
 from drm.app.rights.media_url import url_in_media
 from drm.app.worker_link import WorkerLink
 from drm.component import MediaSource
@@ -55,8 +55,8 @@ class RightsService:
         self._topology = topology
         self._renewal = renewal
         self._lock = threading.Lock()
-        self._at_work: Enabling | None = None  # the manager owes a callback for it
-        self._next: Enabling | None = None  # begun once that has come
+        self._at_work: ManagerCall | None = None  # the manager owes a callback for it
+        self._next: ManagerCall | None = None  # begun once that has come
         self._grace: threading.Timer | None = None
         self._newest = 0  # ticket; they rise
         self._is_closed = False
@@ -100,7 +100,7 @@ class RightsService:
                     lambda: self._held.issuperset(key_ids) and message.activate.type not in RENEWING,
                     self._renewal if message.activate.type in RENEWING else None,
                 )
-                enabling = Enabling(
+                enabling = ManagerCall(
                     message.ticket,
                     self._manager,
                     activation,
@@ -113,7 +113,7 @@ class RightsService:
                 return
         self._answer(wire.EnablerFailed(self._session, message.ticket, _no_manager(key_ids)))
 
-    def _line_up(self, enabling: Enabling) -> None:
+    def _line_up(self, enabling: ManagerCall) -> None:
         if self._at_work is None:
             self._at_work = enabling
             enabling.begin()
@@ -144,7 +144,7 @@ class RightsService:
         if dropped is not None:
             dropped.drop()
 
-    def _drop_next(self) -> Enabling | None:
+    def _drop_next(self) -> ManagerCall | None:
         """Under the lock."""
         dropped, self._next = self._next, None
         if self._grace is not None:
@@ -153,7 +153,7 @@ class RightsService:
 
     # ------------------------------------------------------------------ on the manager's threads
 
-    def _ended(self, enabling: Enabling, outcome: Outcome | None) -> None:
+    def _ended(self, enabling: ManagerCall, outcome: Outcome | None) -> None:
         with self._lock:  # first: once the answer is there, the worker may ask for the next thing
             following = self._at_work = self._drop_next()
         if following is not None:
@@ -161,7 +161,7 @@ class RightsService:
         elif outcome is not None:
             self._send(enabling.ticket, outcome)
 
-    def _refuse(self, enabling: Enabling) -> None:
+    def _refuse(self, enabling: ManagerCall) -> None:
         with self._lock:
             if self._next is not enabling:
                 return

@@ -47,7 +47,7 @@ class NalLayout:
         scheme: Scheme,
         kinds: bytes,
         head_size: int,
-        swift: Callable[[bytes], int],
+        usual: Callable[[bytes], int],
         general: Callable[[memoryview], int],
     ) -> None:
         """Take the codec's part.
@@ -56,8 +56,8 @@ class NalLayout:
             length_size: bytes of a NAL unit's length, 1 to 4.
             scheme: of the samples.
             kinds: a NalKind for each value that a NAL unit's first byte can have.
-            head_size: bytes that `swift` is given.
-            swift: from the first `head_size` bytes of a slice, bytes of its headers; 0 where only `general` can say.
+            head_size: bytes that `usual` is given.
+            usual: from the first `head_size` bytes of a slice, bytes of its headers; 0 where only `general` can say.
             general: the same for any NAL unit, from the whole of it; 0 for one that stays clear. Keeps parameter sets.
         """
         self._length_size = length_size
@@ -65,7 +65,7 @@ class NalLayout:
         self._kinds = kinds
         self._head_size = head_size
         self._format = f">{_LENGTHS[length_size]}{head_size}s" if length_size in _LENGTHS else ""
-        self._swift = swift
+        self._usual = usual
         self._general = general
 
     def subsamples(self, sample: memoryview) -> tuple[Subsample, ...]:
@@ -95,7 +95,7 @@ class NalLayout:
                 )
             clear += end - at
             if length and (kind := kinds[head[0]]):
-                header = self._swift(head) if kind == 1 and length >= head_size == len(head) else 0
+                header = self._usual(head) if kind == 1 and length >= head_size == len(head) else 0
                 if header or (header := self._general(sample[begin:end])):
                     protected = length - header
                     if is_aligned:

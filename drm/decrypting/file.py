@@ -12,9 +12,9 @@ from pathlib import Path
 import msgspec
 
 from drm.cenc.dialect import Dialect
-from drm.decrypting.fast.fragmented import decrypt_swiftly
+from drm.decrypting.fast.fragmented import decrypt_fast
 from drm.decrypting.joined_files import JoinedFiles
-from drm.decrypting.mp4 import decrypt_generally
+from drm.decrypting.mp4 import decrypt_mp4
 from drm.decrypting.unmark_boxes import OddLayoutError
 from drm.decrypting.webm import decrypt_webm
 from drm.keys import ContentKey, KeyId
@@ -39,7 +39,7 @@ def decrypt_file(
     dialects: frozenset[Dialect] = frozenset(),
     jobs: int = 1,
     progress: Callable[[int, int], None] | None = None,
-    swift: bool = True,
+    fast: bool = True,
 ) -> Decryption:
     """Write the file `sources` decrypted to `target`, which then is whole; it may be the same path.
 
@@ -50,7 +50,7 @@ def decrypt_file(
         dialects: readings of Common Encryption to follow.
         jobs: processes to share the work among. The caller has no other threads when it is more than 1.
         progress: told bytes done and bytes in all, from time to time.
-        swift: whether the fast way may be tried first; the bytes written are the same with it and without.
+        fast: whether the fast way may be tried first; the bytes written are the same with it and without.
 
     Raises:
         KeyMissingError: a sample needs a key that is not there; names all such KIDs. Nothing was written.
@@ -59,16 +59,16 @@ def decrypt_file(
     """
     paths = [Path(sources)] if isinstance(sources, str | Path) else [Path(path) for path in sources]
     with JoinedFiles(paths) as source:
-        if swift and len(paths) == 1 and not dialects:
+        if fast and len(paths) == 1 and not dialects:
             secrets = {kid.value: key.secret for kid, key in keys.items()}
             try:
                 with Draft(str(target)) as draft:
-                    decrypt_swiftly(source.descriptors[0], draft.descriptor, secrets, jobs=jobs, progress=progress)
+                    decrypt_fast(source.descriptors[0], draft.descriptor, secrets, jobs=jobs, progress=progress)
                 return Decryption()
             except OddLayoutError:
                 pass  # rare, or broken: the general way reads it, or says what is wrong with it
         with Draft(str(target)) as draft:
             if begins_as_ebml(source):
                 return Decryption(*decrypt_webm(source, draft.descriptor, keys, jobs=jobs, progress=progress))
-            told = decrypt_generally(source, draft.descriptor, keys, dialects=dialects, jobs=jobs, progress=progress)
+            told = decrypt_mp4(source, draft.descriptor, keys, dialects=dialects, jobs=jobs, progress=progress)
         return Decryption(*told)

@@ -27,14 +27,14 @@ from drm.keys import ContentKey, KeyId
 from drm.media import Sample
 from drm.packaging.decrypt_missing import Needed, key_missing
 
-__all__ = ["MAX_SAMPLE", "decrypt_generally"]
+__all__ = ["MAX_SAMPLE", "decrypt_mp4"]
 
 MAX_SAMPLE: Final = 256 << 20  # bytes; held in memory
 _MAX_UNORDERED: Final = 1 << 20  # samples of a file that does not store them in order, whose places are held in memory
 _MEDIA_DATA: Final = frozenset({"mdat", "imda"})
 
 
-def decrypt_generally(
+def decrypt_mp4(
     source: ByteStream,
     target: int,
     keys: Mapping[KeyId, ContentKey],

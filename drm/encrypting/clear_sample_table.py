@@ -15,7 +15,7 @@ from drm.encrypting.clear_movie import TABLES
 from drm.encrypting.long_payload import FilePart
 from drm.encrypting.source_file import SourceFile
 from drm.errors import MalformedMediaError, TruncatedMediaError
-from drm.isobmff.read_budget import Usage
+from drm.isobmff.read_budget import ReadBudget
 
 __all__ = ["Batch", "ClearTable"]
 
@@ -69,7 +69,7 @@ class ClearTable:
         """
         if not self.count:
             return
-        usage, limit = Usage(self._source.size), self._source.size
+        usage, limit = ReadBudget(self._source.size), self._source.size
         usage.add(self.count, 0, self._place)
         times = self._times(is_timed=is_timed)
         for offsets, sizes, description in self._places():

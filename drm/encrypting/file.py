@@ -16,7 +16,7 @@ import msgspec
 from drm.encrypting.box_tree import BoxTree
 from drm.encrypting.clear_movie import read_movie
 from drm.encrypting.clear_sample_table import ClearTable
-from drm.encrypting.fragment_offsets import RelayError
+from drm.encrypting.fragment_offsets import FragmentOffsetsError
 from drm.encrypting.protected_track import ProtectedTrack
 from drm.encrypting.settings import IvSource, TrackEncryption
 from drm.encrypting.source_file import SourceFile
@@ -90,7 +90,7 @@ def encrypt_file(
     """
     try:
         return _encrypt(source_path, target_path, scheme, tracks, jobs, progress, pssh=pssh, also=also)
-    except (RelayError, MediaError):
+    except (FragmentOffsetsError, MediaError):
         if jobs == 1:
             raise
         # Whatever another process met, this one meets again, and says what it was; and a file that calls samples sync

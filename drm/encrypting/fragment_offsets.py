@@ -14,17 +14,17 @@ from typing import Final, Self
 
 from drm.errors import DRMError
 
-__all__ = ["Relay", "RelayError"]
+__all__ = ["FragmentOffsets", "FragmentOffsetsError"]
 
 _PATIENCE: Final = 60.0  # seconds for the fragment before to be looked at, which takes milliseconds
 _OFFSET: Final = Struct("<Q")
 
 
-class RelayError(DRMError):
+class FragmentOffsetsError(DRMError):
     """Another process failed, and knows why."""
 
 
-class Relay:
+class FragmentOffsets:
     """The offsets of `count` fragments, the first of them at `start`; fragment n is for process n modulo `jobs`.
 
     Made before the processes are forked. A context manager.
@@ -49,12 +49,16 @@ class Relay:
                 os.close(descriptor)
 
     def take(self, number: int, size: int) -> int:
-        """Return where fragment `number`, of `size` bytes, begins; waits until that is known. Raises RelayError."""
+        """Return where fragment `number`, of `size` bytes, begins; waits until that is known.
+
+        Raises:
+            FragmentOffsetsError: the process before failed.
+        """
         if self._pipes:
             # A process that fails tells so to the next one, and all end: see `fail`.
             mine = self._pipes[number % self._jobs][0]
             if mine not in select.select([mine], [], [], _PATIENCE)[0] or os.read(mine, 1) != b"+":
-                raise RelayError("another process failed")
+                raise FragmentOffsetsError("another process failed")
         offset = self.offset(number)
         _OFFSET.pack_into(self._table, _OFFSET.size * (number + 1), offset + size)
         if self._pipes:

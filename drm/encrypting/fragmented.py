@@ -18,7 +18,7 @@ from drm.encrypting.aux_table import AuxTable
 from drm.encrypting.box_tree import BoxTree
 from drm.encrypting.clear_fragment import ClearMoof, Fragment, Run
 from drm.encrypting.copier import CHUNK, Copier
-from drm.encrypting.fragment_offsets import Relay
+from drm.encrypting.fragment_offsets import FragmentOffsets
 from drm.encrypting.index_boxes import Moves
 from drm.encrypting.protected_track import Entry, ProtectedTrack, group_boxes
 from drm.encrypting.segment_index import MOST, FreshIndex
@@ -101,7 +101,7 @@ def encrypt_fragmented(
     learning = [track for track in protected.values() if track.learns]
     if len(learning) > 1 or not all(track.restarts for track in learning):
         jobs = 1  # how a sample is read may stand in any one before it, which another process would have
-    with Relay(copier.written, len(units), jobs) as relay:
+    with FragmentOffsets(copier.written, len(units), jobs) as relay:
 
         def work(share: int) -> None:
             own = Copier(source, target, progress) if share else copier
@@ -151,7 +151,7 @@ class _Fragments:
         movie: Movie,
         protected: Mapping[int, ProtectedTrack],
         copier: Copier,
-        relay: Relay,
+        relay: FragmentOffsets,
         index: FreshIndex | None,
     ) -> None:
         self._source = source

@@ -23,7 +23,7 @@ from drm.encrypting.copier import Copier
 from drm.encrypting.protected_track import ProtectedTrack
 from drm.encrypting.sample_windows import Window, windows
 from drm.encrypting.source_file import SourceFile
-from drm.encrypting.track_plan import FilmPlan
+from drm.encrypting.track_plan import TrackPlan
 from drm.errors import MalformedMediaError
 from drm.forked_work import share_out
 from drm.isobmff.box import TopBox
@@ -56,7 +56,7 @@ def encrypt_progressive(
     """
     with ExitStack() as stack:
         plans = [
-            stack.enter_context(closing(FilmPlan(source, track, traks[track_id], folder)))
+            stack.enter_context(closing(TrackPlan(source, track, traks[track_id], folder)))
             for track_id, track in protected.items()
         ]
         _settle(tops, moov)

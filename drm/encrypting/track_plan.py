@@ -15,14 +15,14 @@ from drm.encrypting.protected_track import ProtectedTrack, group_boxes
 from drm.encrypting.sample_windows import Group
 from drm.encrypting.source_file import SourceFile
 
-__all__ = ["FilmPlan"]
+__all__ = ["TrackPlan"]
 
 _CLEAR: Final = -1  # in place of a key's number
 
 _Part = tuple[Sequence[int], Sequence[int], int]  # offsets, sizes, number of the key
 
 
-class FilmPlan:
+class TrackPlan:
     """What becomes of one track. To be closed."""
 
     def __init__(self, source: SourceFile, track: ProtectedTrack, trak: BoxTree, folder: str) -> None:

@@ -18,13 +18,13 @@ from drm.isobmff.reader import Reader
 from drm.isobmff.tracks import Warn
 from drm.media import TrackInfo, TrackType
 
-__all__ = ["Reach"]
+__all__ = ["Completeness"]
 
 _TOLERATED: Final = 0.5  # seconds: packagers round, and sound ends when its frame does
 _EXCERPT: Final = 0.1  # of what is announced
 
 
-class Reach:
+class Completeness:
     """Compares, for one file; each track tells when it has been read to its end."""
 
     def __init__(self, tracks: Iterable[TrackInfo], warn: Warn) -> None:

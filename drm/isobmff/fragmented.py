@@ -14,13 +14,13 @@ from typing import Final
 
 from drm.errors import MalformedMediaError, MediaError, TruncatedMediaError
 from drm.isobmff.box import load_box, top_boxes
-from drm.isobmff.completeness import Reach
+from drm.isobmff.completeness import Completeness
 from drm.isobmff.fragment import NON_SYNC, Tfdt, Tfhd, Trun
 from drm.isobmff.fragment_crypto import FragmentPlace, fragment_crypto
 from drm.isobmff.movie import Trex
-from drm.isobmff.read_budget import Usage
+from drm.isobmff.read_budget import ReadBudget
 from drm.isobmff.reader import ByteSource, Reader
-from drm.isobmff.sample_protection import RuleBook, group_indices
+from drm.isobmff.sample_protection import SampleProtection, group_indices
 from drm.isobmff.tracks import EncryptionBoxes, Track, Warn
 from drm.media import Sample
 
@@ -86,9 +86,11 @@ class Moof:
 class Fragments:
     """The movie fragments of a file, from `start` on; every iteration walks the file anew."""
 
-    def __init__(self, source: ByteSource, start: int, trexs: Mapping[int, Trex], reach: Reach | None = None) -> None:
+    def __init__(
+        self, source: ByteSource, start: int, trexs: Mapping[int, Trex], reach: Completeness | None = None
+    ) -> None:
         self._source = source
-        self.reach = reach or Reach((), lambda _: None)
+        self.reach = reach or Completeness((), lambda _: None)
         self._trexs = trexs
         self._start = start
         self._cache: OrderedDict[int, Moof] = OrderedDict()
@@ -115,7 +117,7 @@ def fragment_samples(
     known: Container[int],
     fragments: Fragments,
     source: ByteSource,
-    usage: Usage,
+    usage: ReadBudget,
     warn: Warn,
     dts: int,
 ) -> Iterator[Sample]:
@@ -147,7 +149,7 @@ def fragment_samples(
                 continue
             usage.add(len(sizes), sum(sizes), place)
             description = traf.tfhd.description_index or track.trex.description_index
-            book = RuleBook(track, place, traf.encryption.sgpd)
+            book = SampleProtection(track, place, traf.encryption.sgpd)
             if traf.encryption.sbgp or book.default_group:
                 groups = islice(group_indices(traf.encryption.sbgp, book.default_group), len(sizes))
                 rules = [book.rule(description, group) for group in groups]

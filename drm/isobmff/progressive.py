@@ -8,11 +8,11 @@ from typing import Final, TypeAlias
 
 from drm.errors import MalformedMediaError, TruncatedMediaError
 from drm.isobmff.fragment_crypto import aux_sizes, check_version
-from drm.isobmff.read_budget import Usage
+from drm.isobmff.read_budget import ReadBudget
 from drm.isobmff.reader import ByteSource
 from drm.isobmff.sample_aux import Saio, Saiz, Senc
 from drm.isobmff.sample_crypto import Cryptos, PackedEntries, Rules, crypto_from_aux, crypto_without_aux, fail
-from drm.isobmff.sample_protection import RuleBook, group_indices
+from drm.isobmff.sample_protection import SampleProtection, group_indices
 from drm.isobmff.table import Table
 from drm.isobmff.tracks import SampleTable, Track
 from drm.media import Sample
@@ -25,7 +25,7 @@ _WINDOW: Final = 64 << 10  # bytes of auxiliary information read ahead
 _Place: TypeAlias = tuple[int, int, int, int]  # chunk (from 0), offset, size, description
 
 
-def table_samples(track: Track, source: ByteSource, usage: Usage) -> Iterator[Sample]:
+def table_samples(track: Track, source: ByteSource, usage: ReadBudget) -> Iterator[Sample]:
     """The samples that a track's own table lists, in decode order.
 
     Raises:
@@ -37,7 +37,7 @@ def table_samples(track: Track, source: ByteSource, usage: Usage) -> Iterator[Sa
         return
     place = f"{source.name}, track {track_id}"
     usage.add(table.stsz.sample_count, 0, place)
-    book = RuleBook(track, place)
+    book = SampleProtection(track, place)
     groups = group_indices(track.encryption.sbgp, book.default_group)
     crypto_source = _crypto_source(track, source, place)
     times = zip(_durations(table, place), _cts_offsets(table), _sync_flags(table), strict=False)
@@ -215,7 +215,7 @@ class _SencBox:
 
 
 def _count_protected(track: Track, place: str) -> int:
-    book = RuleBook(track, place)
+    book = SampleProtection(track, place)
     groups = group_indices(track.encryption.sbgp, book.default_group)
     places = _places(track.table, place)
     return sum(book.rule(row[3], group) is not None for row, group in zip(places, groups, strict=False))

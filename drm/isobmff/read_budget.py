@@ -6,12 +6,12 @@ from typing import Final
 
 from drm.errors import MalformedMediaError
 
-__all__ = ["Usage"]
+__all__ = ["ReadBudget"]
 
 REUSE: Final = 16  # how many times its own size a file's samples may add up to
 
 
-class Usage:
+class ReadBudget:
     """Counts one track's samples and their bytes against the size of the file."""
 
     def __init__(self, file_size: int) -> None:

@@ -15,7 +15,7 @@ from drm.isobmff.sample_group import FRAGMENT_INDEX, Sbgp, Seig, Sgpd
 from drm.isobmff.tracks import Track
 from drm.media import Protection
 
-__all__ = ["RuleBook", "group_indices"]
+__all__ = ["SampleProtection", "group_indices"]
 
 
 def group_indices(sbgp: Sbgp | None, default: int = 0) -> Iterator[int]:
@@ -24,7 +24,7 @@ def group_indices(sbgp: Sbgp | None, default: int = 0) -> Iterator[int]:
     return chain(chain.from_iterable(map(repeat, runs[1::2], runs[0::2])), repeat(default))
 
 
-class RuleBook:
+class SampleProtection:
     """Answers for one track, and for one fragment of it when `fragment` is that fragment's `sgpd`."""
 
     def __init__(self, track: Track, place: str, fragment: Sgpd | None = None) -> None:

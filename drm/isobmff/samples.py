@@ -15,12 +15,12 @@ from typing import Final
 
 from drm.errors import InvalidArgumentError, MediaError, UnsupportedMediaError
 from drm.isobmff.box import TopBox, load_box, top_boxes
-from drm.isobmff.completeness import Reach
+from drm.isobmff.completeness import Completeness
 from drm.isobmff.container import require_mp4
 from drm.isobmff.fragmented import Fragments, Traf, fragment_samples
 from drm.isobmff.progressive import table_samples
 from drm.isobmff.pssh import Pssh
-from drm.isobmff.read_budget import Usage
+from drm.isobmff.read_budget import ReadBudget
 from drm.isobmff.reader import ByteSource
 from drm.isobmff.tracks import Track, parse_moov, read_pssh
 from drm.keys import KeyId
@@ -62,7 +62,7 @@ class Presentation:
         self._movie = parse_moov(load_box(stream, moov), self._warn)
         self._by_id = {track.info.track_id: track for track in self._movie.tracks}
         trexs = {track_id: track.trex for track_id, track in self._by_id.items()}
-        self._fragments = Fragments(stream, moov.end, trexs, Reach(self.tracks, self._warn))
+        self._fragments = Fragments(stream, moov.end, trexs, Completeness(self.tracks, self._warn))
         self._key_ids: dict[int, dict[KeyId, None]] | None = None
         self._pssh = dict.fromkeys(self._movie.pssh)
         for track in self._movie.tracks:
@@ -115,7 +115,7 @@ class Presentation:
         return self._samples(self._track(track_id))
 
     def _samples(self, track: Track) -> Iterator[Sample]:
-        usage = Usage(self._stream.size)
+        usage = ReadBudget(self._stream.size)
         dts = 0
         for sample in table_samples(track, self._stream, usage):
             yield sample

@@ -9,10 +9,10 @@ from __future__ import annotations
 from drm.component import AudioFrame, Frame
 from drm.media import TrackInfo
 
-__all__ = ["Presentation"]
+__all__ = ["EditList"]
 
 
-class Presentation:
+class EditList:
     """Maps the composition times of one track onto its presentation."""
 
     def __init__(self, track: TrackInfo) -> None:

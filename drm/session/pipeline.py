@@ -1,7 +1,7 @@
 """The data path of a running topology: source, decrypter, decoder, transforms, sinks, one thread.
 
 Encrypted bytes are decrypted straight into memory that the decoder owns; clear bytes exist nowhere else. Decoded
-frames wait in their lanes until no other stream can have an earlier one: sinks see sound and picture in the order of
+frames wait in their branches until no other stream can have an earlier one: sinks see sound and picture in the order of
 presentation, however many pictures a decoder holds back.
 """
 
@@ -21,7 +21,7 @@ from drm.session.decryption import Decryption
 from drm.session.events import MediaEvent, MediaEventType
 from drm.session.full_topology import ResolvedTopology
 from drm.session.quality import QualityWatch
-from drm.session.running_branch import HUNDRED_NS, Lane
+from drm.session.running_branch import HUNDRED_NS, RunningBranch
 from drm.session.session_source import SessionSource
 
 __all__ = ["Pipeline", "Run", "component_failed"]
@@ -69,7 +69,7 @@ class Pipeline:
         self._emit = emit
         self._finished = finished
         self._interrupt = interrupt
-        self._lanes = [Lane(node, run.position, run.offset, run.stop) for node in topology.nodes]
+        self._branches = [RunningBranch(node, run.position, run.offset, run.stop) for node in topology.nodes]
         self._is_rateless = topology.is_rateless
         self._decryption = Decryption(emit)
         self._running = threading.Event()
@@ -81,7 +81,7 @@ class Pipeline:
         self.halted_by: DRMError | None = None  # the last key that was missing: `start` goes on from that sample
         self._rate = run.rate
         self._thread = threading.Thread(target=self._run, name="pipeline", daemon=True)
-        self.notes = [lane.presentation.note for lane in self._lanes if lane.presentation.note]
+        self.notes = [branch.presentation.note for branch in self._branches if branch.presentation.note]
 
     @property
     def asks_for_rights(self) -> bool:
@@ -91,7 +91,7 @@ class Pipeline:
     @property
     def end(self) -> int:
         """Presentation time at which the latest frame so far ends; where it began, when there was none."""
-        return max((lane.end for lane in self._lanes), default=self._run_from.position)
+        return max((branch.end for branch in self._branches), default=self._run_from.position)
 
     # ------------------------------------------------------------------ on the session's thread
 
@@ -140,25 +140,25 @@ class Pipeline:
         except Exception as found:  # noqa: BLE001 - a component's own fault must end as an event, not as silence
             error = component_failed(found)
         finally:
-            for lane in self._lanes:
-                lane.pending.clear()
+            for branch in self._branches:
+                branch.pending.clear()
         if not self._stopping.is_set():
             self._finished(self, error)
         error = None  # its traceback holds this frame: a circle, and in it the decoder with what it decoded
 
     def _flow(self) -> None:
-        lanes = list(self._lanes)
-        while lanes:
+        branches = list(self._branches)
+        while branches:
             self._running.wait()
             if self._stopping.is_set():
                 return
-            lane = min(lanes, key=lambda each: each.reached)
-            if lane.pending:
-                self._show(lane)
-            elif lane.is_over:
-                lanes.remove(lane)
+            branch = min(branches, key=lambda each: each.reached)
+            if branch.pending:
+                self._show(branch)
+            elif branch.is_over:
+                branches.remove(branch)
             else:
-                self._step(lane)
+                self._step(branch)
         if not self._is_rateless:
             self._wait_until(self.end)  # the last picture stands for as long as it lasts
         with self._unpaused() as goes_on:
@@ -167,44 +167,44 @@ class Pipeline:
                 for index, sink in enumerate(self._topology.sinks):
                     self.counts |= {f"sink{index}.{name}": count for name, count in sink.finish().items()}
 
-    def _step(self, lane: Lane) -> None:
-        """Read and decode one sample of `lane`."""
-        found = self._source.read(lane.stream_id)
+    def _step(self, branch: RunningBranch) -> None:
+        """Read and decode one sample of `branch`."""
+        found = self._source.read(branch.stream_id)
         if found is None:
-            lane.is_over = True
-            if not self._leaves_out(lane):
-                lane.take(lane.node.decoder.drain())
+            branch.is_over = True
+            if not self._leaves_out(branch):
+                branch.take(branch.node.decoder.drain())
             return
         sample, stored = found
-        if self._leaves_out(lane):
+        if self._leaves_out(branch):
             stored.release()
-            self._source.done(lane.stream_id)
-            lane.leave_out(sample)
+            self._source.done(branch.stream_id)
+            branch.leave_out(sample)
             return
-        buffer = lane.node.decoder.buffer(sample.size)
+        buffer = branch.node.decoder.buffer(sample.size)
         with stored, buffer.view() as target:
             if sample.crypto is None:
                 target[: sample.size] = stored
             else:
-                self._decrypt(lane, stored, sample, sample.crypto, target[: sample.size])
-                if sample.is_sync and lane.node.check is not None:
-                    lane.node.check(sample, stored)
-        self._source.done(lane.stream_id)
+                self._decrypt(branch, stored, sample, sample.crypto, target[: sample.size])
+                if sample.is_sync and branch.node.check is not None:
+                    branch.node.check(sample, stored)
+        self._source.done(branch.stream_id)
         try:
-            ahead = lane.ahead.pop(sample.dts, None)
-            frames = lane.node.decoder.decode(buffer, sample) if ahead is None else ahead
+            ahead = branch.ahead.pop(sample.dts, None)
+            frames = branch.node.decoder.decode(buffer, sample) if ahead is None else ahead
         except MediaError as error:
-            error.where = f"{error.where}, {sample.dts / lane.timescale:.3f} s after its start"
+            error.where = f"{error.where}, {sample.dts / branch.timescale:.3f} s after its start"
             raise
-        lane.take(frames)
+        branch.take(frames)
 
     def _decrypt(
-        self, lane: Lane, stored: memoryview, sample: Sample, crypto: SampleCrypto, target: memoryview
+        self, branch: RunningBranch, stored: memoryview, sample: Sample, crypto: SampleCrypto, target: memoryview
     ) -> None:
         """Decrypt one sample. Without its key, stand still at it, say so, and try again when started again."""
         while True:
             try:
-                self._decryption.decrypt(lane.node, stored, sample, crypto, target)
+                self._decryption.decrypt(branch.node, stored, sample, crypto, target)
             except DRMError as missing:
                 if self._stopping.is_set() or missing is not self._decryption.lacking:
                     raise
@@ -217,24 +217,24 @@ class Pipeline:
             else:
                 return
 
-    def _leaves_out(self, lane: Lane) -> bool:
+    def _leaves_out(self, branch: RunningBranch) -> bool:
         """Sound at another speed would be another sound: it is dropped, and RATE_CHANGED says so."""
-        return lane.is_sound and self._rate != 1.0
+        return branch.is_sound and self._rate != 1.0
 
-    def _show(self, lane: Lane) -> None:
-        """Give the next frame of `lane` to its sinks, in time."""
-        moment, frame = lane.pop()
-        if self._leaves_out(lane) or not self._is_due(lane, moment):
+    def _show(self, branch: RunningBranch) -> None:
+        """Give the next frame of `branch` to its sinks, in time."""
+        moment, frame = branch.pop()
+        if self._leaves_out(branch) or not self._is_due(branch, moment):
             return
         with self._unpaused() as goes_on:
             if not goes_on:
                 return
-            for sink in lane.node.sinks:
-                sink.write(lane.stream_id, frame)
+            for sink in branch.node.sinks:
+                sink.write(branch.stream_id, frame)
             source = self._clock.get_time_source()
             if isinstance(source, MediaTimeSource):
                 source.advance(moment)
-        if not lane.is_sound:
+        if not branch.is_sound:
             self._scrub(moment)
 
     @contextmanager
@@ -247,14 +247,14 @@ class Pipeline:
                     yield not self._stopping.is_set()
                     return
 
-    def _is_due(self, lane: Lane, moment: int) -> bool:
+    def _is_due(self, branch: RunningBranch, moment: int) -> bool:
         """Wait for the frame's time; False when it is not to be shown. Rateless sinks take all, at once."""
         if self._is_rateless:
             return True
         late = self._wait_until(moment)
         if late is None:
             return False
-        return self._rate == 0 or not self._quality.is_dropped(lane.stream_id, lane.node.stream.track.type, late)
+        return self._rate == 0 or not self._quality.is_dropped(branch.stream_id, branch.node.stream.track.type, late)
 
     def _wait_until(self, moment: int) -> int | None:
         """Wait for this presentation time; return how late it is by now (100 ns), or None when the pipeline stops."""

@@ -12,16 +12,16 @@ from typing import Final
 
 from drm.component import AudioFrame, Frame
 from drm.media import Sample, TrackType
-from drm.session.edit_list import Presentation
+from drm.session.edit_list import EditList
 from drm.session.full_topology import Node
 
-__all__ = ["HUNDRED_NS", "Lane"]
+__all__ = ["HUNDRED_NS", "RunningBranch"]
 
 HUNDRED_NS: Final = 10_000_000  # units of presentation time in a second
 _BEFORE_ALL: Final = -(1 << 63)
 
 
-class Lane:
+class RunningBranch:
     """A node on its way from one start to the next."""
 
     def __init__(self, node: Node, position: int, offset: int, stop: int | None = None) -> None:
@@ -30,7 +30,7 @@ class Lane:
         track = node.stream.track
         self.stream_id = track.track_id
         self.timescale = max(1, track.timescale)
-        self.presentation = Presentation(track)
+        self.presentation = EditList(track)
         self.pending: collections.deque[tuple[int, Frame]] = collections.deque()  # decoded; with their moments
         self.end = position  # presentation time, in units of 100 ns, at which the latest frame ends
         self.is_over = False  # nothing more is to be read
@@ -53,7 +53,7 @@ class Lane:
 
     @property
     def reached(self) -> int:
-        """No frame before this presentation time comes from here any more: the lane furthest behind goes next."""
+        """No frame before this presentation time comes from here any more: the branch furthest behind goes next."""
         return self.pending[0][0] if self.pending else self._reached
 
     def take(self, frames: Iterable[Frame]) -> None:

@@ -18,7 +18,7 @@ from license_server.admin.contents import CONTENT_ROUTES
 from license_server.admin.keys import KEY_ROUTES
 from license_server.admin.openapi import CONFIRM_HEADER, openapi_document
 from license_server.admin.operation import OPERATION_ROUTES
-from license_server.admin.route import Desk, Route
+from license_server.admin.route import AdminRequest, Route
 from license_server.cors import NO_CORS
 from license_server.health import Health
 from license_server.problems import PROBLEM_TYPE, ProblemError
@@ -56,7 +56,7 @@ def add_admin(app: Flask, state: Health, rules: ServerRules) -> None:
         def answered(**parts: str) -> Response:
             # Before anything else is looked at, the body included.
             who = access.admit(request.headers.get("Authorization", ""), request.remote_addr or "")
-            desk = Desk(state, rules, who, request.remote_addr or "")
+            desk = AdminRequest(state, rules, who, request.remote_addr or "")
             if route.confirm and request.headers.get(CONFIRM_HEADER) != route.confirm:
                 raise ProblemError(
                     428, "confirmation_required", f"send the header {CONFIRM_HEADER}: {route.confirm} if you mean it"
@@ -100,7 +100,7 @@ def _closed() -> Blueprint:
     return blueprint
 
 
-def _answered(route: Route, desk: Desk, parts: dict[str, str]) -> Response:
+def _answered(route: Route, desk: AdminRequest, parts: dict[str, str]) -> Response:
     arguments: dict[str, object] = dict(parts)
     try:
         if route.query is not None:

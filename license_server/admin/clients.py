@@ -15,7 +15,7 @@ from license_server.admin.messages import (
     TokenList,
     TokenOrder,
 )
-from license_server.admin.route import Desk, Route
+from license_server.admin.route import AdminRequest, Route
 from license_server.issuing.token_minting import TokenClaims
 from license_server.problems import ProblemError
 
@@ -23,23 +23,23 @@ __all__ = ["CLIENT_ROUTES"]
 
 
 # ------------------------------------------------------------------------------------------------ tokens
-def _revoked(desk: Desk) -> TokenList:
+def _revoked(desk: AdminRequest) -> TokenList:
     return TokenList(sorted(desk.store.tokens.revoked()))
 
 
-def _revoke_token(desk: Desk, body: TokenOrder) -> TokenList:
+def _revoke_token(desk: AdminRequest, body: TokenOrder) -> TokenList:
     desk.store.tokens.revoke(body.token_id)
     desk.record("token_revoked", token_id=body.token_id)
     return _revoked(desk)
 
 
-def _restore_token(desk: Desk, body: TokenOrder) -> TokenList:
+def _restore_token(desk: AdminRequest, body: TokenOrder) -> TokenList:
     desk.store.tokens.revoke(body.token_id, restore=True)
     desk.record("token_restored", token_id=body.token_id)
     return _revoked(desk)
 
 
-def _mint(desk: Desk, body: MintOrder) -> Minted:
+def _mint(desk: AdminRequest, body: MintOrder) -> Minted:
     key = desk.rules.admin.signing_key if desk.rules.admin is not None else None
     if key is None:
         raise ProblemError(
@@ -63,7 +63,7 @@ def _mint(desk: Desk, body: MintOrder) -> Minted:
 
 
 # ------------------------------------------------------------------------------------------------ devices
-def _devices(desk: Desk) -> DeviceList:
+def _devices(desk: AdminRequest) -> DeviceList:
     return DeviceList(
         [
             DeviceInfo(
@@ -74,19 +74,19 @@ def _devices(desk: Desk) -> DeviceList:
     )
 
 
-def _enroll(desk: Desk, body: DeviceOrder) -> DeviceInfo:
+def _enroll(desk: AdminRequest, body: DeviceOrder) -> DeviceInfo:
     return _done(desk, desk.store.devices.enrol(body.device), "device_enrolled")
 
 
-def _revoke_device(desk: Desk, body: DeviceOrder) -> DeviceInfo:
+def _revoke_device(desk: AdminRequest, body: DeviceOrder) -> DeviceInfo:
     return _done(desk, desk.store.devices.revoke(body.device), "device_revoked")
 
 
-def _restore_device(desk: Desk, body: DeviceOrder) -> DeviceInfo:
+def _restore_device(desk: AdminRequest, body: DeviceOrder) -> DeviceInfo:
     return _done(desk, desk.store.devices.revoke(body.device, restore=True), "device_restored")
 
 
-def _done(desk: Desk, device_id: str, code: str) -> DeviceInfo:
+def _done(desk: AdminRequest, device_id: str, code: str) -> DeviceInfo:
     desk.record(code, device_id=device_id)
     return next(info for info in _devices(desk).devices if info.device_id == device_id)
 

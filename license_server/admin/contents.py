@@ -6,37 +6,37 @@ from typing import Final
 
 from license_server.admin.keys import told
 from license_server.admin.messages import ContentInfo, ContentList, ContentOrder, ContentPolicy, KeyList, RotateOrder
-from license_server.admin.route import Desk, Route
+from license_server.admin.route import AdminRequest, Route
 from license_server.store.contents import check_track
 
 __all__ = ["CONTENT_ROUTES"]
 
 
-def _list(desk: Desk) -> ContentList:
+def _list(desk: AdminRequest) -> ContentList:
     return ContentList(
         [ContentInfo(row.content, row.policy, row.created_at, row.revoked_at) for row in desk.store.contents.rows()]
     )
 
 
-def _revoke(desk: Desk, body: ContentOrder) -> ContentInfo:
+def _revoke(desk: AdminRequest, body: ContentOrder) -> ContentInfo:
     desk.store.contents.revoke(body.content)
     desk.record("content_revoked", content=body.content)
     return _info(desk, body.content)
 
 
-def _restore(desk: Desk, body: ContentOrder) -> ContentInfo:
+def _restore(desk: AdminRequest, body: ContentOrder) -> ContentInfo:
     desk.store.contents.revoke(body.content, restore=True)
     desk.record("content_restored", content=body.content)
     return _info(desk, body.content)
 
 
-def _set_policy(desk: Desk, body: ContentPolicy) -> ContentInfo:
+def _set_policy(desk: AdminRequest, body: ContentPolicy) -> ContentInfo:
     desk.store.contents.set_policy(body.content, body.policy)
     desk.record("content_policy_set", content=body.content)
     return _info(desk, body.content)
 
 
-def _rotate(desk: Desk, body: RotateOrder) -> KeyList:
+def _rotate(desk: AdminRequest, body: RotateOrder) -> KeyList:
     for track in body.tracks:
         check_track(track)
     rows = desk.store.contents.next_period(body.content, body.tracks)
@@ -44,7 +44,7 @@ def _rotate(desk: Desk, body: RotateOrder) -> KeyList:
     return KeyList([told(row) for row in rows])
 
 
-def _info(desk: Desk, content: str) -> ContentInfo:
+def _info(desk: AdminRequest, content: str) -> ContentInfo:
     return next(info for info in _list(desk).contents if info.content == content)
 
 

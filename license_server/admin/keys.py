@@ -23,7 +23,7 @@ from license_server.admin.messages import (
     KeySet,
     PolicyOrder,
 )
-from license_server.admin.route import Desk, Route
+from license_server.admin.route import AdminRequest, Route
 from license_server.problems import ProblemError
 from license_server.store.contents import check_content, check_track
 from license_server.store.exports import export_keys
@@ -47,18 +47,18 @@ def told(row: KeyRow) -> KeyInfo:
     )
 
 
-def _list(desk: Desk, query: KeyQuery) -> KeyPage:
+def _list(desk: AdminRequest, query: KeyQuery) -> KeyPage:
     after = None if query.after is None else KeyId.parse(query.after)
     rows = desk.store.keys.rows(query.content, after=after, most=query.limit + 1)
     shown = rows[: query.limit]
     return KeyPage([told(row) for row in shown], str(shown[-1].kid) if len(rows) > query.limit else None)
 
 
-def _show(desk: Desk, kid: str) -> KeyInfo:
+def _show(desk: AdminRequest, kid: str) -> KeyInfo:
     return told(desk.store.keys.row(KeyId.parse(kid)))
 
 
-def _generate(desk: Desk, body: GenerateOrder) -> KeyList:
+def _generate(desk: AdminRequest, body: GenerateOrder) -> KeyList:
     if body.content is not None:
         check_content(body.content)
     elif body.tracks:
@@ -75,7 +75,7 @@ def _generate(desk: Desk, body: GenerateOrder) -> KeyList:
     return KeyList([told(desk.store.keys.row(kid)) for kid in kids])
 
 
-def _import(desk: Desk, body: ImportOrder) -> Imported:
+def _import(desk: AdminRequest, body: ImportOrder) -> Imported:
     keys = parse_keys_file(msgspec.json.encode({"keys": body.keys}))  # the reader of every keys file
     places = {}
     if body.content is not None:
@@ -95,35 +95,35 @@ def _import(desk: Desk, body: ImportOrder) -> Imported:
     return Imported(new, len(keys) - new)
 
 
-def _export(desk: Desk, body: ExportOrder) -> bytes:
+def _export(desk: AdminRequest, body: ExportOrder) -> bytes:
     if bool(body.kids) == bool(body.content):
         raise InvalidArgumentError("either `kids` or a `content` says which keys leave the store")
     kids = [KeyId.parse(kid) for kid in body.kids]
     return encode_jwk_set(export_keys(desk.store, kids, body.content, desk.who, desk.client))
 
 
-def _revoke(desk: Desk, kid: str) -> KeyInfo:
+def _revoke(desk: AdminRequest, kid: str) -> KeyInfo:
     return _set_revoked(desk, kid, restore=False)
 
 
-def _restore(desk: Desk, kid: str) -> KeyInfo:
+def _restore(desk: AdminRequest, kid: str) -> KeyInfo:
     return _set_revoked(desk, kid, restore=True)
 
 
-def _set_revoked(desk: Desk, kid: str, *, restore: bool) -> KeyInfo:
+def _set_revoked(desk: AdminRequest, kid: str, *, restore: bool) -> KeyInfo:
     key_id = KeyId.parse(kid)
     desk.store.keys.revoke(key_id, restore=restore)
     desk.record("key_restored" if restore else "key_revoked", [key_id])
     return told(desk.store.keys.row(key_id))
 
 
-def _policy(desk: Desk, kid: str) -> KeyPolicy:
+def _policy(desk: AdminRequest, kid: str) -> KeyPolicy:
     key_id = KeyId.parse(kid)
     row = desk.store.keys.row(key_id)
     return KeyPolicy(str(key_id), row.policy, desk.store.keys.effective_policy(key_id))
 
 
-def _set_policy(desk: Desk, kid: str, body: PolicyOrder) -> KeyPolicy:
+def _set_policy(desk: AdminRequest, kid: str, body: PolicyOrder) -> KeyPolicy:
     key_id = KeyId.parse(kid)
     desk.store.keys.set_policy(key_id, body.policy)
     desk.record("key_policy_set", [key_id])

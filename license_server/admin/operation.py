@@ -6,14 +6,14 @@ from typing import Final
 
 from drm.keys import KeyId
 from license_server.admin.messages import AuditEvent, AuditPage, AuditQuery, Status
-from license_server.admin.route import Desk, Route
+from license_server.admin.route import AdminRequest, Route
 from license_server.store.audit import audit_rows
 from license_server.store.key_rows import CACHE_SECONDS
 
 __all__ = ["OPERATION_ROUTES"]
 
 
-def _events(desk: Desk, query: AuditQuery) -> AuditPage:
+def _events(desk: AdminRequest, query: AuditQuery) -> AuditPage:
     rows = audit_rows(desk.store.engine, after=query.after, most=query.limit)
     events = [
         AuditEvent(
@@ -34,7 +34,7 @@ def _events(desk: Desk, query: AuditQuery) -> AuditPage:
     return AuditPage(events, rows[-1].id if rows else query.after)
 
 
-def _status(desk: Desk) -> Status:
+def _status(desk: AdminRequest) -> Status:
     rules, store = desk.rules, desk.store
     return Status(
         status=desk.state.ready(),

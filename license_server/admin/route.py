@@ -10,17 +10,17 @@ from msgspec import Struct
 from drm.keys import KeyId
 from license_server.health import Health
 from license_server.rules import ServerRules
-from license_server.store.audit import record_deed
+from license_server.store.audit import record_admin_action
 from license_server.store.opening import Store
 
-__all__ = ["Desk", "Handler", "Route"]
+__all__ = ["AdminRequest", "Handler", "Route"]
 
 Handler = Callable[..., Struct | bytes]
-"""Takes a `Desk`, the parts of the path by their names, and `body` and `query` if the route has them."""
+"""Takes a `AdminRequest`, the parts of the path by their names, and `body` and `query` if the route has them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class AdminRequest:
     """One request of an administrator. `who` is the name of the token."""
 
     state: Health
@@ -38,7 +38,7 @@ class Desk:
     ) -> None:
         """Write down what was done. The request is answered after that, and fails if it cannot be written."""
         who = f"{self.who}: content {content}" if content else self.who
-        record_deed(
+        record_admin_action(
             self.store.engine, "admin", code, who, kids, client=self.client, token_id=token_id, device_id=device_id
         )
 

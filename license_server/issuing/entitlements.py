@@ -25,7 +25,7 @@ from drm.errors import InvalidArgumentError
 from drm.keys import KeyId
 from drm.license.clearkey import decode_kid
 from drm.rights.policy import Policy
-from license_server.decisions import Ask
+from license_server.decisions import KeyRequest
 from license_server.issuing.token_keys import TokenError, TokenKeys
 from license_server.problems import ProblemError
 
@@ -94,7 +94,7 @@ class Entitlements:
         self._known: OrderedDict[bytes, Grant] = OrderedDict()
         self._lock = threading.Lock()
 
-    def admit(self, ask: Ask, now: float | None = None) -> Grant:
+    def admit(self, ask: KeyRequest, now: float | None = None) -> Grant:
         """Return what the token of a request allows. Raises ProblemError: 401, or 403 for one of another server."""
         token = _token(ask)
         moment = time.time() if now is None else now
@@ -157,7 +157,7 @@ class Entitlements:
                 self._known.popitem(last=False)
 
 
-def _token(ask: Ask) -> str:
+def _token(ask: KeyRequest) -> str:
     """The one token of a request: RFC 6750 2.1 and 2.3, under the name that players and servers use."""
     if header := _BEARER.fullmatch(ask.authorization):
         found = header[1]

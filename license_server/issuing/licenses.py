@@ -13,18 +13,27 @@ from drm.keys import KeyId
 from drm.license import sealed
 from drm.license.clearkey import LicenseRequest, encode_jwk_set, parse_license_request
 from drm.rights.policy import Policy
-from license_server.decisions import Ask, Asked, Decision, DeviceRules, DeviceSource, HeldKey, KeySource, refusal
+from license_server.decisions import (
+    Decision,
+    DeviceRules,
+    DeviceSource,
+    HeldKey,
+    KeyRequest,
+    KeySource,
+    RequestFacts,
+    refusal,
+)
 from license_server.issuing.entitlements import OPEN, Entitlements, Grant
 from license_server.issuing.rate_limits import RateLimit
 from license_server.issuing.registration import check_fresh, check_known
 from license_server.policies import combine, permit_plain, permit_sealed
 from license_server.problems import ProblemError
 
-__all__ = ["Office", "issue", "issue_raw"]
+__all__ = ["IssuingContext", "issue", "issue_raw"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Office:
+class IssuingContext:
     """What a decision is taken with."""
 
     keys: KeySource
@@ -34,13 +43,13 @@ class Office:
     limit: RateLimit | None = None
 
 
-def issue(ask: Ask, office: Office, now: float) -> Decision:
+def issue(ask: KeyRequest, office: IssuingContext, now: float) -> Decision:
     """Decide over one license request: EME Clear Key's JSON, with or without our member `pmp`.
 
     https://www.w3.org/TR/encrypted-media-2/#clear-key-request-format
     `now` is in seconds since the epoch. Never raises for what a client sent: a refusal is a decision too.
     """
-    asked = Asked()
+    asked = RequestFacts()
     try:
         grant = _admit(ask, asked, office, now)
         request = _parse(ask.body, asked)
@@ -51,12 +60,14 @@ def issue(ask: Ask, office: Office, now: float) -> Decision:
         return refusal(problem, asked)
 
 
-def issue_raw(kid: str, ask: Ask, office: Office, now: float, write: Callable[[HeldKey], bytes]) -> Decision:
+def issue_raw(
+    kid: str, ask: KeyRequest, office: IssuingContext, now: float, write: Callable[[HeldKey], bytes]
+) -> Decision:
     """Decide over one key as an HLS player fetches it: the 16 bytes that `write` makes, or a refusal.
 
     RFC 8216 4.3.2.4 (KEYFORMAT "identity"). It is a plain license: rules that need a worker refuse it.
     """
-    asked = Asked()
+    asked = RequestFacts()
     try:
         grant = _admit(ask, asked, office, now)
         try:
@@ -69,7 +80,7 @@ def issue_raw(kid: str, ask: Ask, office: Office, now: float, write: Callable[[H
         return refusal(problem, asked)
 
 
-def _admit(ask: Ask, asked: Asked, office: Office, now: float) -> Grant:
+def _admit(ask: KeyRequest, asked: RequestFacts, office: IssuingContext, now: float) -> Grant:
     if office.entitlements is None:
         return OPEN
     grant = office.entitlements.admit(ask, now)
@@ -77,7 +88,7 @@ def _admit(ask: Ask, asked: Asked, office: Office, now: float) -> Grant:
     return grant
 
 
-def _parse(body: bytes, asked: Asked) -> LicenseRequest:
+def _parse(body: bytes, asked: RequestFacts) -> LicenseRequest:
     try:
         body.decode()  # RFC 8259 8.1, also in the members that nobody reads
     except UnicodeDecodeError:
@@ -93,13 +104,15 @@ def _parse(body: bytes, asked: Asked) -> LicenseRequest:
     return request
 
 
-def _issue_plain(ask: Ask, asked: Asked, grant: Grant, office: Office, now: float) -> Decision:
+def _issue_plain(ask: KeyRequest, asked: RequestFacts, grant: Grant, office: IssuingContext, now: float) -> Decision:
     held = _permitted(ask, asked, grant, office, now)
     body = encode_jwk_set({kid: held[kid].key for kid in asked.kids})
     return _issued(asked, "application/json", body, "issued")
 
 
-def _permitted(ask: Ask, asked: Asked, grant: Grant, office: Office, now: float) -> Mapping[KeyId, HeldKey]:
+def _permitted(
+    ask: KeyRequest, asked: RequestFacts, grant: Grant, office: IssuingContext, now: float
+) -> Mapping[KeyId, HeldKey]:
     held = _held(ask, asked, grant, office)
     permit_plain(_policies(held, grant), now)
     if office.entitlements is not None:
@@ -107,7 +120,9 @@ def _permitted(ask: Ask, asked: Asked, grant: Grant, office: Office, now: float)
     return held
 
 
-def _issue_sealed(token: str, ask: Ask, asked: Asked, grant: Grant, office: Office, now: float) -> Decision:
+def _issue_sealed(
+    token: str, ask: KeyRequest, asked: RequestFacts, grant: Grant, office: IssuingContext, now: float
+) -> Decision:
     rules, devices = office.rules, office.devices
     try:
         request = sealed.verify_request(token)
@@ -131,7 +146,7 @@ def _issue_sealed(token: str, ask: Ask, asked: Asked, grant: Grant, office: Offi
     return _issued(asked, sealed.MEDIA_TYPE, body, "sealed")
 
 
-def _held(ask: Ask, asked: Asked, grant: Grant, office: Office) -> Mapping[KeyId, HeldKey]:
+def _held(ask: KeyRequest, asked: RequestFacts, grant: Grant, office: IssuingContext) -> Mapping[KeyId, HeldKey]:
     """The keys of `asked.kids`, each of them held, covered by the grant and not revoked. Raises ProblemError."""
     kids = asked.kids
     held = office.keys.get_many(kids)
@@ -162,7 +177,7 @@ def _policies(held: Mapping[KeyId, HeldKey], grant: Grant) -> Mapping[KeyId, Pol
     return {kid: combine((found.policy, grant.policy)) for kid, found in held.items()}
 
 
-def _issued(asked: Asked, media_type: str, body: bytes, code: str) -> Decision:
+def _issued(asked: RequestFacts, media_type: str, body: bytes, code: str) -> Decision:
     return Decision(
         200, media_type, body, code, asked.kids, asked.device_id, asked.level, asked.subject, asked.token_id
     )

@@ -6,7 +6,7 @@ from typing import Final
 
 from drm.errors import InvalidArgumentError
 from drm.license import sealed
-from license_server.decisions import Ask, Asked, Decision, DeviceRules, DeviceSource, refusal
+from license_server.decisions import Decision, DeviceRules, DeviceSource, KeyRequest, RequestFacts, refusal
 from license_server.problems import ProblemError
 
 __all__ = ["check_fresh", "check_known", "register"]
@@ -15,9 +15,9 @@ INDIVIDUALIZE: Final = "individualize"
 """Where devices register, relative to the license URL: it holds behind any prefix of a proxy."""
 
 
-def register(ask: Ask, devices: DeviceSource, rules: DeviceRules, now: float) -> Decision:
+def register(ask: KeyRequest, devices: DeviceSource, rules: DeviceRules, now: float) -> Decision:
     """Decide over a device registration: a proof that the device holds its key."""
-    asked = Asked()
+    asked = RequestFacts()
     try:
         try:
             device = sealed.verify_registration(ask.body)

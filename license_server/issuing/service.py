@@ -12,10 +12,10 @@ from typing import Final
 
 from drm.errors import DRMError
 from drm.license.clearkey import MAX_MESSAGE
-from license_server.decisions import Ask, Decision, HeldKey
+from license_server.decisions import Decision, HeldKey, KeyRequest
 from license_server.hls_keys import raw_key
 from license_server.issuing.faults import Faults
-from license_server.issuing.licenses import Office, issue, issue_raw
+from license_server.issuing.licenses import IssuingContext, issue, issue_raw
 from license_server.issuing.registration import register
 from license_server.metrics import Metrics
 from license_server.problems import PROBLEM_TYPE, ProblemError
@@ -34,7 +34,7 @@ class LicenseService:
 
     def __init__(
         self,
-        office: Office,
+        office: IssuingContext,
         *,
         audit: Audit | None = None,
         metrics: Metrics | None = None,
@@ -45,20 +45,20 @@ class LicenseService:
         self._metrics = metrics
         self._faults = faults
 
-    def license(self, ask: Ask) -> Decision:
+    def license(self, ask: KeyRequest) -> Decision:
         """POST /license. A body that is longer than what is read by one byte or more is too large."""
         return self.answer("license", ask, lambda now: issue(_whole(ask), self._office, now))
 
-    def hls_key(self, kid: str, ask: Ask) -> Decision:
+    def hls_key(self, kid: str, ask: KeyRequest) -> Decision:
         """GET /hls/key/KID."""
         return self.answer("hls_key", ask, lambda now: issue_raw(kid, ask, self._office, now, _raw))
 
-    def register(self, ask: Ask) -> Decision:
+    def register(self, ask: KeyRequest) -> Decision:
         """POST /individualize."""
         office = self._office
         return self.answer("individualize", ask, lambda now: register(_whole(ask), office.devices, office.rules, now))
 
-    def answer(self, action: str, ask: Ask, decide: Callable[[float], Decision]) -> Decision:
+    def answer(self, action: str, ask: KeyRequest, decide: Callable[[float], Decision]) -> Decision:
         """Answer with what `decide` decides at this moment, and count and write it down as `action`."""
         began, now = time.perf_counter(), time.time()
         try:
@@ -84,7 +84,7 @@ def problem_decision(problem: ProblemError) -> Decision:
     return Decision(problem.status, PROBLEM_TYPE, problem.body(), problem.code, headers=problem.headers)
 
 
-def _whole(ask: Ask) -> Ask:
+def _whole(ask: KeyRequest) -> KeyRequest:
     if len(ask.body) > MAX_MESSAGE:
         raise _TOO_LARGE
     return ask

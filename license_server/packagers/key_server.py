@@ -25,7 +25,7 @@ from drm.isobmff.pssh import Pssh
 from drm.isobmff.pssh_payload import WIDEVINE, make_data
 from drm.keys import ContentKey, KeyId
 from license_server.cors import NO_CORS
-from license_server.decisions import Ask, Decision
+from license_server.decisions import Decision, KeyRequest
 from license_server.packagers.signers import Signer
 
 __all__ = ["MAX_REQUEST", "PackagerKeySource", "PackagerStatus", "Slot", "Through", "answer", "packager_keys"]
@@ -33,7 +33,7 @@ __all__ = ["MAX_REQUEST", "PackagerKeySource", "PackagerStatus", "Slot", "Throug
 _log = logging.getLogger(__name__)
 _Kind = TypeVar("_Kind", bound=msgspec.Struct)
 
-Through: TypeAlias = Callable[[str, Ask, Callable[[float], Decision]], Decision]
+Through: TypeAlias = Callable[[str, KeyRequest, Callable[[float], Decision]], Decision]
 """How a decision is taken and told: `LicenseService.answer`."""
 
 MAX_REQUEST: Final = 64 << 10  # bytes
@@ -114,7 +114,7 @@ def packager_keys(
         body = bytearray()
         while part := request.stream.read(MAX_REQUEST + 1 - len(body)):
             body += part
-        ask = Ask(bytes(body), client=request.remote_addr or "")
+        ask = KeyRequest(bytes(body), client=request.remote_addr or "")
         if through is None:
             decision = answer(ask.body, source, signers)
         else:

@@ -13,7 +13,7 @@ from drm.errors import InvalidArgumentError
 from drm.keys import KeyId
 from license_server.issuing.token_minting import SigningKey, TokenClaims
 from license_server.rules import ServerRules
-from license_server.store.audit import record_deed
+from license_server.store.audit import record_admin_action
 from license_server.store.opening import Store
 
 __all__ = ["MadeToken", "TokenMaker"]
@@ -66,5 +66,5 @@ class TokenMaker:
             token_id=token_id,
         )
         token = self._key.mint(claims, now)
-        record_deed(self._store.engine, "admin", "token_minted", "pages", kids, token_id=token_id or "")
+        record_admin_action(self._store.engine, "admin", "token_minted", "pages", kids, token_id=token_id or "")
         return MadeToken(token, now + claims.life)

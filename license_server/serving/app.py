@@ -14,7 +14,7 @@ from drm.errors import DRMError
 from drm.license.clearkey import MAX_MESSAGE
 from license_server.admin.blueprint import add_admin
 from license_server.cors import CompleteResponse, Cors
-from license_server.decisions import Ask, Decision
+from license_server.decisions import Decision, KeyRequest
 from license_server.health import Health, health
 from license_server.issuing.service import LicenseService
 from license_server.packagers.key_server import packager_keys
@@ -94,9 +94,9 @@ def create_app(service: LicenseService, state: Health, rules: ServerRules | None
     return app
 
 
-def _ask(body: bytes) -> Ask:
+def _ask(body: bytes) -> KeyRequest:
     environ = request.environ
-    return Ask(
+    return KeyRequest(
         body, environ.get("HTTP_AUTHORIZATION", ""), environ.get("QUERY_STRING", ""), environ.get("REMOTE_ADDR", "")
     )
 

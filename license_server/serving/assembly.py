@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from license_server.health import Health
 from license_server.issuing.entitlements import Entitlements
 from license_server.issuing.faults import Faults
-from license_server.issuing.licenses import Office
+from license_server.issuing.licenses import IssuingContext
 from license_server.issuing.rate_limits import RateLimit
 from license_server.issuing.service import LicenseService
 from license_server.metrics import Metrics
@@ -45,7 +45,7 @@ def assembled(store: Store, rules: ServerRules, metrics: Metrics) -> Iterator[As
     It starts threads: call it in the process that serves. Raises InvalidArgumentError for rules that cannot be kept.
     """
     tokens = rules.tokens
-    office = Office(
+    office = IssuingContext(
         keys=store.licenses,
         devices=store.devices,
         rules=rules.devices,

@@ -25,7 +25,7 @@ from license_server.decisions import Decision
 from license_server.metrics import Metrics
 from license_server.store.schema import audit
 
-__all__ = ["Audit", "AuditMode", "AuditRow", "audit_rows", "enter_log", "record_deed"]
+__all__ = ["Audit", "AuditMode", "AuditRow", "audit_rows", "enter_log", "record_admin_action"]
 
 logger = logging.getLogger(__name__)
 
@@ -156,7 +156,7 @@ def enter_log(connection: sa.Connection, *, alone: bool = False) -> None:
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock{'' if alone else '_shared'}({_LOCK})")
 
 
-def record_deed(
+def record_admin_action(
     engine: sa.Engine,
     action: str,
     code: str,

@@ -7,7 +7,7 @@ from typing import Final
 
 from drm.errors import KeyMissingError
 from drm.keys import ContentKey, KeyId
-from license_server.store.audit import record_deed
+from license_server.store.audit import record_admin_action
 from license_server.store.opening import Store
 
 __all__ = ["export_keys"]
@@ -31,5 +31,5 @@ def export_keys(
     missing = tuple(str(kid) for kid in wanted if kid not in found)
     if missing or not found:
         raise KeyMissingError(f"the store holds no such key: {', '.join(missing[:3]) or 'there is none'}", kids=missing)
-    record_deed(store.engine, "export", "exported", who, found, client=client)
+    record_admin_action(store.engine, "export", "exported", who, found, client=client)
     return found

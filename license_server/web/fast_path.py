@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from drm.license.clearkey import MAX_MESSAGE
 from license_server.cors import Cors
-from license_server.decisions import Ask, Decision
+from license_server.decisions import Decision, KeyRequest
 from license_server.issuing.service import LicenseService
 
 if TYPE_CHECKING:
@@ -95,8 +95,8 @@ def in_pieces(body: bytes, pause: float) -> Iterator[bytes]:
     yield body[half:]
 
 
-def _ask(environ: WSGIEnvironment, body: bytes) -> Ask:
-    return Ask(
+def _ask(environ: WSGIEnvironment, body: bytes) -> KeyRequest:
+    return KeyRequest(
         body, environ.get("HTTP_AUTHORIZATION", ""), environ.get("QUERY_STRING", ""), environ.get("REMOTE_ADDR", "")
     )
 

@@ -11,7 +11,7 @@ import os
 import stat
 import sys
 
-from drm.decrypting.fast.fragmented import decrypt_swiftly
+from drm.decrypting.fast.fragmented import decrypt_fast
 from drm.decrypting.unmark_boxes import OddLayoutError
 from drm.packaging.decrypt_draft import Draft
 from player.quick.common import KEY_IS_VISIBLE, MAX_JOBS, end_tidily, useful_jobs
@@ -52,7 +52,7 @@ def decrypt_at_once(words: list[str]) -> int | None:
     try:
         with Draft(told["output"][-1]) as draft, _Bar(quiet=quiet) as bar:
             jobs = useful_jobs(jobs, os.fstat(source).st_size)
-            decrypt_swiftly(source, draft.descriptor, keys, jobs=jobs, progress=bar.show)
+            decrypt_fast(source, draft.descriptor, keys, jobs=jobs, progress=bar.show)
     except OddLayoutError:
         return None
     except OSError as error:

@@ -25,7 +25,7 @@ from drm.component import Decoder
 from drm.errors import KeyMissingError, UnsupportedMediaError
 from drm.keys import ContentKey, KeyId
 from drm.media import Sample, TrackInfo, TrackType
-from drm.session.edit_list import Presentation
+from drm.session.edit_list import EditList
 from drm.session.key_check import KeyOutcome
 from player.digests import digest_tracks
 from player.media_file import MediaFile, open_media
@@ -100,7 +100,7 @@ class Opened:
         """How many frames there are to present, and the hash of those that the decoder gave, if they are pictures."""
         decoder = cast("Decoder", component_loader().create(AV_DECODER))
         decoder.open(track)
-        presentation, shown, pictures = Presentation(track), 0, hashlib.sha256()
+        presentation, shown, pictures = EditList(track), 0, hashlib.sha256()
 
         def take(frames) -> None:
             nonlocal shown

@@ -12,7 +12,7 @@ from drm.keys import ContentKey, KeyId
 from license_server.admin.access import AdminRules
 from license_server.admin.blueprint import BASE
 from license_server.health import Health
-from license_server.issuing.licenses import Office
+from license_server.issuing.licenses import IssuingContext
 from license_server.issuing.service import LicenseService
 from license_server.metrics import Counters
 from license_server.process import LicenseServer
@@ -35,7 +35,7 @@ def test_every_code_has_a_status() -> None:
 
 def test_every_route_is_named(tmp_path: Path) -> None:
     with open_store(tmp_path / "keys.db", Kek(KEK)) as store:
-        service = LicenseService(Office(keys=store.licenses, devices=store.devices))
+        service = LicenseService(IssuingContext(keys=store.licenses, devices=store.devices))
         rules = ServerRules(admin=AdminRules(tokens=()), signers={})
         app = create_app(service, Health(store, Counters(0).part(0)), rules)
     paths = [rule.rule.replace("<kid>", "KID") for rule in app.url_map.iter_rules()]

@@ -8,14 +8,14 @@ from collections.abc import Generator
 from contextlib import closing
 from typing import Final, Generic, TypeVar
 
-__all__ = ["beside"]
+__all__ = ["in_background"]
 
 T = TypeVar("T")
 
 _AHEAD: Final = 4  # items that may wait for the taker
 
 
-def beside(items: Generator[T, None, None], every: float) -> Generator[T | None, None, None]:
+def in_background(items: Generator[T, None, None], every: float) -> Generator[T | None, None, None]:
     """Yield the items of `items`, which runs in another thread, and None whenever `every` seconds brought none.
 
     What `items` raises is raised here. When the taker stops early, `items` is closed as soon as it yields again; who

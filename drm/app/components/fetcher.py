@@ -22,7 +22,7 @@ from tuf.api.exceptions import DownloadLengthMismatchError, SlowRetrievalError
 from tuf.ngclient.fetcher import FetcherInterface
 
 from drm.app.components.answers import Body, checked, date_of, translated, was_cut, was_not_reached
-from drm.app.components.background import beside
+from drm.app.components.background import in_background
 from drm.app.components.fetch_errors import (
     FetchCancelledError,
     FetchRefusedError,
@@ -135,7 +135,7 @@ class ComponentFetcher(FetcherInterface):
         connections = self._connections = self._connections or FetchConnections()
         connections.are_used = True
         try:
-            with closing(beside(self._received(connections, url, maximum), _LOOK)) as received:
+            with closing(in_background(self._received(connections, url, maximum), _LOOK)) as received:
                 for piece in received:
                     if isinstance(piece, Body):
                         watch.body_begins()

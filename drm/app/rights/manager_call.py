@@ -18,7 +18,7 @@ from drm.component import MediaSource
 from drm.errors import DRMError, InvalidArgumentError, InvalidRequestError
 from drm.session.topology import Topology
 
-__all__ = ["BLOCKING", "Enabling", "ManagerBlocksError"]
+__all__ = ["BLOCKING", "ManagerBlocksError", "ManagerCall"]
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class _Duty(enum.Enum):
     REFUSED = "begin_enable_content raised"
 
 
-class Enabling:
+class ManagerCall:
     """One enabler of one session, from `begin_enable_content` to the callback."""
 
     def __init__(
@@ -48,7 +48,7 @@ class Enabling:
         *,
         guard: Callable[[], AbstractContextManager[None]],
         report: Callable[[DRMError], None],
-        ended: Callable[[Enabling, Outcome | None], None],
+        ended: Callable[[ManagerCall, Outcome | None], None],
     ) -> None:
         """`guard` is entered around the manager's code, `report` takes what is to be said of it.
 

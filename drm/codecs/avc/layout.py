@@ -1,7 +1,7 @@
 """Which bytes of an H.264 sample are protected: slices behind their headers (ISO/IEC 23001-7, clause 9.5.2).
 
-The headers are read as ITU-T H.264, clause 7.3.3, writes them: the swift way (`avc_swift`) what encoders commonly
-write, the general one (`avc_slice`) everything. NAL units of types 1 and 5 are protected; the partitions and
+The headers are read as ITU-T H.264, clause 7.3.3, writes them: `usual_slice_header` reads what encoders commonly
+write, `slice_header` everything. NAL units of types 1 and 5 are protected; the partitions and
 extensions that other profiles have (types 2 to 4, 20 and 21) are refused by name.
 """
 
@@ -11,7 +11,7 @@ from typing import Final
 
 from drm.codecs.avc.parameters import PictureParameters, SequenceParameters
 from drm.codecs.avc.slice_header import slice_header_size
-from drm.codecs.avc.usual_slice_header import HEAD, SwiftSlices
+from drm.codecs.avc.usual_slice_header import HEAD, UsualSliceHeaders
 from drm.codecs.nal_layout import NalKind, NalLayout
 from drm.errors import UnsupportedMediaError
 from drm.isobmff.reader import Reader
@@ -39,7 +39,7 @@ class AvcLayout(NalLayout):
         """Read an AVCDecoderConfigurationRecord (ISO/IEC 14496-15, clause 5.3.3.1). Raises MalformedMediaError."""
         self._sequences: dict[int, SequenceParameters] = {}
         self._pictures: dict[int, PictureParameters] = {}
-        self._slices = SwiftSlices(self._sequences, self._pictures)
+        self._slices = UsualSliceHeaders(self._sequences, self._pictures)
         r = Reader(config)
         r.path = "stsd/avcC"
         r.skip(4)

@@ -13,10 +13,10 @@ from typing import Final, TypeAlias
 
 from drm.codecs.avc.parameters import PictureParameters, SequenceParameters
 
-__all__ = ["HEAD", "SwiftSlices"]
+__all__ = ["HEAD", "UsualSliceHeaders"]
 
 HEAD: Final = 24
-"""Bytes of a slice that the swift way is given."""
+"""Bytes of a slice that the way for usual headers is given."""
 
 
 Measure: TypeAlias = Callable[[str, int, int, int], int]
@@ -32,7 +32,7 @@ _IDR: Final = 5  # nal_unit_type
 _MAX_REFERENCES: Final = 32
 
 
-class SwiftSlices:
+class UsualSliceHeaders:
     """Measures slices. Shares the parameter sets with its owner, who calls `forget` when they change."""
 
     def __init__(self, sequences: Mapping[int, SequenceParameters], pictures: Mapping[int, PictureParameters]) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 
 from drm.codecs.hevc.parameters import PictureParameters, SequenceParameters
 from drm.codecs.hevc.slice_header import slice_header_size
-from drm.codecs.hevc.usual_slice_header import HEAD, SwiftSlices
+from drm.codecs.hevc.usual_slice_header import HEAD, UsualSliceHeaders
 from drm.codecs.nal_layout import NalKind, NalLayout
 from drm.errors import UnsupportedMediaError
 from drm.isobmff.reader import Reader
@@ -36,7 +36,7 @@ class HevcLayout(NalLayout):
         """Read an HEVCDecoderConfigurationRecord (ISO/IEC 14496-15, clause 8.3.3.1). Raises MalformedMediaError."""
         self._sequences: dict[int, SequenceParameters] = {}
         self._pictures: dict[int, PictureParameters] = {}
-        self._slices = SwiftSlices(self._sequences, self._pictures)
+        self._slices = UsualSliceHeaders(self._sequences, self._pictures)
         r = Reader(config)
         r.path = "stsd/hvcC"
         r.skip(21)

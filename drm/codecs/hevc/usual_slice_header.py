@@ -1,6 +1,7 @@
 """The length of a slice segment header, fast: what HEVC encoders commonly write, over the bits as text.
 
-As `avc_swift` does it for H.264, and with the same bounds: what is rare is left to the general way, and nothing raises.
+As `drm.codecs.avc.usual_slice_header` does it for H.264, and with the same bounds: what is rare is left to the
+general way, and nothing raises.
 """
 
 from __future__ import annotations
@@ -10,10 +11,10 @@ from typing import Final, TypeAlias
 
 from drm.codecs.hevc.parameters import PictureParameters, SequenceParameters
 
-__all__ = ["HEAD", "SwiftSlices"]
+__all__ = ["HEAD", "UsualSliceHeaders"]
 
 HEAD: Final = 96
-"""Bytes of a slice that the swift way is given: entry points of wavefronts make headers long."""
+"""Bytes of a slice that the way for usual headers is given: entry points of wavefronts make headers long."""
 
 Measure: TypeAlias = Callable[[str, int, bool, int], int]
 """From bits, the place behind the parameter set's id, whether the segment begins its picture and the NAL unit's type,
@@ -26,7 +27,7 @@ _MOST_REFERENCES, _MOST_KEPT = 15, 16
 _MOST_ENTRY_POINTS: Final = 440 * 20
 
 
-class SwiftSlices:
+class UsualSliceHeaders:
     """Measures slice segments. Shares the parameter sets with its owner, who calls `forget` when they change."""
 
     def __init__(self, sequences: Mapping[int, SequenceParameters], pictures: Mapping[int, PictureParameters]) -> None:

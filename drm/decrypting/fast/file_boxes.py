@@ -11,11 +11,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Top", "file_boxes", "read_exactly"]
+__all__ = ["FileBox", "file_boxes", "read_exactly"]
 
 _HEAD = Struct(">I4s")
 
-Top = tuple[bytes, int, int, int]  # type, start, start of the payload, end: a box by its place in the file
+FileBox = tuple[bytes, int, int, int]  # type, start, start of the payload, end: a box by its place in the file
 
 
 def read_exactly(source: int, into: memoryview, offset: int) -> None:
@@ -28,7 +28,7 @@ def read_exactly(source: int, into: memoryview, offset: int) -> None:
         raise OddLayoutError("the file cannot be read to its end")
 
 
-def file_boxes(source: int, at: int, end: int) -> Iterator[Top]:
+def file_boxes(source: int, at: int, end: int) -> Iterator[FileBox]:
     """Each box from `at` to `end` of the file, where nothing else may be. Raises OddLayoutError."""
     while end - at >= 8:
         head = bytearray(min(16, end - at))

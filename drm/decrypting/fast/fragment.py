@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from drm.decrypting.fast.ciphers import ManyRanges
-    from drm.decrypting.fast.tracks import SwiftCipher, SwiftTrack
+    from drm.decrypting.fast.tracks import FastCipher, FastTrack
 
 __all__ = ["FragmentDecrypter"]
 
@@ -29,13 +29,13 @@ _COLUMNS = (0x100, 0x200, 0x400, 0x800)
 class FragmentDecrypter:
     """Knows the tracks of a file and decrypts its fragments, a buffer of them at a time."""
 
-    def __init__(self, tracks: Mapping[int, SwiftTrack]) -> None:
+    def __init__(self, tracks: Mapping[int, FastTrack]) -> None:
         self._tracks = tracks
 
     def decrypt(self, data: bytearray, base: int, tops: Sequence[tuple[bytes, int, int, int]]) -> None:
         """Decrypt the fragments among `tops`: type, start, start of the payload and end of outermost boxes in the file.
 
-        `data` holds them all, its first byte being the file's byte `base`, and `decrypt_ciphers.SPARE` bytes more.
+        `data` holds them all, its first byte being the file's byte `base`, and `ciphers.SPARE` bytes more.
 
         Raises:
             OddLayoutError: a fragment is not as usual.
@@ -64,7 +64,7 @@ class _Fragment:
         self._at = at  # where the samples end that were met so far: none may overlap another
         self._end = end
 
-    def decrypt(self, body: int, stop: int, tracks: Mapping[int, SwiftTrack]) -> None:
+    def decrypt(self, body: int, stop: int, tracks: Mapping[int, FastTrack]) -> None:
         """Decrypt the samples that the `moof` with its payload from `body` to `stop` tells of."""
         data = self._data
         is_first = True
@@ -75,7 +75,7 @@ class _Fragment:
             elif kind == b"pssh" or (kind == b"uuid" and data[inner : inner + 16] == PIFF_PSSH):
                 unprotect(data, at)
 
-    def _traf(self, body: int, stop: int, tracks: Mapping[int, SwiftTrack], *, is_first: bool) -> None:
+    def _traf(self, body: int, stop: int, tracks: Mapping[int, FastTrack], *, is_first: bool) -> None:
         data = self._data
         tfhd = senc = (0, 0)
         truns: list[tuple[int, int]] = []
@@ -115,8 +115,8 @@ class _Fragment:
             self._samples(cipher, runs, *senc)
 
     def _tfhd(
-        self, at: int, end: int, tracks: Mapping[int, SwiftTrack], *, is_first: bool
-    ) -> tuple[SwiftTrack, int, int]:
+        self, at: int, end: int, tracks: Mapping[int, FastTrack], *, is_first: bool
+    ) -> tuple[FastTrack, int, int]:
         """The track, its sample description and the default size of its samples (ISO/IEC 14496-12, clause 8.8.7)."""
         if end - at < 8:
             raise OddLayoutError("no tfhd")
@@ -163,7 +163,7 @@ class _Fragment:
         self._at = begin + total
         return begin, sizes
 
-    def _samples(self, cipher: SwiftCipher, runs: Sequence[tuple[int, Sequence[int]]], at: int, end: int) -> None:
+    def _samples(self, cipher: FastCipher, runs: Sequence[tuple[int, Sequence[int]]], at: int, end: int) -> None:
         """Open `senc`, whose payload is from `at` to `end`, and decrypt (ISO/IEC 23001-7, clause 7.2)."""
         view, iv_size = self._view, cipher.iv_size
         count = sum(len(sizes) for _, sizes in runs)

@@ -26,16 +26,16 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from drm.decrypting.fast.file_boxes import Top
+    from drm.decrypting.fast.file_boxes import FileBox
 
-__all__ = ["decrypt_swiftly"]
+__all__ = ["decrypt_fast"]
 
 _GROUP = 1 << 20  # bytes: so many fragments as make at least this go through the buffer together
 _MAX_GROUP = 8 << 20  # larger fragments go through in parts, which is the general way's business
 _MAX_HEADER = 4 << 20
 
 
-def decrypt_swiftly(
+def decrypt_fast(
     source: int,
     target: int,
     keys: Mapping[bytes, bytes],
@@ -95,9 +95,9 @@ def _decrypt(
     share_out(work, jobs)
 
 
-def _header(source: int, size: int) -> tuple[bytearray, Top] | None:
+def _header(source: int, size: int) -> tuple[bytearray, FileBox] | None:
     """Everything before the first fragment, and where in it `moov` is. None: other boxes come first."""
-    moov: Top | None = None
+    moov: FileBox | None = None
     for top in file_boxes(source, 0, size):
         kind, start, _, end = top
         if kind == b"moof":
@@ -113,9 +113,9 @@ def _header(source: int, size: int) -> tuple[bytearray, Top] | None:
     return None
 
 
-def _groups(source: int, at: int, size: int) -> Iterator[list[Top]]:
+def _groups(source: int, at: int, size: int) -> Iterator[list[FileBox]]:
     """The outermost boxes from `at` on, in groups that each begin with a fragment, or with what stands before it."""
-    group: list[Top] = []
+    group: list[FileBox] = []
     for top in file_boxes(source, at, size):
         kind, start, _, end = top
         if kind == b"moof" and group and start - group[0][1] >= _GROUP:

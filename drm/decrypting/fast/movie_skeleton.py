@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from struct import Struct
 
-from drm.decrypting.fast.file_boxes import Top, file_boxes, read_exactly
+from drm.decrypting.fast.file_boxes import FileBox, file_boxes, read_exactly
 from drm.decrypting.unmark_boxes import OddLayoutError
 from drm.forked_work import write_at
 
-__all__ = ["Place", "Skeleton"]
+__all__ = ["MovieSkeleton", "Place"]
 
 _U32 = Struct(">I")
 _HOLDERS = frozenset({b"trak", b"mdia", b"minf", b"stbl"})
@@ -27,10 +27,10 @@ Place = tuple[int, int]
 """Where the payload of a box begins and ends in the file."""
 
 
-class Skeleton:
+class MovieSkeleton:
     """The skeleton of the `moov` that lies at `top` in the file `source`. Raises OddLayoutError."""
 
-    def __init__(self, source: int, top: Top) -> None:
+    def __init__(self, source: int, top: FileBox) -> None:
         self.data = bytearray()
         self.tables: list[dict[bytes, Place]] = []  # of each track: the boxes of its `stbl`
         self._parts: list[tuple[int, int, int]] = []  # start here, start in the file, length
@@ -42,7 +42,7 @@ class Skeleton:
             self._add(box, (box[0],))
         self._before = bytes(self.data)
 
-    def _add(self, top: Top, path: tuple[bytes, ...]) -> None:
+    def _add(self, top: FileBox, path: tuple[bytes, ...]) -> None:
         kind, start, body, end = top
         at = len(self.data)
         if path[:-1] == (b"trak", b"mdia", b"minf", b"stbl"):

@@ -13,7 +13,7 @@ from itertools import islice
 
 from drm.decrypting.fast.ciphers import SPARE
 from drm.decrypting.fast.file_boxes import file_boxes, read_exactly
-from drm.decrypting.fast.movie_skeleton import Skeleton
+from drm.decrypting.fast.movie_skeleton import MovieSkeleton
 from drm.decrypting.fast.progressive_track import WINDOW, ProgressiveTrack
 from drm.decrypting.fast.tracks import track_ciphers
 from drm.decrypting.unmark_boxes import OddLayoutError, boxes, patch_moov, track_id_of
@@ -40,7 +40,7 @@ def decrypt_progressively(
     jobs: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Write the file `source` decrypted to `target`. Arguments and errors are those of `decrypt_swiftly`."""
+    """Write the file `source` decrypted to `target`. Arguments and errors are those of `decrypt_fast`."""
     size = os.fstat(source).st_size
     tops = list(islice(file_boxes(source, 0, size), _MAX_TOPS))
     moovs = [top for top in tops if top[0] == b"moov"]
@@ -48,7 +48,7 @@ def decrypt_progressively(
     if len(moovs) != 1 or len(tops) == _MAX_TOPS or kinds & {b"moof", b"imda", b"meta"}:
         raise OddLayoutError("not one moov, or fragments")
     media = [(body, end) for kind, _, body, end in tops if kind == b"mdat"]
-    skeleton = Skeleton(source, moovs[0])
+    skeleton = MovieSkeleton(source, moovs[0])
     found = [kind for kind, _, _, _ in boxes(skeleton.data, 0, len(skeleton.data))]
     if b"mvex" in found:
         raise OddLayoutError("fragments may follow")
@@ -66,7 +66,7 @@ def decrypt_progressively(
     skeleton.write_changes(target)
 
 
-def _tracks(source: int, skeleton: Skeleton, keys: Mapping[bytes, bytes]) -> list[ProgressiveTrack]:
+def _tracks(source: int, skeleton: MovieSkeleton, keys: Mapping[bytes, bytes]) -> list[ProgressiveTrack]:
     """Each track, its tables from their beginnings."""
     data, limit = skeleton.data, os.fstat(source).st_size
     places = [(body, end) for kind, _, body, end in boxes(data, 0, len(data)) if kind == b"trak"]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from drm.decrypting.fast.movie_skeleton import Place
-    from drm.decrypting.fast.tracks import SwiftCipher
+    from drm.decrypting.fast.tracks import FastCipher
 
 __all__ = ["WINDOW", "Piece", "ProgressiveTrack"]
 
@@ -32,7 +32,7 @@ Piece = tuple[int, int, tuple[int, ...], "ProgressiveTrack"]
 class ProgressiveTrack:
     """One track: its pieces in the order of its table, and what decrypts the samples of each."""
 
-    def __init__(self, source: int, tables: dict[bytes, Place], ciphers: list[SwiftCipher | None], limit: int) -> None:
+    def __init__(self, source: int, tables: dict[bytes, Place], ciphers: list[FastCipher | None], limit: int) -> None:
         self._source, self._tables = source, tables
         if any(ciphers) and len(ciphers) != 1:
             raise OddLayoutError("several sample descriptions")
@@ -119,7 +119,7 @@ class ProgressiveTrack:
             first = following
 
     # -------------------------------------------------------------------------------------------- encryption
-    def _find_entries(self, cipher: SwiftCipher, count: int) -> None:
+    def _find_entries(self, cipher: FastCipher, count: int) -> None:
         """Entries by saiz and saio if there are both, in `senc` otherwise: as `drm.isobmff.progressive` has it."""
         aux = b"saiz" in self._tables, b"saio" in self._tables
         if aux == (True, True):
@@ -133,7 +133,7 @@ class ProgressiveTrack:
         else:
             self._take(cipher.whole, repeat((b"",), count))
 
-    def _from_saio(self, cipher: SwiftCipher, saiz: Place, saio: Place) -> None:
+    def _from_saio(self, cipher: FastCipher, saiz: Place, saio: Place) -> None:
         source, iv_size, count = self._source, cipher.iv_size, self.count
         skips = []
         for place in (saiz, saio):
@@ -171,7 +171,7 @@ class ProgressiveTrack:
         else:
             self._take(cipher.many, many_rows(source, place, iv_size, lengths))
 
-    def _from_senc(self, cipher: SwiftCipher, senc: Place) -> None:
+    def _from_senc(self, cipher: FastCipher, senc: Place) -> None:
         source, iv_size, count = self._source, cipher.iv_size, self.count
         flags = word(source, senc, 0)
         if flags & ~2 or word(source, senc, 4) != count:

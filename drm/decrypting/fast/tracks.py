@@ -1,4 +1,4 @@
-"""What the swift way needs of `moov`: for each track the defaults of its fragments and the cipher of each description.
+"""What the fast way needs of `moov`: for each track the defaults of its fragments and the cipher of each description.
 
 Reads the usual alone and raises OddLayoutError for the rest; `drm.isobmff.tracks` is the reader that knows it all.
 """
@@ -22,29 +22,29 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["SwiftCipher", "SwiftTrack", "read_tracks", "track_ciphers"]
+__all__ = ["FastCipher", "FastTrack", "read_tracks", "track_ciphers"]
 
 _U32 = Struct(">I")
 _ENTRIES = {b"vide": b"encv", b"soun": b"enca"}  # the encrypted sample entry of each handler
 _IV_SIZES = (0, 8, 16)
 
-SwiftCipher = CencCipher | CbcsCipher
+FastCipher = CencCipher | CbcsCipher
 
 
-class SwiftTrack:
+class FastTrack:
     """One track: how each of its sample descriptions is encrypted, and what `trex` says."""
 
     __slots__ = ("ciphers", "default_description", "default_size")
 
-    def __init__(self, ciphers: list[SwiftCipher | None]) -> None:
+    def __init__(self, ciphers: list[FastCipher | None]) -> None:
         self.ciphers = ciphers  # by sample description; None: a clear one
         self.default_description = 1
         self.default_size = 0
 
 
-def read_tracks(data: bytearray, at: int, end: int, keys: Mapping[bytes, bytes]) -> dict[int, SwiftTrack]:
+def read_tracks(data: bytearray, at: int, end: int, keys: Mapping[bytes, bytes]) -> dict[int, FastTrack]:
     """The tracks by id, out of the payload of `moov`. Raises OddLayoutError, also when a key is missing."""
-    tracks: dict[int, SwiftTrack] = {}
+    tracks: dict[int, FastTrack] = {}
     fragmented = False
     for kind, _, body, stop in boxes(data, at, end):
         if kind == b"trak":
@@ -52,7 +52,7 @@ def read_tracks(data: bytearray, at: int, end: int, keys: Mapping[bytes, bytes])
             if track_id in tracks:
                 raise OddLayoutError("two tracks have the same id")
             _refuse_samples(data, body, stop)
-            tracks[track_id] = SwiftTrack(track_ciphers(data, body, stop, keys))
+            tracks[track_id] = FastTrack(track_ciphers(data, body, stop, keys))
     for mvex, mvex_end in inside(data, at, end, (b"mvex",)):
         fragmented = True
         for kind, _, body, stop in boxes(data, mvex, mvex_end):
@@ -74,9 +74,9 @@ def _refuse_samples(data: bytearray, at: int, end: int) -> None:
                 raise OddLayoutError("samples in moov")
 
 
-def track_ciphers(data: bytearray, at: int, end: int, keys: Mapping[bytes, bytes]) -> list[SwiftCipher | None]:
+def track_ciphers(data: bytearray, at: int, end: int, keys: Mapping[bytes, bytes]) -> list[FastCipher | None]:
     """The cipher of each sample description of the `trak` with this payload; None: a clear one. May raise."""
-    ciphers: list[SwiftCipher | None] = []
+    ciphers: list[FastCipher | None] = []
     # Which fields a sample entry has before its boxes, its handler says.
     handlers = [bytes(data[hdlr + 8 : hdlr + 12]) for hdlr, _ in inside(data, at, end, (b"mdia", b"hdlr"))]
     wanted = _ENTRIES.get(handlers[0] if handlers else b"", b"")
@@ -93,7 +93,7 @@ def track_ciphers(data: bytearray, at: int, end: int, keys: Mapping[bytes, bytes
     return ciphers
 
 
-def _cipher(data: bytearray, start: int, stop: int, keys: Mapping[bytes, bytes], wanted: bytes) -> SwiftCipher | None:
+def _cipher(data: bytearray, start: int, stop: int, keys: Mapping[bytes, bytes], wanted: bytes) -> FastCipher | None:
     """The cipher of one sample entry, of type `wanted` if it is encrypted; None: its samples are clear."""
     kind = data[start + 4 : start + 8]
     if kind != wanted:
@@ -118,7 +118,7 @@ def _cipher(data: bytearray, start: int, stop: int, keys: Mapping[bytes, bytes],
     return _make(scheme, tenc, keys)
 
 
-def _make(scheme: bytes, tenc: bytes, keys: Mapping[bytes, bytes]) -> SwiftCipher:
+def _make(scheme: bytes, tenc: bytes, keys: Mapping[bytes, bytes]) -> FastCipher:
     """Read `tenc` (ISO/IEC 23001-7, clause 8.2)."""
     if len(tenc) < 24 or tenc[6] != 1 or tenc[7] not in _IV_SIZES:
         raise OddLayoutError("an unusual tenc")

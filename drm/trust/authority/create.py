@@ -13,13 +13,13 @@ from drm.trust.authority.lifetimes import DEFAULT_DAYS, Lifetimes
 from drm.trust.authority.revocation_list import encode_list
 from drm.trust.authority.staged_repository import ROLES
 
-__all__ = ["ROOT_KEYS", "ROOT_THRESHOLD", "init"]
+__all__ = ["ROOT_KEYS", "ROOT_THRESHOLD", "create_authority"]
 
 ROOT_KEYS: Final = 3
 ROOT_THRESHOLD: Final = 2
 
 
-def init(
+def create_authority(
     home: AuthorityHome,
     *,
     root_keys: int = ROOT_KEYS,

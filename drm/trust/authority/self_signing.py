@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from drm.errors import DRMError
-from drm.trust.authority.create import init
+from drm.trust.authority.create import create_authority
 from drm.trust.authority.home import LOCK, AuthorityHome
 from drm.trust.authority.published import check_published, root_bytes, stored_files
 from drm.trust.authority.publishing import publish_archives
@@ -86,7 +86,7 @@ def _make_sound(home: AuthorityHome, spare: set[str]) -> None:
     for path in home.folder.iterdir():
         if path.name not in spare:
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-    init(home, root_keys=1, root_threshold=1, days=dict.fromkeys(ROLES, _LIFE))
+    create_authority(home, root_keys=1, root_threshold=1, days=dict.fromkeys(ROLES, _LIFE))
     logger.warning("made a development authority in %s: sessions say test-signed", home.folder)
 
 

@@ -10,7 +10,7 @@ import click
 
 from drm.errors import InvalidArgumentError
 from drm.trust.authority.component_folder import sign
-from drm.trust.authority.create import ROOT_KEYS, ROOT_THRESHOLD, init
+from drm.trust.authority.create import ROOT_KEYS, ROOT_THRESHOLD, create_authority
 from drm.trust.authority.home import AuthorityHome
 from drm.trust.authority.publishing import publish
 from drm.trust.authority.revoking import class_id_of, revoke, unrevoke
@@ -33,7 +33,7 @@ _LONGEST_WAIT: Final = 3600.0
 @authority_options(makes=True)
 def _init(home: AuthorityHome, root_keys: int, root_threshold: int, lives: tuple[str, ...]) -> None:
     """Make an authority: keys, roles, and an empty revocation list."""
-    keys = init(home, root_keys=root_keys, root_threshold=root_threshold, days=dict(map(_life, lives)))
+    keys = create_authority(home, root_keys=root_keys, root_threshold=root_threshold, days=dict(map(_life, lives)))
     say_notes(home)
     click.echo(f"authority:   {home.folder}")
     for role in ROLES:

@@ -27,7 +27,7 @@ from drm.hresult import name_of
 from drm.keys import KeyId
 from drm.protection import ComponentState, ProtectionReport
 from drm.rights.policy import Action, Policy
-from drm.trust.authority.create import init
+from drm.trust.authority.create import create_authority
 from drm.trust.authority.home import AuthorityHome
 from drm.trust.authority.published import root_bytes
 from drm.trust.authority.publishing import publish
@@ -67,7 +67,7 @@ class RevokedStory:
     def publish(self) -> None:
         """Make the authority, and sign the platform's components as they are."""
         _clear(self._store)
-        init(self._home)
+        create_authority(self._home)
         listed = publish(self._home, component_folders())
         click.echo(f"authority:       throw-away, in {self._work.name}; signed {len(listed)} components")
 

@@ -14,7 +14,7 @@ from drm.errors import InvalidArgumentError, StorageError
 from drm.keys import KeyId
 from drm.license.clearkey import encode_jwk_set
 from license_server.orders import is_url
-from license_server.store.audit import record_deed
+from license_server.store.audit import record_admin_action
 from license_server.store.exports import export_keys
 from license_server.store.keyring import find_keyring, predecessor, successor
 from license_server.store.opening import Store, migrate_store, open_store
@@ -68,7 +68,7 @@ def _rewrap(new_kek_file: Path | None, place: str | None, kek_file: Path | None)
     with open_store(where, find_keyring(None if is_url(where) else Path(where), kek_file)) as store:
         while done := store.keys.rewrap():  # again, until nothing came in between
             count += done
-        record_deed(store.engine, "rewrap", "rewrapped", _who())
+        record_admin_action(store.engine, "rewrap", "rewrapped", _who())
     predecessor(path).unlink(missing_ok=True)
     predecessor(path).hardlink_to(path)
     fresh.replace(path)

@@ -97,17 +97,17 @@ def test_slice_headers_are_as_long_as_ffmpeg_says(coded: Callable[..., Path], sy
 
 
 @pytest.mark.parametrize("syntax", SYNTAXES, ids=str)
-def test_the_swift_way_measures_as_the_general_one_does(coded: Callable[..., Path], syntax: str) -> None:
+def test_the_usual_way_measures_as_the_general_one_does(coded: Callable[..., Path], syntax: str) -> None:
     """On slices as they are, where it has to know nearly all, and on damaged ones, where it may not know."""
     with av.open(str(coded(**SYNTAXES[syntax]))) as file:
         stream = file.streams.video[0]
         layout = AvcLayout(bytes(stream.codec_context.extradata), Scheme.CBCS)
         slices = [nal for packet in file.demux(stream) if packet.size for nal in slices_of(bytes(packet))]
     slices = [nal for nal in slices if len(nal) >= HEAD]
-    swift = layout._slices.header_size
+    usual = layout._slices.header_size
     known = 0
     for nal in slices:
-        if size := swift(nal[:HEAD]):
+        if size := usual(nal[:HEAD]):
             known += 1
             assert size == slice_header_size(memoryview(nal), layout._sequences, layout._pictures)
     assert known > len(slices) // (4 if "weighted" in syntax else 2)
@@ -117,7 +117,7 @@ def test_the_swift_way_measures_as_the_general_one_does(coded: Callable[..., Pat
         for _ in range(rng.randint(1, 3)):
             damaged[rng.randrange(HEAD)] = rng.randrange(256)
         damaged[0] = rng.choice([0x41, 0x01, 0x65])
-        if size := swift(bytes(damaged[:HEAD])):
+        if size := usual(bytes(damaged[:HEAD])):
             assert size == slice_header_size(memoryview(damaged), layout._sequences, layout._pictures)
 
 

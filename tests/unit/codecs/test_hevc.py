@@ -77,7 +77,7 @@ def layout_of(track, scheme: Scheme = Scheme.CBCS) -> HevcLayout:
 def test_slice_headers_are_as_long_as_ffmpeg_says(clip, syntax: str) -> None:
     path = clip(syntax)
     layout = layout_of(read(path)[0])
-    slices = swift = 0
+    slices = usual = 0
     for sample, units in traced(path):
         layout.subsamples(memoryview(sample))  # takes in parameter sets that stand in the sample
         headers = [unit for unit in units if "first_slice_segment_in_pic_flag" in unit.values]
@@ -88,21 +88,21 @@ def test_slice_headers_are_as_long_as_ffmpeg_says(clip, syntax: str) -> None:
             assert slice_header_size(memoryview(nal), layout._sequences, layout._pictures) == expected
             if len(nal) >= HEAD and (size := layout._slices.header_size(nal[:HEAD])):
                 assert size == expected
-                swift += 1
+                usual += 1
             slices += 1
     assert slices >= 24 * (4 if syntax == "slices" else 1)
 
 
 @pytest.mark.parametrize("syntax", SYNTAXES, ids=str)
-def test_the_swift_way_measures_as_the_general_one_does(clip, syntax: str) -> None:
+def test_the_usual_way_measures_as_the_general_one_does(clip, syntax: str) -> None:
     """On slices as they are, where it has to know nearly all, and on damaged ones, where it may not know."""
     track, samples = read(clip(syntax))
     layout = layout_of(track)
     for sample in samples:
         layout.subsamples(memoryview(sample))
     slices = [nal for sample in samples for nal in slices_of(sample) if len(nal) >= HEAD]
-    swift = layout._slices.header_size
-    known = sum(swift(nal[:HEAD]) > 0 for nal in slices)
+    usual = layout._slices.header_size
+    known = sum(usual(nal[:HEAD]) > 0 for nal in slices)
     assert known > len(slices) // 2 or not slices
     rng = random.Random(syntax)
     for _ in range(2000 if slices else 0):
@@ -110,7 +110,7 @@ def test_the_swift_way_measures_as_the_general_one_does(clip, syntax: str) -> No
         for _ in range(rng.randint(1, 3)):
             damaged[rng.randrange(2, 30)] = rng.randrange(256)
         damaged[0] = rng.choice([1, 19, 20, 21, 0]) << 1
-        if size := swift(bytes(damaged[:HEAD])):
+        if size := usual(bytes(damaged[:HEAD])):
             assert size == slice_header_size(memoryview(damaged), layout._sequences, layout._pictures)
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from drm import forked_work as decrypt_jobs
-from drm.decrypting import window_writer as decrypt_writer
+from drm import forked_work
+from drm.decrypting import window_writer
 from drm.decrypting.file import decrypt_file
 from drm.encrypting.file import TrackEncryption, encrypt_file
 from drm.encrypting.source_file import SourceFile
@@ -108,9 +108,9 @@ def test_a_link_keeps_pointing_to_the_file(sealed: Path, tmp_path: Path, keys: A
 def test_progress_reaches_the_end(sealed: Path, tmp_path: Path, keys: Any) -> None:
     size = sealed.stat().st_size
     seen: list[tuple[int, int]] = []
-    for swift in (True, False):
+    for fast in (True, False):
         seen.clear()
-        decrypt_file(sealed, tmp_path / "clear.mp4", dict(keys), swift=swift, progress=lambda *at: seen.append(at))
+        decrypt_file(sealed, tmp_path / "clear.mp4", dict(keys), fast=fast, progress=lambda *at: seen.append(at))
         assert seen[-1] == (size, size)
         assert seen == sorted(seen)
 
@@ -121,8 +121,8 @@ def test_a_large_sample_and_small_windows_make_no_difference(
     target, again = tmp_path / "a.mp4", tmp_path / "b.mp4"
     decrypt_file(sealed, target, dict(keys))
     for window in (1, 1000, 70_000):
-        monkeypatch.setattr(decrypt_writer, "WINDOW", window)
-        decrypt_file(sealed, again, dict(keys), swift=False, jobs=2)
+        monkeypatch.setattr(window_writer, "WINDOW", window)
+        decrypt_file(sealed, again, dict(keys), fast=False, jobs=2)
         assert again.read_bytes() == target.read_bytes()
 
 
@@ -242,9 +242,9 @@ def test_a_truncated_file_leaves_the_old_output_alone(sealed: Path, tmp_path: Pa
 
 
 @pytest.mark.parametrize("jobs", [1, 3])
-@pytest.mark.parametrize("swift", [True, False])
+@pytest.mark.parametrize("fast", [True, False])
 def test_a_full_disk_leaves_nothing(
-    sealed: Path, tmp_path: Path, keys: Any, monkeypatch: pytest.MonkeyPatch, jobs: int, swift: bool
+    sealed: Path, tmp_path: Path, keys: Any, monkeypatch: pytest.MonkeyPatch, jobs: int, fast: bool
 ) -> None:
     real, room = os.pwrite, [1]
 
@@ -254,9 +254,9 @@ def test_a_full_disk_leaves_nothing(
             raise OSError(28, "No space left on device")
         return real(target, data, offset)
 
-    monkeypatch.setattr(decrypt_jobs.os, "pwrite", pwrite)
+    monkeypatch.setattr(forked_work.os, "pwrite", pwrite)
     with pytest.raises(OSError, match="No space left") as failed:
-        decrypt_file(sealed, tmp_path / "clear.mp4", dict(keys), jobs=jobs, swift=swift)
+        decrypt_file(sealed, tmp_path / "clear.mp4", dict(keys), jobs=jobs, fast=fast)
     assert failed.value.filename == str(tmp_path / "clear.mp4")
     assert [path.name for path in tmp_path.iterdir()] == ["sealed.mp4"]
 
@@ -264,7 +264,7 @@ def test_a_full_disk_leaves_nothing(
 def test_short_writes_are_continued(sealed: Path, tmp_path: Path, keys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     decrypt_file(sealed, tmp_path / "a.mp4", dict(keys))
     real = os.pwrite
-    monkeypatch.setattr(decrypt_jobs.os, "pwrite", lambda target, data, offset: real(target, data[:999], offset))
+    monkeypatch.setattr(forked_work.os, "pwrite", lambda target, data, offset: real(target, data[:999], offset))
     decrypt_file(sealed, tmp_path / "b.mp4", dict(keys))
     assert (tmp_path / "b.mp4").read_bytes() == (tmp_path / "a.mp4").read_bytes()
 
@@ -281,9 +281,9 @@ def test_a_worker_that_dies_is_replaced_by_its_parent(
             os.kill(os.getpid(), 9)
         return real(target, data, offset)
 
-    monkeypatch.setattr(decrypt_writer, "WINDOW", 20_000)
-    monkeypatch.setattr(decrypt_jobs.os, "pwrite", pwrite)
-    decrypt_file(sealed, tmp_path / "b.mp4", dict(keys), jobs=3, swift=False)
+    monkeypatch.setattr(window_writer, "WINDOW", 20_000)
+    monkeypatch.setattr(forked_work.os, "pwrite", pwrite)
+    decrypt_file(sealed, tmp_path / "b.mp4", dict(keys), jobs=3, fast=False)
     assert (tmp_path / "b.mp4").read_bytes() == (tmp_path / "a.mp4").read_bytes()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from drm.decrypting.fast.fragmented import decrypt_swiftly
+from drm.decrypting.fast.fragmented import decrypt_fast
 from drm.decrypting.file import decrypt_file
 from drm.decrypting.unmark_boxes import OddLayoutError
 from drm.encrypting.source_file import SourceFile
@@ -47,7 +47,7 @@ def damaged(whole: bytes, heads: list[tuple[int, int]], chance: random.Random) -
 @pytest.mark.parametrize("name", NAMES)
 def test_both_ways_agree_on_damaged_files(tmp_path: Path, name: str) -> None:
     vector = VECTORS[name]
-    source, target, swift_target = (tmp_path / each for each in ("in.mp4", "out.mp4", "swift.mp4"))
+    source, target, fast_target = (tmp_path / each for each in ("in.mp4", "out.mp4", "fast.mp4"))
     whole = (OWN / vector["files"][0]["path"]).read_bytes()
     source.write_bytes(whole)
     with SourceFile(source) as file:
@@ -60,16 +60,16 @@ def test_both_ways_agree_on_damaged_files(tmp_path: Path, name: str) -> None:
         source.write_bytes(damaged(whole, heads, chance))
         target.unlink(missing_ok=True)
         try:
-            decrypt_file(source, target, keys, swift=False)
+            decrypt_file(source, target, keys, fast=False)
         except DRMError:
             assert not target.exists()
         try:
-            with source.open("rb") as file, swift_target.open("w+b") as out:
-                decrypt_swiftly(file.fileno(), out.fileno(), secrets)
+            with source.open("rb") as file, fast_target.open("w+b") as out:
+                decrypt_fast(file.fileno(), out.fileno(), secrets)
         except OddLayoutError:
             continue
         if target.exists():
-            assert swift_target.read_bytes() == target.read_bytes()
+            assert fast_target.read_bytes() == target.read_bytes()
             compared += 1
     assert compared or name in {"gp_roll_frag_v", "gp_rap_prog_v"}, (
         "the control: some are damaged where it does not matter"

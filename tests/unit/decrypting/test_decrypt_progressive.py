@@ -13,9 +13,8 @@ from typing import Any
 
 import pytest
 
-from drm.decrypting.fast import progressive_track as decrypt_track
-from drm.decrypting.fast import tables as decrypt_tables
-from drm.decrypting.fast.fragmented import decrypt_swiftly
+from drm.decrypting.fast import progressive_track, tables
+from drm.decrypting.fast.fragmented import decrypt_fast
 from drm.decrypting.file import decrypt_file
 from drm.decrypting.unmark_boxes import OddLayoutError
 from drm.encrypting.source_file import SourceFile
@@ -29,17 +28,17 @@ KEYS = {KeyId.parse(key["kid"]): ContentKey.parse(key["key"]) for key in AUDIO["
 PEAK = """
 import pathlib, sys
 pathlib.Path("/proc/self/clear_refs").write_text("5")  # the peak of the process that this one was forked from
-from drm.decrypting.fast.fragmented import decrypt_swiftly
+from drm.decrypting.fast.fragmented import decrypt_fast
 keys = dict(zip(*[iter(map(bytes.fromhex, sys.argv[3:]))] * 2))
 with open(sys.argv[1], "rb") as source, open(sys.argv[2], "w+b") as target:
-    decrypt_swiftly(source.fileno(), target.fileno(), keys)
+    decrypt_fast(source.fileno(), target.fileno(), keys)
 print(pathlib.Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
 """
 
 
-def swiftly(source: Path, target: Path, keys: dict[KeyId, ContentKey], jobs: int = 1) -> bytes:
+def decrypted_fast(source: Path, target: Path, keys: dict[KeyId, ContentKey], jobs: int = 1) -> bytes:
     with source.open("rb") as file, target.open("w+b") as out:
-        decrypt_swiftly(file.fileno(), out.fileno(), {kid.value: key.secret for kid, key in keys.items()}, jobs=jobs)
+        decrypt_fast(file.fileno(), out.fileno(), {kid.value: key.secret for kid, key in keys.items()}, jobs=jobs)
     return target.read_bytes()
 
 
@@ -147,12 +146,12 @@ def test_every_form_of_the_tables(
     film = Film(1234)
     bend(film)
     film.write(tmp_path / "in.mp4")
-    monkeypatch.setattr(decrypt_tables, "_WINDOW", min(window, 32 << 10))
-    monkeypatch.setattr(decrypt_tables, "_LONGEST", 200)
-    monkeypatch.setattr(decrypt_track, "WINDOW", window)
-    written = swiftly(tmp_path / "in.mp4", tmp_path / "swift.mp4", KEYS)
-    assert swiftly(tmp_path / "in.mp4", tmp_path / "again.mp4", KEYS, jobs=3) == written
-    decrypt_file(tmp_path / "in.mp4", tmp_path / "general.mp4", KEYS, swift=False)
+    monkeypatch.setattr(tables, "_WINDOW", min(window, 32 << 10))
+    monkeypatch.setattr(tables, "_LONGEST", 200)
+    monkeypatch.setattr(progressive_track, "WINDOW", window)
+    written = decrypted_fast(tmp_path / "in.mp4", tmp_path / "fast.mp4", KEYS)
+    assert decrypted_fast(tmp_path / "in.mp4", tmp_path / "again.mp4", KEYS, jobs=3) == written
+    decrypt_file(tmp_path / "in.mp4", tmp_path / "general.mp4", KEYS, fast=False)
     assert written == (tmp_path / "general.mp4").read_bytes()
     assert written != (tmp_path / "in.mp4").read_bytes()
 
@@ -211,7 +210,7 @@ def test_what_is_left_to_the_general_way(tmp_path: Path, bend: Callable[[Film], 
     film.write(tmp_path / "in.mp4")
     for jobs in (1, 2):
         with pytest.raises(OddLayoutError):
-            swiftly(tmp_path / "in.mp4", tmp_path / "out.mp4", KEYS, jobs=jobs)
+            decrypted_fast(tmp_path / "in.mp4", tmp_path / "out.mp4", KEYS, jobs=jobs)
 
 
 def test_memory_does_not_grow_with_the_film(tmp_path: Path) -> None:

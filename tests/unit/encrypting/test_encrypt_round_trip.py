@@ -47,9 +47,9 @@ def encrypt(clear: Path, sealed: Path, scheme: Scheme, jobs: int = 1, **settings
 def comes_back(clear: Path, sealed: Path, folder: Path) -> None:
     original = hashes(clear)
     assert hashes(sealed) == original
-    for swift in (True, False):
+    for fast in (True, False):
         target = folder / "back.mp4"
-        decrypt_file(sealed, target, ALL, swift=swift)
+        decrypt_file(sealed, target, ALL, fast=fast)
         assert hashes(target) == original
 
 

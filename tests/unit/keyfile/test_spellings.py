@@ -123,7 +123,7 @@ def test_a_track_that_has_no_kid(number: int, words: str) -> None:
         resolved(f"{number}:{KEY}", TRACKS)
 
 
-VECTORS = Path(__file__).parents[1] / "data" / "vectors" / "generated"
+VECTORS = Path(__file__).parents[2] / "data" / "vectors" / "generated"
 VIDEO_KEY, AUDIO_KEY = "3a2a1b68dd2bd9b2eeb25e84c4776668", "073be2e3cfd18eb5d3b1f2b6b8b2d6b1"
 
 

@@ -15,15 +15,15 @@ from typing import Any
 import jsonschema
 import pytest
 
+import player
 from drm.app.byte_stream import FileByteStream
 from drm.isobmff.pssh import Pssh
 from drm.isobmff.pssh_payload import WIDEVINE, make_data
 from drm.keys import ContentKey, KeyId
 from player.digests import TrackDigest, digest_tracks
-from player.quick import encrypt_run
 from player.quick.encrypt import encrypt_at_once, read_words
 
-SCHEMA = json.loads(Path(encrypt_run.__file__).with_name("schemas").joinpath("encrypt-1.json").read_text())
+SCHEMA = json.loads(Path(player.__file__).with_name("schemas").joinpath("encrypt-1.json").read_text())
 START = "from player.start import main; main()"
 HEAVY = {"numpy", "av", "Crypto", "flask", "requests", "rich", "sqlalchemy", "asyncio"}
 PAIRS = [(KeyId(bytes([n]) * 15 + b"\0"), ContentKey(bytes([n + 64]) * 16)) for n in range(1, 4)]

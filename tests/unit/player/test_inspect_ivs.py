@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drm.keys import KeyId
-from player.verbs.inspect import command
-from player.verbs.inspect import iv_use as inspect_ivs
+from player.verbs.inspect import command, iv_use
 from player.verbs.inspect.iv_use import IvUse
 
 KID, OTHER = KeyId(bytes(16)), KeyId(bytes(15) + b"\1")
@@ -76,7 +75,7 @@ def test_as_counting_every_block_would_find_it(samples: list[tuple[int, int, int
 
 
 def test_what_is_remembered_is_bounded_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inspect_ivs, "MAX_RUNS", 10)
+    monkeypatch.setattr(iv_use, "MAX_RUNS", 10)
     use = IvUse()
     for number in range(100):
         use.add(KID, (number * 2).to_bytes(8, "big"), 16, 1, number)

@@ -11,8 +11,8 @@ from typing import Any
 import jsonschema
 import pytest
 
+import player
 from drm.keys import ContentKey, KeyId
-from player.verbs.package import run as package_run
 
 START = "from player.start import main; main()"
 URL = "http://localhost:8000/license"
@@ -21,7 +21,7 @@ AUDIO = (KeyId(b"audio key id 000"), ContentKey(b"a" * 16))
 SHAKAS = Path(__file__).parents[2] / "data" / "vectors" / "generated" / "pk_hls_fmp4"
 
 
-SCHEMAS = Path(package_run.__file__).with_name("schemas")
+SCHEMAS = Path(player.__file__).with_name("schemas")
 
 
 def described(told: Any, name: str) -> Any:

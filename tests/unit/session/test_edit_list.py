@@ -6,15 +6,15 @@ import pytest
 
 from drm.component import AudioFrame, VideoFrame
 from drm.media import Edit, TrackInfo, TrackType
-from drm.session.edit_list import Presentation
+from drm.session.edit_list import EditList
 
 
-def video(timescale: int, movie: int, *edits: Edit) -> Presentation:
-    return Presentation(TrackInfo(1, TrackType.VIDEO, "avc1", timescale, movie, edits=edits))
+def video(timescale: int, movie: int, *edits: Edit) -> EditList:
+    return EditList(TrackInfo(1, TrackType.VIDEO, "avc1", timescale, movie, edits=edits))
 
 
-def sound(timescale: int, movie: int, *edits: Edit) -> Presentation:
-    return Presentation(TrackInfo(2, TrackType.AUDIO, "mp4a", timescale, movie, edits=edits))
+def sound(timescale: int, movie: int, *edits: Edit) -> EditList:
+    return EditList(TrackInfo(2, TrackType.AUDIO, "mp4a", timescale, movie, edits=edits))
 
 
 def picture(pts: int, duration: int = 1000) -> VideoFrame:
@@ -50,7 +50,7 @@ VIDEO = [
 
 
 @pytest.mark.parametrize(("presentation", "pts", "expected"), [row[1:] for row in VIDEO], ids=[row[0] for row in VIDEO])
-def test_a_picture(presentation: Presentation, pts: int, expected: int | None) -> None:
+def test_a_picture(presentation: EditList, pts: int, expected: int | None) -> None:
     frame = presentation.present(picture(pts))
     assert (frame and frame.pts) == expected if frame else expected is None
 
@@ -69,7 +69,7 @@ SOUND = [
 
 
 @pytest.mark.parametrize(("presentation", "frame", "expected"), [row[1:] for row in SOUND], ids=[r[0] for r in SOUND])
-def test_sound(presentation: Presentation, frame: AudioFrame, expected: tuple[int, int, int] | None) -> None:
+def test_sound(presentation: EditList, frame: AudioFrame, expected: tuple[int, int, int] | None) -> None:
     out = presentation.present(frame)
     if out is None:
         assert expected is None

@@ -21,7 +21,7 @@ from tuf.ngclient import FetcherInterface, Updater
 
 from drm.app.components.store import ComponentStore
 from drm.app.components.updater import UpdateResult, update_components
-from drm.trust.authority.create import init
+from drm.trust.authority.create import create_authority
 from drm.trust.authority.home import AuthorityHome
 from drm.trust.resolver import resolve
 from drm.trust.verifier import VerifiedTrust, verify_trust
@@ -168,7 +168,7 @@ def tmp_path(memory: Path) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def founded(memory: Path) -> Path:
     """A new authority, to copy: making nine encrypted keys takes its time by design."""
-    init(AuthorityHome(memory / "founded", lambda: PASSPHRASE))
+    create_authority(AuthorityHome(memory / "founded", lambda: PASSPHRASE))
     return memory / "founded"
 
 

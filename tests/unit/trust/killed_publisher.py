@@ -19,7 +19,7 @@ from uuid import UUID
 from securesystemslib.signer import CryptoSigner
 from tuf.api.metadata import Metadata
 
-from drm.trust.authority.create import init
+from drm.trust.authority.create import create_authority
 from drm.trust.authority.home import AuthorityHome
 from drm.trust.authority.published import root_bytes
 from drm.trust.authority.publishing import publish
@@ -82,7 +82,7 @@ def killed_at(point: int, home: AuthorityHome, name: str) -> bool:
 def prepare(prepared: Path, client_folder: Path) -> None:
     """Make an authority with one component published, which a client has seen, and another in the folder `source`."""
     home = AuthorityHome(prepared, lambda: CONFTEST.PASSPHRASE)
-    init(home)
+    create_authority(home)
     publish(home, [CONFTEST.write_component(prepared / "first")])
     CONFTEST.write_component(prepared / "source", version="1.1.0")
     assert CONFTEST.Client(client_folder, home.trees.shown, root_bytes(home.trees.shown)).has("1.0.0")

@@ -10,7 +10,7 @@ from tuf.api.metadata import Metadata, Snapshot, Timestamp
 
 from drm.errors import InvalidArgumentError, StorageError
 from drm.trust.authority.component_folder import sign
-from drm.trust.authority.create import init
+from drm.trust.authority.create import create_authority
 from drm.trust.authority.errors import AuthorityError, PassphraseError, SigningKeyMissingError
 from drm.trust.authority.home import AuthorityHome
 from drm.trust.authority.published import stored_files
@@ -258,7 +258,7 @@ def test_a_wrong_passphrase_a_short_one_and_an_open_key_file_are_refused(home, c
     with pytest.raises(PassphraseError, match="does not open"):
         publish(AuthorityHome(home.folder, lambda: "not the passphrase"), [component()])
     with pytest.raises(PassphraseError, match="at least"):
-        init(AuthorityHome(tmp_path / "other", lambda: "short"))
+        create_authority(AuthorityHome(tmp_path / "other", lambda: "short"))
     assert not list((tmp_path / "other").glob("keys/*"))
     for path in (home.folder / "keys").iterdir():
         path.chmod(0o640)
@@ -270,7 +270,7 @@ def test_no_key_is_made_in_a_git_work_tree(tmp_path):
     subprocess.run(["git", "init", "-q", tmp_path / "project"], check=True)
     inside = tmp_path / "project" / "deep" / "authority"
     with pytest.raises(InvalidArgumentError, match="work tree"):
-        init(AuthorityHome(inside, lambda: "correct horse battery"))
+        create_authority(AuthorityHome(inside, lambda: "correct horse battery"))
     assert not inside.exists()
     link = tmp_path / "link"  # by whatever way the folder is reached
     link.symlink_to(tmp_path / "project")
@@ -289,7 +289,7 @@ def test_a_passphrase_is_not_asked_for_looking(home):
 
 def test_an_authority_is_made_once(home):
     with pytest.raises(AuthorityError, match="already"):
-        init(home)
+        create_authority(home)
 
 
 # ------------------------------------------------------------------------------------------------ tick

@@ -11,7 +11,7 @@ import select
 import sys
 from pathlib import Path
 
-spec = importlib.util.spec_from_file_location("trust_conftest", Path(__file__).with_name("conftest.py"))
+spec = importlib.util.spec_from_file_location("trust_conftest", Path(__file__).parents[2] / "trust" / "conftest.py")
 assert spec
 assert spec.loader
 conftest = importlib.util.module_from_spec(spec)

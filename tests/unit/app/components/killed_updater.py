@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from uuid import UUID
 
-from drm.trust.authority.create import init
+from drm.trust.authority.create import create_authority
 from drm.trust.authority.home import AuthorityHome
 from drm.trust.authority.published import root_bytes
 from drm.trust.authority.publishing import publish
@@ -29,7 +29,7 @@ CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.syml
 
 
 def shared() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("trust_conftest", Path(__file__).with_name("conftest.py"))
+    spec = importlib.util.spec_from_file_location("trust_conftest", Path(__file__).parents[2] / "trust" / "conftest.py")
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
@@ -51,7 +51,7 @@ SCENARIOS = {
 def prepare(work: Path, scenario: str) -> None:
     """Make the authority and the store before the update, in the folders `authority` and `store`."""
     home = AuthorityHome(work / "authority", lambda: CONFTEST.PASSPHRASE)
-    init(home)
+    create_authority(home)
     publish(home, [CONFTEST.write_component(work / "source")])
     installation = opened(work, work / "store")
     if scenario == "first":

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import pytest
 
-from drm.app.components import generation as component_generation
+from drm.app.components import generation
 from drm.app.components.fetcher import ComponentFetcher
 from drm.app.components.generation import Generation, RefreshState
 from drm.app.components.store import ComponentStore
@@ -54,8 +54,8 @@ def test_an_empty_place_is_read_and_not_made(tmp_path):
 
 def test_the_names_of_files_are_those_that_the_verifier_takes():
     roles = ("timestamp", "snapshot", "targets", verifier.COMPONENTS, verifier.REVOCATIONS)
-    assert (*map(verifier.metadata_file, roles), verifier.LIST_FILE) == component_generation.FIXED_FILES
-    assert verifier.root_file(3) == f"{component_generation.ROOTS}/3.root.json"
+    assert (*map(verifier.metadata_file, roles), verifier.LIST_FILE) == generation.FIXED_FILES
+    assert verifier.root_file(3) == f"{generation.ROOTS}/3.root.json"
 
 
 def test_reading_a_store_needs_neither_tuf_nor_a_network_library():
@@ -103,7 +103,7 @@ def test_a_damaged_time_of_refresh_is_none_and_harms_nothing(installed, state):
 
 def test_what_is_removed_while_it_is_read_is_read_anew(tmp_path):
     """The hook stands between two system calls of a reader; what it does there, a writer does elsewhere."""
-    files = dict.fromkeys(component_generation.FIXED_FILES, b"{}")
+    files = dict.fromkeys(generation.FIXED_FILES, b"{}")
     store = ComponentStore(tmp_path / "store")
     with store.writing() as writer:
         writer.install({**files, "timestamp.json": b"old"}, STATE)

@@ -14,7 +14,7 @@ from drm.errors import InvalidArgumentError
 from license_server.admin.access import AdminRules, admin_tokens_of
 from license_server.admin.blueprint import BASE, ROUTES
 from license_server.health import Health
-from license_server.issuing.licenses import Office
+from license_server.issuing.licenses import IssuingContext
 from license_server.issuing.service import LicenseService
 from license_server.metrics import Counters
 from license_server.rules import ServerRules
@@ -122,7 +122,7 @@ def test_the_document_is_whole_and_names_every_route_that_is_mounted(api: Api, t
 def mounted(folder: Path) -> set[tuple[str, str]]:
     """What the application itself routes below the API's path."""
     with open_store(folder / "k.db", find_keyring(folder / "k.db", None)) as store:
-        office = Office(keys=store.licenses, devices=store.devices)
+        office = IssuingContext(keys=store.licenses, devices=store.devices)
         rules = ServerRules(admin=AdminRules(tokens=()))
         app = create_app(LicenseService(office), Health(store, Counters(0).part(0)), rules)
     return {

@@ -10,7 +10,7 @@ from drm.keys import ContentKey, KeyId
 from license_server.decisions import Decision
 from license_server.packagers.key_server import Slot
 from license_server.packagers.keys import StoredPackagerKeys
-from license_server.store.audit import Audit, AuditMode, audit_rows, record_deed
+from license_server.store.audit import Audit, AuditMode, audit_rows, record_admin_action
 from tests.unit.license_server.store_places import StorePlace
 
 
@@ -69,7 +69,7 @@ def test_whoever_reads_the_audit_log_on_misses_no_row(store_place: StorePlace) -
 
         def write_deeds() -> None:
             while not written.is_set():
-                record_deed(store.engine, "admin", "done", "alice")
+                record_admin_action(store.engine, "admin", "done", "alice")
 
         def read_on() -> None:
             is_last = False

@@ -15,7 +15,8 @@ from drm.errors import InvalidArgumentError, KeyMissingError, StorageError
 from drm.keys import ContentKey, KeyId
 from drm.rights.policy import Action, Policy
 from license_server.policies import DEFAULT_POLICY
-from license_server.store.opening import open_store, schema
+from license_server.store import schema
+from license_server.store.opening import open_store
 from license_server.store.wrapping import Kek, find_kek
 from tests.unit.license_server.store_places import KEK, Postgres, StorePlace
 

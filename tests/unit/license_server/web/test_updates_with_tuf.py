@@ -5,7 +5,7 @@ from pathlib import Path
 from tuf.ngclient import Updater
 
 from drm.app.components.fetcher import ComponentFetcher
-from drm.trust.authority.create import init
+from drm.trust.authority.create import create_authority
 from drm.trust.authority.home import AuthorityHome
 from drm.trust.authority.publishing import publish
 from license_server.process import LicenseServer
@@ -32,7 +32,7 @@ def updater(folder: Path, server: LicenseServer, fetcher: ComponentFetcher, root
 
 def test_a_component_is_published_found_and_downloaded(tmp_path: Path) -> None:
     home = AuthorityHome(tmp_path / "authority", lambda: "correct horse battery")
-    init(home)
+    create_authority(home)
     publish(home, [source(tmp_path / "first", "1.0.0")])
     root = (home.trees.shown / "metadata" / "1.root.json").read_bytes()
     client, scratch = tmp_path / "client", tmp_path / "scratch"

@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 
 from drm.app.update_errors import UpdateTamperedError, UpdateTooLargeError
-from drm.trust.authority.create import init
+from drm.trust.authority.create import create_authority
 from drm.trust.authority.home import AuthorityHome
 from drm.trust.authority.publishing import publish
 from drm.trust.authority.revoking import revoke
@@ -49,7 +49,7 @@ def test_an_arbitrary_archive(attack, component, tmp_path):
 
 def test_another_authority(attack, tmp_path):
     other = AuthorityHome(tmp_path / "other", lambda: "another passphrase")
-    init(other)
+    create_authority(other)
     for _ in range(5):
         rotate(other, "timestamp")  # its numbers are higher
     attack.refused(other.trees.shown, UpdateTamperedError, 0xC00D715C)
