@@ -5,8 +5,9 @@ badly: a refused import inside a bad signature's error path has been seen to abo
 provoked here on purpose, next to successes. To add a module: name it here, try out what it imports late in
 `warm_up`, and add its root to tests/data/worker_roots.txt.
 
-The names are the component API: whoever publishes a component imports them. From the first release on, moving or renaming
-one needs a new `api` number in component.toml, so that an older component is refused by that and not by an ImportError.
+The names are the component API: whoever publishes a component imports them. From the first release on, moving or
+renaming one needs a new `api` number in component.toml, so that an older component is refused by that and not by an
+ImportError.
 """
 
 from __future__ import annotations
