@@ -30,8 +30,6 @@ from player.media_file import open_stream, shown_name
 
 __all__ = ["Playback", "PlaybackResult", "Snapshot"]
 
-_FAILURES = {MediaEventType.ERROR, MediaEventType.POLICY_ERROR}
-
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
@@ -203,7 +201,10 @@ class Playback:
         result: PlaybackResult,
         watched: _Watched | _Followed,
     ) -> MediaEvent:
-        """Go through events until `wanted` comes; a failed event raises."""
+        """Go through events until `wanted` comes.
+
+        Any event that failed raises, not the awaited one alone: after a start that failed no end ever comes.
+        """
         while True:
             try:
                 event = session.get_event(timeout=0.1)
@@ -214,8 +215,8 @@ class Playback:
             result.events.append(event)
             if self._on_event is not None:
                 self._on_event(event)
-            if event.type == wanted or event.type in _FAILURES:
-                event.raise_for_status()
+            event.raise_if_fatal()
+            if event.type == wanted:
                 return event
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import time
+from typing import Final
 
 import msgspec
 
@@ -125,6 +126,14 @@ class MediaEvent(msgspec.Struct, frozen=True):
         except ValueError:
             return str(self.type)
 
+    def raise_if_fatal(self) -> None:
+        """Raise as `raise_for_status` does, but for events of attempts at rights: another attempt may follow these.
+
+        Whoever waits for an event calls this on each that comes before it. A failed start is never followed by an end.
+        """
+        if self.type not in _ATTEMPTS:
+            self.raise_for_status()
+
     def raise_for_status(self) -> None:
         """Raise what the failed operation would have raised, had it been synchronous. Successes return."""
         if succeeded(self.status):
@@ -132,3 +141,13 @@ class MediaEvent(msgspec.Struct, frozen=True):
         if self.error is not None:
             raise error_from_record(self.error)
         raise DRMError(f"{self.name} failed with {name_of(self.status)}", hresult=self.status)
+
+
+# Rights may be had the second time (individualization, then the license); when not, the topology's own event fails.
+_ATTEMPTS: Final = {
+    MediaEventType.NON_FATAL_ERROR,
+    MediaEventType.LICENSE_ACQUISITION_COMPLETED,
+    MediaEventType.INDIVIDUALIZATION_COMPLETED,
+    MediaEventType.ENABLER_PROGRESS,
+    MediaEventType.ENABLER_COMPLETED,
+}

@@ -24,7 +24,6 @@ from player.verbs.trace.log import TracedManager, TraceLog
 __all__ = ["Scenario", "Tracer"]
 
 _SECOND: Final = 10_000_000  # units of 100 ns
-_FAILURES: Final = {E.ERROR, E.POLICY_ERROR}
 _SEEK_TO: Final = _SECOND // 2
 
 
@@ -140,8 +139,7 @@ class Tracer:
         while True:
             event = self._session.get_event()
             self._log.event(event)
-            if event.type == wanted or event.type in _FAILURES or event.type == E.SESSION_TOPOLOGY_SET:
-                event.raise_for_status()
+            event.raise_if_fatal()
             if event.type == wanted:
                 return event
 
