@@ -1,4 +1,4 @@
-"""What travels along the path: tracks, samples and how each is encrypted.
+"""What travels along the path: tracks, samples and how each is encrypted; and what a file of any container gives.
 
 Times are integers in the track's timescale; offsets and sizes are bytes. These are made per sample on the hot
 path and cross the wire as they are, so they are msgspec structs in array form.
@@ -7,15 +7,19 @@ path and cross the wire as they are, so they are msgspec structs in array form.
 from __future__ import annotations
 
 import enum
-from typing import TypeAlias
+from collections.abc import Iterator, Sequence
+from typing import Protocol, TypeAlias
 
 import msgspec
 
-from drm.keys import KeyId
+from drm.keys import KeyId, SystemId
 
 __all__ = [
+    "ByteSource",
     "Edit",
+    "InitBox",
     "KeyPart",
+    "Presentation",
     "Protection",
     "Sample",
     "SampleCrypto",
@@ -166,3 +170,76 @@ class StreamDescriptor(msgspec.Struct, frozen=True, array_like=True, forbid_unkn
     def is_protected(self) -> bool:
         """MF_SD_PROTECTED."""
         return self.track.is_protected
+
+
+class ByteSource(Protocol):
+    """What a container's reader reads from: the part of `drm.component.ByteStream` that it needs."""
+
+    @property
+    def name(self) -> str:
+        """What a person calls it."""
+
+    @property
+    def size(self) -> int:
+        """Length in bytes."""
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Return up to `size` bytes from `offset`; fewer only at the end. Raises MediaError when it cannot."""
+
+
+class InitBox(Protocol):
+    """What the file says to one protection system: the fields of a `pssh` box (ISO/IEC 23001-7, clause 8.1)."""
+
+    @property
+    def system_id(self) -> SystemId:
+        """The system that it speaks to."""
+
+    @property
+    def key_ids(self) -> tuple[KeyId, ...]:
+        """The key ids that a box of version 1 lists."""
+
+    @property
+    def data(self) -> bytes:
+        """What it says in the system's own language."""
+
+    @property
+    def version(self) -> int:
+        """0 or 1."""
+
+    def encode(self) -> bytes:
+        """The whole box."""
+
+
+class Presentation(Protocol):
+    """What the reader of every container gives. Each track is iterated on its own, as often as one likes.
+
+    The file is not trusted: a reader gives sound samples, or raises MediaError where the file is not.
+    """
+
+    @property
+    def container(self) -> str:
+        """The container's name for people: "fragmented MP4", "WebM"."""
+
+    @property
+    def tracks(self) -> tuple[TrackInfo, ...]:
+        """Every track, in the order of the file."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is odd in the file and was read all the same. Grows while samples are read."""
+
+    @property
+    def pssh(self) -> Sequence[InitBox]:
+        """Initialization data; empty where the container has none."""
+
+    def streams(self) -> tuple[StreamDescriptor, ...]:
+        """Every track with its key ids."""
+
+    def scheme_type(self, track_id: int) -> str:
+        """The scheme as the file spells it; empty for a track that is not encrypted."""
+
+    def sample_entries(self, track_id: int) -> tuple[str, ...]:
+        """What the file calls the form of the track's samples."""
+
+    def samples(self, track_id: int) -> Iterator[Sample]:
+        """The samples of one track in decode order, from the start, read as they are asked for."""

@@ -9,45 +9,20 @@ from __future__ import annotations
 import base64
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 
 from drm.class_ids import CLEARKEY_ITA
 from drm.component import ByteStream, PMPHost, SourceCharacteristic
 from drm.errors import InvalidArgumentError, InvalidRequestError, TruncatedMediaError
-from drm.media import Sample, StreamDescriptor, TrackInfo, TrackType
+from drm.media import InitBox, Presentation, Sample, StreamDescriptor, TrackInfo, TrackType
 from drm.wire.specs import RemoteObject
 
-__all__ = ["InitBox", "Presentation", "PresentationSource"]
+__all__ = ["PresentationSource"]
 
 _HUNDRED_NS: Final = 10_000_000  # units of presentation time in a second
 _SOUND_BEFORE: Final = 4  # packets of sound that a decoder wants to have heard before the one that counts
-
-
-class InitBox(Protocol):
-    """What the file says to a protection system, as the bytes of a `pssh` box."""
-
-    def encode(self) -> bytes:
-        """The whole box."""
-
-
-class Presentation(Protocol):
-    """What the readers of all containers give."""
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What is odd in the file and was read all the same."""
-
-    @property
-    def pssh(self) -> Sequence[InitBox]:
-        """Initialization data; empty where the container has none."""
-
-    def streams(self) -> Sequence[StreamDescriptor]:
-        """Every track."""
-
-    def samples(self, track_id: int) -> Iterator[Sample]:
-        """The samples of one track in decode order, from the start."""
 
 
 class PresentationSource:

@@ -13,10 +13,10 @@ import msgspec
 from drm.app.byte_stream import FileByteStream
 from drm.cenc.decrypt import SampleDecrypter, decrypt_sample
 from drm.cenc.dialect import Dialect
+from drm.container import open_container
 from drm.errors import KeyMissingError, TruncatedMediaError
 from drm.keys import ContentKey, KeyId
-from drm.media import Sample, TrackInfo
-from player.media_file import MediaFile, open_media
+from drm.media import Presentation, Sample, TrackInfo
 
 __all__ = ["TrackDigest", "digest_tracks"]
 
@@ -41,14 +41,14 @@ def digest_tracks(
         KeyMissingError: a sample needs a key that is not in `keys`; names the KID and the track.
         MediaError: the file is neither MP4 nor WebM, is broken, or is encrypted in a way that is not read.
     """
-    presentation, _ = open_media(stream)
+    presentation = open_container(stream)
     decrypters = {key_id: SampleDecrypter(key, dialects=dialects) for key_id, key in keys.items()}
     digests = [_digest(stream, presentation, track, decrypters) for track in presentation.tracks]
     return digests, presentation.warnings
 
 
 def _digest(
-    stream: FileByteStream, presentation: MediaFile, track: TrackInfo, decrypters: Mapping[KeyId, SampleDecrypter]
+    stream: FileByteStream, presentation: Presentation, track: TrackInfo, decrypters: Mapping[KeyId, SampleDecrypter]
 ) -> TrackDigest:
     digest = hashlib.sha256()
     count = encrypted = 0

@@ -1,62 +1,16 @@
-"""Opens a file for the developer's verbs, whichever container it is, as one shape."""
+"""Opens what a verb is given to read: files one behind the other, or a URL."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from drm.app.byte_stream import FileByteStream
 from drm.app.media_urls import NETWORK_SCHEMES, scheme_of
 from drm.component import ByteStream
 from drm.errors import InvalidArgumentError
-from drm.isobmff.pssh import Pssh
-from drm.isobmff.samples import open_presentation
-from drm.media import Sample, StreamDescriptor, TrackInfo
-from drm.webm.container import begins_as_ebml
-from drm.webm.presentation import open_webm
 
-__all__ = ["MediaFile", "ReadableStream", "is_url", "open_media", "open_stream", "shown_name"]
-
-
-class MediaFile(Protocol):
-    """What the presentations of `drm.isobmff.samples` and `drm.webm.presentation` have in common."""
-
-    @property
-    def tracks(self) -> tuple[TrackInfo, ...]:
-        """Every track, in the order of the file."""
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What is odd and was read all the same. Grows while samples are read."""
-
-    @property
-    def pssh(self) -> tuple[Pssh, ...]:
-        """The `pssh` boxes; WebM has none."""
-
-    def streams(self) -> tuple[StreamDescriptor, ...]:
-        """Every track with its key ids."""
-
-    def scheme_type(self, track_id: int) -> str:
-        """The scheme as the file spells it; empty for a track that is not encrypted."""
-
-    def sample_entries(self, track_id: int) -> tuple[str, ...]:
-        """What the file calls the form of the track's samples."""
-
-    def samples(self, track_id: int) -> Iterator[Sample]:
-        """The samples of one track in decode order, read as they are asked for."""
-
-
-def open_media(stream: FileByteStream) -> tuple[MediaFile, str]:
-    """Open the media in `stream`; return it and its container's name for people.
-
-    Raises:
-        MediaError: it is neither MP4 nor WebM (named, with the next step), or its head is broken.
-    """
-    if begins_as_ebml(stream):
-        webm = open_webm(stream)
-        return webm, webm.container
-    mp4 = open_presentation(stream)
-    return mp4, "fragmented MP4" if mp4.is_fragmented else "progressive MP4"
+__all__ = ["ReadableStream", "is_url", "open_stream", "shown_name"]
 
 
 class ReadableStream(ByteStream, Protocol):

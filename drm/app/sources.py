@@ -6,10 +6,9 @@ import threading
 from typing import Final, cast
 
 from drm.app.components.installed import collect_components
-from drm.class_ids import MP4_SOURCE, WEBM_SOURCE
 from drm.component import ByteStream, MediaSource
+from drm.container import source_class
 from drm.loader import Loader
-from drm.webm.container import begins_as_ebml
 
 __all__ = ["component_loader", "open_source"]
 
@@ -32,5 +31,5 @@ def open_source(stream: ByteStream) -> MediaSource:
         MediaError: it is neither MP4 nor WebM, or not sound. The message names what it is.
         TrustError: the source component is not what its manifest says.
     """
-    make = component_loader().component_class(WEBM_SOURCE if begins_as_ebml(stream) else MP4_SOURCE)
+    make = component_loader().component_class(source_class(stream))
     return cast("MediaSource", make(stream))

@@ -22,7 +22,7 @@ from drm.decrypting.window_writer import Progress, Writer, windows
 from drm.errors import MalformedMediaError, TruncatedMediaError, UnsupportedMediaError
 from drm.forked_work import share_out, write_at
 from drm.isobmff.box import MAX_LOADED, top_boxes
-from drm.isobmff.samples import Presentation, open_presentation
+from drm.isobmff.samples import MP4Presentation, open_presentation
 from drm.keys import ContentKey, KeyId
 from drm.media import Sample
 from drm.packaging.decrypt_missing import Needed, key_missing
@@ -69,24 +69,24 @@ def decrypt_mp4(
     return True, presentation.warnings
 
 
-def _is_encrypted(presentation: Presentation) -> bool:
+def _is_encrypted(presentation: MP4Presentation) -> bool:
     """Whether a sample description says so, be it in a way that is not read."""
     named = (name for track in presentation.tracks for name in presentation.sample_entries(track.track_id))
     return any(track.is_protected for track in presentation.tracks) or any(name.startswith("enc") for name in named)
 
 
-def _samples(presentation: Presentation) -> Iterator[Sample]:
+def _samples(presentation: MP4Presentation) -> Iterator[Sample]:
     """The samples of all tracks, by place if each track has them so."""
     tracks = (presentation.samples(track.track_id) for track in presentation.tracks)
     return heapq.merge(*tracks, key=attrgetter("offset"))
 
 
-def _protected(presentation: Presentation) -> Iterator[Sample]:
+def _protected(presentation: MP4Presentation) -> Iterator[Sample]:
     return (sample for sample in _samples(presentation) if sample.crypto is not None and sample.size)
 
 
 # ------------------------------------------------------------------------------------------------ first pass
-def _judge(source: ByteStream, presentation: Presentation, keys: Mapping[KeyId, ContentKey]) -> bool:
+def _judge(source: ByteStream, presentation: MP4Presentation, keys: Mapping[KeyId, ContentKey]) -> bool:
     """Return whether the samples are stored in order. Raises KeyMissingError and MediaError for what cannot be done."""
     media = [(top.start + top.header, top.end) for top in top_boxes(source) if top.type in _MEDIA_DATA]
     starts = [start for start, _ in media]

@@ -27,7 +27,7 @@ from drm.webm.clusters import Found, cluster_elements, found_in
 from drm.webm.ebml import Ebml, Element, encode_size, encode_void
 from drm.webm.encryption import read_frame_header
 from drm.webm.names import id_of
-from drm.webm.presentation import Presentation, open_webm
+from drm.webm.presentation import WebMPresentation, open_webm
 
 __all__ = ["decrypt_webm"]
 
@@ -100,7 +100,7 @@ def decrypt_webm(
 class _Head:
     """What changes before the first Cluster, and which tracks are encrypted."""
 
-    def __init__(self, ebml: Ebml, opened: Presentation) -> None:
+    def __init__(self, ebml: Ebml, opened: WebMPresentation) -> None:
         """Raises UnsupportedMediaError for a track that is encrypted in a way that is not read."""
         self.tracks: dict[int, tuple[TrackInfo, KeyId]] = {}
         self.encodings: list[Element] = []
@@ -118,7 +118,7 @@ class _Head:
                         self._entry(ebml, entry, opened, infos)
                 break  # a second description of the tracks is not read, and not changed
 
-    def _entry(self, ebml: Ebml, entry: Element, opened: Presentation, infos: Mapping[int, TrackInfo]) -> None:
+    def _entry(self, ebml: Ebml, entry: Element, opened: WebMPresentation, infos: Mapping[int, TrackInfo]) -> None:
         children = list(ebml.children(entry))
         encodings = [child for child in children if child.id == _ENCODINGS]
         if not any(_is_encryption(ebml, each) for each in encodings):
@@ -154,7 +154,9 @@ def _max_size_length(ebml: Ebml) -> int:
 class _Blocks:
     """The walk through the Clusters of one process."""
 
-    def __init__(self, source: ByteStream, opened: Presentation, head: _Head, keys: Mapping[KeyId, ContentKey]) -> None:
+    def __init__(
+        self, source: ByteStream, opened: WebMPresentation, head: _Head, keys: Mapping[KeyId, ContentKey]
+    ) -> None:
         self._source = source
         self._ebml = Ebml(source)
         self._opened = opened

@@ -12,7 +12,8 @@ from typing import ClassVar, Final, Protocol, Self
 import msgspec
 
 from drm.errors import MalformedMediaError, TruncatedMediaError
-from drm.isobmff.reader import ByteSource, Reader, printable
+from drm.isobmff.reader import Reader, printable
+from drm.media import ByteSource
 
 __all__ = ["Box", "BoxNode", "TopBox", "box_tree", "encode_box", "encode_full_box", "load_box", "top_boxes"]
 

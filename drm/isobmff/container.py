@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from drm.errors import UnsupportedMediaError
-from drm.isobmff.reader import ByteSource
+from drm.media import ByteSource
 
-__all__ = ["require_mp4"]
+__all__ = ["begins_as_mp4", "require_mp4"]
 
 _MP4_FIRST: Final = frozenset(
     {b"ftyp", b"styp", b"moov", b"moof", b"sidx", b"ssix", b"free", b"skip", b"mdat", b"wide", b"uuid", b"pdin",
@@ -29,12 +29,18 @@ _SIGNATURES: Final = (
 )
 
 
+def begins_as_mp4(source: ByteSource) -> bool:
+    """Whether the first box is of a kind that files and segments begin with."""
+    head = source.read_at(0, 8)
+    return len(head) == 8 and head[4:] in _MP4_FIRST
+
+
 def require_mp4(source: ByteSource) -> None:
     """Return if the file begins as MP4 does. Raises UnsupportedMediaError that names what it is instead."""
     head = source.read_at(0, 512)
     if not head:
         raise _not_mp4(source, "empty", "check that the download or the packager has finished")
-    if len(head) >= 8 and head[4:8] in _MP4_FIRST:
+    if begins_as_mp4(source):
         return
     for signature, name, remedy in _SIGNATURES:
         if head.startswith(signature):

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 
 from drm.errors import MalformedMediaError, MediaError, UnsupportedMediaError
 from drm.isobmff.multi_key import MultiKeyProtection
-from drm.isobmff.reader import ByteSource
 from drm.isobmff.sample_aux import Saio, Saiz, Senc
 from drm.isobmff.sample_crypto import Cryptos, PackedEntries, Rules, crypto_from_aux, crypto_without_aux, fail
 from drm.isobmff.tracks import EncryptionBoxes, Warn
-from drm.media import Protection, SampleCrypto, Scheme
+from drm.media import ByteSource, Protection, SampleCrypto, Scheme
 
 __all__ = ["FragmentPlace", "aux_sizes", "check_version", "fragment_crypto", "from_senc"]
 

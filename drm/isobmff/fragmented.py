@@ -19,10 +19,10 @@ from drm.isobmff.fragment import NON_SYNC, Tfdt, Tfhd, Trun
 from drm.isobmff.fragment_crypto import FragmentPlace, fragment_crypto
 from drm.isobmff.movie import Trex
 from drm.isobmff.read_budget import ReadBudget
-from drm.isobmff.reader import ByteSource, Reader
+from drm.isobmff.reader import Reader
 from drm.isobmff.sample_protection import SampleProtection, group_indices
 from drm.isobmff.tracks import EncryptionBoxes, Track, Warn
-from drm.media import Sample
+from drm.media import ByteSource, Sample
 
 __all__ = ["Fragments", "Moof", "Traf", "fragment_samples"]
 

@@ -9,13 +9,12 @@ from typing import Final, TypeAlias
 from drm.errors import MalformedMediaError, TruncatedMediaError
 from drm.isobmff.fragment_crypto import aux_sizes, check_version
 from drm.isobmff.read_budget import ReadBudget
-from drm.isobmff.reader import ByteSource
 from drm.isobmff.sample_aux import Saio, Saiz, Senc
 from drm.isobmff.sample_crypto import Cryptos, PackedEntries, Rules, crypto_from_aux, crypto_without_aux, fail
 from drm.isobmff.sample_protection import SampleProtection, group_indices
 from drm.isobmff.table import Table
 from drm.isobmff.tracks import SampleTable, Track
-from drm.media import Sample
+from drm.media import ByteSource, Sample
 
 __all__ = ["table_samples"]
 

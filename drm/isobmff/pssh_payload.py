@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from drm.errors import InvalidArgumentError, MediaError
-from drm.isobmff.pssh import Pssh
 from drm.isobmff.pssh_playready import PlayReadyData
 from drm.isobmff.pssh_widevine import WidevineData
 from drm.keys import COMMON_SYSTEM, KeyId, SystemId
+from drm.media import InitBox
 
 __all__ = ["PLAYREADY", "WIDEVINE", "PsshContents", "make_data", "notes_for_players", "read_contents"]
 
@@ -60,7 +60,7 @@ def make_data(system: SystemId, key_ids: tuple[KeyId, ...], scheme: str = "", li
     return b""
 
 
-def notes_for_players(boxes: Iterable[Pssh], used: Iterable[KeyId], file: str) -> tuple[str, ...]:
+def notes_for_players(boxes: Iterable[InitBox], used: Iterable[KeyId], file: str) -> tuple[str, ...]:
     """What a user of Clear Key should know about the boxes of `file`, whose samples are under the keys `used`.
 
     Browsers ask a license server only for what a box of the common system names (W3C, "cenc" initialization data).

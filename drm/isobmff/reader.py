@@ -1,4 +1,4 @@
-"""A reader that cannot leave its box, and the bytes that boxes come from.
+"""A reader that cannot leave its box.
 
 Everything that parses a box goes through `Reader`: at the end of the box it raises, with the path of the box and the
 absolute offset, so no box checks lengths on its own and a huge count in a tiny file fails at the first missing byte.
@@ -9,11 +9,11 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 from struct import Struct
-from typing import Any, Final, NoReturn, Protocol
+from typing import Any, Final, NoReturn
 
 from drm.errors import MalformedMediaError
 
-__all__ = ["MAX_DEPTH", "ByteSource", "Reader", "printable"]
+__all__ = ["MAX_DEPTH", "Reader", "printable"]
 
 MAX_DEPTH: Final = 24  # boxes inside boxes; real files stay below 12
 
@@ -25,21 +25,6 @@ _I32: Final = Struct(">i")
 _I64: Final = Struct(">q")
 _HEADER: Final = Struct(">I4s")
 _ADVICE: Final = "the file is damaged or was cut; compare its size and hash with the original's"
-
-
-class ByteSource(Protocol):
-    """What this package reads from: the part of `drm.component.ByteStream` that it needs."""
-
-    @property
-    def name(self) -> str:
-        """What a person calls it."""
-
-    @property
-    def size(self) -> int:
-        """Length in bytes."""
-
-    def read_at(self, offset: int, size: int) -> bytes:
-        """Return up to `size` bytes from `offset`; fewer only at the end."""
 
 
 @functools.lru_cache(maxsize=256)

@@ -21,19 +21,18 @@ from drm.isobmff.fragmented import Fragments, Traf, fragment_samples
 from drm.isobmff.progressive import table_samples
 from drm.isobmff.pssh import Pssh
 from drm.isobmff.read_budget import ReadBudget
-from drm.isobmff.reader import ByteSource
 from drm.isobmff.tracks import Track, parse_moov, read_pssh
 from drm.keys import KeyId
-from drm.media import Sample, StreamDescriptor, TrackInfo
+from drm.media import ByteSource, Sample, StreamDescriptor, TrackInfo
 
-__all__ = ["Presentation", "open_presentation"]
+__all__ = ["MP4Presentation", "open_presentation"]
 
 SURVEYED: Final = 256  # fragments that are looked through for key ids and pssh boxes before playback
 _MAX_WARNINGS: Final = 64
 _NO_KEY: Final = KeyId(bytes(16))
 
 
-def open_presentation(stream: ByteSource) -> Presentation:
+def open_presentation(stream: ByteSource) -> MP4Presentation:
     """Read what the file says about itself; of its media nothing is read yet.
 
     An initialization segment and the media segments that belong to it are given as one stream, one behind the other.
@@ -47,13 +46,13 @@ def open_presentation(stream: ByteSource) -> Presentation:
     seen = set()
     for top in top_boxes(stream):
         if top.type == "moov":
-            return Presentation(stream, top)
+            return MP4Presentation(stream, top)
         seen.add(top.type)
     raise _no_moov(stream, seen)
 
 
-class Presentation:
-    """An opened file. Each track is iterated on its own, as often as one likes."""
+class MP4Presentation:
+    """An opened file. Keeps `drm.media.Presentation`."""
 
     def __init__(self, stream: ByteSource, moov: TopBox) -> None:
         """Read the movie box that stands at `moov`; `open_presentation` finds it."""
@@ -78,6 +77,11 @@ class Presentation:
     def is_fragmented(self) -> bool:
         """Whether movie fragments may follow (`mvex`)."""
         return self._movie.is_fragmented
+
+    @property
+    def container(self) -> str:
+        """The container's name for people."""
+        return "fragmented MP4" if self.is_fragmented else "progressive MP4"
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -14,11 +14,10 @@ import msgspec
 
 from drm.errors import MalformedMediaError
 from drm.isobmff.box import load_box, top_boxes
-from drm.isobmff.reader import ByteSource
 from drm.isobmff.samples import open_presentation
 from drm.keys import KeyId
 from drm.manifests.codec_names import codec_name
-from drm.media import Scheme, TrackInfo, TrackType
+from drm.media import ByteSource, Scheme, TrackInfo, TrackType
 
 __all__ = ["Rendition", "Segment", "read_rendition"]
 

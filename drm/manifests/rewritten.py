@@ -8,11 +8,10 @@ from typing import TypeAlias
 import msgspec
 
 from drm.errors import MediaError
-from drm.isobmff.reader import ByteSource
 from drm.isobmff.samples import open_presentation
 from drm.keys import COMMON_SYSTEM, KeyId
 from drm.manifests.verdicts import Verdict
-from drm.media import Scheme
+from drm.media import ByteSource, Scheme
 
 __all__ = ["ANY", "Initialization", "Kids", "Signalled", "read_initialization"]
 

@@ -17,8 +17,9 @@ from msgspec.structs import replace
 from drm.encrypting.index_boxes import Moves
 from drm.errors import UnsupportedMediaError
 from drm.isobmff.box import TopBox, load_box
-from drm.isobmff.reader import ByteSource, Reader
+from drm.isobmff.reader import Reader
 from drm.isobmff.sample_aux import Saio, Saiz
+from drm.media import ByteSource
 
 __all__ = ["Edit", "Edits", "correct_offsets"]
 

@@ -14,15 +14,15 @@ from typing import Final, cast
 
 import msgspec
 
-from drm.class_ids import MP4_SOURCE, SOURCE_RESOLVER, WEBM_SOURCE
+from drm.class_ids import SOURCE_RESOLVER
 from drm.component import MediaSource
+from drm.container import source_class
 from drm.errors import DRMError, InvalidRequestError, WireError
 from drm.pmp.byte_stream_proxy import ByteStreamProxy
 from drm.pmp.descriptor_stream import DescriptorStream
 from drm.pmp.host_service import HostService
 from drm.pmp.remote_source import OpenedSource, RemoteSource, StoppableStream
 from drm.session.pipeline import component_failed
-from drm.webm.container import begins_as_ebml
 from drm.wire import messages as wire
 from drm.wire.channel import close_all
 from drm.wire.remote_sources import MAX_FILES, MAX_SOURCES, MAX_STREAM, CreationCancelledError
@@ -232,7 +232,7 @@ class RemoteSources:
                 self._creations.pop(cookie, None)
 
     def _media(self, stream: StoppableStream) -> MediaSource:
-        make = self._host.component_class(WEBM_SOURCE if begins_as_ebml(stream) else MP4_SOURCE)
+        make = self._host.component_class(source_class(stream))
         return cast("MediaSource", make(stream))
 
     def _keep(self, creation: _Creation, opened: OpenedSource) -> int:

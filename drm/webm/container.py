@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from drm.errors import UnsupportedMediaError
-from drm.webm.ebml import ByteSource, Ebml, Element
+from drm.media import ByteSource
+from drm.webm.ebml import Ebml, Element
 from drm.webm.names import id_of, name_of
 
 __all__ = ["begins_as_ebml", "read_header"]

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from struct import unpack
-from typing import Final, NamedTuple, NoReturn, Protocol
+from typing import Final, NamedTuple, NoReturn
 
 from drm.errors import MalformedMediaError, TruncatedMediaError, UnsupportedMediaError
+from drm.media import ByteSource
 from drm.webm.names import STREAMED, name_of
 
-__all__ = ["ByteSource", "Ebml", "Element", "encode_element", "encode_size", "encode_void", "read_size"]
+__all__ = ["Ebml", "Element", "encode_element", "encode_size", "encode_void", "read_size"]
 
 MAX_VALUE: Final = 1 << 16  # bytes of one binary value (CodecPrivate); real ones have a few thousand
 MAX_TEXT: Final = 1 << 12
@@ -21,21 +22,6 @@ _WINDOW: Final = 8 << 10  # bytes read at a time: a block's header and a little 
 _MAX_ID: Final = 4  # bytes (EBMLMaxIDLength of Matroska)
 _HEADER: Final = 12  # bytes of the longest id and the longest size
 _ADVICE: Final = "the file is damaged or was cut; compare its size and hash with the original's"
-
-
-class ByteSource(Protocol):
-    """What this package reads from: the part of `drm.component.ByteStream` that it needs."""
-
-    @property
-    def name(self) -> str:
-        """What a person calls it."""
-
-    @property
-    def size(self) -> int:
-        """Length in bytes."""
-
-    def read_at(self, offset: int, size: int) -> bytes:
-        """Return up to `size` bytes from `offset`; fewer only at the end."""
 
 
 class Element(NamedTuple):

@@ -1,6 +1,6 @@
 """A WebM file as a presentation: its tracks and, lazily, their samples. The face of this package.
 
-It has the members of `drm.isobmff.samples.Presentation`, and its samples are sound in the same way: each lies inside
+Its samples are sound in the same way as those of `drm.isobmff.samples`: each lies inside
 the file behind its signal byte, IV and partitions, and its subsamples cover it. WebM's encryption is the scheme cenc in
 other clothes, so nothing behind this package knows the difference.
 """
@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from typing import Final
 
 from drm.errors import InvalidArgumentError, MediaError, TruncatedMediaError, UnsupportedMediaError
-from drm.media import Sample, StreamDescriptor, TrackInfo
+from drm.media import ByteSource, Sample, StreamDescriptor, TrackInfo
 from drm.webm.container import read_header
-from drm.webm.ebml import ByteSource, Ebml, Element
+from drm.webm.ebml import Ebml, Element
 from drm.webm.names import id_of
 from drm.webm.samples import samples_of
 from drm.webm.tracks import Info, Track, parse_info, parse_tracks
 
-__all__ = ["Presentation", "open_webm"]
+__all__ = ["WebMPresentation", "open_webm"]
 
 SCHEME_TYPE: Final = "webm-aes-ctr"
 _MAX_WARNINGS: Final = 64
@@ -26,7 +26,7 @@ _INFO, _TRACKS, _CLUSTER = id_of("Info"), id_of("Tracks"), id_of("Cluster")
 _EBML, _SEGMENT = id_of("EBML"), id_of("Segment")
 
 
-def open_webm(stream: ByteSource) -> Presentation:
+def open_webm(stream: ByteSource) -> WebMPresentation:
     """Read what the file says about itself; of its media nothing is read yet.
 
     An initialization segment and the media segments that belong to it are given as one stream, one behind the other.
@@ -36,11 +36,11 @@ def open_webm(stream: ByteSource) -> Presentation:
         TruncatedMediaError: the file ends before its tracks do.
         MalformedMediaError: the header breaks the format.
     """
-    return Presentation(stream)
+    return WebMPresentation(stream)
 
 
-class Presentation:
-    """An opened file. Each track is iterated on its own, as often as one likes."""
+class WebMPresentation:
+    """An opened file. Keeps `drm.media.Presentation`."""
 
     def __init__(self, stream: ByteSource) -> None:
         """Read everything before the first Cluster. Raises as `open_webm`."""

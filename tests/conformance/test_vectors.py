@@ -22,13 +22,13 @@ from drm.cenc.decrypt import SampleDecrypter, decrypt_sample
 from drm.cenc.dialect import Dialect
 from drm.class_ids import AV_DECODER
 from drm.component import Decoder
+from drm.container import open_container
 from drm.errors import KeyMissingError, UnsupportedMediaError
 from drm.keys import ContentKey, KeyId
-from drm.media import Sample, TrackInfo, TrackType
+from drm.media import Presentation, Sample, TrackInfo, TrackType
 from drm.session.edit_list import EditList
 from drm.session.key_check import KeyOutcome
 from player.digests import digest_tracks
-from player.media_file import MediaFile, open_media
 from player.playback import Playback
 from player.verbs.keys.check_file import run as key_check
 from player.verbs.keys.check_file import verdicts
@@ -69,7 +69,7 @@ class Opened:
         self.told = {track["track_id"]: track for track in vector["tracks"]}
         self.dialects = frozenset(map(Dialect, vector.get("needs_dialect", ())))
         self.stream = FileByteStream([str(path) for path in self.paths])
-        self.media: MediaFile = open_media(self.stream)[0]
+        self.media: Presentation = open_container(self.stream)
 
     def frames_told(self, track: TrackInfo) -> int:
         """How many frames are to be presented.
@@ -217,7 +217,7 @@ def test_a_transport_stream_is_refused_by_name() -> None:
     vector = manifest(OWN)[TRANSPORT_STREAM]
     for name, says in (("v_1.ts", "MPEG transport stream"), ("a_1.aac", "MPEG audio")):
         path = next(OWN / file["path"] for file in vector["files"] if file["path"].endswith(name))
-        for attempt in (lambda path: open_media(FileByteStream([path])), lambda path: Playback([path]).run()):
+        for attempt in (lambda path: open_container(FileByteStream([path])), lambda path: Playback([path]).run()):
             with pytest.raises(UnsupportedMediaError, match=says) as refused:
                 attempt(str(path))
             assert refused.value.remedy
@@ -228,9 +228,9 @@ def test_a_transport_stream_is_refused_by_name() -> None:
 def test_files_whose_keys_nobody_published(vectors_folder: Path, name: str) -> None:
     told = manifest(vectors_folder, "parse_only")[name]
     with FileByteStream([str(vectors_folder / path) for path in told["files"]]) as stream:
-        media, container = open_media(stream)
-        assert (container == "WebM") == told["files"][0].endswith(".webm")
-        if container == "WebM":
+        media = open_container(stream)
+        assert (media.container == "WebM") == told["files"][0].endswith(".webm")
+        if media.container == "WebM":
             assert all(sample.crypto for track in media.tracks for sample in media.samples(track.track_id))
             return
         streams = {descriptor.track.track_id: descriptor for descriptor in media.streams()}

@@ -10,9 +10,10 @@ import msgspec
 from drm.errors import MediaError
 from drm.isobmff.box import BoxNode, box_tree
 from drm.isobmff.protection import PIFF_TENC
-from drm.isobmff.reader import ByteSource, printable
+from drm.isobmff.reader import printable
 from drm.isobmff.sample_aux import PIFF_SENC
 from drm.isobmff.sample_group import grouping_type
+from drm.media import ByteSource
 from player.verbs.inspect.box_details import IvSizes, describe
 
 __all__ = ["ListedBox", "list_boxes"]

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from drm.errors import MediaError
+from drm.media import ByteSource
 from drm.webm.container import read_header
-from drm.webm.ebml import ByteSource, Ebml, Element
+from drm.webm.ebml import Ebml, Element
 from drm.webm.names import LEVEL_1, MASTERS, id_of, name_of
 from player.block_details import block_details, encrypted_tracks
 from player.verbs.inspect.box_listing import ListedBox

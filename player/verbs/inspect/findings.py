@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from drm.isobmff.pssh import Pssh
 from drm.isobmff.pssh_payload import notes_for_players
 from drm.keys import KeyId
+from drm.media import InitBox
 from player.verbs.inspect.iv_use import IvReuse, IvUse
 from player.verbs.inspect.report import Finding, TrackReport, for_people
 
@@ -21,7 +21,9 @@ _NO_PSSH = "no pssh box: browsers ask for keys by what stands in one, or in the 
 _ZEROS = str(KeyId(bytes(16)))
 
 
-def findings(tracks: Sequence[TrackReport], pssh: Sequence[Pssh] | None, iv_use: IvUse, file: str) -> Iterator[Finding]:
+def findings(
+    tracks: Sequence[TrackReport], pssh: Sequence[InitBox] | None, iv_use: IvUse, file: str
+) -> Iterator[Finding]:
     """Everything found, faults first. `pssh` None: the container has no such boxes. Ends the taking of `iv_use`."""
     found = [*map(_reused, iv_use.reused()), *(each for track in tracks for each in _of_track(track))]
     if not iv_use.is_complete:

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from drm.app.byte_stream import FileByteStream
+from drm.container import open_container
 from drm.errors import MediaError
 from drm.keys import KeyId
-from drm.media import Sample, TrackInfo
-from player.media_file import MediaFile, open_media
+from drm.media import Presentation, Sample, TrackInfo
 from player.verbs.inspect.sample_lines import wanted_tracks
 from player.verbs.inspect.tally import Tally, encrypted_bytes
 
@@ -86,14 +86,14 @@ def read_map(stream: FileByteStream, tracks: Iterable[int]) -> Map:
         MediaError: the head of the file is broken. Damage further on ends a lane, and is its `error`.
         InvalidArgumentError: there is no such track.
     """
-    presentation, container = open_media(stream)
+    presentation = open_container(stream)
     wanted = wanted_tracks(presentation.tracks, list(tracks))
     lanes = [_lane(presentation, track) for track in wanted[:MAX_LANES]]
     used = [lane for lane in lanes if lane.tally.samples]
     keys = dict.fromkeys(key_id for lane in lanes for key_id in lane.tally.by_kid)
     drawn = Map(
         stream.name,
-        container,
+        presentation.container,
         lanes,
         len(wanted) - len(lanes),
         min((lane.seconds(lane.tally.first_dts) for lane in used), default=0.0),
@@ -107,7 +107,7 @@ def read_map(stream: FileByteStream, tracks: Iterable[int]) -> Map:
     return drawn
 
 
-def _lane(presentation: MediaFile, track: TrackInfo) -> Lane:
+def _lane(presentation: Presentation, track: TrackInfo) -> Lane:
     lane = Lane(track, presentation.scheme_type(track.track_id), Tally(track.track_id))
     try:
         lane.tally.count(presentation.samples(track.track_id))
@@ -116,7 +116,7 @@ def _lane(presentation: MediaFile, track: TrackInfo) -> Lane:
     return lane
 
 
-def _fill(presentation: MediaFile, lane: Lane, drawn: Map, most: int) -> None:
+def _fill(presentation: Presentation, lane: Lane, drawn: Map, most: int) -> None:
     start, end = lane.seconds(lane.tally.first_dts), lane.seconds(lane.tally.end)
     lane.is_by_sample = lane.tally.samples <= most
     step = (end - start) / most if end > start else 1.0

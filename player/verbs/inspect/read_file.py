@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from drm.app.byte_stream import FileByteStream
+from drm.container import open_container
 from drm.errors import MediaError
-from drm.media import TrackInfo
-from player.media_file import MediaFile, open_media
+from drm.media import Presentation, TrackInfo
 from player.verbs.inspect.findings import findings
 from player.verbs.inspect.iv_use import IvUse
 from player.verbs.inspect.report import (
@@ -37,16 +37,18 @@ def inspect_stream(stream: FileByteStream) -> tuple[Inspection, MediaError | Non
     Raises:
         MediaError: it is neither MP4 nor WebM, or its head is broken: there is nothing to report.
     """
-    presentation, container = open_media(stream)
+    presentation = open_container(stream)
     errors: list[MediaError] = []
     iv_use = IvUse()
     tracks = tuple(_track(presentation, track, iv_use, errors) for track in presentation.tracks)
     report = Inspection(
         file=stream.name,
         bytes=stream.size,
-        container=container,
+        container=presentation.container,
         encrypted=any(track.encrypted for track in tracks),
-        findings=tuple(findings(tracks, presentation.pssh if "MP4" in container else None, iv_use, stream.name)),
+        findings=tuple(
+            findings(tracks, presentation.pssh if "MP4" in presentation.container else None, iv_use, stream.name)
+        ),
         tracks=tracks,
         pssh=tuple(map(PsshReport.of, presentation.pssh)),
         warnings=presentation.warnings,
@@ -54,7 +56,7 @@ def inspect_stream(stream: FileByteStream) -> tuple[Inspection, MediaError | Non
     return report, errors[0] if errors else None
 
 
-def _track(presentation: MediaFile, track: TrackInfo, iv_use: IvUse, errors: list[MediaError]) -> TrackReport:
+def _track(presentation: Presentation, track: TrackInfo, iv_use: IvUse, errors: list[MediaError]) -> TrackReport:
     constant_ivs = frozenset(p.constant_iv for p in track.protections if p and p.constant_iv)
     own_iv_kids = frozenset(p.key_id for p in track.protections if p and p.iv_size)
     tally = Tally(track.track_id, iv_use, constant_ivs, own_iv_kids)

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import msgspec
 
-from drm.isobmff.pssh import Pssh
 from drm.isobmff.pssh_payload import read_contents
 from drm.keys import KeyId
-from drm.media import Protection
+from drm.media import InitBox, Protection
 
 __all__ = [
     "ClearLead",
@@ -174,7 +173,7 @@ class PsshReport(msgspec.Struct, frozen=True):
     license_url: str
 
     @classmethod
-    def of(cls, box: Pssh) -> PsshReport:
+    def of(cls, box: InitBox) -> PsshReport:
         """Write `box` and what its data says out."""
         inner = read_contents(box.system_id, box.data)
         summary = ", ".join(filter(None, (inner.scheme, *inner.details, inner.problem)))

@@ -11,9 +11,9 @@ from itertools import islice
 import msgspec
 
 from drm.app.byte_stream import FileByteStream
+from drm.container import open_container
 from drm.errors import InvalidArgumentError, MediaError
 from drm.media import Sample, SampleCrypto, Subsample, TrackInfo
-from player.media_file import open_media
 from player.verbs.inspect.report import pattern_text
 from player.verbs.inspect.tally import encrypted_bytes
 
@@ -98,7 +98,7 @@ def sample_lines(stream: FileByteStream, tracks: Sequence[int], limit: int | Non
         InvalidArgumentError: one of `tracks` is not there.
         MediaError: the file cannot be read, or (behind the lines of everything else) a track not to its end.
     """
-    presentation, _ = open_media(stream)
+    presentation = open_container(stream)
     encoder = msgspec.json.Encoder()
     refusal: MediaError | None = None
     for track in wanted_tracks(presentation.tracks, tracks):

@@ -17,14 +17,13 @@ from drm.cenc.decrypt import SampleDecrypter, decrypt_sample
 from drm.cenc.dialect import Dialect
 from drm.class_ids import AV_DECODER
 from drm.component import Decoder, MediaSource
+from drm.container import open_container
 from drm.errors import DRMError, ExitCode, KeyMissingError, MediaError
-from drm.isobmff.pssh import Pssh
 from drm.isobmff.pssh_payload import read_contents
 from drm.keys import COMMON_SYSTEM, ContentKey, KeyId
-from drm.media import Sample, SampleCrypto, StreamDescriptor
+from drm.media import InitBox, Sample, SampleCrypto, StreamDescriptor
 from drm.session.key_check import KeyOutcome, KeyVerdict, check_keys, raise_for_verdict
 from player.key_mistakes import explain
-from player.media_file import open_media
 
 __all__ = ["run", "verdicts"]
 
@@ -90,9 +89,9 @@ def _with_boxes(error: DRMError, file: str, segments: Sequence[str]) -> DRMError
     """Return `error`; of a missing key that no Clear Key player would ask for, it says so, and what to do."""
     if not isinstance(error, KeyMissingError) or error.maybe:
         return error
-    boxes: Sequence[Pssh] = ()
+    boxes: Sequence[InitBox] = ()
     with contextlib.suppress(MediaError), FileByteStream([file, *segments]) as stream:
-        boxes = open_media(stream)[0].pssh
+        boxes = open_container(stream).pssh
     for text in error.kids:
         key_id = KeyId.parse(text)
         naming = [box for box in boxes if key_id in {*box.key_ids, *read_contents(box.system_id, box.data).key_ids}]

@@ -7,21 +7,17 @@ from pathlib import Path
 from typing import Final
 
 from drm.app.byte_stream import FileByteStream
+from drm.container import open_container
 from drm.errors import InvalidArgumentError, MalformedMediaError, MediaError, UnsupportedMediaError
 from drm.isobmff.box import load_box, top_boxes
-from drm.isobmff.reader import ByteSource
-from drm.isobmff.samples import open_presentation
+from drm.isobmff.container import begins_as_mp4, require_mp4
 from drm.webm.container import begins_as_ebml
-from player.media_file import open_media
 from player.verbs.pssh.manifests import hls_statements, keyids_statements, mpd_statements
 from player.verbs.pssh.statements import MAX_STATEMENTS, Statement, box_statements, decoded, kid_statement, statement_of
 
 __all__ = ["PsshInput", "read_input"]
 
 _MAX_DOCUMENT: Final = 16 << 20  # bytes of anything that is not media
-_FIRST: Final = frozenset(
-    {b"ftyp", b"styp", b"moov", b"moof", b"sidx", b"free", b"skip", b"mdat", b"wide", b"uuid", b"emsg"}
-)
 _WORDS: Final = "base64 or hex"
 _MAX_SHOWN: Final = 40  # characters of an argument that is shown
 
@@ -77,22 +73,21 @@ def _words(argument: str) -> PsshInput:
 
 
 def _file(stream: FileByteStream) -> PsshInput:
-    head = stream.read_at(0, 512)
     if begins_as_ebml(stream):
-        webm, container = open_media(stream)
+        webm = open_container(stream)
         return PsshInput(
             stream.name,
-            container,
+            webm.container,
             [
                 kid_statement(f"track {each.track.track_id}, ContentEncKeyID", each.key_ids)
                 for each in webm.streams()
                 if each.key_ids
             ],
         )
-    if len(head) >= 8 and head[4:8] != b"pssh" and _is_mp4(stream):
+    if begins_as_mp4(stream):
         return PsshInput(stream.name, *_mp4(stream))
     if stream.size > _MAX_DOCUMENT:
-        open_presentation(stream)  # says what it is instead of MP4
+        require_mp4(stream)  # says what it is instead of MP4
     return _document(stream.read_at(0, _MAX_DOCUMENT + 1), stream.name)
 
 
@@ -101,24 +96,6 @@ def _is_file(argument: str) -> bool:
         return Path(argument).is_file()
     except (OSError, ValueError):  # too long for a name
         return False
-
-
-def _is_mp4(stream: ByteSource) -> bool:
-    """Whether the first box is one, and of a kind that is not text by chance."""
-    head = stream.read_at(0, 8)
-    return head[4:8] in {
-        b"ftyp",
-        b"styp",
-        b"moov",
-        b"moof",
-        b"sidx",
-        b"free",
-        b"skip",
-        b"mdat",
-        b"wide",
-        b"uuid",
-        b"emsg",
-    }
 
 
 def _mp4(stream: FileByteStream) -> tuple[str, list[Statement]]:
@@ -138,13 +115,13 @@ def _mp4(stream: FileByteStream) -> tuple[str, list[Statement]]:
     statements = [_folded(alike) for alike in found.values()]
     if not has_movie:
         return "media segments", statements
-    presentation, container = open_media(stream)
+    presentation = open_container(stream)
     statements += [
         kid_statement(f"samples of track {each.track.track_id}", each.key_ids)
         for each in presentation.streams()
         if each.key_ids
     ]
-    return container, statements
+    return presentation.container, statements
 
 
 def _folded(alike: list[Statement]) -> Statement:

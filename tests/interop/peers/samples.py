@@ -8,8 +8,8 @@ from pathlib import Path
 
 from drm.app.byte_stream import FileByteStream
 from drm.cenc.decrypt import SampleDecrypter, decrypt_sample
+from drm.container import open_container
 from drm.keys import ContentKey, KeyId
-from player.media_file import open_media
 
 Hashes = dict[str, list[str]]  # by "video" or "audio": one track of each at most
 
@@ -19,7 +19,7 @@ def samples_of(path: Path, keys: Mapping[KeyId, ContentKey] | None = None) -> Ha
     decrypters = {kid: SampleDecrypter(key) for kid, key in (keys or {}).items()}
     found: Hashes = {}
     with FileByteStream([path]) as stream:
-        presentation, _ = open_media(stream)
+        presentation = open_container(stream)
         for track in presentation.tracks:
             hashes = found.setdefault(track.type.value, [])
             for sample in presentation.samples(track.track_id):

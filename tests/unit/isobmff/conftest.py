@@ -13,7 +13,7 @@ from drm.isobmff.fragment import Tfdt, Tfhd, Trun
 from drm.isobmff.movie import Elst, Hdlr, Mdhd, Mvhd, Tkhd, Trex
 from drm.isobmff.protection import Frma, Schm, Sinf, Tenc
 from drm.isobmff.sample_table import Stco, Stsc, Stsz, Stts
-from drm.isobmff.samples import Presentation, open_presentation
+from drm.isobmff.samples import MP4Presentation, open_presentation
 from drm.keys import KeyId
 
 KID = KeyId(bytes(range(16)))
@@ -93,7 +93,7 @@ class Build:
         return cls.moof(cls.traf(sizes, *boxes, offset=len(draft) + 8, tfhd=tfhd)) + encode_box("mdat", media)
 
     @staticmethod
-    def open(data: bytes) -> Presentation:
+    def open(data: bytes) -> MP4Presentation:
         return open_presentation(Bytes(data))
 
     Elst, Tfdt = Elst, Tfdt

@@ -17,6 +17,7 @@ from click.testing import CliRunner
 
 from drm.app.byte_stream import FileByteStream
 from drm.cenc.decrypt import SampleDecrypter, decrypt_sample
+from drm.container import open_container
 from drm.isobmff.box import encode_box, encode_full_box
 from drm.isobmff.movie import Hdlr, Mdhd, Mvhd, Tkhd
 from drm.isobmff.protection import Frma, Schm, Sinf, Tenc
@@ -24,7 +25,6 @@ from drm.isobmff.sample_aux import Senc
 from drm.isobmff.sample_table import Stco, Stsc, Stsz, Stts
 from drm.keys import ContentKey, KeyId
 from drm.media import Sample, SampleCrypto, Scheme
-from player.media_file import open_media
 from player.verbs.inspect import command
 from player.verbs.inspect.tally import Tally, encrypted_bytes
 
@@ -76,7 +76,7 @@ def test_the_bytes_encrypted_are_those_that_decryption_changes(name: str) -> Non
     keys = {KeyId.parse(k["kid"]): SampleDecrypter(ContentKey.parse(k["key"])) for k in MANIFEST[name]["keys"]}
     told = {track["track_id"]: track["bytes_encrypted"] for track in tracks(path.name)}
     with FileByteStream([path]) as stream:
-        media, _ = open_media(stream)
+        media = open_container(stream)
         for track in media.tracks:
             changed = 0
             for sample in media.samples(track.track_id):

@@ -7,7 +7,7 @@ import pytest
 from drm.keys import KeyId
 from drm.webm.ebml import encode_element, encode_size
 from drm.webm.names import id_of
-from drm.webm.presentation import Presentation, open_webm
+from drm.webm.presentation import WebMPresentation, open_webm
 
 KID = KeyId(bytes(range(16)))
 IV = bytes(range(100, 108))
@@ -98,7 +98,7 @@ class Build:
         return cls.file(cls.cluster(0, *blocks), entries=cls.entry(cls.encodings()))
 
     @staticmethod
-    def open(data: bytes) -> Presentation:
+    def open(data: bytes) -> WebMPresentation:
         return open_webm(Bytes(data))
 
 
