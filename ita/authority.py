@@ -14,6 +14,7 @@ from drm.errors import (
     IndividualizationRequiredError,
     InvalidArgumentError,
     LicenseRequiredError,
+    NotProtectedError,
     SessionError,
     SessionShutdownError,
     UnsupportedActionError,
@@ -21,7 +22,7 @@ from drm.errors import (
 from drm.hresult import HResult
 from drm.keys import KeyId
 from drm.license.sealed import make_registration
-from drm.rights.authorities import AccessParameters, Decrypter, NotProtectedError, ProtectedEnvironment
+from drm.rights.authorities import AccessParameters, Decrypter, ProtectedEnvironment
 from drm.rights.enablers import EnablerActivate, EnableType, LicensePath
 from drm.rights.output_policy import OutputPolicy
 from drm.rights.policy import Action, strictest

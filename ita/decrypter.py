@@ -11,11 +11,10 @@ from typing import Final
 from uuid import UUID
 
 from drm.cenc.decrypt import SampleDecrypter, decrypt_sample
-from drm.errors import InvalidRequestError, MalformedMediaError
+from drm.errors import InvalidRequestError, MalformedMediaError, PolicyChangedError
 from drm.hresult import HResult
 from drm.keys import KeyId
 from drm.media import SampleCrypto, Scheme
-from drm.rights.authorities import PolicyChangedError
 from drm.rights.output_policy import OutputPolicy
 from drm.rights.policy import Action, Policy, strictest
 from ita.key_ring import Entry, KeyRing

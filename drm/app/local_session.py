@@ -23,7 +23,13 @@ from drm.app.sources import component_loader
 from drm.class_ids import AV_DECODER
 from drm.component import InputTrustAuthority, MediaSource
 from drm.descriptors import close_quietly
-from drm.errors import InvalidArgumentError, InvalidRequestError, IsolationError, SessionShutdownError
+from drm.errors import (
+    InvalidArgumentError,
+    InvalidRequestError,
+    IsolationError,
+    SessionShutdownError,
+    UnsupportedServiceError,
+)
 from drm.loader import Loader
 from drm.rights.enablers import EnablerActivate
 from drm.session.attributes import custom_loader, quality_manager
@@ -31,7 +37,7 @@ from drm.session.clock import PresentationClock
 from drm.session.event_queue import BeginResult, EventCallback, EventQueue, Events, GetEventResult
 from drm.session.events import MediaEvent, MediaEventType, SessionCapability
 from drm.session.media_session import MediaSession, SessionOptions, TimeFormat
-from drm.session.services import RateControl, Service, UnsupportedServiceError, service_of
+from drm.session.services import RateControl, Service, service_of
 from drm.session.session_source import SessionSource
 from drm.session.topology import SetTopologyFlags, SinkActivate, Topology
 from drm.session.topology_loader import TopologyLoader

@@ -8,22 +8,15 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
 from drm.app.byte_stream import FileByteStream
-from drm.errors import InvalidArgumentError
-from drm.hresult import HResult
+from drm.errors import InvalidArgumentError, UnsupportedSchemeError
 
 if TYPE_CHECKING:
     from drm.app.http.byte_stream import HttpByteStream
 
-__all__ = ["NETWORK_SCHEMES", "UnsupportedSchemeError", "open_url", "scheme_of"]
+__all__ = ["NETWORK_SCHEMES", "open_url", "scheme_of"]
 
 NETWORK_SCHEMES: Final = ("http", "https")
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")  # RFC 3986, section 3.1; of one letter: a drive
-
-
-class UnsupportedSchemeError(
-    InvalidArgumentError, code="E-UNSUPPORTED-SCHEME", hresult=HResult.MF_E_UNSUPPORTED_SCHEME
-):
-    """Nothing here opens URLs of this scheme."""
 
 
 def scheme_of(url: str) -> str:

@@ -6,8 +6,7 @@ from typing import Final
 
 from drm.app.host_proxy import HostProxy
 from drm.app.worker_link import WorkerLink
-from drm.errors import WireError
-from drm.session.services import InterfaceError
+from drm.errors import InterfaceError, WireError
 from drm.wire import messages as wire
 
 __all__ = ["RemoteProxy"]

@@ -27,13 +27,13 @@ from drm.app.session_configuration import PMPSessionFlags, SessionConfiguration
 from drm.app.topology_sender import TopologySender
 from drm.app.worker_link import whole
 from drm.component import MediaSource
-from drm.errors import DRMError, SessionShutdownError, WireError
+from drm.errors import DRMError, SessionShutdownError, UnsupportedServiceError, WireError
 from drm.protection import ProtectionReport
 from drm.rights.enablers import LicensePath
 from drm.session.event_queue import BeginResult, EventCallback, EventQueue, Events, GetEventResult
 from drm.session.events import MediaEvent, MediaEventType, SessionCapability
 from drm.session.media_session import TimeFormat, check_position
-from drm.session.services import RateControl, Service, UnsupportedServiceError, service_of
+from drm.session.services import RateControl, Service, service_of
 from drm.session.topology import SetTopologyFlags, Topology
 from drm.session.transport import check_rate
 from drm.wire import messages as wire

@@ -20,15 +20,19 @@ from drm.app.remote_source import RemoteMediaSource
 from drm.app.remote_sources import Creation, RemoteSources
 from drm.class_ids import SOURCE_RESOLVER
 from drm.component import ByteStream
-from drm.errors import DRMError, InvalidArgumentError, SessionError
-from drm.hresult import HResult
+from drm.errors import (
+    CreationCancelledError,
+    DRMError,
+    ExclusiveFlagsError,
+    InvalidArgumentError,
+    NotRemotableError,
+)
 from drm.wire.messages import RemoteObject
-from drm.wire.remote_sources import CreationCancelledError
 
 if TYPE_CHECKING:
     from drm.app.http.byte_stream import HttpByteStream
 
-__all__ = ["ExclusiveFlagsError", "NotRemotableError", "ObjectCreation", "ResolutionFlags", "SourceResolver"]
+__all__ = ["ObjectCreation", "ResolutionFlags", "SourceResolver"]
 
 Created = RemoteMediaSource | ByteStream
 CreationCallback = Callable[["ObjectCreation"], object]
@@ -39,18 +43,6 @@ class ResolutionFlags(enum.IntFlag):
 
     MEDIA_SOURCE = 1
     BYTE_STREAM = 2
-
-
-class ExclusiveFlagsError(
-    InvalidArgumentError,
-    code="E-RESOLVER-FLAGS",
-    hresult=HResult.MF_E_SOURCERESOLVER_MUTUALLY_EXCLUSIVE_FLAGS,
-):
-    """A media source and a byte stream were asked for at once."""
-
-
-class NotRemotableError(SessionError, code="E-NOT-REMOTABLE", hresult=HResult.E_NOTIMPL):
-    """A synchronous call of an object that lives in another process."""
 
 
 class ObjectCreation:

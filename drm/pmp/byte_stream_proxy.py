@@ -13,10 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from drm.errors import DRMError, WireError, error_from_record
+from drm.errors import DRMError, MediaUnreachableError, WireError, error_from_record
 from drm.session.session_source import cancelled
 from drm.wire.messages import BytesRead, ByteStreamClosed, ByteStreamSpec, FromWorker, ReadBytes
-from drm.wire.remote_sources import MAX_OUTSTANDING, SLOT, SLOTS, WINDOW, MediaUnreachableError
+from drm.wire.remote_sources import MAX_OUTSTANDING, SLOT, SLOTS, WINDOW
 from drm.wire.ring import RingReader
 
 __all__ = ["ByteStreamProxy"]

@@ -7,12 +7,11 @@ from typing import Final
 from uuid import UUID
 
 from drm.component import InputTrustAuthority, ProtectedEnvironment
-from drm.errors import DRMError, InvalidArgumentError
+from drm.errors import DRMError, InterfaceError, InvalidArgumentError
 from drm.loader import Loader
 from drm.pmp.object_ids import ObjectIds
 from drm.rights.initialization_stream import CLEAR_KEY_SYSTEM, InitializationStream
 from drm.session.pipeline import component_failed
-from drm.session.services import InterfaceError
 from drm.wire.messages import MAX_INLINE, RemoteObject
 
 __all__ = ["INTERFACES", "HostService"]

@@ -11,7 +11,7 @@ import msgspec
 
 from drm.class_ids import SOURCE_RESOLVER
 from drm.component import InputTrustAuthority
-from drm.errors import DRMError, TrustError, UnknownComponentError, WireError
+from drm.errors import DRMError, InterfaceError, TrustError, UnknownComponentError, WireError
 from drm.pmp.component_trust import ComponentTrust
 from drm.pmp.host_service import HostService
 from drm.pmp.remote_source import RemoteSource
@@ -21,7 +21,6 @@ from drm.pmp.source_resolver import RemoteSources
 from drm.session.events import MediaEvent, MediaEventType
 from drm.session.media_session import MediaSession, SessionOptions, TimeFormat
 from drm.session.quality import DropLateFrames, QualityManager
-from drm.session.services import InterfaceError
 from drm.session.session_source import SessionSource
 from drm.session.topology import SetTopologyFlags, SinkActivate, SourceStreamNode, Topology, TransformNode
 from drm.session.topology_loader import CustomLoader, TopologyLoader

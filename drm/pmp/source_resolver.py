@@ -17,7 +17,7 @@ import msgspec
 from drm.class_ids import SOURCE_RESOLVER
 from drm.component import MediaSource
 from drm.container import source_class
-from drm.errors import DRMError, InvalidRequestError, WireError
+from drm.errors import CreationCancelledError, DRMError, InvalidRequestError, WireError
 from drm.pmp.byte_stream_proxy import ByteStreamProxy
 from drm.pmp.descriptor_stream import DescriptorStream
 from drm.pmp.host_service import HostService
@@ -25,7 +25,7 @@ from drm.pmp.remote_source import OpenedSource, RemoteSource, StoppableStream
 from drm.session.pipeline import component_failed
 from drm.wire import messages as wire
 from drm.wire.channel import close_all
-from drm.wire.remote_sources import MAX_FILES, MAX_SOURCES, MAX_STREAM, CreationCancelledError
+from drm.wire.remote_sources import MAX_FILES, MAX_SOURCES, MAX_STREAM
 
 __all__ = ["RemoteSources", "SourceResolver"]
 

@@ -11,8 +11,6 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
-from drm.errors import DRMError, SessionError
-from drm.hresult import HResult
 from drm.keys import KeyId
 from drm.media import SampleCrypto, TrackInfo
 from drm.rights.enablers import EnablerActivate, LicensePath
@@ -24,28 +22,11 @@ __all__ = [
     "Decrypter",
     "DecryptsSamples",
     "InputTrustAuthority",
-    "NotProtectedError",
     "OfOneStream",
     "OutputTrustAuthority",
-    "PolicyChangedError",
     "ProtectedEnvironment",
     "SetPolicyResult",
 ]
-
-
-class NotProtectedError(SessionError, code="E-NOT-PROTECTED", hresult=HResult.MF_E_NOT_PROTECTED):
-    """The stream is not encrypted, so there is no decrypter for it: the path goes on without one."""
-
-
-class PolicyChangedError(DRMError, code="E-POLICY-CHANGED", hresult=HResult.MF_E_INVALIDREQUEST):
-    """The decrypter halts: outputs must apply `policies` first, one for each action, each with an id of its own.
-
-    It goes on when `Decrypter.policy_set` was called with every id.
-    """
-
-    def __init__(self, what: str, policies: tuple[OutputPolicy, ...] = ()) -> None:
-        super().__init__(what)
-        self.policies = policies
 
 
 class AccessParameters(msgspec.Struct, frozen=True):

@@ -6,15 +6,9 @@ import enum
 
 import msgspec
 
-from drm.errors import DRMError
-from drm.hresult import HResult
 from drm.keys import KeyId
 
-__all__ = ["EnableType", "EnableURL", "EnablerActivate", "LicensePath", "NotAvailableError", "URLTrustStatus"]
-
-
-class NotAvailableError(DRMError, code="E-NOT-AVAILABLE", hresult=HResult.MF_E_NOT_AVAILABLE):
-    """A content enabler has nothing of the kind to offer: no URL, or no data."""
+__all__ = ["EnableType", "EnableURL", "EnablerActivate", "LicensePath", "URLTrustStatus"]
 
 
 class EnableType(enum.StrEnum):

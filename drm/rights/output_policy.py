@@ -12,19 +12,15 @@ from collections.abc import Collection
 from typing import Final
 from uuid import UUID
 
-from drm.errors import OutputNotAllowedError, PolicyError
+from drm.errors import IncorrectRightsError, OutputNotAllowedError
 from drm.hresult import HResult
 from drm.rights.output_schema import CGMSA_VALUES, Connector, OutputAttribute, OutputSchema, Schema
 from drm.rights.policy import Action, Policy
 
-__all__ = ["IncorrectRightsError", "OutputPolicy", "constricted"]
+__all__ = ["OutputPolicy", "constricted"]
 
 _REQUIRED_CGMS_A: Final = 4  # from here on it is required; below, best effort
 _CONSTRICTING: Final = (Schema.CONSTRICTVIDEO, Schema.CONSTRICTVIDEO_NOOPM)
-
-
-class IncorrectRightsError(PolicyError, code="E-POLICY-RIGHTS", hresult=HResult.MF_E_LICENSE_INCORRECT_RIGHTS):
-    """The license says something that no rule of ours means."""
 
 
 class OutputPolicy:

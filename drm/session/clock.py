@@ -12,13 +12,12 @@ import time
 from collections.abc import Callable
 from typing import Final, NamedTuple, Protocol
 
-from drm.errors import InvalidArgumentError, InvalidRequestError, SessionError, SessionShutdownError
+from drm.errors import ClockError, InvalidArgumentError, InvalidRequestError, SessionShutdownError
 from drm.hresult import HResult
 from drm.session.clock_timers import Timers
 
 __all__ = [
     "CURRENT_POSITION",
-    "ClockError",
     "ClockProperties",
     "ClockState",
     "ClockStateSink",
@@ -32,10 +31,6 @@ CURRENT_POSITION: Final = None
 """Start where the clock stands (PRESENTATION_CURRENT_POSITION)."""
 
 _HUNDRED_NS: Final = 10_000_000  # units in a second
-
-
-class ClockError(SessionError, code="E-CLOCK", hresult=HResult.MF_E_CLOCK_NO_TIME_SOURCE):
-    """The clock has no time source, or is in that state already."""
 
 
 class ClockState(enum.IntEnum):

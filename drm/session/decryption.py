@@ -6,9 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
-from drm.errors import DRMError, InvalidRequestError, KeyMissingError
+from drm.errors import DRMError, InvalidRequestError, KeyMissingError, PolicyChangedError
 from drm.media import Sample, SampleCrypto
-from drm.rights.authorities import PolicyChangedError
 from drm.session.events import MediaEvent
 from drm.session.full_topology import Node
 

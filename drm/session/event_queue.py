@@ -18,8 +18,9 @@ from typing import Final
 from drm.errors import (
     DRMError,
     InvalidArgumentError,
+    MultipleBeginError,
+    MultipleSubscribersError,
     NoEventsAvailableError,
-    SessionError,
     SessionShutdownError,
 )
 from drm.hresult import HResult
@@ -31,24 +32,12 @@ __all__ = [
     "EventQueue",
     "Events",
     "GetEventResult",
-    "MultipleBeginError",
-    "MultipleSubscribersError",
 ]
 
 logger = logging.getLogger(__name__)
 
 _MAX_QUEUED: Final = 1024  # events that nobody reads; the oldest progress goes first
 _STEP: Final = 0.5  # seconds that an asynchronous reader leaves a thread waiting
-
-
-class MultipleBeginError(SessionError, code="E-SESSION-MULTIPLE-BEGIN", hresult=HResult.MF_E_MULTIPLE_BEGIN):
-    """This callback waits for an event already, with another state."""
-
-
-class MultipleSubscribersError(
-    SessionError, code="E-SESSION-MULTIPLE-SUBSCRIBERS", hresult=HResult.MF_E_MULTIPLE_SUBSCRIBERS
-):
-    """Another callback waits for an event already."""
 
 
 class BeginResult(enum.IntEnum):

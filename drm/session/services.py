@@ -7,18 +7,9 @@ from collections.abc import Callable
 from typing import Protocol
 from uuid import UUID
 
-from drm.errors import SessionError
-from drm.hresult import HResult
+from drm.errors import UnsupportedServiceError
 
-__all__ = ["InterfaceError", "RateControl", "Service", "UnsupportedServiceError", "service_of"]
-
-
-class UnsupportedServiceError(SessionError, code="E-SERVICE", hresult=HResult.MF_E_UNSUPPORTED_SERVICE):
-    """The session has no such service."""
-
-
-class InterfaceError(SessionError, code="E-INTERFACE", hresult=HResult.E_NOINTERFACE):
-    """An object does not keep the protocol that is asked for."""
+__all__ = ["RateControl", "Service", "service_of"]
 
 
 class Service(enum.Enum):

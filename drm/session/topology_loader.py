@@ -16,10 +16,9 @@ import msgspec
 
 from drm.class_ids import AV_DECODER, CLEARKEY_ITA, VIDEO_CONSTRICTOR
 from drm.component import Decoder, Decrypter, InputTrustAuthority, PacketBuffer, Sink, Transform
-from drm.errors import DRMError, IsolationError, MediaError, TopologyError
+from drm.errors import DRMError, IsolationError, MediaError, NotProtectedError, TopologyError
 from drm.hresult import HResult
 from drm.media import Sample, StreamDescriptor, TrackInfo
-from drm.rights.authorities import NotProtectedError
 from drm.rights.output_policy import constricted
 from drm.session.events import MediaEvent
 from drm.session.full_topology import Node, ResolvedTopology

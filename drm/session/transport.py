@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from drm.component import SourceCharacteristic
-from drm.errors import DRMError, InvalidArgumentError, InvalidRequestError, SessionError
+from drm.errors import DRMError, InvalidArgumentError, InvalidRequestError, RateError, SessionError
 from drm.hresult import HResult
 from drm.session.announcer import Announcer
 from drm.session.clock import PresentationClock
@@ -24,11 +24,7 @@ from drm.session.topology_loader import TopologyLoader
 from drm.session.topology_queue import TopologyQueue
 from drm.wire.specs import FullTopology
 
-__all__ = ["RateError", "Transport", "check_rate"]
-
-
-class RateError(SessionError, code="E-RATE", hresult=HResult.MF_E_REVERSE_UNSUPPORTED):
-    """A playback rate that is not supported."""
+__all__ = ["Transport", "check_rate"]
 
 
 def check_rate(rate: float, *, thin: bool) -> None:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from drm.errors import DRMError, ErrorRecord, ExitCode, InvalidRequestError
-from drm.hresult import HResult
+from drm.errors import ErrorRecord
 from drm.media import StreamDescriptor
 from drm.wire.specs import Spec
 
@@ -26,9 +25,6 @@ __all__ = [
     "BytesRead",
     "CancelCreation",
     "CreateSource",
-    "CreationCancelledError",
-    "MediaChangedError",
-    "MediaUnreachableError",
     "ReadBytes",
     "ReleaseRemoteSource",
     "SourceCreated",
@@ -42,27 +38,6 @@ MAX_OUTSTANDING: Final = 4  # requests of one byte stream that wait for their by
 MAX_FILES: Final = 16  # descriptors of one byte stream
 MAX_SOURCES: Final = 64  # of one session at a time
 MAX_STREAM: Final = 1 << 60  # bytes
-
-
-class MediaUnreachableError(
-    DRMError, code="E-MEDIA-UNREACHABLE", exit_code=ExitCode.MALFORMED_INPUT, hresult=HResult.MF_E_NOT_AVAILABLE
-):
-    """The bytes of the media do not come: the server is not reached, refuses, stalls or breaks off."""
-
-
-class MediaChangedError(
-    DRMError, code="E-MEDIA-CHANGED", exit_code=ExitCode.MALFORMED_INPUT, hresult=HResult.MF_E_INVALID_STREAM_DATA
-):
-    """The file became another one while it was read: what comes would not belong to what came."""
-
-
-class CreationCancelledError(
-    InvalidRequestError,
-    code="E-CREATION-CANCELLED",
-    exit_code=ExitCode.INTERRUPTED,
-    hresult=HResult.MF_E_OPERATION_CANCELLED,
-):
-    """IMFSourceResolver::CancelObjectCreation, or the end of what was read for."""
 
 
 class ByteStreamSpec(Spec, frozen=True):

@@ -25,8 +25,7 @@ from typing import Final
 
 from drm.app.components.generation import Generation, opened_folder, read_bounded, read_generation
 from drm.app.components.writer import BLOBS, CURRENT, GENERATIONS, SCRATCH, StoreWriter, number_shown
-from drm.app.update_errors import StoreBusyError
-from drm.errors import StorageError
+from drm.errors import StorageError, StoreBusyError
 from drm.trust.component_archive import MAX_ARCHIVE
 
 __all__ = ["ComponentStore", "read_blobs"]

@@ -22,8 +22,10 @@ from tuf.api.exceptions import (
 from tuf.api.serialization import DeserializationError
 
 from drm.app.components.fetch_errors import FetchCancelledError, FetchTruncatedError, FetchUnreachableError
-from drm.app.update_errors import (
+from drm.errors import (
     DiskFullError,
+    DRMError,
+    StorageError,
     UpdateCancelledError,
     UpdateError,
     UpdateHttpError,
@@ -33,7 +35,6 @@ from drm.app.update_errors import (
     UpdateTruncatedError,
     UpdateUnreachableError,
 )
-from drm.errors import DRMError, StorageError
 from drm.trust.errors import MetadataError, MetadataExpiredError, RollbackError
 
 __all__ = ["expired", "translated_failures"]

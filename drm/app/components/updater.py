@@ -81,7 +81,7 @@ def update_components(
         race_pause: seconds until what looks like an exchange of keys under way is looked at again, once.
 
     Raises:
-        UpdateError: the server, or the way to it, failed; see drm.app.update_errors. Whatever was installed before, a
+        UpdateError: the server, or the way to it, failed; see drm.errors. Whatever was installed before, a
             new revocation list too, stays so, here and below.
         TrustError: what it gave must not be taken; see drm.trust.errors.
         NotRenewableError: a component at hand is revoked, and nothing that is published takes its place.

@@ -17,9 +17,8 @@ from urllib.parse import urlsplit
 from drm.app.http.part import MediaLimits, PartOfFile, Resource, ServerBrokeOffError
 from drm.app.http.post import shown_url, trusted
 from drm.app.http.spool import Spool
-from drm.errors import DRMError, InvalidArgumentError
+from drm.errors import DRMError, InvalidArgumentError, MediaChangedError, MediaUnreachableError
 from drm.session.session_source import cancelled
-from drm.wire.remote_sources import MediaChangedError, MediaUnreachableError
 
 __all__ = ["HttpByteStream"]
 

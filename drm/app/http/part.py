@@ -18,8 +18,7 @@ import urllib3
 
 from drm.app.http.connections import InterruptibleAdapter
 from drm.app.http.post import innermost, is_loopback, shown_url
-from drm.errors import DRMError
-from drm.wire.remote_sources import MediaChangedError, MediaUnreachableError
+from drm.errors import DRMError, MediaChangedError, MediaUnreachableError
 
 __all__ = ["MediaLimits", "PartOfFile", "Resource", "ServerBrokeOffError"]
 

@@ -6,7 +6,7 @@ import tempfile
 from typing import Final
 
 from drm.app.http.part import PartOfFile
-from drm.wire.remote_sources import MediaUnreachableError
+from drm.errors import MediaUnreachableError
 
 __all__ = ["Spool"]
 

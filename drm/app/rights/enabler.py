@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from drm.component import MediaSource
-from drm.errors import DRMError, InvalidRequestError, LicenseError
+from drm.errors import DRMError, InvalidRequestError, LicenseError, NotAvailableError
 from drm.hresult import HResult
 from drm.keys import KeyId
-from drm.rights.enablers import EnablerActivate, EnableType, EnableURL, LicensePath, NotAvailableError, URLTrustStatus
+from drm.rights.enablers import EnablerActivate, EnableType, EnableURL, LicensePath, URLTrustStatus
 from drm.session.event_queue import BeginResult, EventCallback, EventQueue, GetEventResult
 from drm.session.events import MediaEvent, MediaEventType
 from drm.session.topology import Topology

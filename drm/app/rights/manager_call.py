@@ -15,18 +15,14 @@ from typing import Final
 
 from drm.app.rights.enabler import ContentProtectionManager, EnablerActivation, EnableResult, Outcome
 from drm.component import MediaSource
-from drm.errors import DRMError, InvalidArgumentError, InvalidRequestError
+from drm.errors import DRMError, InvalidArgumentError, InvalidRequestError, ManagerBlocksError
 from drm.session.topology import Topology
 
-__all__ = ["BLOCKING", "ManagerBlocksError", "ManagerCall"]
+__all__ = ["BLOCKING", "ManagerCall"]
 
 logger = logging.getLogger(__name__)
 
 BLOCKING: Final = 1.0  # seconds after which a call that must not block is reported
-
-
-class ManagerBlocksError(DRMError, code="E-MANAGER-BLOCKS"):
-    """A content protection manager does not return from a call that must not block."""
 
 
 class _Duty(enum.Enum):

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Final
 from uuid import UUID
 
-from drm.errors import InvalidArgumentError
+from drm.errors import AuthorityError, InvalidArgumentError
 from drm.trust.authority.durable import sync_folder, write_file
-from drm.trust.authority.errors import AuthorityError
 from drm.trust.authority.home import AuthorityHome
 from drm.trust.authority.published import archive_file, check_published, root_bytes, stored_files
 from drm.trust.authority.staged_repository import newest_version

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from drm.errors import AuthorityError
 from drm.trust.authority.durable import write_file
-from drm.trust.authority.errors import AuthorityError
 from drm.trust.authority.home import AuthorityHome
 from drm.trust.authority.source_folder import archive_of
 from drm.trust.component_archive import read_component

@@ -7,7 +7,7 @@ from typing import Final
 
 from securesystemslib.signer import Key
 
-from drm.trust.authority.errors import AuthorityError
+from drm.errors import AuthorityError
 from drm.trust.authority.home import AuthorityHome
 from drm.trust.authority.lifetimes import DEFAULT_DAYS, Lifetimes
 from drm.trust.authority.revocation_list import encode_list

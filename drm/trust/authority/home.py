@@ -17,9 +17,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from drm.errors import AuthorityError
 from drm.trust.authority.change_note import Plan
 from drm.trust.authority.durable import write_file
-from drm.trust.authority.errors import AuthorityError
 from drm.trust.authority.lifetimes import Lifetimes
 from drm.trust.authority.one_writer import one_writer
 from drm.trust.authority.published import check_published, kept_files

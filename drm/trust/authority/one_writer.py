@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from drm.trust.authority.errors import AuthorityError
+from drm.errors import AuthorityError
 
 __all__ = ["one_writer"]
 

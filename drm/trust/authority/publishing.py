@@ -9,8 +9,8 @@ from uuid import UUID
 
 import msgspec
 
+from drm.errors import AuthorityError
 from drm.trust.archive import Component
-from drm.trust.authority.errors import AuthorityError
 from drm.trust.authority.home import AuthorityHome
 from drm.trust.authority.source_folder import archive_of
 from drm.trust.component_archive import read_component

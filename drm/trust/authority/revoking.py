@@ -6,8 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from drm.errors import InvalidArgumentError
-from drm.trust.authority.errors import AuthorityError
+from drm.errors import AuthorityError, InvalidArgumentError
 from drm.trust.authority.home import AuthorityHome
 from drm.trust.authority.revocation_list import encode_list
 from drm.trust.entry import Entry, target_path

@@ -22,9 +22,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from securesystemslib.signer import CryptoSigner, Key, SSlibKey
 
-from drm.errors import InvalidArgumentError, StorageError
+from drm.errors import InvalidArgumentError, PassphraseError, StorageError
 from drm.trust.authority.durable import write_file
-from drm.trust.authority.errors import PassphraseError
 
 __all__ = ["SHORTEST_PASSPHRASE", "KeyFolders", "NewKey", "refuse_work_tree"]
 

@@ -25,8 +25,8 @@ from tuf.api.metadata import (
 )
 from tuf.repository import Repository
 
+from drm.errors import SigningKeyMissingError
 from drm.trust.authority.durable import write_file
-from drm.trust.authority.errors import SigningKeyMissingError
 from drm.trust.authority.lifetimes import Lifetimes
 from drm.trust.authority.signing_keys import KeyFolders
 from drm.trust.verifier import COMPONENTS, LIST_TARGET, REVOCATIONS

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 import click
 import platformdirs
 
-from drm.trust.authority.errors import PassphraseError
+from drm.errors import PassphraseError
 from drm.trust.authority.home import DEVELOPMENT, AuthorityHome
 
 __all__ = ["PASSPHRASE_VARIABLE", "authority_options", "say_notes"]

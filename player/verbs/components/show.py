@@ -52,7 +52,7 @@ def _verify(trust: ComponentTrust, as_object: bool) -> int:
     if as_object:
         worker = {"trust": msgspec.to_builtins(report.trust), "level": report.level} if report else {}
         click.echo(_encoded(as_json(found) | {"worker": worker | {"error": refusal.to_dict() if refusal else None}}))
-        return ExitCode.COMPONENT_REVOKED if refusal else _ended(found, quiet=True)
+        return ExitCode.COMPONENT_NOT_TRUSTED if refusal else _ended(found, quiet=True)
     for authority in found.authorities:
         click.echo("\n".join(authority_lines(authority)))
         versions = ", ".join(f"{role} {number}" for role, number in authority.versions.items())
@@ -92,7 +92,7 @@ def _ended(found: Components, *, quiet: bool, but: DRMError | None = None) -> in
     for error in found.faults:
         if not quiet and (but is None or error.what != but.what):
             click.echo(error.render(), err=True)
-    return ExitCode.GOOD if found.signed else ExitCode.COMPONENT_REVOKED
+    return ExitCode.GOOD if found.signed else ExitCode.COMPONENT_NOT_TRUSTED
 
 
 def _encoded(document: dict[str, object]) -> bytes:

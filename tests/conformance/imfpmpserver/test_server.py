@@ -17,6 +17,7 @@ from drm.app.session_proxy import create_pmp_media_session
 from drm.class_ids import AV_DECODER, CLEARKEY_ITA, DISCARD_SINK
 from drm.errors import (
     DRMError,
+    InterfaceError,
     InvalidRequestError,
     KeyMissingError,
     KeyWrongError,
@@ -27,7 +28,7 @@ from drm.errors import (
 from drm.hresult import HResult
 from drm.keys import ContentKey
 from drm.session.events import MediaEventType as E
-from drm.session.services import InterfaceError, Service
+from drm.session.services import Service
 from drm.session.topology import Topology, TransformNode
 from drm.wire.specs import RemoteObject
 from tests.unit.app.pmp import (

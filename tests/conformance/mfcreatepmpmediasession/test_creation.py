@@ -17,11 +17,18 @@ from drm.app.session_configuration import NO_QUALITY_MANAGER
 from drm.app.session_proxy import PMPSessionFlags, SessionConfiguration, create_pmp_media_session
 from drm.app.sources import open_source
 from drm.class_ids import AV_DECODER, DISCARD_SINK
-from drm.errors import InvalidArgumentError, InvalidRequestError, IsolationError, TopologyError, UnknownComponentError
+from drm.errors import (
+    InterfaceError,
+    InvalidArgumentError,
+    InvalidRequestError,
+    IsolationError,
+    TopologyError,
+    UnknownComponentError,
+)
 from drm.hresult import HResult
 from drm.session.event_queue import GetEventResult
 from drm.session.events import MediaEventType as E
-from drm.session.services import InterfaceError, Service
+from drm.session.services import Service
 from drm.session.topology import SinkActivate, Topology
 from drm.wire.messages import NodeKind
 from tests.unit.app.pmp import (

@@ -13,11 +13,19 @@ from drm.app.session_proxy import create_pmp_media_session
 from drm.app.sources import open_source
 from drm.class_ids import AV_DECODER, CLEARKEY_ITA, DISCARD_SINK, HASH_SINK
 from drm.component import PMPHost
-from drm.errors import DRMError, InvalidArgumentError, SessionShutdownError, TopologyError, UnknownComponentError
+from drm.errors import (
+    DRMError,
+    InterfaceError,
+    InvalidArgumentError,
+    SessionShutdownError,
+    TopologyError,
+    UnknownComponentError,
+    UnsupportedServiceError,
+)
 from drm.hresult import HResult
 from drm.rights.initialization_stream import CLEAR_KEY_SYSTEM, REMAINING_TRACKS, InitializationStream
 from drm.session.events import MediaEventType as E
-from drm.session.services import InterfaceError, Service, UnsupportedServiceError
+from drm.session.services import Service
 from drm.session.topology import SetTopologyFlags
 from drm.wire.specs import RemoteObject
 from tests.unit.app.pmp import FAILING, FRAMES, NOWHERE, UNMADE, Playback, clip, configured, kept_server

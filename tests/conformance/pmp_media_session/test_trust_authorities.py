@@ -19,6 +19,8 @@ from drm.errors import (
     KeyMissingError,
     LicenseRequiredError,
     MalformedMediaError,
+    NotProtectedError,
+    PolicyChangedError,
     SessionError,
     UnsupportedActionError,
 )
@@ -26,7 +28,6 @@ from drm.hresult import HResult
 from drm.keys import ContentKey, KeyId
 from drm.license.clearkey import encode_jwk_set
 from drm.media import SampleCrypto, Scheme
-from drm.rights.authorities import NotProtectedError, PolicyChangedError
 from drm.rights.enablers import LicensePath
 from drm.rights.output_policy import OutputPolicy
 from drm.rights.output_schema import Connector, OutputAttribute, OutputSchema, Schema

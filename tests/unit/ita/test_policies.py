@@ -6,11 +6,10 @@ import time
 
 import pytest
 
-from drm.errors import IsolationError, LicenseExpiredError
+from drm.errors import IsolationError, LicenseExpiredError, PolicyChangedError
 from drm.license.clearkey import encode_jwk_set
 from drm.license.sealed import seal, verify_request
 from drm.media import SampleCrypto, Scheme
-from drm.rights.authorities import PolicyChangedError
 from drm.rights.enablers import LicensePath
 from drm.rights.policy import Action, Policy
 from tests.unit.ita.world import (

@@ -7,8 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from drm.app.rights.enabler import ContentEnabler, EnablerActivation
-from drm.app.update_errors import UpdateUnreachableError
-from drm.errors import DRMError, RestartRequiredError, TrustError
+from drm.errors import DRMError, RestartRequiredError, TrustError, UpdateUnreachableError
 from drm.rights.enablers import EnablerActivate, EnableType, LicensePath
 from drm.trust.errors import ComponentRevokedError, TrustAbsentError
 from player.component_renewal import Renewal, renewing

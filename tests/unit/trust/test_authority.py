@@ -8,10 +8,9 @@ import pytest
 from tuf.api.exceptions import BadVersionNumberError, UnsignedMetadataError
 from tuf.api.metadata import Metadata, Snapshot, Timestamp
 
-from drm.errors import InvalidArgumentError, StorageError
+from drm.errors import AuthorityError, InvalidArgumentError, PassphraseError, SigningKeyMissingError, StorageError
 from drm.trust.authority.component_folder import sign
 from drm.trust.authority.create import create_authority
-from drm.trust.authority.errors import AuthorityError, PassphraseError, SigningKeyMissingError
 from drm.trust.authority.home import AuthorityHome
 from drm.trust.authority.published import stored_files
 from drm.trust.authority.publishing import publish, publish_archives

@@ -13,9 +13,8 @@ import pytest
 
 from drm.app.components.installed import component_folders
 from drm.class_ids import BUILT_IN, HASH_SINK
-from drm.errors import InvalidArgumentError
+from drm.errors import AuthorityError, InvalidArgumentError
 from drm.trust.authority.bundling import write_bundle
-from drm.trust.authority.errors import AuthorityError
 from drm.trust.authority.publishing import publish
 from drm.trust.authority.revoking import revoke
 from drm.trust.authority.rotating import rotate

@@ -17,13 +17,15 @@ from drm.app.source_resolver import SourceResolver
 from drm.app.sources import open_source
 from drm.component import MediaSource
 from drm.errors import (
+    CreationCancelledError,
     DRMError,
+    MediaChangedError,
+    MediaUnreachableError,
     SessionShutdownError,
     TruncatedMediaError,
 )
 from drm.hresult import HResult
 from drm.session.events import MediaEventType as E
-from drm.wire.remote_sources import CreationCancelledError, MediaChangedError, MediaUnreachableError
 from tests.conformance.pmp_media_session.remote.media_server import MediaServer, wait_for
 from tests.conformance.pmp_media_session.remote.world import (
     LIMIT,

@@ -11,13 +11,15 @@ import pytest
 
 from drm.app.byte_stream import FileByteStream
 from drm.app.remote_source import RemoteMediaSource
-from drm.app.source_resolver import ExclusiveFlagsError, NotRemotableError, ResolutionFlags, SourceResolver
+from drm.app.source_resolver import ResolutionFlags, SourceResolver
 from drm.app.sources import open_source
 from drm.class_ids import SOURCE_RESOLVER
 from drm.errors import (
     DRMError,
+    ExclusiveFlagsError,
     InvalidArgumentError,
     InvalidRequestError,
+    NotRemotableError,
     TopologyError,
     UnsupportedMediaError,
 )

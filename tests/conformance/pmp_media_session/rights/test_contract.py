@@ -9,8 +9,8 @@ from collections.abc import Callable
 import pytest
 
 from drm.app.rights.enabler import EnableResult
-from drm.app.rights.manager_call import BLOCKING, ManagerBlocksError
-from drm.errors import DRMError, InvalidArgumentError, InvalidRequestError, LicenseError
+from drm.app.rights.manager_call import BLOCKING
+from drm.errors import DRMError, InvalidArgumentError, InvalidRequestError, LicenseError, ManagerBlocksError
 from drm.hresult import HResult
 from drm.session.events import MediaEventType as E
 from tests.conformance.mfcreatemediasession.world import Stage, eventually, kinds

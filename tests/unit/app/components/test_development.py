@@ -14,8 +14,7 @@ import pytest
 from drm.app.components.development import DevelopmentAuthority
 from drm.app.components.installed import collect_archives
 from drm.class_ids import BUILT_IN
-from drm.errors import StorageError, TrustError
-from drm.trust.authority.errors import AuthorityError
+from drm.errors import AuthorityError, StorageError, TrustError
 from drm.trust.authority.home import AuthorityHome
 from drm.trust.authority.revoking import revoke
 from drm.trust.authority.source_folder import archive_of

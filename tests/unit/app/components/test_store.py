@@ -18,8 +18,7 @@ from drm.app.components.fetcher import ComponentFetcher
 from drm.app.components.generation import Generation, RefreshState
 from drm.app.components.store import ComponentStore
 from drm.app.components.updater import update_components
-from drm.app.update_errors import DiskFullError
-from drm.errors import StorageError
+from drm.errors import DiskFullError, StorageError
 from drm.trust import verifier
 from drm.trust.authority.publishing import publish
 from drm.trust.authority.revoking import revoke

@@ -20,8 +20,7 @@ from drm.app.components.fetcher import ComponentFetcher
 from drm.app.components.generation import Generation
 from drm.app.components.store import ComponentStore
 from drm.app.components.updater import update_components
-from drm.app.update_errors import StoreBusyError
-from drm.errors import DRMError, StorageError, TrustError
+from drm.errors import DRMError, StorageError, StoreBusyError, TrustError
 from drm.trust.authority.component_folder import archive_of
 from drm.trust.authority.published import stored_files
 from drm.trust.authority.publishing import publish

@@ -8,9 +8,8 @@ import pytest
 
 from drm.app.http.byte_stream import HttpByteStream
 from drm.app.http.part import MediaLimits
-from drm.errors import InvalidArgumentError, InvalidRequestError
+from drm.errors import InvalidArgumentError, InvalidRequestError, MediaChangedError, MediaUnreachableError
 from drm.hresult import HResult
-from drm.wire.remote_sources import MediaChangedError, MediaUnreachableError
 from tests.conformance.pmp_media_session.remote.media_server import MediaServer, wait_for
 
 DATA = random.Random(3).randbytes(3_000_000)

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import pytest
 
-from drm.app.update_errors import UpdateTamperedError, UpdateTooLargeError
+from drm.errors import UpdateTamperedError, UpdateTooLargeError
 from drm.trust.authority.create import create_authority
 from drm.trust.authority.home import AuthorityHome
 from drm.trust.authority.publishing import publish

@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 from tuf.api.metadata import Metadata
 
-from drm.app.update_errors import UpdateTamperedError
+from drm.errors import UpdateTamperedError
 from drm.trust.authority.publishing import publish
 from drm.trust.authority.revocation_list import encode_list
 from drm.trust.authority.revoking import revoke
