@@ -38,6 +38,11 @@ def _unversioned(root: str) -> str:
     return "_cython" if root.startswith("_cython_") else root
 
 
+def test_the_worker_knows_every_error(modules: list[str]) -> None:
+    """What the application tells it of is an error's code; tests/unit/test_errors.py says which files have them."""
+    assert {"drm.errors", "drm.trust.errors"} <= set(modules)
+
+
 def test_the_worker_holds_nothing_forbidden(modules: list[str]) -> None:
     assert not set(platform.FORBIDDEN) & set(modules)
 

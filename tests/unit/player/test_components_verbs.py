@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -273,6 +274,28 @@ def test_a_license_that_demands_a_list_which_nobody_has(clearkey: Command, film:
         assert is_one_paragraph(ran)
         assert "E-TRUST-LIST-OLD" in ran.err
         assert "CLEARKEY_COMPONENTS_URL" in ran.err
+
+
+def test_a_license_that_demands_a_newer_list_while_the_update_server_is_down(
+    clearkey: Command, user: User, film: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What went wrong in the application reaches the session in the worker, and comes back as what it is."""
+    kid = KeyId.parse(KID)
+    with (
+        socket.socket() as nobody,
+        LicenseServer(keys={kid: ContentKey.parse(KEY)}, policies={kid: Policy(min_revocation_list=2)}) as server,
+    ):
+        nobody.bind(("127.0.0.1", 0))  # and does not listen
+        down = User(user.publisher, user.store, repository=f"http://127.0.0.1:{nobody.getsockname()[1]}/components")
+        monkeypatch.setattr(clearkey, "environment", clearkey.environment | variables(down))
+        played = clearkey("play", film, "--license-url", server.license_url)
+        updated = clearkey("components", "update", "-q")
+    for ran in (played, updated):
+        assert ran.code == 8, ran.said
+        assert is_one_paragraph(ran)
+        assert "[E-UPDATE-UNREACHABLE]" in ran.err
+        assert down.trust.repository in ran.err
+        assert "what is installed goes on working" in ran.err
 
 
 def test_doctor_tells_of_components(says: Says, user: User) -> None:
