@@ -157,7 +157,7 @@ _BY_CODE: Final[dict[str, type[DRMError]]] = {}
 
 
 class DRMError(Exception):
-    """What no other class of the tree names: a fault of clearkey itself, or of the system below it.
+    """What no other class of the tree names: mostly a fault of clearkey itself, or of the system below it.
 
     The root of the tree, so `except DRMError` catches all of it. It says what went wrong, where, what was seen, what it
     may be, and what to try. `kids` names the key ids that the error is about, in UUID form; they are public.
@@ -514,7 +514,7 @@ class UpdateTooLargeError(TrustError, code="E-TRUST-TOO-LARGE", hresult=HResult.
 class LicenseError(
     DRMError, code="E-LICENSE", exit_code=ExitCode.LICENSE_SERVER, hresult=HResult.NS_E_DRM_LICENSE_NOTACQUIRED
 ):
-    """The license server or its answer."""
+    """No license came of what the license server was asked."""
 
     advice = (
         "Try the same file with `--key KID:KEY`: if that plays, the fault is between here and the license server. "
@@ -711,7 +711,7 @@ class SessionShutdownError(SessionError, code="E-SESSION-SHUTDOWN", hresult=HRes
 
 
 class InvalidRequestError(SessionError, code="E-SESSION-REQUEST"):
-    """Not in this state."""
+    """The call is not allowed in the state that the object is in."""
 
     advice = "Call it in the state that the message asks for: docs/reference/session.md says of each method which."
 
@@ -722,7 +722,7 @@ class CreationCancelledError(
     exit_code=ExitCode.INTERRUPTED,
     hresult=HResult.MF_E_OPERATION_CANCELLED,
 ):
-    """IMFSourceResolver::CancelObjectCreation, or the end of what was read for."""
+    """A source's creation was cancelled (IMFSourceResolver::CancelObjectCreation), or what it was for has ended."""
 
     advice = "Nothing was made. Begin the creation again if it is still wanted."
 

@@ -29,6 +29,7 @@ _VERBS: Final = {
     "components": "list, verify and renew the components that a worker runs",
     "authority": "sign, publish and revoke components",
     "doctor": "show what isolation this machine gives",
+    "explain": "say what an error code means, and what to do about it",
 }
 
 

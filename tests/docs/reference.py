@@ -16,8 +16,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final, get_origin
 
+import drm.app
 from drm import hresult
-from drm.errors import DRMError
+from drm.errors import DRMError, error_classes
+from player.verbs.explain import entries
 from tests.docs.http_tables import with_tables
 
 __all__ = ["FOLDER", "PAGES", "pages"]
@@ -40,7 +42,7 @@ PAGES: Final = {
     )),
     "trust": ("Trusted components", (
         "drm.app.components.trust", "drm.app.components.supply", "drm.trust.errors", "drm.trust.renewal",
-        "drm.trust.state", "drm.app.components.updater", "drm.app.update_errors",
+        "drm.trust.state", "drm.app.components.updater",
     )),
     "http": ("The license server over HTTP", ()),
     "remote-source": ("Sources in the worker", ("drm.app.source_resolver", "drm.app.remote_source")),
@@ -77,6 +79,9 @@ def _module(name: str) -> Iterator[str]:
     yield ""
     yield from _text(module)
     yield ""
+    if shown := [each for each, place in drm.app._PLACES.items() if f"drm.app.{place}" == name]:
+        yield f"Import from `drm.app`: {', '.join(f'`{each}`' for each in shown)}."
+        yield ""
     own = [(each, getattr(module, each)) for each in module.__all__]
     for each, found in sorted(own, key=lambda pair: _line(module, pair[0])):
         home = getattr(found, "__module__", name)
@@ -205,32 +210,45 @@ def _text(found: object) -> Iterator[str]:
 
 # ------------------------------------------------------------------------------------------------ errors
 def _errors() -> Iterator[str]:
-    """The tree of errors, then every HRESULT."""
-    for module in {each for _, modules in PAGES.values() for each in modules}:
-        try:
-            importlib.import_module(module)  # classes are made where they belong, below the root
-        except ModuleNotFoundError:
-            continue
+    """The tree of errors, then what each code means and what to do, then every HRESULT."""
     yield "A failed call raises one of these; a failed event carries it, and `raise_for_status()` raises it. Code,"
-    yield "HRESULT and exit code are the class's, unless the place that raises knows better."
+    yield "HRESULT and exit code are the class's, unless the place that raises knows better. `clearkey explain CODE`"
+    yield "prints an entry of this page."
     yield ""
-    yield "| class | code | HRESULT | exit code | what it says |"
-    yield "| --- | --- | --- | --- | --- |"
+    yield "| class | code | HRESULT | exit code |"
+    yield "| --- | --- | --- | --- |"
     yield from _tree(DRMError, 0)
     yield ""
+    yield "## Codes"
+    yield ""
+    for each in entries():
+        yield f"### {each.code}"
+        yield ""
+        yield f"{each.meaning}"
+        yield ""
+        yield f"**What to do:** {each.advice}"
+        yield ""
+        yield f"`{each.class_name}`, {_hresult(each.hresult)}, exit code {each.exit_code} ({each.exit_name})"
+        yield ""
     yield "## HRESULTs"
     yield ""
     yield "| name | value |"
     yield "| --- | --- |"
-    for each in sorted(hresult.HResult, key=int):
-        yield f"| `{each.name}` | `0x{int(each):08X}` |"
+    for each_hresult in sorted(hresult.HResult, key=int):
+        yield f"| `{each_hresult.name}` | `0x{int(each_hresult):08X}` |"
 
 
 def _tree(cls: type[DRMError], depth: int) -> Iterator[str]:
-    if not cls.__module__.startswith(("drm.", "player.")) or cls.__module__.startswith("drm.components."):
-        return
-    said = (inspect.cleandoc(cls.__doc__ or "").partition("\n\n")[0]).replace("\n", " ")
-    name = hresult.name_of(int(cls.default_hresult))
-    yield f"| {'&nbsp;&nbsp;' * depth}`{cls.__name__}` | {cls.code} | {name} | {int(cls.exit_code)} | {said} |"
+    if error_classes().get(cls.code) is not cls:
+        return  # without a code of its own: a class of one module
+    name = f"{'&nbsp;&nbsp;' * depth}`{cls.__name__}`"
+    code = f"[{cls.code}](#{cls.code.lower()})"
+    yield f"| {name} | {code} | {hresult.name_of(int(cls.default_hresult))} | {int(cls.exit_code)} |"
     for each in sorted(cls.__subclasses__(), key=lambda found: found.__name__):
         yield from _tree(each, depth + 1)
+
+
+def _hresult(number: int) -> str:
+    value = f"0x{number:08X}"
+    name = hresult.name_of(number)
+    return f"`{value}`" if name == value else f"`{name}` (`{value}`)"
