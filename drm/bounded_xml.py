@@ -1,7 +1,7 @@
 """XML that cannot hurt: no document types, so no entities; bounded in bytes, depth and elements; nothing is fetched.
 
 For the small documents of this field: a PlayReady header, a manifest, a packager's list of keys. Names are local names:
-the writers of these documents do not agree on prefixes, and none of them uses one name in two namespaces.
+the writers of these documents do not agree on prefixes. An element's namespace stands beside its name, by URI.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ _MAX_ELEMENTS: Final = 200_000
 
 @dataclass(slots=True)
 class XmlElement:
-    """One element: local name, attributes by local name, the text before its first child, children."""
+    """One element: local name, attributes by local name, the text before its first child, children, namespace URI."""
 
     name: str
     attributes: dict[str, str] = field(default_factory=dict)
     text: str = ""
     children: list[XmlElement] = field(default_factory=list)
     line: int = 0
+    namespace: str = ""
 
     def all(self, name: str) -> Iterator[XmlElement]:
         """The children of this name."""
@@ -97,7 +98,8 @@ class _Builder:
                 seen=f"up to {limits}",
             )
         named = {key.rpartition(" ")[2]: value for key, value in attributes.items()}
-        element = XmlElement(name.rpartition(" ")[2], named, line=self.parser.CurrentLineNumber)
+        namespace, _, local = name.rpartition(" ")
+        element = XmlElement(local, named, line=self.parser.CurrentLineNumber, namespace=namespace)
         if self._open:
             parent = self._open[-1]
             if not parent.children:

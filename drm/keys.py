@@ -31,6 +31,7 @@ _UUID = re.compile(
 )
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{22}(?:==)?")
 _NOTATIONS = "32 hex digits, 0x and 32 hex digits, a UUID, or 22 characters of base64url (24 with '==')"
+_MOST_COLONS = 9  # `guid-le:urn:uuid:` on both sides has seven: one more colon is no pair, and trying each takes long
 _TO_URL = bytes.maketrans(b"+/", b"-_")
 
 
@@ -193,7 +194,7 @@ class ContentKey:
 def parse_key_pair(text: str) -> tuple[KeyId, ContentKey]:
     """Read `KID:KEY`, each side in any notation. Raises InvalidArgumentError."""
     sides = text.strip().split(":")
-    for cut in range(1, len(sides)):
+    for cut in range(1, min(len(sides), _MOST_COLONS)):
         kid, key = ":".join(sides[:cut]), ":".join(sides[cut:])
         if _readable(kid) and _readable(key):
             return KeyId.parse(kid), ContentKey.parse(key)

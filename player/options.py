@@ -10,7 +10,7 @@ import importlib
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, overload
 
 import click
 
@@ -46,7 +46,8 @@ def key_options(command: Callable[..., _Result]) -> Callable[..., _Result]:
         "--keys-file",
         metavar="FILE",
         type=click.Path(exists=True, dir_okay=False, allow_dash=True),
-        help="Keys: a JWK Set, a JSON map, lines KID:KEY, or GPAC's XML; '-' reads standard input.",
+        help="Keys in a file: a JWK Set, a JSON map, lines KID:KEY, CSV, GPAC's or CPIX XML, or a player's settings;"
+        " '-' reads standard input.",
     )
     @functools.wraps(command)
     def with_keys(*args: object, key_pairs: tuple[str, ...], keys_file: str | None, **options: object) -> _Result:
@@ -72,7 +73,7 @@ def _entries(key_pairs: tuple[str, ...], keys_file: str | None) -> Iterator[KeyE
         for name, key in parse_keys(text):
             yield "--key", name, key
     for path in files:
-        for where, name, key in _read(path, parse_key_entries):
+        for where, name, key in read_keys_file(path, parse_key_entries):
             yield f"{path}, {where}", name, key
 
 
@@ -104,12 +105,12 @@ def _media(options: Mapping[str, object]) -> list[str]:
     return [str(path) for path in found if isinstance(path, str | Path)]
 
 
-def read_keys_file(path: str) -> dict[KeyId, ContentKey]:
+@overload
+def read_keys_file(path: str) -> dict[KeyId, ContentKey]: ...
+@overload
+def read_keys_file(path: str, parse: Callable[[bytes], _Result]) -> _Result: ...
+def read_keys_file(path: str, parse: Callable[[bytes], object] = parse_keys_file) -> object:
     """Read the keys file at `path`, or standard input for "-". Raises KeysFileError that names the file."""
-    return _read(path, parse_keys_file)
-
-
-def _read(path: str, parse: Callable[[bytes], _Result]) -> _Result:
     try:
         if path == "-":
             data = sys.stdin.buffer.read(MAX_KEYS_FILE + 1)

@@ -2,6 +2,9 @@
 
     KID:KEY                                    ours, and mp4decrypt's
     TRACK:KEY                                  mp4decrypt's: a track id in decimal
+    KID:KEY,KID:KEY                            Kodi's
+    KID,KEY                                    a line of CSV, also after a semicolon or a tab
+    kid=KID,key=KEY                            with names, in either order
     label=SD:key_id=KID:key=KEY,label=...      Shaka Packager's
     KID=KEY:KID=KEY                            FFmpeg's decryption_keys
     KEY                                        for a file with one key id
@@ -19,12 +22,25 @@ from typing import Final, TypeAlias
 from drm.errors import InvalidArgumentError
 from drm.keys import ContentKey, KeyId, parse_key_pair
 
-__all__ = ["KeyEntry", "KeyName", "OnlyKid", "Resolved", "TrackNumber", "key_name", "parse_keys", "resolve"]
+__all__ = [
+    "KeyEntry",
+    "KeyName",
+    "OnlyKid",
+    "Recognised",
+    "Resolved",
+    "TrackNumber",
+    "key_name",
+    "parse_keys",
+    "resolve",
+]
 
 _TRACK: Final = re.compile(r"[1-9][0-9]{0,9}")
 _SHAKA: Final = re.compile(r"(?:label|key_id|key|iv)\s*=")
 _FIELDS: Final = ("label", "key_id", "key", "iv")
-_MAX_ENTRIES: Final = 10_000
+_KID_FIELDS: Final = ("kid", "key_id")
+_VALUE: Final = re.compile(r"(?:guid-le:)?(?:urn:uuid:)?[^:=]+={0,2}", re.IGNORECASE)  # of either side, and not a pair
+_TABLE: Final = re.compile(r"[,;\t]")
+_MAX_ENTRIES: Final = 10_000  # in one word
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +60,21 @@ KeyEntry: TypeAlias = tuple[str, KeyName, ContentKey]  # where it stands, for me
 Resolved: TypeAlias = tuple[str, KeyId, ContentKey]
 
 
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """What form a keys file has, in words for messages, and its keys, which are read as they are asked for."""
+
+    form: str
+    entries: Iterator[KeyEntry]
+
+
 def parse_keys(text: str) -> list[tuple[KeyName, ContentKey]]:
     """Read one word of keys, in any of these spellings. Raises InvalidArgumentError."""
     word = text.strip()
+    if pair := _with_names(word) or _columns(word):
+        return [pair]
     if _SHAKA.match(word):
-        return [_labelled(part, number) for number, part in enumerate(word.split(",")[:_MAX_ENTRIES], 1)]
+        return [_labelled(part, number) for number, part in enumerate(_parts(word, ","), 1)]
     track, colon, key = word.partition(":")
     if colon and _TRACK.fullmatch(track.strip()):  # no key id is that short
         return [(key_name(track), ContentKey.parse(key))]
@@ -57,6 +83,8 @@ def parse_keys(text: str) -> list[tuple[KeyName, ContentKey]]:
         return [pair]
     if "=" in word.rstrip("=") and (pairs := _equated(word)):
         return pairs
+    if "," in word and ":" in word:
+        return [parse_key_pair(part) for part in _parts(word, ",")]
     return [parse_key_pair(word)]  # whose error says which side is off
 
 
@@ -119,6 +147,32 @@ def _kids_of(number: int, tracks: Mapping[int, Sequence[KeyId]], where: str) -> 
     return tracks[number]
 
 
+def _parts(word: str, separator: str) -> list[str]:
+    parts = word.split(separator, _MAX_ENTRIES)
+    if len(parts) > _MAX_ENTRIES:
+        raise InvalidArgumentError(
+            f"more than {_MAX_ENTRIES} keys in one word", remedy="put them into a keys file, one a line"
+        )
+    return parts
+
+
+def _with_names(word: str) -> tuple[KeyName, ContentKey] | None:
+    """`kid=KID,key=KEY`, or None if it is not that."""
+    told: dict[str, str] = {}
+    for part in _TABLE.split(word, 2):
+        name, _, value = part.partition("=")
+        told["kid" if name.strip().lower() in _KID_FIELDS else name.strip().lower()] = value
+    return (KeyId.parse(told["kid"]), ContentKey.parse(told["key"])) if told.keys() == {"kid", "key"} else None
+
+
+def _columns(word: str) -> tuple[KeyName, ContentKey] | None:
+    """`KID,KEY` or `TRACK,KEY`, each perhaps in quotation marks, or None if it is not two words in columns."""
+    cells = [cell.strip().strip('"') for cell in _TABLE.split(word, 2)]
+    if len(cells) != 2 or not all(_VALUE.fullmatch(cell) for cell in cells):
+        return None
+    return key_name(cells[0]), ContentKey.parse(cells[1])
+
+
 def _tried(word: str) -> tuple[KeyName, ContentKey] | None:
     """KID:KEY or KEY, or None if it is neither."""
     try:
@@ -130,7 +184,7 @@ def _tried(word: str) -> tuple[KeyName, ContentKey] | None:
 def _equated(word: str) -> list[tuple[KeyName, ContentKey]]:
     """KID=KEY, several of them separated by colons; an empty list if it is not that."""
     found: list[tuple[KeyName, ContentKey]] = []
-    for part in word.split(":")[:_MAX_ENTRIES]:
+    for part in _parts(word, ":"):
         kid, equals, key = part.partition("=")
         if not equals or "=" in key.rstrip("="):
             return []

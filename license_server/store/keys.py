@@ -12,13 +12,13 @@ import msgspec
 import sqlalchemy as sa
 
 from drm.errors import InvalidArgumentError, KeyMissingError, KeyWrongError, StorageError
+from drm.keyfile.check_value import check_value
 from drm.keys import ContentKey, KeyId
 from drm.rights.policy import Policy
 from license_server.decisions import HeldKey
 from license_server.store.key_rows import KeyReader, stored_policy
 from license_server.store.keyring import Keyring
 from license_server.store.schema import content_keys, next_epoch
-from license_server.store.wrapping import check_value
 
 __all__ = ["LAST_PERIOD", "KeyRow", "KeyStore", "Place"]
 

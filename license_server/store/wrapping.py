@@ -18,13 +18,11 @@ from typing import Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.ciphers.algorithms import AES
-from cryptography.hazmat.primitives.cmac import CMAC
 
 from drm.errors import StorageError
 from drm.keys import ContentKey, KeyId
 
-__all__ = ["KEK_VARIABLE", "Kek", "check_value", "find_kek", "kek_path", "make_kek", "read_kek"]
+__all__ = ["KEK_VARIABLE", "Kek", "find_kek", "kek_path", "make_kek", "read_kek"]
 
 KEK_VARIABLE: Final = "CLEARKEY_KEK"
 
@@ -114,16 +112,6 @@ def kek_path(store: Path | None, kek_file: Path | None) -> Path | None:
 def read_kek(path: Path) -> Kek:
     """Return the KEK in a file. Raises StorageError."""
     return Kek(_read(path), f"from {path}")
-
-
-def check_value(key: ContentKey) -> str:
-    """Return what names a key and does not give it away: 3 bytes of the AES-CMAC of a zero block, in hex.
-
-    As ANSI X9.24-1-2017 has it. Two people can compare it without showing each other the key.
-    """
-    mac = CMAC(AES(key.secret))
-    mac.update(bytes(16))
-    return mac.finalize()[:3].hex()
 
 
 def _beside(store: Path) -> Path:

@@ -31,6 +31,8 @@ SECRET_READERS: dict[str, str] = {
     "drm/keys.py": "defines it",
     "drm/license/clearkey.py": "writes the license that a server sends",
     "drm/keyfile/formats.py": "tells a swapped KID and key in a keys file",
+    "drm/keyfile/check_value.py": "makes the value that names a key and does not give it away",
+    "drm/keyfile/writing.py": "writes the keys file that was asked for",
     "drm/cenc/cryptography_engine.py": "decrypts",
     "drm/cenc/pycryptodome_engine.py": "decrypts",
     "drm/decrypting/file.py": "hands keys to the fast way of decryption, which knows no classes",

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import json
 import time
-from pathlib import Path
 from typing import Final
 
 import click
 import msgspec
 
 from drm.errors import InvalidArgumentError
-from drm.keyfile.formats import MAX_KEYS_FILE
 from drm.keys import KeyId
 from license_server.store.contents import check_content, check_track
 from license_server.store.keys import LAST_PERIOD, Place
 from license_server.store.opening import Store
 from player.options import read_keys_file
 from player.verbs.keys.store_options import store_options
-from player.verbs.keys.table import KeyTable, is_table, parse_table
+from player.verbs.keys.table import parse_placed_keys
 
 __all__ = ["COMMANDS"]
 
@@ -35,11 +33,11 @@ def _import(
 ) -> None:
     """Put the keys of FILE into the store: all of them or none.
 
-    FILE is a keys file in any form, or CSV with a header: kid, key, and any of content, track, period, check_value.
+    FILE is a keys file in any form, or '-'. A CSV table may say what keys are for: its columns are kid, key, and any of
+    content, track, period, check_value.
     """
-    table = _table(file)
-    keys = read_keys_file(file) if table is None else table.keys
-    places = {} if table is None else table.places
+    found = read_keys_file(file, parse_placed_keys)
+    keys, places = found.keys, found.places
     if content is not None:
         check_content(content)
         if track is not None:
@@ -49,14 +47,6 @@ def _import(
         raise InvalidArgumentError("a track or period belongs to a content", remedy="name it with --content")
     new = store.keys.add(keys, replace=replace, places=places)
     click.echo(f"{new} new keys, {len(keys) - new} held before", err=True)
-
-
-def _table(file: str) -> KeyTable | None:
-    if file == "-":
-        return None
-    with Path(file).open("rb") as opened:
-        data = opened.read(MAX_KEYS_FILE)
-    return parse_table(data) if is_table(data) else None
 
 
 @click.command("list")

@@ -13,11 +13,14 @@ import click
 
 from drm.errors import InvalidArgumentError
 from drm.keyfile.spellings import parse_keys
+from drm.keyfile.writing import WRITERS
 from drm.keys import ContentKey, KeyId
-from drm.license.clearkey import b64url, encode_jwk_set
+from drm.license.clearkey import b64url
 from player.options import read_keys_file
 
 __all__ = ["COMMANDS"]
+
+_NOTATIONS: Final = ("hex", "uuid", "base64url")  # of one value, or of both sides of KID:KEY
 
 
 @click.command("new")
@@ -33,7 +36,7 @@ __all__ = ["COMMANDS"]
 def _new(count: int, form: str, output: Path | None) -> None:
     """Make COUNT random keys under random KIDs, as a keys file."""
     keys = {KeyId(secrets.token_bytes(16)): ContentKey(secrets.token_bytes(16)) for _ in range(count)}
-    text = _written(keys, form)
+    text = WRITERS[form](keys)
     if output is None:
         click.echo(text)
         return
@@ -50,16 +53,20 @@ def _new(count: int, form: str, output: Path | None) -> None:
 
 @click.command("convert")
 @click.argument("text")
-@click.option("--to", "form", type=click.Choice(["hex", "uuid", "base64url", "jwk", "lines"]), required=True)
+@click.option("--to", "form", type=click.Choice([*_NOTATIONS, *WRITERS]), required=True)
 def _convert(text: str, form: str) -> None:
-    """Write TEXT - a KID or key, KID:KEY in any spelling, or the name of a keys file - in another notation."""
+    """Write TEXT - a KID or key, KID:KEY in any spelling, or the name of a keys file - in another notation.
+
+    The other forms are keys files: `lines` for mp4decrypt, `csv` for a spreadsheet, `cpix` for a packager, and for the
+    tools that are named.
+    """
     if text == "-" or Path(text).is_file():
         click.echo(_written(read_keys_file(text), form))
         return
     keys = _keys(text)
     if keys:
         click.echo(_written(keys, form))
-    elif form in {"jwk", "lines"}:
+    elif form in WRITERS:
         raise InvalidArgumentError(
             f"--to {form} needs a KID and a key, and there is one value", remedy="give KID:KEY, or a keys file"
         )
@@ -89,10 +96,9 @@ def _keys(text: str) -> dict[KeyId, ContentKey]:
 
 
 def _written(keys: Mapping[KeyId, ContentKey], form: str) -> str:
-    if form == "jwk":
-        return encode_jwk_set(keys).decode()
-    notation = "hex" if form == "lines" else form
-    return "\n".join(f"{_notation(kid.value, notation)}:{_notation(key.secret, notation)}" for kid, key in keys.items())
+    if form in WRITERS:
+        return WRITERS[form](keys)
+    return "\n".join(f"{_notation(kid.value, form)}:{_notation(key.secret, form)}" for kid, key in keys.items())
 
 
 def _notation(value: bytes, form: str) -> str:

@@ -173,7 +173,7 @@ def test_gpacs_xml_without_kids_names_the_track() -> None:
         (GPAC.replace("<GPACDRM", '<!DOCTYPE a [<!ENTITY e "ee">]><GPACDRM', 1), "document type"),
         (GPAC.replace("</GPACDRM>", ""), "not XML"),
         (GPAC.replace(KEY, KEY[1:]), "33 characters"),
-        (GPAC.replace("CrypTrack", "Track"), "holds no key"),
+        (GPAC.replace("CrypTrack", "Track"), "<Track> is no element of a GPACDRM"),
         (f"1:{KEY}", "a key for track 1"),
         (KEY, "a key without a KID"),
         (f'{{"1": "{KEY}"}}', "a key for track 1"),

@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 import requests
 
+from drm.keyfile.check_value import check_value
 from drm.keys import ContentKey, KeyId
 from license_server.process import LicenseServer
 from license_server.store.audit import audit_rows
 from license_server.store.keys import Place
-from license_server.store.wrapping import Kek, check_value
+from license_server.store.wrapping import Kek
 from tests.unit.license_server.store_places import StorePlace
 
 KID, OTHER = KeyId.parse("00112233445566778899aabbccddeeff"), KeyId(b"o" * 16)
