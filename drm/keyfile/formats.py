@@ -26,8 +26,8 @@ MAX_KEYS_FILE: Final = 4 << 20  # bytes: about fifty thousand keys
 _MAX_ENTRIES: Final = 100_000
 
 _FORMS: Final = (
-    'a keys file is a JWK Set {"keys": [...]}, a JSON map {"KID": "KEY"}, lines KID:KEY, a CSV table, GPAC\'s or CPIX XML, '
-    "or the settings of Shaka Player, dash.js or Kodi"
+    'a keys file is a JWK Set {"keys": [...]}, a JSON map {"KID": "KEY"}, lines KID:KEY, a CSV table, GPAC\'s XML or '
+    "CPIX, or the settings of Shaka Player, dash.js or Kodi"
 )
 _JSON_START: Final = re.compile(r'\s*(\[|\{\s*["}])')  # and not the brace of a {UUID}
 
