@@ -8,6 +8,7 @@ the entry where JSON has lines of its own.
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterable
 from itertools import islice
@@ -75,8 +76,12 @@ def keys_file_text(data: bytes) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
+        is_utf_16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
         raise KeysFileError(
-            "the keys file is not text", seen=f"byte {error.start} is not UTF-8", remedy=_FORMS
+            "the keys file is not text",
+            seen=f"byte {error.start} is not UTF-8",
+            maybe="it is UTF-16, as some programs of Windows write: save it as UTF-8" if is_utf_16 else "",
+            remedy=_FORMS,
         ) from None
 
 

@@ -27,7 +27,7 @@ __all__ = ["command"]
     "--keys-file",
     metavar="FILE",
     type=click.Path(exists=True, dir_okay=False, allow_dash=True),
-    help="The key for all tracks, or with --rotate the keys in order: a JWK Set, JSON map, or lines KID:KEY.",
+    help="The key for all tracks, or with --rotate the keys in order: a keys file in any form, as lines KID:KEY.",
 )
 @click.option("--scheme", type=click.Choice([scheme.value for scheme in Scheme]), default="cenc", show_default=True,
               help="Scheme of Common Encryption.")  # fmt: skip

@@ -19,9 +19,10 @@ from drm.errors import DRMError
 from drm.isobmff.pssh_payload import PLAYREADY, WIDEVINE, make_data, read_contents
 from drm.keyfile.formats import parse_keys_file
 from drm.keyfile.spellings import parse_keys
+from drm.keyfile.writing import WRITERS
 from drm.keys import ContentKey, KeyId
 from drm.license import jose, sealed
-from drm.license.clearkey import encode_jwk_set, parse_jwk_set, parse_license_request
+from drm.license.clearkey import b64url, encode_jwk_set, parse_jwk_set, parse_license_request
 from drm.rights.policy import Policy
 from player.verbs.pssh.manifests import hls_statements, keyids_statements, mpd_statements
 
@@ -60,7 +61,8 @@ def read_document(kind: str, data: bytes) -> bool:
     try:
         kinds()[kind][1](data)
     except DRMError as error:
-        if any(key.secret.hex() in str(error) for key in KEYS.values()):
+        said = error.render()
+        if any(shown in said for key in KEYS.values() for shown in (key.secret.hex(), b64url(key.secret))):
             raise KeyInErrorError from error
         return False
     return True
@@ -89,6 +91,8 @@ def kinds() -> dict[str, Kind]:
         "keys of lines": (f"# mine\n{lines}\n".encode(), plain["keys file"]),
         "keys of json": (json.dumps(dict(pairs)).encode(), plain["keys file"]),
         "keys of gpac": (_gpac(pairs), plain["keys file"]),
+        "keys of kodi's playlist": (_kodi_playlist(pairs), plain["keys file"]),
+        **{f"keys for {form}": (write(KEYS).encode(), plain["keys file"]) for form, write in WRITERS.items()},
         "keys in words": (f"label=:key_id={pairs[0][0]}:key={pairs[0][1]}".encode(), _words),
         "sealed request": (request.jws.encode(), lambda data: sealed.verify_request(data.decode("latin-1"))),
         "registration": (sealed.make_registration(_SEED, {"level": 1}), sealed.verify_registration),
@@ -119,7 +123,16 @@ def _seal(verified: sealed.VerifiedRequest, plaintext: bytes) -> bytes:
 
 def _gpac(pairs: list[tuple[str, str]]) -> bytes:
     keys = "".join(f'<key KID="0x{kid}" value="0x{key}"/>' for kid, key in pairs)
-    return f'<?xml version="1.0"?>\n<GPACDRM><CrypTrack trackID="1">{keys}</CrypTrack></GPACDRM>\n'.encode()
+    return f'<?xml version="1.0" />\n<GPACDRM><DRMInfo/><CrypTrack trackID="1">{keys}</CrypTrack></GPACDRM>\n'.encode()
+
+
+def _kodi_playlist(pairs: list[tuple[str, str]]) -> bytes:
+    keys = ",".join(map(":".join, pairs))
+    return (
+        f"#EXTM3U\n#KODIPROP:inputstream.adaptive.drm_legacy=org.w3.clearkey|{keys}\nhttps://a.example/a.mpd\n"
+        '#KODIPROP:inputstream.adaptive.drm={"org.w3.clearkey": {"license": {"keyids": '
+        f"{json.dumps(dict(pairs))}}}}}}}\n"
+    ).encode()
 
 
 def _mpd(boxes: dict[str, str]) -> bytes:

@@ -25,7 +25,7 @@ __all__ = ["command"]
     "--keys-file",
     metavar="FILE",
     type=click.Path(exists=True, dir_okay=False, allow_dash=True),
-    help="The key for all tracks: a JWK Set, JSON map, or a line KID:KEY.",
+    help="The key for all tracks: a keys file in any form, as a JWK Set or a line KID:KEY.",
 )
 @click.option("--clear", is_flag=True, help="Encrypt nothing.")
 @click.option("--scheme", type=click.Choice(["cenc", "cbcs"]), default="cenc", show_default=True,

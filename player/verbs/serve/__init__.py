@@ -56,7 +56,7 @@ _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
     "--keys-file",
     metavar="FILE",
     type=click.Path(exists=True, dir_okay=False, allow_dash=True),
-    help="Keys to serve: a JWK Set, a JSON map, or lines KID:KEY; alone, they are forgotten at the end.",
+    help="Keys to serve: a keys file in any form, as a JWK Set or lines KID:KEY; alone, they are forgotten at the end.",
 )
 @click.option(
     "--store",
