@@ -86,7 +86,8 @@ SPECIMENS: Final[dict[str, tuple[str, str, list[tuple[KeyName, str]]]]] = {
     "GPAC, with a sound declaration": ("a GPAC crypt file", _GPAC_TWO.replace('8" />', '8"?>'), _TWO),
     "GPAC, after an empty line": ("a GPAC crypt file", "\n" + _GPAC_TWO, _TWO),
     "GPAC, without 0x": ("a GPAC crypt file", _GPAC_TWO.replace('"0x', '"'), _TWO),
-    "GPAC, digits in groups": ("a GPAC crypt file", _GPAC_TWO.replace(f"0x{KID}", UUID), _TWO),
+    "GPAC, a UUID": ("a GPAC crypt file", _GPAC_TWO.replace(f"0x{KID}", UUID), _TWO),
+    "GPAC, digits in groups": ("a GPAC crypt file", _GPAC_TWO.replace(f"0x{KID}", f"0x{UUID}".replace("-", " ")), _TWO),
     "GPAC, Key with a capital": ("a GPAC crypt file", _GPAC_TWO.replace("<key", "<Key"), _TWO),
     "GPAC, of all tracks": (
         "a GPAC crypt file",

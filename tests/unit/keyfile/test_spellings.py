@@ -130,6 +130,14 @@ def test_a_slip_in_a_key_is_refused_and_not_shown(kid: bytes, key: bytes, patter
     assert off not in raised.value.render()
 
 
+@pytest.mark.parametrize(("pattern", "separator"), [("{0}:{1}", ","), ("{0}={1}", ":"), (STRICT_PATTERNS[0], ",")])
+def test_keys_in_one_word_are_bounded_and_none_is_passed_over(pattern: str, separator: str) -> None:
+    pair = pattern.format(KID, KEY)
+    assert len(parse_keys(separator.join([pair] * 10_000))) == 10_000
+    with pytest.raises(InvalidArgumentError, match="more than 10000 keys in one word"):
+        parse_keys(separator.join([pair] * 10_001))
+
+
 @given(st.text(alphabet="0123456789abcdef:=,;_-{}key_idlabel \t", max_size=90))
 def test_any_words_are_keys_or_a_usage_error(text: str) -> None:
     with contextlib.suppress(InvalidArgumentError):
