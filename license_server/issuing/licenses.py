@@ -5,11 +5,11 @@ It knows nothing of HTTP but a status, and nothing of databases but what `KeySou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from drm.errors import InvalidArgumentError
-from drm.keys import KeyId
+from drm.keys import ContentKey, KeyId
 from drm.license import sealed
 from drm.license.clearkey import LicenseRequest, encode_jwk_set, parse_license_request
 from drm.rights.policy import Policy
@@ -29,7 +29,7 @@ from license_server.issuing.registration import check_fresh, check_known
 from license_server.policies import combine, permit_plain, permit_sealed
 from license_server.problems import ProblemError
 
-__all__ = ["IssuingContext", "issue", "issue_raw"]
+__all__ = ["IssuingContext", "issue", "issue_raw", "raw_key"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,10 +60,8 @@ def issue(ask: KeyRequest, office: IssuingContext, now: float) -> Decision:
         return refusal(problem, asked)
 
 
-def issue_raw(
-    kid: str, ask: KeyRequest, office: IssuingContext, now: float, write: Callable[[HeldKey], bytes]
-) -> Decision:
-    """Decide over one key as an HLS player fetches it: the 16 bytes that `write` makes, or a refusal.
+def issue_raw(kid: str, ask: KeyRequest, office: IssuingContext, now: float) -> Decision:
+    """Decide over one key as an HLS player fetches it: its 16 bytes, or a refusal.
 
     RFC 8216 4.3.2.4 (KEYFORMAT "identity"). It is a plain license: rules that need a worker refuse it.
     """
@@ -75,9 +73,14 @@ def issue_raw(
         except InvalidArgumentError:
             raise ProblemError(400, "request_malformed", "the path names no key id of 16 bytes") from None
         held = _permitted(ask, asked, grant, office, now)
-        return _issued(asked, "application/octet-stream", write(held[asked.kids[0]]), "issued")
+        return _issued(asked, "application/octet-stream", raw_key(held[asked.kids[0]].key), "issued")
     except ProblemError as problem:
         return refusal(problem, asked)
+
+
+def raw_key(key: ContentKey) -> bytes:
+    """Return the 16 bytes of a key whose release was permitted and is written down by the caller."""
+    return key.secret
 
 
 def _admit(ask: KeyRequest, asked: RequestFacts, office: IssuingContext, now: float) -> Grant:

@@ -12,8 +12,7 @@ from typing import Final
 
 from drm.errors import DRMError
 from drm.license.clearkey import MAX_MESSAGE
-from license_server.decisions import Decision, HeldKey, KeyRequest
-from license_server.hls_keys import raw_key
+from license_server.decisions import Decision, KeyRequest
 from license_server.issuing.faults import Faults
 from license_server.issuing.licenses import IssuingContext, issue, issue_raw
 from license_server.issuing.registration import register
@@ -51,7 +50,7 @@ class LicenseService:
 
     def hls_key(self, kid: str, ask: KeyRequest) -> Decision:
         """GET /hls/key/KID."""
-        return self.answer("hls_key", ask, lambda now: issue_raw(kid, ask, self._office, now, _raw))
+        return self.answer("hls_key", ask, lambda now: issue_raw(kid, ask, self._office, now))
 
     def register(self, ask: KeyRequest) -> Decision:
         """POST /individualize."""
@@ -88,10 +87,6 @@ def _whole(ask: KeyRequest) -> KeyRequest:
     if len(ask.body) > MAX_MESSAGE:
         raise _TOO_LARGE
     return ask
-
-
-def _raw(held: HeldKey) -> bytes:
-    return raw_key(held.key)
 
 
 def _failed(error: Exception) -> Decision:

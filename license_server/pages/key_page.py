@@ -13,7 +13,7 @@ from drm.errors import KeyMissingError
 from drm.keys import KeyId
 from drm.manifests.forms import Player, clearkey_lines, default_kid_lines, hls_key_line
 from drm.media import Scheme
-from license_server.hls_keys import raw_key
+from license_server.issuing.licenses import raw_key
 from license_server.pages.admission import PageRules, guarded
 from license_server.pages.key_list import key_id_of
 from license_server.store.audit import enter_log

@@ -39,7 +39,7 @@ SECRET_READERS: dict[str, str] = {
     "drm/encrypting/settings.py": "makes the IVs of samples from the key",
     "license_server/packagers/key_server.py": "hands a packager the keys that it encrypts with",
     "license_server/store/wrapping.py": "wraps keys at rest",
-    "license_server/hls_keys.py": "writes the 16 bytes that an HLS player fetches",
+    "license_server/issuing/licenses.py": "writes the 16 bytes that an HLS player fetches",
     "player/verbs/keys/text.py": "writes keys in the notation that was asked for",
     "player/key_mistakes.py": "tells a swapped or reversed KID and key",
 }
