@@ -11,11 +11,18 @@ import threading
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from license_server.problems import CODES
 
-__all__ = ["Counters", "Metrics", "Times"]
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric
+
+# ruff: noqa: PLC0415 - prometheus_client is 60 ms that the start of a server is shorter by
+
+__all__ = ["MEDIA_TYPE", "Counters", "Metrics", "Times", "exposition"]
+
+MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 _ACTIONS: Final = ("license", "hls_key", "individualize", "packager")
 _RESULTS: Final = ("issued", "sealed", "registered", *CODES, "other")
@@ -112,3 +119,35 @@ class Metrics:
     def restarts(self) -> int:
         """Workers that were replaced."""
         return self._counters.total(_RESTARTS)
+
+
+def exposition(metrics: Metrics) -> bytes:
+    """What `/metrics` answers, of type `MEDIA_TYPE`: the sums over all workers, as Prometheus reads them."""
+    from prometheus_client import CollectorRegistry, generate_latest
+
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Sums(metrics))
+    return generate_latest(registry)
+
+
+class _Sums:
+    """Keeps `prometheus_client.registry.Collector`."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterator[Metric]:
+        from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
+
+        requests = CounterMetricFamily(
+            "clearkey_requests", "Answered requests for licenses and keys", labels=("action", "result")
+        )
+        for action, result, number in self._metrics.requests():
+            requests.add_metric((action, result), number)
+        yield requests
+        times = HistogramMetricFamily("clearkey_request_seconds", "Time of a decision", labels=("action",))
+        for each in self._metrics.times():
+            times.add_metric((each.action,), list(each.within), each.seconds)
+        yield times
+        yield CounterMetricFamily("clearkey_audit_dropped", "Audit rows that were lost", self._metrics.dropped)
+        yield CounterMetricFamily("clearkey_worker_restarts", "Workers that were replaced", self._metrics.restarts)
