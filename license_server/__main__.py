@@ -1,4 +1,4 @@
-"""The process that `LicenseServer` starts: read the orders, serve, end with the parent."""
+"""The process that `LicenseServer` starts: read its settings, serve, end with the parent."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from drm.keys import KeyId
 from license_server.decisions import DeviceRules
 from license_server.issuing.rate_limits import Limit
 from license_server.issuing.token_keys import parse_token_keys
-from license_server.orders import ProcessSettings
+from license_server.process import ProcessSettings
 from license_server.rules import ServerRules
 from license_server.serving.serve import Settings, serve
 from license_server.serving.tls import make_certificate
@@ -22,42 +22,42 @@ from license_server.store.audit import AuditMode
 
 
 def main() -> int:
-    """Serve as ordered; return the exit code."""
+    """Serve as these settings say; return the exit code."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    orders = msgspec.json.decode(sys.stdin.buffer.read(), type=ProcessSettings)
+    settings = msgspec.json.decode(sys.stdin.buffer.read(), type=ProcessSettings)
     try:
-        return serve(_settings(orders), _announce)
+        return serve(_serve_settings(settings), _announce)
     except DRMError as error:
         sys.stderr.write(error.render() + "\n")
         return error.exit_code
 
 
-def _settings(orders: ProcessSettings) -> Settings:
-    keys = parse_keys_file(orders.keys.encode()) if orders.keys else {}
-    if orders.keys_file is not None:
-        with Path(orders.keys_file).open("rb") as file:
+def _serve_settings(settings: ProcessSettings) -> Settings:
+    keys = parse_keys_file(settings.keys.encode()) if settings.keys else {}
+    if settings.keys_file is not None:
+        with Path(settings.keys_file).open("rb") as file:
             keys |= parse_keys_file(file.read(MAX_KEYS_FILE + 1))
     return Settings(
-        host=orders.host,
-        port=orders.port,
-        store=orders.store,
-        kek_file=Path(orders.kek_file) if orders.kek_file else None,
+        host=settings.host,
+        port=settings.port,
+        store=settings.store,
+        kek_file=Path(settings.kek_file) if settings.kek_file else None,
         keys=keys,
-        policies={KeyId.parse(kid): policy for kid, policy in orders.policies.items()},
+        policies={KeyId.parse(kid): policy for kid, policy in settings.policies.items()},
         rules=ServerRules(
-            devices=DeviceRules(enrolled_only=orders.enrolled_only, freshness=orders.freshness),
-            components=Path(orders.components) if orders.components else None,
-            tokens=parse_token_keys(orders.tokens.encode()) if orders.tokens else None,
-            audience=orders.audience,
-            limit=Limit.parse(orders.rate_limit) if orders.rate_limit else None,
-            audit=AuditMode(orders.audit),
-            has_faults=orders.faults,
+            devices=DeviceRules(enrolled_only=settings.enrolled_only, freshness=settings.freshness),
+            components=Path(settings.components) if settings.components else None,
+            tokens=parse_token_keys(settings.tokens.encode()) if settings.tokens else None,
+            audience=settings.audience,
+            limit=Limit.parse(settings.rate_limit) if settings.rate_limit else None,
+            audit=AuditMode(settings.audit),
+            has_faults=settings.faults,
         ),
-        parent=orders.parent,
-        workers=orders.workers,
-        certificate=make_certificate(orders.host) if orders.tls else None,
-        is_debug=orders.debug,
+        parent=settings.parent,
+        workers=settings.workers,
+        certificate=make_certificate(settings.host) if settings.tls else None,
+        is_debug=settings.debug,
     )
 
 

@@ -18,9 +18,8 @@ from drm.errors import InvalidArgumentError, LicenseServerUnreachableError
 from drm.keys import ContentKey, KeyId
 from drm.license.clearkey import encode_jwk_set
 from drm.rights.policy import Policy
-from license_server.orders import ProcessSettings, is_url
 
-__all__ = ["LicenseServer"]
+__all__ = ["LicenseServer", "ProcessSettings"]
 
 # This very package, wherever it lies, but behind the standard library; and nothing from the current folder.
 _START_CODE: Final = (
@@ -28,6 +27,33 @@ _START_CODE: Final = (
 )
 _START: Final = 20.0  # seconds until the server must have said where it is
 _STOP: Final = 5.0  # seconds until it is killed
+
+
+class ProcessSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the process is told that `LicenseServer` starts: JSON through a pipe, so keys are in no argument or file.
+
+    `keys` is the text of a keys file, or empty; `policies` go by KID in hex.
+    """
+
+    host: str
+    port: int
+    keys: str
+    keys_file: str | None
+    store: str | None
+    kek_file: str | None
+    policies: dict[str, Policy]
+    enrolled_only: bool
+    freshness: float
+    components: str | None
+    workers: int
+    tokens: str  # the text of a JWK Set of verifying keys, or empty
+    audience: str | None
+    rate_limit: str | None
+    audit: str
+    faults: bool
+    debug: bool
+    tls: bool
+    parent: int
 
 
 class LicenseServer:
@@ -63,7 +89,7 @@ class LicenseServer:
     ) -> None:
         if not (keys or keys_file or store or components):
             raise InvalidArgumentError("a license server needs keys, a keys file, a store or components")
-        self._orders = ProcessSettings(
+        self._settings = ProcessSettings(
             host=host,
             port=port,
             keys=encode_jwk_set(keys).decode() if keys else "",
@@ -117,7 +143,7 @@ class LicenseServer:
         try:
             assert self._process.stdin is not None
             try:
-                self._process.stdin.write(msgspec.json.encode(self._orders))
+                self._process.stdin.write(msgspec.json.encode(self._settings))
                 self._process.stdin.close()
             except BrokenPipeError:
                 pass  # it died at once; its log says why
@@ -173,4 +199,9 @@ class LicenseServer:
 def _place(store: Path | str | None) -> str | None:
     if not store:
         return None
-    return str(store) if is_url(store) else str(Path(store).absolute())
+    if isinstance(store, str):
+        from license_server.store.opening import is_url  # noqa: PLC0415 - loads the database's library
+
+        if is_url(store):
+            return store
+    return str(Path(store).absolute())

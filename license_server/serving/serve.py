@@ -21,7 +21,6 @@ from drm.keys import ContentKey, KeyId
 from drm.rights.policy import Policy
 from license_server.issuing.rate_limits import RateLimit
 from license_server.metrics import Counters, Metrics
-from license_server.orders import is_url
 from license_server.rules import ServerRules
 from license_server.serving.assembly import Assembly, assembled
 from license_server.serving.debug_server import answering
@@ -29,7 +28,7 @@ from license_server.serving.listening import bound, is_loopback, url_of
 from license_server.serving.supervisor import STOP_SIGNALS, Supervisor
 from license_server.serving.tls import Certificate
 from license_server.store.keyring import Keyring, find_keyring
-from license_server.store.opening import open_store
+from license_server.store.opening import is_url, open_store
 from license_server.store.wrapping import Kek
 from license_server.web.updates import updates
 

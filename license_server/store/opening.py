@@ -15,7 +15,6 @@ from sqlalchemy import event
 from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError, ProgrammingError
 
 from drm.errors import StorageError
-from license_server.orders import is_url
 from license_server.store.contents import ContentStore
 from license_server.store.devices import DeviceStore
 from license_server.store.key_rows import CachedKeys, Epoch, KeyReader
@@ -25,7 +24,7 @@ from license_server.store.schema import HEAD
 from license_server.store.tokens import TokenStore
 from license_server.store.wrapping import Kek
 
-__all__ = ["Store", "migrate_store", "open_store"]
+__all__ = ["Store", "is_url", "migrate_store", "open_store"]
 
 _DATABASES: Final = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 
@@ -41,6 +40,11 @@ class Store:
     tokens: TokenStore
     licenses: CachedKeys
     epoch: Epoch
+
+
+def is_url(place: object) -> bool:
+    """Whether a store is named by the URL of a database, and not by a file."""
+    return "://" in str(place)
 
 
 @contextmanager
