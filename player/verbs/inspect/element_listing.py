@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from drm.errors import MediaError
+from drm.keys import KeyId
 from drm.media import ByteSource
+from drm.webm.block import read_block
 from drm.webm.container import read_header
 from drm.webm.ebml import Ebml, Element
+from drm.webm.encryption import read_frame_header
 from drm.webm.names import LEVEL_1, MASTERS, id_of, name_of
-from player.block_details import block_details, encrypted_tracks
 from player.verbs.inspect.box_listing import ListedBox
 
 __all__ = ["list_elements"]
@@ -23,7 +25,9 @@ MAX_NODES: Final = 100_000  # elements of the head
 MAX_DEPTH: Final = 12
 _BLOCKS: Final = 4  # of the first Cluster, that are listed
 _CLUSTER: Final = id_of("Cluster")
-_IN_CLUSTER: Final = frozenset(map(id_of, ("Timestamp", "SimpleBlock", "BlockGroup")))
+_TIMESTAMP, _BLOCK, _GROUP = id_of("Timestamp"), id_of("Block"), id_of("BlockGroup")
+_ANY_KEY: Final = KeyId(bytes(16))
+_IN_CLUSTER: Final = frozenset((_TIMESTAMP, id_of("SimpleBlock"), _GROUP))
 _UNTOLD: Final = frozenset(map(id_of, ("SeekHead", "Cues", "Void", "CRC-32", "Tags", "Chapters", "Attachments")))
 _ENCRYPTION: Final = frozenset(
     map(
@@ -72,7 +76,7 @@ def _segment(ebml: Ebml, segment: Element, budget: list[int]) -> Iterator[Listed
             if listed.type == "Tracks":
                 tracks = listed
             if child.id == _CLUSTER and cluster is None:
-                listed.children = tuple(_blocks(ebml, child, encrypted_tracks(tracks)))
+                listed.children = tuple(_blocks(ebml, child, _encrypted_tracks(tracks)))
             cluster = listed if child.id == _CLUSTER else None
             if cluster is None:
                 yield listed
@@ -91,9 +95,51 @@ def _blocks(ebml: Ebml, cluster: Element, encrypted: frozenset[int]) -> Iterator
         child = ebml.element(at, cluster)
         if child.end is None or child.id not in _IN_CLUSTER:
             return
-        detail, notes, is_encrypted = block_details(ebml, child, encrypted)
+        detail, notes, is_encrypted = _block_details(ebml, child, encrypted)
         yield ListedBox(name_of(child.id), child.start, child.end - child.start, "", is_encrypted, detail, notes)
         at, left = child.end, left - 1
+
+
+def _encrypted_tracks(tracks: ListedBox | None) -> frozenset[int]:
+    """The numbers of the tracks whose blocks begin with a signal byte, out of what is listed of Tracks."""
+    found = set()
+    for entry in tracks.children if tracks else ():
+        numbers = [child.detail for child in entry.children if child.type == "TrackNumber"]
+        if numbers and numbers[0].isdigit() and any(child.type == "ContentEncodings" for child in entry.children):
+            found.add(int(numbers[0]))
+    return frozenset(found)
+
+
+def _block_details(ebml: Ebml, element: Element, encrypted: frozenset[int]) -> tuple[str, tuple[str, ...], bool]:
+    """Say what a child of a Cluster tells, on its line and below, and whether it is encrypted.
+
+    Of an encrypted track these are the signal byte, the IV and the partitions, after the WebM encryption format: bit 0
+    of the signal byte says encrypted, bit 1 partitioned; then 8 bytes of IV. Raises MediaError where it is broken.
+    """
+    if element.id == _TIMESTAMP:
+        return str(ebml.uint(element)), (), False
+    if element.id == _GROUP:
+        blocks = [child for child in ebml.children(element) if child.id == _BLOCK]
+        if not blocks:
+            return "", (), False
+        element = blocks[0]
+    block = read_block(ebml, element)
+    line = f"track {block.track}, {block.ticks:+d}"
+    if block.track not in encrypted:
+        return line, (), False
+    if block.end <= block.start:
+        return f"{line}, no signal byte", (), False
+    signal = ebml.peek(block.start, 1)[0]
+    line += f", signal byte 0x{signal:02x}"
+    try:
+        _, crypto = read_frame_header(ebml, _ANY_KEY, block.start, block.end, element)
+    except MediaError as error:
+        return f"{line}, broken: {error}", (), True
+    if crypto is None:
+        return f"{line}: clear", (), False
+    parts = " ".join(f"{clear}+{protected}" for clear, protected in crypto.subsamples[:4])
+    below = f"IV {crypto.iv.hex()}, " + (f"clear+encrypted {parts}" if parts else "encrypted whole")
+    return f"{line}: encrypted{', partitioned' if signal & 2 else ''}", (below,), True
 
 
 def _listed(ebml: Ebml, element: Element, budget: list[int], depth: int) -> ListedBox:
