@@ -26,10 +26,10 @@ from drm.protection import Level
 from license_server.process import LicenseServer
 from player.comparison import compare
 from player.component_renewal import renewing
-from player.flow import flow_events
 from player.outputs import AtomicOutput
 from player.playback import Playback, PlaybackResult, Snapshot
 from player.progress import Progress
+from player.verbs.demo.pictures import flow_events
 from player.verbs.demo.report import BoxRow, ReportData, write_report
 from player.verbs.inspect.box_listing import ListedBox, list_boxes
 

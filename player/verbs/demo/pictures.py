@@ -1,4 +1,4 @@
-"""Pictures as SVG, written by hand: rectangles, lines, circles and words are all that they need.
+"""What a session did as a picture: SVG, written by hand, of rectangles, lines, circles and words.
 
 A picture is inline in a page: it has no address in it, takes its colours from the page's custom properties
 (so it follows light and dark), and every word in it is escaped here.
@@ -7,22 +7,32 @@ A picture is inline in a page: it has no address in it, takes its colours from t
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["LANES", "FlowEvent", "flow_diagram", "visible"]
+from drm.hresult import name_of
+from drm.session.events import MediaEvent, MediaEventType, SessionCapability, TopologyStatus
+
+__all__ = ["LANES", "FlowEvent", "flow_diagram", "flow_events", "visible"]
 
 LANES: Final = ("application", "session proxy", "PMP worker", "ITA", "license server")
 _PROTECTED: Final = ("PMP worker", "ITA")
+_LANES_OF_EVENTS: Final = {
+    MediaEventType.LICENSE_ACQUISITION_START: "ITA",
+    MediaEventType.LICENSE_ACQUISITION_COMPLETED: "ITA",
+    MediaEventType.INDIVIDUALIZATION_START: "ITA",
+    MediaEventType.INDIVIDUALIZATION_COMPLETED: "ITA",
+    MediaEventType.ENABLER_PROGRESS: "application",
+    MediaEventType.ENABLER_COMPLETED: "application",
+}
 
 _TIME_WIDTH: Final = 64  # all of these in SVG user units, which are CSS pixels at full size
 _LANE_WIDTH: Final = 74
 _HEAD: Final = 48
 _ROW: Final = 26
-_LETTER: Final = (
-    7.6  # the width of a letter in the monospaced fonts that pages get, at the size that report.html.jinja sets
-)
+# The width of a letter in the monospaced fonts that pages get, at the size that report.html.jinja sets.
+_LETTER: Final = 7.6
 _MOST_ROWS: Final = 60
 _MOST_CHARACTERS: Final = 72  # of the words beside a row: with five lanes, as wide as the page at its widest
 
@@ -62,6 +72,22 @@ def visible(text: str, *, most: int = 2000) -> str:
     if cut.isprintable():
         return cut
     return "".join(ch if ch in "\n\t" or ch.isprintable() else ascii(ch)[1:-1] for ch in cut)
+
+
+def flow_events(
+    begin: float, ready: float, commands: Iterable[tuple[float, str]], events: Iterable[MediaEvent]
+) -> list[FlowEvent]:
+    """Return the flow from `begin` on; `ready` is when the worker reported its lock-down. Monotonic seconds."""
+    rows = [
+        FlowEvent(0.0, "application", "create_pmp_media_session"),
+        FlowEvent(ready - begin, "PMP worker", "locked down, components verified"),
+    ]
+    for event in events:
+        asks = event.type == MediaEventType.ENABLER_PROGRESS and str(event.values.get("text", "")).startswith("got ")
+        lane = "license server" if asks else _LANES_OF_EVENTS.get(MediaEventType(event.type), "PMP worker")
+        rows.append(FlowEvent(event.time - begin, lane, event.name, _detail(event)))
+    rows += [FlowEvent(moment - begin, "session proxy", name) for moment, name in commands]
+    return sorted(rows, key=lambda row: row.seconds)
 
 
 def flow_diagram(events: Sequence[FlowEvent]) -> str:
@@ -104,6 +130,18 @@ def flow_diagram(events: Sequence[FlowEvent]) -> str:
         _words(svg, row, words_at, y + 4)
         before = (x, y)
     return svg.page(width, height, f"{len(events)} events over {len(lanes)} places, in order of time")
+
+
+def _detail(event: MediaEvent) -> str:
+    if event.status:
+        return name_of(event.status)
+    if event.type == MediaEventType.SESSION_TOPOLOGY_STATUS:
+        return TopologyStatus(int(event.values["status"])).name
+    if event.type == MediaEventType.SESSION_CAPABILITIES_CHANGED:
+        return SessionCapability(int(event.values["capabilities"])).name or "none"
+    if event.type == MediaEventType.ENABLER_PROGRESS:
+        return str(event.values.get("text", ""))
+    return ", ".join(f"{name} {value}" for name, value in event.values.items())
 
 
 def _words(svg: _Svg, row: FlowEvent, x: float, y: float) -> None:
