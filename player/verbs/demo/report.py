@@ -19,10 +19,11 @@ import jinja2
 import markupsafe
 
 from drm.protection import ADVICE, YES, Level
-from player.report_trust import trust_of
 from player.verbs.demo.pictures import FlowEvent, flow_diagram, visible
 
-__all__ = ["BoxRow", "EventRow", "ReportData", "StoryStep", "write_report"]
+__all__ = [
+    "BoxRow", "EventRow", "ReportData", "StoryStep", "TrustTable", "TrustedComponent", "trust_of", "write_report",
+]  # fmt: skip
 
 EventRow = FlowEvent
 
@@ -32,6 +33,13 @@ _MOST_EVENTS: Final = 2000
 _PLACED: Final = ("level", "layers", "trust")  # members of a protection report that have a place of their own
 _GROUPS: Final = (Mapping, list, tuple)
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
+_MOST_COMPONENTS: Final = 512
+_SHORT_CLASS: Final = 8
+_SHORT_HASH: Final = 16
+_MEANING: Final = {
+    "trusted": "The root that the package pins vouches for every component.",
+    "test-signed": "Another root than the package's vouches for some of them. A license can refuse that.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +82,35 @@ class ReportData:
     protection: Mapping[str, object] = field(default_factory=dict)
     boxes: Sequence[BoxRow] = ()
     notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedComponent:
+    """One row of the components that a worker verified; ids are cut to what tells them apart."""
+
+    name: str
+    version: str
+    class_id: str
+    signer: str
+    sha256: str
+    state: str
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether the root of the package vouches for it."""
+        return self.state == "trusted"
+
+
+@dataclass(frozen=True, slots=True)
+class TrustTable:
+    """The components of a protection report, and what they come to. The worker said it; nothing here believes it."""
+
+    signed: str
+    meaning: str
+    list_number: str
+    freshness: str
+    verify_ms: str
+    components: tuple[TrustedComponent, ...]
 
 
 def write_report(path: Path, report: ReportData) -> None:
@@ -126,6 +163,38 @@ def _layers(layers: object) -> Iterator[tuple[str, bool, str]]:
     for name, said in layers.items() if isinstance(layers, Mapping) else ():
         seen = [] if said == YES else [str(said).removeprefix("no: "), ADVICE.get(str(name), "")]
         yield str(name), said == YES, ": ".join(part for part in seen if part)
+
+
+def trust_of(trust: object) -> TrustTable | None:
+    """Read a TrustReport that is a mapping (`msgspec.to_builtins`); None: nothing was verified."""
+    if not isinstance(trust, Mapping):
+        return None
+    rows = trust.get("components", ())
+    rows = [row for row in rows if isinstance(row, Mapping)] if isinstance(rows, list | tuple) else []
+    signed = str(trust.get("signed", ""))
+    took = trust.get("verify_ms")
+    return TrustTable(
+        signed=signed,
+        meaning=_MEANING.get(signed, ""),
+        list_number=str(trust.get("revocation_list", 0)),
+        freshness=str(trust.get("freshness", "")) or "not known",
+        verify_ms=f"{took:.1f} ms" if isinstance(took, int | float) else "not known",
+        components=tuple(_component(row) for row in rows[:_MOST_COMPONENTS]),
+    )
+
+
+def _component(row: Mapping[str, object]) -> TrustedComponent:
+    def text(name: str, most: int | None = None) -> str:
+        return str(row.get(name, ""))[:most]
+
+    return TrustedComponent(
+        name=text("name"),
+        version=text("version"),
+        class_id=text("class_id", _SHORT_CLASS),
+        signer=text("signer", _SHORT_HASH),
+        sha256=text("sha256", _SHORT_HASH),
+        state=text("state"),
+    )
 
 
 def _rows(value: object) -> list[tuple[str, str]]:
