@@ -23,9 +23,7 @@ from license_server.serving.serve import DEFAULT_PORT, Settings, serve
 from license_server.serving.tls import Certificate, load_certificate, make_certificate
 from license_server.store.audit import AuditMode
 from player.options import read_keys_file
-from player.serve_admin import admin_rules
-from player.serve_pages import is_this_machine, page_rules, sign_in_url
-from player.verbs.serve.settings import read_config
+from player.verbs.serve.settings import admin_rules, is_this_machine, page_rules, read_config, sign_in_url
 
 __all__ = ["command"]
 

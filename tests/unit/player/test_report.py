@@ -214,7 +214,7 @@ def test_visible_spells_out_what_cannot_be_seen() -> None:
     assert len(visible("x" * 10_000)) == 2000
 
 
-# ------------------------------------------------------------------------------------------------ the table of components, and the story
+# ------------------------------------------------------------------------ the table of components, and the story
 DECODER = ComponentState(
     name="av-decoder", version="1.0.1", class_id="3b0f6a53-9d0e-4c55-a7e1-5d7c40a0b6f2", sha256="aa" * 32,
     signer="bb" * 32, state="trusted",
