@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from drm.app.session_proxy import MediaSessionProxy
     from drm.errors import DRMError
     from license_server.process import LicenseServer
-    from player.fixture_server import FixtureServer
     from player.testing.assertions import Keys, Played
+    from player.testing.fixture_server import FixtureServer
     from sample_content.small import SmallSample
 
 # ruff: noqa: PLC0415 - see above
@@ -53,8 +53,8 @@ def clearkey_server(clearkey_keys: Keys, tmp_path_factory: pytest.TempPathFactor
     It knows `clearkey_keys` and the keys of every `encrypted_sample`.
     """
     from drm.media import Scheme
-    from player.fixture_server import FixtureServer
     from player.testing.assertions import content_keys
+    from player.testing.fixture_server import FixtureServer
     from sample_content.small import small_sample_keys
 
     folder = tmp_path_factory.mktemp("clearkey-server")
