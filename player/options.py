@@ -1,7 +1,4 @@
-"""The options by which a verb takes keys: `--key KID:KEY`, repeatable, and `--keys-file FILE`, or `--key @FILE`.
-
-Keys that are given for a track, or alone, get their KIDs from the file that the verb is about.
-"""
+"""Options that several verbs have: for keys (`--key`, `--keys-file`) and for dialects (`--dialect`)."""
 
 from __future__ import annotations
 
@@ -14,18 +11,22 @@ from typing import TypeVar, overload
 
 import click
 
+from drm.cenc.dialect import Dialect
 from drm.errors import InvalidArgumentError, KeysFileError
 from drm.keyfile.formats import MAX_KEYS_FILE, join_keys, parse_key_entries, parse_keys_file
 from drm.keyfile.spellings import KeyEntry, Resolved, parse_keys, resolve
 from drm.keys import ContentKey, KeyId
 
-__all__ = ["key_options", "keys_file_of", "read_keys_file"]
+__all__ = ["dialect_option", "key_options", "keys_file_of", "read_keys_file"]
 
 _Result = TypeVar("_Result")
+_Command = TypeVar("_Command", bound=Callable[..., object])
 
 
 def key_options(command: Callable[..., _Result]) -> Callable[..., _Result]:
-    """Give `command` the two options; it gets one argument `keys: dict[KeyId, ContentKey]`, empty if none is given.
+    """Give `command` --key (repeatable; `@FILE` names a keys file) and --keys-file.
+
+    It gets one argument `keys: dict[KeyId, ContentKey]`, empty if none is given.
 
     A key for a track, or without a KID, is resolved against the media: the verb's arguments `files`, or `file` and
     `segments`.
@@ -125,3 +126,15 @@ def read_keys_file(path: str, parse: Callable[[bytes], object] = parse_keys_file
         raise KeysFileError(
             error.what, where=where, seen=error.seen, maybe=error.maybe, remedy=error.remedy, kids=error.kids
         ) from None
+
+
+def dialect_option(command: _Command) -> _Command:
+    """Give `command` the option; it gets one argument `dialects: tuple[str, ...]`."""
+    return click.option(
+        "--dialect",
+        "dialects",
+        metavar="NAME",
+        multiple=True,
+        type=click.Choice([dialect.value for dialect in Dialect]),
+        help=f"A reading of Common Encryption to follow: {', '.join(Dialect)}.",
+    )(command)

@@ -11,9 +11,8 @@ from drm.cenc.dialect import Dialect
 from drm.decrypting.file import decrypt_file
 from drm.errors import InvalidArgumentError, KeyMissingError, KeyWrongError, UnsupportedMediaError
 from drm.keys import ContentKey, KeyId
-from player.dialect_option import dialect_option
 from player.key_mistakes import explain
-from player.options import key_options
+from player.options import dialect_option, key_options
 from player.progress import Progress
 from player.quick.common import MAX_JOBS, end_tidily, useful_jobs
 from player.quick.decrypt import said_when_done

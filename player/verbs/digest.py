@@ -9,10 +9,9 @@ from drm.app.byte_stream import FileByteStream
 from drm.cenc.dialect import Dialect
 from drm.errors import KeyMissingError
 from drm.keys import ContentKey, KeyId
-from player.dialect_option import dialect_option
 from player.digests import TrackDigest, digest_tracks
 from player.key_mistakes import explain
-from player.options import key_options
+from player.options import dialect_option, key_options
 
 __all__ = ["command"]
 
