@@ -18,7 +18,7 @@ from drm.app.rights.enabler import ContentEnabler, EnablerActivation
 from drm.errors import DRMError, RestartRequiredError, TrustError
 from drm.rights.enablers import EnableType
 from drm.session.events import MediaEventType
-from player.component_options import URL_VARIABLE
+from player.options import URL_VARIABLE
 
 __all__ = ["Renewal", "RenewalWatch", "renewing"]
 

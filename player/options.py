@@ -1,13 +1,17 @@
-"""Options that several verbs have: for keys (`--key`, `--keys-file`) and for dialects (`--dialect`)."""
+"""Options that several verbs have: for keys, for dialects, and for the authority that vouches for components.
+
+The last are options of `components`, and variables of the environment for everything else.
+"""
 
 from __future__ import annotations
 
 import functools
 import importlib
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TypeVar, overload
+from typing import TYPE_CHECKING, Final, TypeVar, overload
 
 import click
 
@@ -17,7 +21,20 @@ from drm.keyfile.formats import MAX_KEYS_FILE, join_keys, parse_key_entries, par
 from drm.keyfile.spellings import KeyEntry, Resolved, parse_keys, resolve
 from drm.keys import ContentKey, KeyId
 
-__all__ = ["dialect_option", "key_options", "keys_file_of", "read_keys_file"]
+if TYPE_CHECKING:
+    from drm.app.components.trust import ComponentTrust
+
+__all__ = [
+    "CACERT_VARIABLE", "ROOT_VARIABLE", "STORE_VARIABLE", "URL_VARIABLE", "component_trust", "dialect_option",
+    "key_options", "keys_file_of", "read_keys_file", "trust_options",
+]  # fmt: skip
+
+ROOT_VARIABLE: Final = "CLEARKEY_COMPONENTS_ROOT"
+STORE_VARIABLE: Final = "CLEARKEY_COMPONENTS_STORE"
+URL_VARIABLE: Final = "CLEARKEY_COMPONENTS_URL"
+CACERT_VARIABLE: Final = "CLEARKEY_COMPONENTS_CACERT"
+
+_LARGEST_ROOT: Final = 512 << 10  # bytes
 
 _Result = TypeVar("_Result")
 _Command = TypeVar("_Command", bound=Callable[..., object])
@@ -129,7 +146,7 @@ def read_keys_file(path: str, parse: Callable[[bytes], object] = parse_keys_file
 
 
 def dialect_option(command: _Command) -> _Command:
-    """Give `command` the option; it gets one argument `dialects: tuple[str, ...]`."""
+    """Give `command` --dialect, repeatable; it gets one argument `dialects: tuple[str, ...]`."""
     return click.option(
         "--dialect",
         "dialects",
@@ -138,3 +155,73 @@ def dialect_option(command: _Command) -> _Command:
         type=click.Choice([dialect.value for dialect in Dialect]),
         help=f"A reading of Common Encryption to follow: {', '.join(Dialect)}.",
     )(command)
+
+
+def component_trust(
+    root: str | None = None, store: str | None = None, url: str | None = None, cacert: str | None = None
+) -> ComponentTrust:
+    """Return what these options come to; what is not given is looked for in the environment.
+
+    `root` is a file with the root of another authority than the one that the package pins. Nothing of it is verified
+    here: the worker does that.
+
+    Raises:
+        InvalidArgumentError: the root cannot be read.
+    """
+    from drm.app.components.trust import ComponentTrust  # noqa: PLC0415 - most verbs with options of ours run no worker
+
+    root, store, url, cacert = (
+        given or os.environ.get(variable)
+        for given, variable in (
+            (root, ROOT_VARIABLE),
+            (store, STORE_VARIABLE),
+            (url, URL_VARIABLE),
+            (cacert, CACERT_VARIABLE),
+        )
+    )
+    return ComponentTrust(
+        root=_read_root(root) if root else None,
+        store=Path(store) if store else None,
+        repository=url or "",
+        cacert=cacert or None,
+    )
+
+
+def trust_options(command: Callable[..., _Result]) -> Callable[..., _Result]:
+    """Give `command` the argument `trust: ComponentTrust`, of --root, --store, --url and --cacert or their variables."""
+
+    @click.option(
+        "--root",
+        metavar="FILE",
+        help=f"Root of another authority; what it vouches for is test-signed. Or {ROOT_VARIABLE}.",
+    )
+    @click.option(
+        "--store",
+        metavar="FOLDER",
+        help=f"Where updates are stored. [default: in the user's data folder] Or {STORE_VARIABLE}.",
+    )
+    @click.option("--url", metavar="URL", help=f"Where components are renewed from. Or {URL_VARIABLE}.")
+    @click.option("--cacert", metavar="FILE", help=f"CA certificates for its TLS. Or {CACERT_VARIABLE}.")
+    @functools.wraps(command)
+    def with_trust(
+        *args: object, root: str | None, store: str | None, url: str | None, cacert: str | None, **options: object
+    ) -> _Result:
+        return command(*args, trust=component_trust(root, store, url, cacert), **options)
+
+    return with_trust
+
+
+def _read_root(name: str) -> bytes:
+    try:
+        with Path(name).open("rb") as file:
+            data = file.read(_LARGEST_ROOT + 1)
+    except OSError as error:
+        raise InvalidArgumentError(
+            f"the root of the components' authority cannot be read: {error.strerror}",
+            where=name,
+            remedy=f"give --root or {ROOT_VARIABLE} the file that `clearkey authority export-root` writes",
+        ) from None
+    if not 0 < len(data) <= _LARGEST_ROOT:
+        seen = f"more than {_LARGEST_ROOT} bytes" if data else "an empty file"
+        raise InvalidArgumentError("the root of the components' authority is no root", where=name, seen=seen)
+    return data

@@ -17,9 +17,8 @@ from drm.app.rights.managers import LicenseManager, LocalKeysManager
 from drm.errors import DRMError, InvalidArgumentError, KeyMissingError, KeyWrongError
 from drm.keys import ContentKey, KeyId
 from player.comparison import compare_frames, hashes_by_stream
-from player.component_options import component_trust
 from player.key_mistakes import explain
-from player.options import read_keys_file
+from player.options import component_trust, read_keys_file
 from player.playback import Playback, PlaybackResult
 
 __all__ = ["Keys", "Played", "PlaysError", "assert_plays", "content_keys", "rights_from"]

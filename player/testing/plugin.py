@@ -106,7 +106,7 @@ def pmp_session(pytestconfig: pytest.Config) -> Iterator[Callable[..., MediaSess
     Where the machine does not give the isolation, the test fails with the reason: it is not skipped.
     """
     from drm.app.session_proxy import SessionConfiguration, create_pmp_media_session
-    from player.component_options import component_trust
+    from player.options import component_trust
     from player.testing.assertions import rights_from
 
     with contextlib.ExitStack() as running:

@@ -14,7 +14,7 @@ import msgspec
 from drm.app.process import probe_worker
 from drm.errors import DRMError, ExitCode, IsolationError
 from drm.protection import ADVICE, CONTAINED_LAYERS, WALL_LAYERS, Level, ProtectionReport, missing
-from player.component_options import component_trust
+from player.options import component_trust
 from player.verbs.components.state import Components, look_at_components
 from player.verbs.components.text import summary
 

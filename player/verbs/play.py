@@ -14,10 +14,9 @@ from drm.keys import ContentKey, KeyId
 from drm.protection import Level
 from drm.session.events import MediaEvent
 from player.comparison import compare
-from player.component_options import component_trust
 from player.component_renewal import renewing
 from player.key_mistakes import explain
-from player.options import dialect_option, key_options
+from player.options import component_trust, dialect_option, key_options
 from player.outputs import AtomicOutput
 from player.playback import Playback, PlaybackResult, Snapshot
 from player.progress import Progress

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from player.component_options import CACERT_VARIABLE, ROOT_VARIABLE, STORE_VARIABLE, URL_VARIABLE
+from player.options import CACERT_VARIABLE, ROOT_VARIABLE, STORE_VARIABLE, URL_VARIABLE
 from tests.interop.command import without_remarks
 
 ROOT = Path(__file__).parents[2]

@@ -12,7 +12,7 @@ from drm.app.server import WorkerConfiguration, create_pmp_server
 from drm.errors import DRMError, ExitCode, TrustError
 from drm.hresult import name_of
 from drm.protection import Level, ProtectionReport, TrustReport
-from player.component_options import trust_options
+from player.options import trust_options
 from player.verbs.components.state import Components, look_at_components
 from player.verbs.components.text import as_json, authority_lines, component_lines
 

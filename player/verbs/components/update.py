@@ -11,7 +11,7 @@ import msgspec
 from drm.app.components.supply import ComponentSupply
 from drm.app.components.trust import ComponentTrust
 from drm.errors import InvalidArgumentError, TrustError
-from player.component_options import ROOT_VARIABLE, URL_VARIABLE, trust_options
+from player.options import ROOT_VARIABLE, URL_VARIABLE, trust_options
 from player.progress import Progress
 from player.verbs.components.state import look_at_components
 

@@ -13,9 +13,8 @@ from drm.errors import DRMError, InvalidArgumentError
 from drm.keys import ContentKey, KeyId
 from drm.protection import Level
 from license_server.process import LicenseServer
-from player.component_options import component_trust
 from player.key_mistakes import explain
-from player.options import key_options
+from player.options import component_trust, key_options
 from player.verbs.trace.log import TraceLog
 from player.verbs.trace.run import Scenario, Tracer
 
