@@ -9,8 +9,9 @@ from drm.app.byte_stream import FileByteStream
 from drm.app.media_urls import NETWORK_SCHEMES, scheme_of
 from drm.component import ByteStream
 from drm.errors import InvalidArgumentError
+from drm.keys import KeyId
 
-__all__ = ["ReadableStream", "is_url", "open_stream", "shown_name"]
+__all__ = ["ReadableStream", "is_url", "open_stream", "shown_name", "track_kids"]
 
 
 class ReadableStream(ByteStream, Protocol):
@@ -52,3 +53,11 @@ def open_stream(paths: Sequence[str]) -> ReadableStream:
     stream = HttpByteStream(paths[0])
     stream.open()
     return stream
+
+
+def track_kids(paths: Sequence[str]) -> dict[int, tuple[KeyId, ...]]:
+    """Key ids by track id; none for a track that is not encrypted. Raises MediaError as `open_container` does."""
+    from drm.container import open_container  # noqa: PLC0415 - reads media, for those who need it
+
+    with FileByteStream(paths) as stream:
+        return {each.track.track_id: each.key_ids for each in open_container(stream).streams()}

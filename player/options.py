@@ -6,7 +6,6 @@ The last are options of `components`, and variables of the environment for every
 from __future__ import annotations
 
 import functools
-import importlib
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -110,7 +109,9 @@ def _resolved(entries: list[KeyEntry], options: Mapping[str, object]) -> Iterato
         if not paths:
             raise InvalidArgumentError("a key without a KID, and no file that would name it", remedy="give KID:KEY")
         # Most commands never get here, and reading media is not for all of them to import.
-        tracks = importlib.import_module("player.key_tracks").track_kids(paths)
+        from player.media_file import track_kids  # noqa: PLC0415
+
+        tracks = track_kids(paths)
     return resolve(entries, tracks)
 
 
@@ -188,7 +189,7 @@ def component_trust(
 
 
 def trust_options(command: Callable[..., _Result]) -> Callable[..., _Result]:
-    """Give `command` the argument `trust: ComponentTrust`, of --root, --store, --url and --cacert or their variables."""
+    """Give `command` one argument `trust: ComponentTrust`, of --root, --store, --url, --cacert or their variables."""
 
     @click.option(
         "--root",
