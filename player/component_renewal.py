@@ -8,19 +8,25 @@ there, that session fails too, and another one is to be made.
 from __future__ import annotations
 
 import re
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Protocol, TypeVar
+from types import TracebackType
+from typing import Final, Protocol, Self, TypeVar
+
+import click
 
 from drm.app.components.renewal import RENEWING
 from drm.app.rights.enabler import ContentEnabler, EnablerActivation
 from drm.errors import DRMError, RestartRequiredError, TrustError
+from drm.hresult import name_of
 from drm.rights.enablers import EnableType
 from drm.session.events import MediaEventType
 from player.options import URL_VARIABLE
+from player.progress import Progress
 
-__all__ = ["Renewal", "RenewalWatch", "renewing"]
+__all__ = ["Renewal", "RenewalLines", "RenewalWatch", "renewing"]
 
 _BYTES: Final = re.compile(r"(?P<name>\S+): (?P<got>\d+) of (?P<total>\d+) bytes")
 _SILENCE: Final = 120.0  # seconds without a word of the enabler; its own limits are shorter
@@ -114,3 +120,46 @@ def _run(error: TrustError, enabler: ContentEnabler, watch: RenewalWatch) -> Ren
         raise
     event.raise_for_status()
     return Renewal(error, sum(files.values()), time.monotonic() - began)
+
+
+class RenewalLines:
+    """A renewal as `play` tells of it: a bar on a terminal, lines elsewhere, all on stderr.
+
+    Keeps `RenewalWatch`.
+    """
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._is_drawn = sys.stderr.isatty()
+        self._progress = Progress(quiet=quiet, what="updating")
+
+    def refused(self, error: TrustError) -> None:
+        """Say why no session was made."""
+        self._say(f"refused: {error.what}, 0x{error.hresult:08X} {name_of(error.hresult)}; its enabler runs")
+
+    def step(self, line: str) -> None:
+        """Name the bar by it, or print it."""
+        self._progress.name(line)
+        if not self._is_drawn:
+            self._say(line)
+
+    def received(self, got: int, total: int) -> None:
+        """Draw how far it is."""
+        self._progress.show(got, total)
+
+    def renewed(self, renewal: Renewal) -> None:
+        """Say what it took."""
+        self._progress.clear()
+        self._say(f"renewed: {renewal.received:,} bytes in {renewal.seconds:.2f} s; the session is made again")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.close()
+
+    def _say(self, line: str) -> None:
+        if not self._quiet:
+            click.echo(line, err=True)

@@ -14,13 +14,12 @@ from drm.keys import ContentKey, KeyId
 from drm.protection import Level
 from drm.session.events import MediaEvent
 from player.comparison import compare
-from player.component_renewal import renewing
+from player.component_renewal import RenewalLines, renewing
 from player.key_mistakes import explain
 from player.options import component_trust, dialect_option, key_options
 from player.outputs import AtomicOutput
 from player.playback import Playback, PlaybackResult, Snapshot
 from player.progress import Progress
-from player.renewal_lines import RenewalLines
 
 __all__ = ["command"]
 
