@@ -17,7 +17,7 @@ from drm.manifests.verdicts import Plays
 from license_server.store.audit import AuditRow, audit_rows
 from license_server.store.keyring import find_keyring
 from license_server.store.opening import open_store
-from player.fixture_server import FixtureServer
+from player.testing.fixture_server import FixtureServer
 from tests.interop.command import Command, end, frames
 from tests.interop.peers.clips import PROGRESSIVE, Clips
 from tests.interop.peers.programs import PeerError, Program
