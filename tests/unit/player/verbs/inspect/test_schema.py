@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from player.verbs.inspect import SCHEMA_FILE, command
 
-OWN = Path(__file__).parents[2] / "data" / "vectors"
+OWN = Path(__file__).parents[4] / "data" / "vectors"
 PUBLISHED: dict[str, Any] = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
 MEDIA = {".mp4", ".m4s", ".webm", ".isma", ".ismv"}
 

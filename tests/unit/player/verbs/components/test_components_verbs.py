@@ -22,7 +22,7 @@ from license_server.process import LicenseServer
 from tests.interop.command import Command, Ran, is_one_paragraph
 from tests.publisher import Publisher, User
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[5]
 KID, KEY = "10000000100010001000100000000001", "3a2a1b68dd2bd9b2eeb25e84c4776668"
 
 Says = Callable[..., Ran]

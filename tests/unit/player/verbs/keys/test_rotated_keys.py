@@ -12,7 +12,7 @@ import pytest
 
 from drm.keys import KeyId
 
-OWN = Path(__file__).parents[2] / "data" / "vectors"
+OWN = Path(__file__).parents[4] / "data" / "vectors"
 VECTORS: dict[str, Any] = {each["id"]: each for each in json.loads((OWN / "vectors.json").read_text())["vectors"]}
 NAMES = ["gp_roll_frag_v", "gp_roll_prog_v", "pk_cbcs_rot_v", "pk_cenc_rot_a"]
 WRONG = "5a" * 16

@@ -18,7 +18,7 @@ START = "from player.start import main; main()"
 URL = "http://localhost:8000/license"
 VIDEO = (KeyId(b"video key id 000"), ContentKey(b"v" * 16))
 AUDIO = (KeyId(b"audio key id 000"), ContentKey(b"a" * 16))
-SHAKAS = Path(__file__).parents[2] / "data" / "vectors" / "generated" / "pk_hls_fmp4"
+SHAKAS = Path(__file__).parents[4] / "data" / "vectors" / "generated" / "pk_hls_fmp4"
 
 
 SCHEMAS = Path(player.__file__).with_name("schemas")

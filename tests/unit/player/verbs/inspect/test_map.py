@@ -19,7 +19,7 @@ from player.verbs.inspect.map import draw
 from player.verbs.inspect.map_model import OTHER, Cell, read_map
 from player.verbs.inspect.map_strip import strip
 
-OWN = Path(__file__).parents[2] / "data" / "vectors" / "generated"
+OWN = Path(__file__).parents[4] / "data" / "vectors" / "generated"
 SVG = "{http://www.w3.org/2000/svg}"
 KID = KeyId(bytes(16))
 

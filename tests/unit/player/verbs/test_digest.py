@@ -16,7 +16,7 @@ from drm.errors import KeyMissingError, UnsupportedMediaError
 from drm.keys import ContentKey, KeyId
 from player.digests import digest_tracks
 
-OWN = Path(__file__).parents[2] / "data" / "vectors"
+OWN = Path(__file__).parents[3] / "data" / "vectors"
 OWN_VECTORS: list[dict[str, Any]] = json.loads((OWN / "vectors.json").read_text())["vectors"]
 FOREIGN = [
     "mp4ff_cbcs",

@@ -23,7 +23,7 @@ from player.verbs.pssh.inputs import PsshInput, read_input
 from player.verbs.pssh.lines import as_json, as_lines
 from player.verbs.pssh.manifests import hls_statements, keyids_statements, mpd_statements
 
-VECTORS = Path(__file__).parents[2] / "data" / "vectors" / "generated"
+VECTORS = Path(__file__).parents[4] / "data" / "vectors" / "generated"
 KID = KeyId.parse("00112233-4455-6677-8899-aabbccddeeff")
 OTHER = KeyId.parse("a0a1a2a3-a4a5-a6a7-a8a9-aaabacadaeaf")
 BOX = base64.b64encode(Pssh.common(KID).encode()).decode()

@@ -28,7 +28,7 @@ from drm.media import Sample, SampleCrypto, Scheme
 from player.verbs.inspect import command
 from player.verbs.inspect.tally import Tally, encrypted_bytes
 
-OWN = Path(__file__).parents[2] / "data" / "vectors"
+OWN = Path(__file__).parents[4] / "data" / "vectors"
 MANIFEST = {each["id"]: each for each in json.loads((OWN / "vectors.json").read_text())["vectors"]}
 ONE = "10000000-1000-1000-1000-100000000001"
 TWO = "00000010-0010-0010-0010-000000000110"
