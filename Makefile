@@ -29,7 +29,7 @@ check: $(TEST)
 	$(BIN)/ruff format --quiet --check .
 	$(BIN)/mypy --no-error-summary
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/python -m pytest -q tests/unit/test_house.py
+	$(BIN)/python -m pytest -q tests/unit/test_house.py tests/unit/test_census.py
 
 # Each claim of speed beside its peer, in one run.
 bench: $(TEST)

@@ -1,1 +1,1 @@
-"""The platform: a protected media path. Imports nothing; the public face is `drm.app`."""
+"""The platform: a protected media path, in two processes. Imports nothing; the public face is `drm.app`."""

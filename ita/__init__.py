@@ -1,1 +1,1 @@
-"""The Clear Key content-protection component. It runs only from verified bytes (`drm.loader`)."""
+"""The Clear Key content-protection component. It runs from verified bytes alone (`drm.loader`), in the worker."""

@@ -1,1 +1,1 @@
-"""Recipes and the maker of every sample; no third-party media."""
+"""Recipes and the maker of every sample, a process of its own; no third-party media."""

@@ -1,1 +1,1 @@
-"""The platform's components. They run only from verified bytes (`drm.loader`), never by plain import."""
+"""The platform's components. They run from verified bytes alone (`drm.loader`), in the worker or a local session."""

@@ -1,1 +1,1 @@
-"""ISO base media file format, read by hand over a bounded reader. Imports nothing."""
+"""ISO base media file format, read by hand over a bounded reader. Runs in either process. Imports nothing."""

@@ -1,1 +1,1 @@
-"""Encrypt a file with Common Encryption. Imports nothing."""
+"""DASH and HLS out of clear files, and `pssh` boxes put into files. Developer verbs; never in the worker."""

@@ -1,1 +1,1 @@
-"""What a component is allowed to be: manifests of verified bytes. Imports nothing."""
+"""Whether a component may run: manifests, signed metadata, revocations. Runs in either process. Imports nothing."""

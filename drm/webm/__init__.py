@@ -1,1 +1,1 @@
-"""WebM by hand over a bounded reader, encrypted and clear: elements, tracks, blocks, and the samples that they make."""
+"""WebM by hand over a bounded reader: elements, tracks, blocks, samples. Runs in either process. Imports nothing."""

@@ -1,1 +1,1 @@
-"""The administrator's HTTP API: what `clearkey keys` does to a store, for programs that do not run beside it."""
+"""The administrator's HTTP API: what `clearkey keys` does to a store, from elsewhere. The license server alone."""

@@ -1,1 +1,1 @@
-"""H.264: parameter sets and slice headers. Opens no files."""
+"""H.264: parameter sets and slice headers, for what of them stays clear. Developer verbs; opens no files."""

@@ -1,1 +1,1 @@
-"""H.265: parameter sets and slice headers. Opens no files."""
+"""H.265: parameter sets and slice headers, for what of them stays clear. Developer verbs; opens no files."""

@@ -1,1 +1,1 @@
-"""Decoder over FFmpeg's libavcodec (PyAV)."""
+"""Decoder over FFmpeg's libavcodec (PyAV). Runs in the worker, from verified bytes."""

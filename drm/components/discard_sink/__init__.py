@@ -1,1 +1,1 @@
-"""Sink that counts frames and lets nothing out."""
+"""Sink that counts frames and lets nothing out. Runs in the worker, from verified bytes."""

@@ -1,1 +1,1 @@
-"""The MP4 media source component."""
+"""Media source that reads MP4. Runs in the worker, from verified bytes."""

@@ -1,1 +1,1 @@
-"""Sink that lets out one PNG: a single picture or a contact sheet."""
+"""Sink that lets out one PNG: a picture or a contact sheet. Runs in the worker, from verified bytes."""

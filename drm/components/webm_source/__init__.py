@@ -1,1 +1,1 @@
-"""The WebM media source component."""
+"""Media source that reads WebM. Runs in the worker, from verified bytes."""
