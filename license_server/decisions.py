@@ -25,7 +25,7 @@ class KeyRequest(msgspec.Struct, frozen=True, gc=False):
     client: str = ""  # address
 
     def __repr__(self) -> str:
-        return f"Ask(client={self.client!r})"
+        return f"KeyRequest(client={self.client!r})"
 
 
 class Decision(msgspec.Struct, frozen=True):

@@ -50,8 +50,8 @@ def health(state: Health) -> Blueprint:
 
     @blueprint.get("/ready")
     def ready() -> tuple[dict[str, object], int]:
-        found = state.ready()
-        return {"status": found}, 200 if found == _READY else 503
+        readiness = state.ready()
+        return {"status": readiness}, 200 if readiness == _READY else 503
 
     @blueprint.get("/metrics")
     def metrics() -> Response:

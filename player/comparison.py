@@ -28,12 +28,12 @@ class StreamVerdict:
 def frame_hashes(descriptor: int) -> dict[int, list[str]]:
     """Read framemd5 lines: stream index to the hashes of its frames, in order."""
     size = os.fstat(descriptor).st_size
-    found: dict[int, list[str]] = defaultdict(list)
+    hashes: dict[int, list[str]] = defaultdict(list)
     for line in os.pread(descriptor, size, 0).decode("ascii").splitlines():
         if line and not line.startswith("#"):
             index, *_, digest = line.split(",")
-            found[int(index)].append(digest.strip())
-    return dict(found)
+            hashes[int(index)].append(digest.strip())
+    return dict(hashes)
 
 
 def hashes_by_stream(descriptor: int, result: PlaybackResult) -> dict[str, list[str]]:

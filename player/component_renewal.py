@@ -110,9 +110,9 @@ def _run(error: TrustError, enabler: ContentEnabler, watch: RenewalWatch) -> Ren
     try:
         while (event := enabler.get_event(timeout=_SILENCE)).type != MediaEventType.ENABLER_COMPLETED:
             line = str(event.values.get("text", ""))
-            if found := _BYTES.fullmatch(line):
-                files[found["name"]] = int(found["got"])
-                watch.received(int(found["got"]), int(found["total"]))
+            if progress := _BYTES.fullmatch(line):
+                files[progress["name"]] = int(progress["got"])
+                watch.received(int(progress["got"]), int(progress["total"]))
             else:
                 watch.step(line)
     except (DRMError, KeyboardInterrupt):

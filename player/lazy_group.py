@@ -22,9 +22,9 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in self._sub_verbs:
             return None
-        found = importlib.import_module(self._sub_verbs[cmd_name][0]).COMMANDS[cmd_name]
-        assert isinstance(found, click.Command)
-        return found
+        command = importlib.import_module(self._sub_verbs[cmd_name][0]).COMMANDS[cmd_name]
+        assert isinstance(command, click.Command)
+        return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Verbs"):

@@ -127,12 +127,12 @@ class Playback:
         if len(self._paths) == 1:
             result = resolver.begin_create_object_from_url(self._paths[0])
             try:
-                made = resolver.end_create_object_from_url(result)
+                source = resolver.end_create_object_from_url(result)
             except KeyboardInterrupt:
                 resolver.cancel_object_creation(result)
                 raise
-            assert isinstance(made, RemoteMediaSource)
-            return made
+            assert isinstance(source, RemoteMediaSource)
+            return source
         stream = opened.enter_context(closing(open_stream(self._paths)))
         return resolver.end_create_object_from_byte_stream(resolver.begin_create_object_from_byte_stream(stream))
 

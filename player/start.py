@@ -14,19 +14,19 @@ __all__ = ["main"]
 
 def main() -> None:
     """Run the command and exit with its code."""
-    words = sys.argv[1:]
-    if words[:1] == ["decrypt"]:
+    argv = sys.argv[1:]
+    if argv[:1] == ["decrypt"]:
         from player.quick.decrypt import decrypt_at_once  # noqa: PLC0415 - see above
 
-        code = decrypt_at_once(words[1:])
+        code = decrypt_at_once(argv[1:])
         if code is not None:
             # The file is complete and everything is said. The interpreter's own tidying would add a tenth of the time.
             sys.stderr.flush()
             os._exit(code)
-    elif words[:1] == ["encrypt"]:
+    elif argv[:1] == ["encrypt"]:
         from player.quick.encrypt import encrypt_at_once  # noqa: PLC0415 - see above
 
-        code = encrypt_at_once(words[1:])
+        code = encrypt_at_once(argv[1:])
         if code is not None:
             sys.stdout.flush()
             sys.stderr.flush()

@@ -50,7 +50,7 @@ def admin_tokens_of(path: Path) -> tuple[tuple[str, bytes], ...]:
         raise InvalidArgumentError(f"the tokens cannot be read: {error.strerror}", where=str(path)) from None
     except UnicodeDecodeError:
         raise InvalidArgumentError("the file of administrators' tokens is no text", where=str(path)) from None
-    found: list[tuple[str, bytes]] = []
+    tokens: list[tuple[str, bytes]] = []
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
@@ -64,10 +64,10 @@ def admin_tokens_of(path: Path) -> tuple[tuple[str, bytes], ...]:
                 where=where,
                 remedy=f"openssl rand -hex 32 > {path}",
             )
-        found.append((match["name"] or "admin", sha256(match["token"].encode()).digest()))
-    if not found:
+        tokens.append((match["name"] or "admin", sha256(match["token"].encode()).digest()))
+    if not tokens:
         raise InvalidArgumentError("the file holds no administrator's token", where=str(path))
-    return tuple(found)
+    return tuple(tokens)
 
 
 class AdminAccess:

@@ -56,12 +56,12 @@ def add_admin(app: Flask, state: Health, rules: ServerRules) -> None:
         def answered(**parts: str) -> Response:
             # Before anything else is looked at, the body included.
             who = access.admit(request.headers.get("Authorization", ""), request.remote_addr or "")
-            desk = AdminRequest(state, rules, who, request.remote_addr or "")
+            admin_request = AdminRequest(state, rules, who, request.remote_addr or "")
             if route.confirm and request.headers.get(CONFIRM_HEADER) != route.confirm:
                 raise ProblemError(
                     428, "confirmation_required", f"send the header {CONFIRM_HEADER}: {route.confirm} if you mean it"
                 )
-            return _answered(route, desk, parts)
+            return _answered(route, admin_request, parts)
 
         return answered
 
@@ -100,14 +100,14 @@ def _closed() -> Blueprint:
     return blueprint
 
 
-def _answered(route: Route, desk: AdminRequest, parts: dict[str, str]) -> Response:
+def _answered(route: Route, admin_request: AdminRequest, parts: dict[str, str]) -> Response:
     arguments: dict[str, object] = dict(parts)
     try:
         if route.query is not None:
             arguments["query"] = msgspec.convert(request.args.to_dict(), route.query, strict=False)
         if route.body is not None:
             arguments["body"] = msgspec.json.decode(_body(), type=route.body)
-        answer = route.handle(desk, **arguments)
+        answer = route.handle(admin_request, **arguments)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         # The library's words name the member and its type; of what was sent, they repeat the names of choices alone.
         words = str(error) if isinstance(error, msgspec.DecodeError) else "the body is not JSON in UTF-8"

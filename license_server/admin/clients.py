@@ -23,24 +23,24 @@ __all__ = ["CLIENT_ROUTES"]
 
 
 # ------------------------------------------------------------------------------------------------ tokens
-def _revoked(desk: AdminRequest) -> TokenList:
-    return TokenList(sorted(desk.store.tokens.revoked()))
+def _revoked(request: AdminRequest) -> TokenList:
+    return TokenList(sorted(request.store.tokens.revoked()))
 
 
-def _revoke_token(desk: AdminRequest, body: TokenOrder) -> TokenList:
-    desk.store.tokens.revoke(body.token_id)
-    desk.record("token_revoked", token_id=body.token_id)
-    return _revoked(desk)
+def _revoke_token(request: AdminRequest, body: TokenOrder) -> TokenList:
+    request.store.tokens.revoke(body.token_id)
+    request.record("token_revoked", token_id=body.token_id)
+    return _revoked(request)
 
 
-def _restore_token(desk: AdminRequest, body: TokenOrder) -> TokenList:
-    desk.store.tokens.revoke(body.token_id, restore=True)
-    desk.record("token_restored", token_id=body.token_id)
-    return _revoked(desk)
+def _restore_token(request: AdminRequest, body: TokenOrder) -> TokenList:
+    request.store.tokens.revoke(body.token_id, restore=True)
+    request.record("token_restored", token_id=body.token_id)
+    return _revoked(request)
 
 
-def _mint(desk: AdminRequest, body: MintOrder) -> Minted:
-    key = desk.rules.admin.signing_key if desk.rules.admin is not None else None
+def _mint(request: AdminRequest, body: MintOrder) -> Minted:
+    key = request.rules.admin.signing_key if request.rules.admin is not None else None
     if key is None:
         raise ProblemError(
             409, "not_set_up", "this server has no key to sign tokens with: clearkey serve --admin-signing-key FILE"
@@ -51,44 +51,44 @@ def _mint(desk: AdminRequest, body: MintOrder) -> Minted:
         kids=kids,
         contents=tuple(body.contents),
         life=body.life,
-        audience=body.audience or desk.rules.audience,
+        audience=body.audience or request.rules.audience,
         subject=body.subject,
         token_id=body.token_id,
         reusable=body.reusable,
         policy=body.policy,
     )
     token = key.mint(claims, now)
-    desk.record("token_minted", kids, token_id=body.token_id or "")
+    request.record("token_minted", kids, token_id=body.token_id or "")
     return Minted(token, now + body.life)
 
 
 # ------------------------------------------------------------------------------------------------ devices
-def _devices(desk: AdminRequest) -> DeviceList:
+def _devices(request: AdminRequest) -> DeviceList:
     return DeviceList(
         [
             DeviceInfo(
                 row.device_id, row.registered_at, row.enrolled_at, row.last_seen, row.claimed_level, row.revoked_at
             )
-            for row in desk.store.devices.rows()
+            for row in request.store.devices.rows()
         ]
     )
 
 
-def _enroll(desk: AdminRequest, body: DeviceOrder) -> DeviceInfo:
-    return _done(desk, desk.store.devices.enrol(body.device), "device_enrolled")
+def _enroll(request: AdminRequest, body: DeviceOrder) -> DeviceInfo:
+    return _done(request, request.store.devices.enrol(body.device), "device_enrolled")
 
 
-def _revoke_device(desk: AdminRequest, body: DeviceOrder) -> DeviceInfo:
-    return _done(desk, desk.store.devices.revoke(body.device), "device_revoked")
+def _revoke_device(request: AdminRequest, body: DeviceOrder) -> DeviceInfo:
+    return _done(request, request.store.devices.revoke(body.device), "device_revoked")
 
 
-def _restore_device(desk: AdminRequest, body: DeviceOrder) -> DeviceInfo:
-    return _done(desk, desk.store.devices.revoke(body.device, restore=True), "device_restored")
+def _restore_device(request: AdminRequest, body: DeviceOrder) -> DeviceInfo:
+    return _done(request, request.store.devices.revoke(body.device, restore=True), "device_restored")
 
 
-def _done(desk: AdminRequest, device_id: str, code: str) -> DeviceInfo:
-    desk.record(code, device_id=device_id)
-    return next(info for info in _devices(desk).devices if info.device_id == device_id)
+def _done(request: AdminRequest, device_id: str, code: str) -> DeviceInfo:
+    request.record(code, device_id=device_id)
+    return next(info for info in _devices(request).devices if info.device_id == device_id)
 
 
 CLIENT_ROUTES: Final = (

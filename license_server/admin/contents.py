@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from license_server.admin.keys import told
+from license_server.admin.keys import key_info
 from license_server.admin.messages import ContentInfo, ContentList, ContentOrder, ContentPolicy, KeyList, RotateOrder
 from license_server.admin.route import AdminRequest, Route
 from license_server.store.contents import check_track
@@ -12,40 +12,40 @@ from license_server.store.contents import check_track
 __all__ = ["CONTENT_ROUTES"]
 
 
-def _list(desk: AdminRequest) -> ContentList:
+def _list(request: AdminRequest) -> ContentList:
     return ContentList(
-        [ContentInfo(row.content, row.policy, row.created_at, row.revoked_at) for row in desk.store.contents.rows()]
+        [ContentInfo(row.content, row.policy, row.created_at, row.revoked_at) for row in request.store.contents.rows()]
     )
 
 
-def _revoke(desk: AdminRequest, body: ContentOrder) -> ContentInfo:
-    desk.store.contents.revoke(body.content)
-    desk.record("content_revoked", content=body.content)
-    return _info(desk, body.content)
+def _revoke(request: AdminRequest, body: ContentOrder) -> ContentInfo:
+    request.store.contents.revoke(body.content)
+    request.record("content_revoked", content=body.content)
+    return _info(request, body.content)
 
 
-def _restore(desk: AdminRequest, body: ContentOrder) -> ContentInfo:
-    desk.store.contents.revoke(body.content, restore=True)
-    desk.record("content_restored", content=body.content)
-    return _info(desk, body.content)
+def _restore(request: AdminRequest, body: ContentOrder) -> ContentInfo:
+    request.store.contents.revoke(body.content, restore=True)
+    request.record("content_restored", content=body.content)
+    return _info(request, body.content)
 
 
-def _set_policy(desk: AdminRequest, body: ContentPolicy) -> ContentInfo:
-    desk.store.contents.set_policy(body.content, body.policy)
-    desk.record("content_policy_set", content=body.content)
-    return _info(desk, body.content)
+def _set_policy(request: AdminRequest, body: ContentPolicy) -> ContentInfo:
+    request.store.contents.set_policy(body.content, body.policy)
+    request.record("content_policy_set", content=body.content)
+    return _info(request, body.content)
 
 
-def _rotate(desk: AdminRequest, body: RotateOrder) -> KeyList:
+def _rotate(request: AdminRequest, body: RotateOrder) -> KeyList:
     for track in body.tracks:
         check_track(track)
-    rows = desk.store.contents.next_period(body.content, body.tracks)
-    desk.record("content_rotated", [row.kid for row in rows], content=body.content)
-    return KeyList([told(row) for row in rows])
+    rows = request.store.contents.next_period(body.content, body.tracks)
+    request.record("content_rotated", [row.kid for row in rows], content=body.content)
+    return KeyList([key_info(row) for row in rows])
 
 
-def _info(desk: AdminRequest, content: str) -> ContentInfo:
-    return next(info for info in _list(desk).contents if info.content == content)
+def _info(request: AdminRequest, content: str) -> ContentInfo:
+    return next(info for info in _list(request).contents if info.content == content)
 
 
 CONTENT_ROUTES: Final = (

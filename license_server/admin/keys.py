@@ -29,10 +29,10 @@ from license_server.store.contents import check_content, check_track
 from license_server.store.exports import export_keys
 from license_server.store.keys import KeyRow, Place
 
-__all__ = ["KEY_ROUTES", "told"]
+__all__ = ["KEY_ROUTES", "key_info"]
 
 
-def told(row: KeyRow) -> KeyInfo:
+def key_info(row: KeyRow) -> KeyInfo:
     """A row as it is answered."""
     return KeyInfo(
         kid=str(row.kid),
@@ -47,18 +47,18 @@ def told(row: KeyRow) -> KeyInfo:
     )
 
 
-def _list(desk: AdminRequest, query: KeyQuery) -> KeyPage:
+def _list(request: AdminRequest, query: KeyQuery) -> KeyPage:
     after = None if query.after is None else KeyId.parse(query.after)
-    rows = desk.store.keys.rows(query.content, after=after, most=query.limit + 1)
+    rows = request.store.keys.rows(query.content, after=after, most=query.limit + 1)
     shown = rows[: query.limit]
-    return KeyPage([told(row) for row in shown], str(shown[-1].kid) if len(rows) > query.limit else None)
+    return KeyPage([key_info(row) for row in shown], str(shown[-1].kid) if len(rows) > query.limit else None)
 
 
-def _show(desk: AdminRequest, kid: str) -> KeyInfo:
-    return told(desk.store.keys.row(KeyId.parse(kid)))
+def _show(request: AdminRequest, kid: str) -> KeyInfo:
+    return key_info(request.store.keys.row(KeyId.parse(kid)))
 
 
-def _generate(desk: AdminRequest, body: GenerateOrder) -> KeyList:
+def _generate(request: AdminRequest, body: GenerateOrder) -> KeyList:
     if body.content is not None:
         check_content(body.content)
     elif body.tracks:
@@ -70,12 +70,12 @@ def _generate(desk: AdminRequest, body: GenerateOrder) -> KeyList:
     for track in body.tracks:
         check_track(track)
     places = [Place(body.content, track) for track in body.tracks] or [Place(body.content)] * body.count
-    kids = desk.store.keys.make(places)
-    desk.record("keys_generated", kids, content=body.content or "")
-    return KeyList([told(desk.store.keys.row(kid)) for kid in kids])
+    kids = request.store.keys.make(places)
+    request.record("keys_generated", kids, content=body.content or "")
+    return KeyList([key_info(request.store.keys.row(kid)) for kid in kids])
 
 
-def _import(desk: AdminRequest, body: ImportOrder) -> Imported:
+def _import(request: AdminRequest, body: ImportOrder) -> Imported:
     keys = parse_keys_file(msgspec.json.encode({"keys": body.keys}))  # the reader of every keys file
     places = {}
     if body.content is not None:
@@ -86,48 +86,48 @@ def _import(desk: AdminRequest, body: ImportOrder) -> Imported:
     elif body.track is not None or body.period is not None:
         raise InvalidArgumentError("a track or period belongs to a content", remedy="name it with `content`")
     try:
-        new = desk.store.keys.add(keys, replace=body.replace, places=places)
+        new = request.store.keys.add(keys, replace=body.replace, places=places)
     except InvalidArgumentError as error:
         raise ProblemError(
             409, "key_differs", f"{error.what}; `replace` overwrites them", kids=map(KeyId.parse, error.kids)
         ) from None
-    desk.record("keys_imported", keys, content=body.content or "")
+    request.record("keys_imported", keys, content=body.content or "")
     return Imported(new, len(keys) - new)
 
 
-def _export(desk: AdminRequest, body: ExportOrder) -> bytes:
+def _export(request: AdminRequest, body: ExportOrder) -> bytes:
     if bool(body.kids) == bool(body.content):
         raise InvalidArgumentError("either `kids` or a `content` says which keys leave the store")
     kids = [KeyId.parse(kid) for kid in body.kids]
-    return encode_jwk_set(export_keys(desk.store, kids, body.content, desk.who, desk.client))
+    return encode_jwk_set(export_keys(request.store, kids, body.content, request.who, request.client))
 
 
-def _revoke(desk: AdminRequest, kid: str) -> KeyInfo:
-    return _set_revoked(desk, kid, restore=False)
+def _revoke(request: AdminRequest, kid: str) -> KeyInfo:
+    return _set_revoked(request, kid, restore=False)
 
 
-def _restore(desk: AdminRequest, kid: str) -> KeyInfo:
-    return _set_revoked(desk, kid, restore=True)
+def _restore(request: AdminRequest, kid: str) -> KeyInfo:
+    return _set_revoked(request, kid, restore=True)
 
 
-def _set_revoked(desk: AdminRequest, kid: str, *, restore: bool) -> KeyInfo:
+def _set_revoked(request: AdminRequest, kid: str, *, restore: bool) -> KeyInfo:
     key_id = KeyId.parse(kid)
-    desk.store.keys.revoke(key_id, restore=restore)
-    desk.record("key_restored" if restore else "key_revoked", [key_id])
-    return told(desk.store.keys.row(key_id))
+    request.store.keys.revoke(key_id, restore=restore)
+    request.record("key_restored" if restore else "key_revoked", [key_id])
+    return key_info(request.store.keys.row(key_id))
 
 
-def _policy(desk: AdminRequest, kid: str) -> KeyPolicy:
+def _policy(request: AdminRequest, kid: str) -> KeyPolicy:
     key_id = KeyId.parse(kid)
-    row = desk.store.keys.row(key_id)
-    return KeyPolicy(str(key_id), row.policy, desk.store.keys.effective_policy(key_id))
+    row = request.store.keys.row(key_id)
+    return KeyPolicy(str(key_id), row.policy, request.store.keys.effective_policy(key_id))
 
 
-def _set_policy(desk: AdminRequest, kid: str, body: PolicyOrder) -> KeyPolicy:
+def _set_policy(request: AdminRequest, kid: str, body: PolicyOrder) -> KeyPolicy:
     key_id = KeyId.parse(kid)
-    desk.store.keys.set_policy(key_id, body.policy)
-    desk.record("key_policy_set", [key_id])
-    return _policy(desk, kid)
+    request.store.keys.set_policy(key_id, body.policy)
+    request.record("key_policy_set", [key_id])
+    return _policy(request, kid)
 
 
 KEY_ROUTES: Final = (

@@ -64,23 +64,23 @@ def openapi_document(routes: Sequence[Route], base: str) -> dict[str, Any]:
 
 
 def _operation(route: Route) -> dict[str, Any]:
-    told: dict[str, Any] = {
+    operation: dict[str, Any] = {
         "operationId": route.name,
         "summary": route.summary,
         "responses": {
             str(route.status): {"description": "Done.", "content": {_JSON: {"schema": _reference(route.answers)}}},
-            **{status: _problem(words) for status, words in _REFUSED.items()},
+            **{status: _problem(description) for status, description in _REFUSED.items()},
         },
     }
     if parameters := list(_parameters(route)):
-        told["parameters"] = parameters
+        operation["parameters"] = parameters
     if "{kid}" in route.path:
-        told["responses"]["404"] = _problem("The store holds no such key.")
+        operation["responses"]["404"] = _problem("The store holds no such key.")
     if route.confirm:
-        told["responses"]["428"] = _problem(f"The header {CONFIRM_HEADER} is missing or says something else.")
+        operation["responses"]["428"] = _problem(f"The header {CONFIRM_HEADER} is missing or says something else.")
     if route.body is not None:
-        told["requestBody"] = {"required": True, "content": {_JSON: {"schema": _reference(route.body)}}}
-    return told
+        operation["requestBody"] = {"required": True, "content": {_JSON: {"schema": _reference(route.body)}}}
+    return operation
 
 
 def _parameters(route: Route) -> Iterator[dict[str, Any]]:
@@ -100,5 +100,5 @@ def _reference(kind: type[Struct]) -> dict[str, str]:
     return {"$ref": f"#/components/schemas/{kind.__name__}"}
 
 
-def _problem(words: str) -> dict[str, Any]:
-    return {"description": words, "content": {PROBLEM_TYPE: {"schema": _reference(Problem)}}}
+def _problem(description: str) -> dict[str, Any]:
+    return {"description": description, "content": {PROBLEM_TYPE: {"schema": _reference(Problem)}}}

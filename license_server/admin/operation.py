@@ -13,8 +13,8 @@ from license_server.store.key_rows import CACHE_SECONDS
 __all__ = ["OPERATION_ROUTES"]
 
 
-def _events(desk: AdminRequest, query: AuditQuery) -> AuditPage:
-    rows = audit_rows(desk.store.engine, after=query.after, most=query.limit)
+def _events(request: AdminRequest, query: AuditQuery) -> AuditPage:
+    rows = audit_rows(request.store.engine, after=query.after, most=query.limit)
     events = [
         AuditEvent(
             id=row.id,
@@ -34,10 +34,10 @@ def _events(desk: AdminRequest, query: AuditQuery) -> AuditPage:
     return AuditPage(events, rows[-1].id if rows else query.after)
 
 
-def _status(desk: AdminRequest) -> Status:
-    rules, store = desk.rules, desk.store
+def _status(request: AdminRequest) -> Status:
+    rules, store = request.rules, request.store
     return Status(
-        status=desk.state.ready(),
+        status=request.state.ready(),
         keys=store.keys.count(),
         epoch=store.epoch.read(),
         kek_ids=store.keys.kek_ids(),

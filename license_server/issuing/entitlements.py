@@ -144,8 +144,8 @@ class Entitlements:
             name.hex(),
         )
 
-    def _check_audience(self, told: str | list[str] | None) -> None:
-        audiences = [told] if isinstance(told, str) else told or []
+    def _check_audience(self, claim: str | list[str] | None) -> None:
+        audiences = [claim] if isinstance(claim, str) else claim or []
         # RFC 7519 4.1.3: who is not named must refuse; and where an audience is set, a token must name it.
         if (audiences or self._audience is not None) and self._audience not in audiences:
             raise ProblemError(403, "token_audience", "the token is not meant for this server (aud)")
@@ -160,16 +160,16 @@ class Entitlements:
 def _token(ask: KeyRequest) -> str:
     """The one token of a request: RFC 6750 2.1 and 2.3, under the name that players and servers use."""
     if header := _BEARER.fullmatch(ask.authorization):
-        found = header[1]
+        token = header[1]
     elif "token=" in ask.query:
-        found = next(iter(_query(ask.query).get("token", ())), "")
+        token = next(iter(_query(ask.query).get("token", ())), "")
     else:
-        found = ""
-    if not found:
+        token = ""
+    if not token:
         raise _unauthorized("token_missing", "send `Authorization: Bearer TOKEN`, or `?token=TOKEN`", error="")
-    if len(found) > _MAX_TOKEN:
+    if len(token) > _MAX_TOKEN:
         raise _unauthorized("token_invalid", f"it is longer than {_MAX_TOKEN} characters")
-    return found
+    return token
 
 
 def _query(text: str) -> Mapping[str, list[str]]:

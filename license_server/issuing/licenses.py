@@ -43,39 +43,39 @@ class IssuingContext:
     limit: RateLimit | None = None
 
 
-def issue(ask: KeyRequest, office: IssuingContext, now: float) -> Decision:
+def issue(ask: KeyRequest, context: IssuingContext, now: float) -> Decision:
     """Decide over one license request: EME Clear Key's JSON, with or without our member `pmp`.
 
     https://www.w3.org/TR/encrypted-media-2/#clear-key-request-format
     `now` is in seconds since the epoch. Never raises for what a client sent: a refusal is a decision too.
     """
-    asked = RequestFacts()
+    facts = RequestFacts()
     try:
-        grant = _admit(ask, asked, office, now)
-        request = _parse(ask.body, asked)
+        grant = _admit(ask, facts, context, now)
+        request = _parse(ask.body, facts)
         if request.pmp is None:
-            return _issue_plain(ask, asked, grant, office, now)
-        return _issue_sealed(request.pmp, ask, asked, grant, office, now)
+            return _issue_plain(ask, facts, grant, context, now)
+        return _issue_sealed(request.pmp, ask, facts, grant, context, now)
     except ProblemError as problem:
-        return refusal(problem, asked)
+        return refusal(problem, facts)
 
 
-def issue_raw(kid: str, ask: KeyRequest, office: IssuingContext, now: float) -> Decision:
+def issue_raw(kid: str, ask: KeyRequest, context: IssuingContext, now: float) -> Decision:
     """Decide over one key as an HLS player fetches it: its 16 bytes, or a refusal.
 
     RFC 8216 4.3.2.4 (KEYFORMAT "identity"). It is a plain license: rules that need a worker refuse it.
     """
-    asked = RequestFacts()
+    facts = RequestFacts()
     try:
-        grant = _admit(ask, asked, office, now)
+        grant = _admit(ask, facts, context, now)
         try:
-            asked.kids = (KeyId.parse(kid),)
+            facts.kids = (KeyId.parse(kid),)
         except InvalidArgumentError:
             raise ProblemError(400, "request_malformed", "the path names no key id of 16 bytes") from None
-        held = _permitted(ask, asked, grant, office, now)
-        return _issued(asked, "application/octet-stream", raw_key(held[asked.kids[0]].key), "issued")
+        held = _permitted(ask, facts, grant, context, now)
+        return _issued(facts, "application/octet-stream", raw_key(held[facts.kids[0]].key), "issued")
     except ProblemError as problem:
-        return refusal(problem, asked)
+        return refusal(problem, facts)
 
 
 def raw_key(key: ContentKey) -> bytes:
@@ -83,22 +83,22 @@ def raw_key(key: ContentKey) -> bytes:
     return key.secret
 
 
-def _admit(ask: KeyRequest, asked: RequestFacts, office: IssuingContext, now: float) -> Grant:
-    if office.entitlements is None:
+def _admit(ask: KeyRequest, facts: RequestFacts, context: IssuingContext, now: float) -> Grant:
+    if context.entitlements is None:
         return OPEN
-    grant = office.entitlements.admit(ask, now)
-    asked.subject, asked.token_id = grant.subject, grant.token_id
+    grant = context.entitlements.admit(ask, now)
+    facts.subject, facts.token_id = grant.subject, grant.token_id
     return grant
 
 
-def _parse(body: bytes, asked: RequestFacts) -> LicenseRequest:
+def _parse(body: bytes, facts: RequestFacts) -> LicenseRequest:
     try:
         body.decode()  # RFC 8259 8.1, also in the members that nobody reads
     except UnicodeDecodeError:
         raise ProblemError(400, "request_malformed", "the request is not UTF-8") from None
     try:
         request = parse_license_request(body)
-        asked.kids = request.key_ids
+        facts.kids = request.key_ids
     except InvalidArgumentError as error:
         raise ProblemError(400, "request_malformed", ". ".join(filter(None, (error.what, error.remedy)))) from None
     if request.type != "temporary":
@@ -107,55 +107,55 @@ def _parse(body: bytes, asked: RequestFacts) -> LicenseRequest:
     return request
 
 
-def _issue_plain(ask: KeyRequest, asked: RequestFacts, grant: Grant, office: IssuingContext, now: float) -> Decision:
-    held = _permitted(ask, asked, grant, office, now)
-    body = encode_jwk_set({kid: held[kid].key for kid in asked.kids})
-    return _issued(asked, "application/json", body, "issued")
+def _issue_plain(ask: KeyRequest, facts: RequestFacts, grant: Grant, context: IssuingContext, now: float) -> Decision:
+    held = _permitted(ask, facts, grant, context, now)
+    body = encode_jwk_set({kid: held[kid].key for kid in facts.kids})
+    return _issued(facts, "application/json", body, "issued")
 
 
 def _permitted(
-    ask: KeyRequest, asked: RequestFacts, grant: Grant, office: IssuingContext, now: float
+    ask: KeyRequest, facts: RequestFacts, grant: Grant, context: IssuingContext, now: float
 ) -> Mapping[KeyId, HeldKey]:
-    held = _held(ask, asked, grant, office)
+    held = _held(ask, facts, grant, context)
     permit_plain(_policies(held, grant), now)
-    if office.entitlements is not None:
-        office.entitlements.spend(grant)  # last, so that a refused request does not use up the token
+    if context.entitlements is not None:
+        context.entitlements.spend(grant)  # last, so that a refused request does not use up the token
     return held
 
 
 def _issue_sealed(
-    token: str, ask: KeyRequest, asked: RequestFacts, grant: Grant, office: IssuingContext, now: float
+    token: str, ask: KeyRequest, facts: RequestFacts, grant: Grant, context: IssuingContext, now: float
 ) -> Decision:
-    rules, devices = office.rules, office.devices
+    rules, devices = context.rules, context.devices
     try:
         request = sealed.verify_request(token)
     except InvalidArgumentError as error:
         raise ProblemError(400, "request_malformed", f"`pmp`: {error.what}") from None
-    asked.device_id = request.device_id
-    if set(request.kids) != set(asked.kids):
+    facts.device_id = request.device_id
+    if set(request.kids) != set(facts.kids):
         raise ProblemError(400, "request_malformed", "`pmp` is signed over other key ids than `kids`")
     check_fresh(request, rules, now)
     enrolled = check_known(request, devices, rules)
-    asked.level = f"{request.level} {'enrolled' if enrolled else 'self-asserted'}"
-    held = _held(ask, asked, grant, office)
+    facts.level = f"{request.level} {'enrolled' if enrolled else 'self-asserted'}"
+    held = _held(ask, facts, grant, context)
     policies = _policies(held, grant)
     permit_sealed(policies, now, level=request.level, enrolled=enrolled)
     # Last, so that a refused request costs no place among the remembered nonces.
     if not devices.spend(request, now, 2 * rules.freshness):
         raise ProblemError(403, "request_replayed", "a request with this nonce was answered before; make a new one")
-    if office.entitlements is not None:
-        office.entitlements.spend(grant)
-    body = sealed.seal(request, {kid: held[kid].key for kid in asked.kids}, combine(policies.values()))
-    return _issued(asked, sealed.MEDIA_TYPE, body, "sealed")
+    if context.entitlements is not None:
+        context.entitlements.spend(grant)
+    body = sealed.seal(request, {kid: held[kid].key for kid in facts.kids}, combine(policies.values()))
+    return _issued(facts, sealed.MEDIA_TYPE, body, "sealed")
 
 
-def _held(ask: KeyRequest, asked: RequestFacts, grant: Grant, office: IssuingContext) -> Mapping[KeyId, HeldKey]:
+def _held(ask: KeyRequest, facts: RequestFacts, grant: Grant, context: IssuingContext) -> Mapping[KeyId, HeldKey]:
     """The keys of `asked.kids`, each of them held, covered by the grant and not revoked. Raises ProblemError."""
-    kids = asked.kids
-    held = office.keys.get_many(kids)
-    if office.limit is not None:
+    kids = facts.kids
+    held = context.keys.get_many(kids)
+    if context.limit is not None:
         first = held.get(kids[0])
-        office.limit.count(grant.limit_key or ask.client, first.content if first else "")
+        context.limit.count(grant.limit_key or ask.client, first.content if first else "")
     is_usual = [kid in held and not held[kid].revoked and grant.covers(kid, held[kid].content) for kid in kids]
     if all(is_usual):
         return held
@@ -176,11 +176,11 @@ def _held(ask: KeyRequest, asked: RequestFacts, grant: Grant, office: IssuingCon
 
 def _policies(held: Mapping[KeyId, HeldKey], grant: Grant) -> Mapping[KeyId, Policy]:
     if grant.policy is None:
-        return {kid: found.policy for kid, found in held.items()}
-    return {kid: combine((found.policy, grant.policy)) for kid, found in held.items()}
+        return {kid: key.policy for kid, key in held.items()}
+    return {kid: combine((key.policy, grant.policy)) for kid, key in held.items()}
 
 
-def _issued(asked: RequestFacts, media_type: str, body: bytes, code: str) -> Decision:
+def _issued(facts: RequestFacts, media_type: str, body: bytes, code: str) -> Decision:
     return Decision(
-        200, media_type, body, code, asked.kids, asked.device_id, asked.level, asked.subject, asked.token_id
+        200, media_type, body, code, facts.kids, facts.device_id, facts.level, facts.subject, facts.token_id
     )

@@ -17,22 +17,22 @@ INDIVIDUALIZE: Final = "individualize"
 
 def register(ask: KeyRequest, devices: DeviceSource, rules: DeviceRules, now: float) -> Decision:
     """Decide over a device registration: a proof that the device holds its key."""
-    asked = RequestFacts()
+    facts = RequestFacts()
     try:
         try:
             device = sealed.verify_registration(ask.body)
         except InvalidArgumentError as error:
             raise ProblemError(400, "request_malformed", error.what) from None
-        asked.device_id = device.device_id
+        facts.device_id = device.device_id
         check_fresh(device, rules, now)
         enrolled = devices.enrolled(device.device_id)  # also says that it is revoked
         if rules.enrolled_only and enrolled is not True:
             raise ProblemError(403, "device_refused", "this server takes devices only that its operator enrolled")
         devices.register(device, now)
     except ProblemError as problem:
-        return refusal(problem, asked)
-    told = b'{"device":"%b"}' % device.device_id.encode()
-    return Decision(200, "application/json", told, "registered", device_id=device.device_id)
+        return refusal(problem, facts)
+    body = b'{"device":"%b"}' % device.device_id.encode()
+    return Decision(200, "application/json", body, "registered", device_id=device.device_id)
 
 
 def check_fresh(device: sealed.VerifiedDevice, rules: DeviceRules, now: float) -> None:

@@ -33,29 +33,29 @@ class LicenseService:
 
     def __init__(
         self,
-        office: IssuingContext,
+        context: IssuingContext,
         *,
         audit: Audit | None = None,
         metrics: Metrics | None = None,
         faults: Faults | None = None,
     ) -> None:
-        self._office = office
+        self._context = context
         self._audit = audit
         self._metrics = metrics
         self._faults = faults
 
     def license(self, ask: KeyRequest) -> Decision:
         """POST /license. A body that is longer than what is read by one byte or more is too large."""
-        return self.answer("license", ask, lambda now: issue(_whole(ask), self._office, now))
+        return self.answer("license", ask, lambda now: issue(_whole(ask), self._context, now))
 
     def hls_key(self, kid: str, ask: KeyRequest) -> Decision:
         """GET /hls/key/KID."""
-        return self.answer("hls_key", ask, lambda now: issue_raw(kid, ask, self._office, now))
+        return self.answer("hls_key", ask, lambda now: issue_raw(kid, ask, self._context, now))
 
     def register(self, ask: KeyRequest) -> Decision:
         """POST /individualize."""
-        office = self._office
-        return self.answer("individualize", ask, lambda now: register(_whole(ask), office.devices, office.rules, now))
+        context = self._context
+        return self.answer("individualize", ask, lambda now: register(_whole(ask), context.devices, context.rules, now))
 
     def answer(self, action: str, ask: KeyRequest, decide: Callable[[float], Decision]) -> Decision:
         """Answer with what `decide` decides at this moment, and count and write it down as `action`."""

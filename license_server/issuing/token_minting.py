@@ -55,7 +55,7 @@ class SigningKey:
     def mint(self, claims: TokenClaims, now: int) -> str:
         """Sign a token that begins now."""
         named = claims.kids or claims.contents
-        told: dict[str, object] = {
+        payload: dict[str, object] = {
             "iat": now,
             "exp": now + claims.life,
             "kids": [kid.base64url for kid in claims.kids] if named else "*",
@@ -68,18 +68,18 @@ class SigningKey:
             "reusable": claims.reusable,
             "policy": msgspec.to_builtins(claims.policy),
         }
-        told |= {name: value for name, value in more.items() if value}
+        payload |= {name: value for name, value in more.items() if value}
         header = {"alg": "Ed25519", "typ": "JWT", "kid": self._key.thumbprint()}
-        return jws.serialize_compact(header, msgspec.json.encode(told), self._key, registry=_REGISTRY)
+        return jws.serialize_compact(header, msgspec.json.encode(payload), self._key, registry=_REGISTRY)
 
 
 def make_signing_key(path: Path) -> SigningKey:
     """Make a key in a new file that its owner alone reads. Raises OSError."""
-    made = OKPKey.import_key(Ed25519PrivateKey.generate())
+    key = OKPKey.import_key(Ed25519PrivateKey.generate())
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(made.as_dict(private=True), file)
-    return SigningKey(made)
+        json.dump(key.as_dict(private=True), file)
+    return SigningKey(key)
 
 
 def read_signing_key(path: Path) -> SigningKey:

@@ -119,10 +119,10 @@ def packager_keys(
             decision = answer(ask.body, source, signers)
         else:
             decision = through("packager", ask, lambda _now: answer(ask.body, source, signers))
-        made = Response(decision.body, decision.status, content_type=decision.media_type)
-        made.headers["Cache-Control"] = "no-store"
-        made.headers[NO_CORS] = "1"  # no page is a packager
-        return made
+        response = Response(decision.body, decision.status, content_type=decision.media_type)
+        response.headers["Cache-Control"] = "no-store"
+        response.headers[NO_CORS] = "1"  # no page is a packager
+        return response
 
     return blueprint
 
@@ -150,14 +150,14 @@ def answer(body: bytes, source: PackagerKeySource, signers: Mapping[str, Signer]
         return _decision(PackagerStatus.INTERNAL_ERROR, {}, name)
     tracks = [_track(slot, kid, key, scheme) for slot, (kid, key) in zip(slots, keys, strict=True)]
     drm = [{"type": "WIDEVINE", "system_id": WIDEVINE.value.hex()}]
-    told = {"drm": drm, "tracks": tracks, "content_id": wanted.content_id}
-    return _decision(PackagerStatus.OK, told, name, tuple(kid for kid, _key in keys))
+    fields = {"drm": drm, "tracks": tracks, "content_id": wanted.content_id}
+    return _decision(PackagerStatus.OK, fields, name, tuple(kid for kid, _key in keys))
 
 
 def _decision(
-    status: PackagerStatus, told: Mapping[str, object], signer: str, kids: tuple[KeyId, ...] = ()
+    status: PackagerStatus, fields: Mapping[str, object], signer: str, kids: tuple[KeyId, ...] = ()
 ) -> Decision:
-    document = msgspec.json.encode({"response": _base64(msgspec.json.encode({"status": status.value, **told}))})
+    document = msgspec.json.encode({"response": _base64(msgspec.json.encode({"status": status.value, **fields}))})
     code = "issued" if status is PackagerStatus.OK else status.value.lower()
     http = _HTTP.get(status, 400)
     return Decision(http, "application/json", document, code, kids, subject=signer, cors=False)

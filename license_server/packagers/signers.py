@@ -54,8 +54,8 @@ class AesSigner:
         padder = padding.PKCS7(128).padder()
         digest = hashlib.sha1(request).digest()  # noqa: S324 - Shaka Packager's choice
         encryptor = self._cipher.encryptor()
-        made = encryptor.update(padder.update(digest) + padder.finalize()) + encryptor.finalize()
-        return hmac.compare_digest(made, signature)
+        expected = encryptor.update(padder.update(digest) + padder.finalize()) + encryptor.finalize()
+        return hmac.compare_digest(expected, signature)
 
 
 class RsaSigner:
@@ -94,8 +94,8 @@ def parse_signers(data: bytes) -> dict[str, Signer]:
     try:
         entries: Mapping[str, _Entry] = msgspec.json.decode(data, type=dict[str, _Entry])
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        told = re.sub(r"`[^`]*`", "…", str(error)) if not isinstance(error, UnicodeDecodeError) else "not UTF-8"
-        raise KeysFileError("the file of signers cannot be read", seen=told) from None
+        reason = re.sub(r"`[^`]*`", "…", str(error)) if not isinstance(error, UnicodeDecodeError) else "not UTF-8"
+        raise KeysFileError("the file of signers cannot be read", seen=reason) from None
     return {name: _signer(name, entry) for name, entry in entries.items()}
 
 

@@ -32,13 +32,13 @@ def found_rows(rows: Sequence[KeyRow], query: str) -> list[KeyRow]:
         kid = KeyId.parse(wanted)
     except DRMError:
         part = wanted.lower()
-        return [row for row in rows if any(part in said for said in _words(row))]
+        return [row for row in rows if any(part in word for word in _words(row))]
     return [row for row in rows if row.kid == kid]
 
 
 def _words(row: KeyRow) -> list[str]:
-    said = (row.kid.hex, str(row.kid), row.place.content, row.place.track, row.kek_id)
-    return [word.lower() for word in said if word]
+    fields = (row.kid.hex, str(row.kid), row.place.content, row.place.track, row.kek_id)
+    return [word.lower() for word in fields if word]
 
 
 def key_id_of(text: str) -> KeyId:
@@ -57,10 +57,10 @@ def add_key_list(blueprint: Blueprint, store: Store) -> None:
     def keys() -> str:
         query = request.args.get("q", "")
         rows = store.keys.rows()
-        found = found_rows(rows, query)
+        matching = found_rows(rows, query)
         contents = sorted({row.place.content for row in rows if row.place.content})
         return render_template(
-            "keys.html", query=query, rows=found[:_SHOWN], found=len(found), held=len(rows), contents=contents
+            "keys.html", query=query, rows=matching[:_SHOWN], found=len(matching), held=len(rows), contents=contents
         )
 
     @blueprint.post("/keys/new")
@@ -74,21 +74,21 @@ def add_key_list(blueprint: Blueprint, store: Store) -> None:
             for track in tracks:
                 check_track(track)
             named: list[str | None] = [*tracks] or [None]
-            made = store.keys.make([Place(content or None, track) for track in named])
+            kids = store.keys.make([Place(content or None, track) for track in named])
         except DRMError as error:
-            return _told(error.what)
-        _say(f"{len(made)} made")
-        return redirect(url_for("pages.keys", q=content or made[0].hex), 303)
+            return _refused(error.what)
+        _say(f"{len(kids)} made")
+        return redirect(url_for("pages.keys", q=content or kids[0].hex), 303)
 
     @blueprint.post("/keys/import")
     @guarded
     def import_keys() -> AnyResponse:
         try:
-            found = parse_keys_file(request.form.get("keys", "").encode())
-            new = store.keys.add(found)
+            imported = parse_keys_file(request.form.get("keys", "").encode())
+            new = store.keys.add(imported)
         except DRMError as error:
-            return _told(error.what)
-        _say(f"{new} new, {len(found) - new} held already")
+            return _refused(error.what)
+        _say(f"{new} new, {len(imported) - new} held already")
         return redirect(url_for("pages.keys"), 303)
 
     @blueprint.post("/keys/period")
@@ -96,14 +96,14 @@ def add_key_list(blueprint: Blueprint, store: Store) -> None:
     def next_period() -> AnyResponse:
         content = request.form.get("content", "")
         try:
-            made = store.contents.next_period(content)
+            rows = store.contents.next_period(content)
         except DRMError as error:
-            return _told(error.what)
-        _say(f"{len(made)} made for the next crypto period of {content}")
+            return _refused(error.what)
+        _say(f"{len(rows)} made for the next crypto period of {content}")
         return redirect(url_for("pages.keys", q=content), 303)
 
 
-def _told(what: str) -> AnyResponse:
+def _refused(what: str) -> AnyResponse:
     flash(what, "bad")
     return redirect(url_for("pages.keys"), 303)
 

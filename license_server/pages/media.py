@@ -54,9 +54,9 @@ def catalogue_of(folder: Path) -> list[Film]:
         if place.name.startswith("."):
             continue
         prefix = "" if place == folder else f"{place.name}/"
-        found = tuple(f"{prefix}{each.name}" for each in sorted(place.iterdir()) if _is_manifest(each))
-        if found:
-            films.append(Film(place.name, found))
+        manifests = tuple(f"{prefix}{each.name}" for each in sorted(place.iterdir()) if _is_manifest(each))
+        if manifests:
+            films.append(Film(place.name, manifests))
     return films[:_MOST_FILMS]
 
 

@@ -36,8 +36,8 @@ class TokenReport(msgspec.Struct, frozen=True):
     @property
     def times(self) -> list[tuple[str, float]]:
         """Claims that are moments."""
-        found = [(name, self.claims.get(name)) for name in _TIMES]
-        return [(name, float(value)) for name, value in found if isinstance(value, int | float)]
+        claims = [(name, self.claims.get(name)) for name in _TIMES]
+        return [(name, float(value)) for name, value in claims if isinstance(value, int | float)]
 
 
 def decoded_boxes(text: str) -> tuple[Pssh, ...]:

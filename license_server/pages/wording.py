@@ -34,9 +34,9 @@ def rules_of(policy: Policy | None) -> str:
     """A policy in a line: what differs from the default."""
     if policy is None:
         return "default"
-    said = msgspec.to_builtins(policy)
+    rules = msgspec.to_builtins(policy)
     parts = []
-    for name, value in said.items():
+    for name, value in rules.items():
         shown = ", ".join(value) if isinstance(value, list | tuple) else value
         if name in ("expires", "not_before"):
             shown = f"{moment(value)} UTC"

@@ -45,7 +45,7 @@ def assembled(store: Store, rules: ServerRules, metrics: Metrics) -> Iterator[As
     It starts threads: call it in the process that serves. Raises InvalidArgumentError for rules that cannot be kept.
     """
     tokens = rules.tokens
-    office = IssuingContext(
+    context = IssuingContext(
         keys=store.licenses,
         devices=store.devices,
         rules=rules.devices,
@@ -53,7 +53,7 @@ def assembled(store: Store, rules: ServerRules, metrics: Metrics) -> Iterator[As
         limit=None if rules.limit is None else RateLimit(rules.limit),
     )
     audit = Audit(store.engine, rules.audit, metrics)
-    service = LicenseService(office, audit=audit, metrics=metrics, faults=Faults() if rules.has_faults else None)
+    service = LicenseService(context, audit=audit, metrics=metrics, faults=Faults() if rules.has_faults else None)
     views = create_app(service, Health(store, metrics), rules)
     try:
         yield Assembly(views, FastPath(service, rules.cors, views))

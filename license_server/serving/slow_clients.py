@@ -103,11 +103,11 @@ class Receiving:
             connection.getpeername()
             if connection.family not in (socket.AF_INET, socket.AF_INET6) or connection.getsockname()[1] != self._port:
                 raise OSError
-            told = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _LAST_RECEIVED.size)
+            info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _LAST_RECEIVED.size)
         except OSError:
             connection.close()
             raise
-        return _LAST_RECEIVED.unpack(told)[0], connection
+        return _LAST_RECEIVED.unpack(info)[0], connection
 
 
 class _Body:

@@ -67,9 +67,9 @@ class Supervisor:
         Raises LicenseServerUnreachableError when workers end as soon as they start.
         """
         while True:
-            found = signal.sigtimedwait(_WAKE, _LOOK)
-            if found is not None and found.si_signo in STOP_SIGNALS:
-                return signal.Signals(found.si_signo)
+            caught = signal.sigtimedwait(_WAKE, _LOOK)
+            if caught is not None and caught.si_signo in STOP_SIGNALS:
+                return signal.Signals(caught.si_signo)
             # Not PR_SET_PDEATHSIG: that is tied to the thread that started us, which may end before its process.
             if parent is not None and os.getppid() != parent:
                 return signal.SIGTERM

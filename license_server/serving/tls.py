@@ -37,7 +37,7 @@ class Certificate:
 def load_certificate(chain: Path, key: Path) -> Certificate:
     """Take the operator's own. Raises InvalidArgumentError when the two files are no pair."""
     try:
-        found = x509.load_pem_x509_certificate(chain.read_bytes())
+        certificate = x509.load_pem_x509_certificate(chain.read_bytes())
         private = serialization.load_pem_private_key(key.read_bytes(), None)
     except OSError as error:
         raise InvalidArgumentError(f"the certificate cannot be read: {error.strerror}", where=str(chain)) from None
@@ -45,9 +45,9 @@ def load_certificate(chain: Path, key: Path) -> Certificate:
         raise InvalidArgumentError(
             "certificate or key is not in PEM, or the key has a password", where=f"{chain} and {key}"
         ) from None
-    if found.public_key() != private.public_key():
+    if certificate.public_key() != private.public_key():
         raise InvalidArgumentError("the key is not the one of the certificate", where=f"{chain} and {key}")
-    return Certificate(chain, key, _fingerprint(found))
+    return Certificate(chain, key, _fingerprint(certificate))
 
 
 def make_certificate(host: str) -> Certificate:
@@ -55,7 +55,7 @@ def make_certificate(host: str) -> Certificate:
     private = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "clearkey license server")])
     now = datetime.now(UTC)
-    made = (
+    certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
@@ -71,8 +71,8 @@ def make_certificate(host: str) -> Certificate:
     pem = private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    chain = _in_memory("certificate", made.public_bytes(serialization.Encoding.PEM))
-    return Certificate(chain, _in_memory("key", pem), _fingerprint(made))
+    chain = _in_memory("certificate", certificate.public_bytes(serialization.Encoding.PEM))
+    return Certificate(chain, _in_memory("key", pem), _fingerprint(certificate))
 
 
 def _names(host: str) -> list[x509.GeneralName]:

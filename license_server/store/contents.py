@@ -39,10 +39,10 @@ class ContentStore:
     def rows(self) -> list[ContentRow]:
         """Return every content that has rules of its own or was revoked."""
         with self._engine.connect() as connection:
-            found = connection.execute(sa.select(contents).order_by(contents.c.content_id)).all()
+            rows = connection.execute(sa.select(contents).order_by(contents.c.content_id)).all()
         return [
             ContentRow(row.content_id, stored_policy(row.content_id, row.policy), row.created_at, row.revoked_at)
-            for row in found
+            for row in rows
         ]
 
     def set_policy(self, content: str, policy: Policy | None) -> None:
@@ -69,8 +69,8 @@ class ContentStore:
         )
         if not named:
             raise KeyMissingError(f"content {content!r} has no keys yet", remedy="name its tracks with --track")
-        made = self._keys.make([Place(content, track, last + 1) for track in named])
-        return [self._keys.row(kid) for kid in made]
+        kids = self._keys.make([Place(content, track, last + 1) for track in named])
+        return [self._keys.row(kid) for kid in kids]
 
     def _put(self, content: str, **values: object) -> None:
         check_content(content)

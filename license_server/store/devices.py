@@ -66,8 +66,8 @@ class DeviceStore:
         seen = devices.update().where(devices.c.device_id == request.device_id)
         with self._engine.begin() as connection:
             connection.execute(nonces.delete().where(nonces.c.until < int(now)))
-            made = spent.on_conflict_do_nothing().returning(nonces.c.nonce)
-            if connection.execute(made).one_or_none() is None:
+            statement = spent.on_conflict_do_nothing().returning(nonces.c.nonce)
+            if connection.execute(statement).one_or_none() is None:
                 return False
             connection.execute(seen.values(last_seen=int(now), claimed_level=request.level))
         return True

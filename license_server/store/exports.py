@@ -25,11 +25,11 @@ def export_keys(
         StorageError: a row does not unwrap.
     """
     wanted = list(kids) or [row.kid for row in store.keys.rows(content)]
-    found: dict[KeyId, ContentKey] = {}
+    keys: dict[KeyId, ContentKey] = {}
     for start in range(0, len(wanted), _BATCH):
-        found |= {kid: held.key for kid, held in store.keys.get_many(wanted[start : start + _BATCH]).items()}
-    missing = tuple(str(kid) for kid in wanted if kid not in found)
-    if missing or not found:
+        keys |= {kid: held.key for kid, held in store.keys.get_many(wanted[start : start + _BATCH]).items()}
+    missing = tuple(str(kid) for kid in wanted if kid not in keys)
+    if missing or not keys:
         raise KeyMissingError(f"the store holds no such key: {', '.join(missing[:3]) or 'there is none'}", kids=missing)
-    record_admin_action(store.engine, "export", "exported", who, found, client=client)
-    return found
+    record_admin_action(store.engine, "export", "exported", who, keys, client=client)
+    return keys

@@ -54,10 +54,10 @@ class Keyring:
 
     def _refreshed(self, kek_id: str) -> Kek:
         if self._read_again is not None:
-            found = self._read_again()
+            keks = self._read_again()
             with self._lock:
-                self._keks = {kek.id: kek for kek in found}
-                self._current = found[0]
+                self._keks = {kek.id: kek for kek in keks}
+                self._current = keks[0]
         if kek_id in self._keks:
             return self._keks[kek_id]
         raise StorageError(

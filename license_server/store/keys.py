@@ -112,16 +112,16 @@ class KeyStore:
 
     def make(self, places: Sequence[Place]) -> list[KeyId]:
         """Make a random key under a random KID for each place, store them, and return the KIDs in their order."""
-        made = {KeyId(secrets.token_bytes(16)): place for place in places}
-        self.add({kid: ContentKey(secrets.token_bytes(16)) for kid in made}, places=made)
-        return list(made)
+        place_of = {KeyId(secrets.token_bytes(16)): place for place in places}
+        self.add({kid: ContentKey(secrets.token_bytes(16)) for kid in place_of}, places=place_of)
+        return list(place_of)
 
     def row(self, kid: KeyId) -> KeyRow:
         """Return one key's row. Raises KeyMissingError when it is not held."""
-        found = self._rows(sa.select(content_keys).where(content_keys.c.kid == kid.value))
-        if not found:
+        rows = self._rows(sa.select(content_keys).where(content_keys.c.kid == kid.value))
+        if not rows:
             raise _not_held(kid)
-        return found[0]
+        return rows[0]
 
     def rows(self, content: str | None = None, *, after: KeyId | None = None, most: int | None = None) -> list[KeyRow]:
         """Return every key's row, by KID; of one content, if it is named, and `most` rows after a KID at most."""
@@ -134,7 +134,7 @@ class KeyStore:
 
     def _rows(self, query: sa.Select[Any]) -> list[KeyRow]:
         with self._engine.connect() as connection:
-            found = connection.execute(query).all()
+            rows = connection.execute(query).all()
         return [
             KeyRow(
                 KeyId(row.kid),
@@ -145,7 +145,7 @@ class KeyStore:
                 row.check_value,
                 row.revoked_at,
             )
-            for row in found
+            for row in rows
         ]
 
     def remove(self, kid: KeyId) -> None:

@@ -84,14 +84,14 @@ def migrate_store(place: Path | str) -> str:
     engine, _ = _engine(place)
     try:
         try:
-            found = _revisions(engine, _shown(place))
+            revisions = _revisions(engine, _shown(place))
         except StorageError as error:
             if sa.inspect(engine).get_table_names():
                 raise error from None
-            found = []
+            revisions = []
         _migrate(engine)
         _check_revision(engine, _shown(place))
-        return ", ".join(found) or "none"
+        return ", ".join(revisions) or "none"
     finally:
         engine.dispose()
 
@@ -175,11 +175,11 @@ def _revisions(engine: sa.Engine, where: str) -> list[str]:
 
 
 def _check_revision(engine: sa.Engine, where: str) -> None:
-    found = _revisions(engine, where)
-    if found != [HEAD]:
+    revisions = _revisions(engine, where)
+    if revisions != [HEAD]:
         raise StorageError(
             "the key store is of another version than this program",
             where=where,
-            seen=f"revision {', '.join(map(str, found)) or 'none'}; this program reads {HEAD}",
+            seen=f"revision {', '.join(map(str, revisions)) or 'none'}; this program reads {HEAD}",
             remedy="clearkey keys migrate, if it is an older one; if not, use the version of clearkey that made it",
         )

@@ -36,8 +36,8 @@ class TokenStore:
         use = upsert(self._engine, token_uses).values(token_id=token_id, until=int(min(until, _LAST)) + 1)
         with self._engine.begin() as connection:
             connection.execute(token_uses.delete().where(token_uses.c.until < int(time.time())))
-            made = use.on_conflict_do_nothing().returning(token_uses.c.token_id)
-            return connection.execute(made).one_or_none() is not None
+            statement = use.on_conflict_do_nothing().returning(token_uses.c.token_id)
+            return connection.execute(statement).one_or_none() is not None
 
     def revoked(self) -> list[str]:
         """Return the ids of revoked tokens."""

@@ -47,12 +47,12 @@ class SignalOrder(msgspec.Struct, frozen=True, kw_only=True):
     check: bool = False
 
 
-def order_of(told: Mapping[str, str], license_url: str) -> SignalOrder:
+def order_of(fields: Mapping[str, str], license_url: str) -> SignalOrder:
     """Read the words of a query or a form; empty ones are none. Raises InvalidArgumentError for what is not known.
 
     Without `license_url` among them, `license_url` is what players will ask.
     """
-    given = {name: text.strip() for name, text in told.items() if text.strip()}
+    given = {name: text.strip() for name, text in fields.items() if text.strip()}
     unknown = sorted(given.keys() - {"license_url", "keys_base", "for", "kid", "scheme", "only", "check"})
     if unknown:
         raise InvalidArgumentError(

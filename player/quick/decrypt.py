@@ -33,14 +33,14 @@ class _UnusualError(Exception):
     """The verb has to look at this."""
 
 
-def decrypt_at_once(words: list[str]) -> int | None:
-    """Decrypt as `words` say and return the exit code; None: nothing was done, and the verb is needed."""
+def decrypt_at_once(argv: list[str]) -> int | None:
+    """Decrypt as `argv` says and return the exit code; None: nothing was done, and the verb is needed."""
     if sys.stderr is None:
         return None
     try:
-        source_path, told, quiet = _read_words(words)
-        keys = _keys(told)
-        jobs = int(told.get("jobs", ["1"])[-1])
+        source_path, options, quiet = _read_words(argv)
+        keys = _keys(options)
+        jobs = int(options.get("jobs", ["1"])[-1])
         if not 1 <= jobs <= MAX_JOBS:
             return None
         source = os.open(source_path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -50,7 +50,7 @@ def decrypt_at_once(words: list[str]) -> int | None:
         return None
     end_tidily()
     try:
-        with Draft(told["output"][-1]) as draft, _Bar(quiet=quiet) as bar:
+        with Draft(options["output"][-1]) as draft, _Bar(quiet=quiet) as bar:
             jobs = useful_jobs(jobs, os.fstat(source).st_size)
             decrypt_fast(source, draft.descriptor, keys, jobs=jobs, progress=bar.show)
     except OddLayoutError:
@@ -62,9 +62,9 @@ def decrypt_at_once(words: list[str]) -> int | None:
         sys.stderr.write("interrupted\n")
         return 130
     if not quiet:
-        if "key" in told:
+        if "key" in options:
             sys.stderr.write(f"{KEY_IS_VISIBLE}\n")
-        sys.stderr.write(f"{said_when_done(told['output'][-1])}\n")
+        sys.stderr.write(f"{said_when_done(options['output'][-1])}\n")
     return 0
 
 
@@ -74,12 +74,12 @@ def said_when_done(target: str, *, checked: bool = False) -> str:
     return f"written: {target}{doubt}"
 
 
-def _read_words(words: list[str]) -> tuple[str, dict[str, list[str]], bool]:
+def _read_words(argv: list[str]) -> tuple[str, dict[str, list[str]], bool]:
     """The input, the options with a value by name, and whether to be quiet. Raises _UnusualError."""
-    found: dict[str, list[str]] = {}
+    options: dict[str, list[str]] = {}
     sources = []
     quiet = False
-    rest = iter(words)
+    rest = iter(argv)
     for word in rest:
         name, equals, value = word.partition("=")
         if word in _FLAGS:
@@ -87,21 +87,21 @@ def _read_words(words: list[str]) -> tuple[str, dict[str, list[str]], bool]:
         elif name in _OPTIONS and (not equals or name.startswith("--")):
             if not equals:
                 value = next(rest, "")
-            found.setdefault(_OPTIONS[name], []).append(value)
+            options.setdefault(_OPTIONS[name], []).append(value)
         elif word.startswith("-"):
             raise _UnusualError
         else:
             sources.append(word)
-    once = all(len(found.get(name, ())) <= 1 for name in ("output", "keys-file", "jobs"))
-    if len(sources) != 1 or not once or found.get("output", ["-"])[0] in {"", "-"}:
+    once = all(len(options.get(name, ())) <= 1 for name in ("output", "keys-file", "jobs"))
+    if len(sources) != 1 or not once or options.get("output", ["-"])[0] in {"", "-"}:
         raise _UnusualError
-    return sources[0], found, quiet
+    return sources[0], options, quiet
 
 
-def _keys(told: dict[str, list[str]]) -> dict[bytes, bytes]:
+def _keys(options: dict[str, list[str]]) -> dict[bytes, bytes]:
     """Keys by key id: `--key` and the lines of `--keys-file`, in hexadecimal; the KID as a UUID too."""
-    pairs = list(told.get("key", ()))
-    for path in told.get("keys-file", ()):
+    pairs = list(options.get("key", ()))
+    for path in options.get("keys-file", ()):
         if path == "-":
             raise _UnusualError
         with open(path, "rb") as file:  # noqa: PTH123 - pathlib costs 3 ms to import

@@ -61,12 +61,12 @@ _MANY: Final = frozenset({"key_words", "clear_words"})
 _FLAGS: Final = {"-q": "quiet", "--quiet": "quiet", "--json": "as_json"}
 
 
-def encrypt_at_once(words: list[str]) -> int | None:
-    """Encrypt as `words` say and return the exit code; None: nothing was done, and the verb is needed."""
+def encrypt_at_once(argv: list[str]) -> int | None:
+    """Encrypt as `argv` says and return the exit code; None: nothing was done, and the verb is needed."""
     if sys.stderr is None or sys.stdout is None:
         return None
     try:
-        request = read_words(words)
+        request = read_words(argv)
     except (ValueError, OSError, DRMError):
         return None
     try:
@@ -83,31 +83,31 @@ def encrypt_at_once(words: list[str]) -> int | None:
     return 0
 
 
-def read_words(words: list[str]) -> Request:
+def read_words(argv: list[str]) -> Request:
     """The request. Raises ValueError, OSError or DRMError: the verb has to look at these words."""
-    found: dict[str, Any] = {}
-    rest = iter(words)
+    fields: dict[str, Any] = {}
+    rest = iter(argv)
     for word in rest:
         name, equals, value = word.partition("=")
         if word in _FLAGS:
-            found[_FLAGS[word]] = True
+            fields[_FLAGS[word]] = True
         elif name in _VALUES and (not equals or name.startswith("--")):
             field, read = _VALUES[name]
             value = read(value if equals else next(rest, ""))
             if field in _MANY:
-                found.setdefault(field, []).append(value)
-            elif found.setdefault(field, value) is not value:
+                fields.setdefault(field, []).append(value)
+            elif fields.setdefault(field, value) is not value:
                 raise ValueError(field)
-        elif word.startswith("-") or "source" in found:
+        elif word.startswith("-") or "source" in fields:
             raise ValueError(word)
         else:
-            found["source"] = word
-    if not found.get("source") or not found.get("output"):
-        raise ValueError(words)
-    path = found.get("keys_file")
+            fields["source"] = word
+    if not fields.get("source") or not fields.get("output"):
+        raise ValueError(argv)
+    path = fields.get("keys_file")
     if path is not None:
         from drm.keyfile.formats import MAX_KEYS_FILE, parse_keys_file  # noqa: PLC0415 - it knows XML and more, which costs
 
         with open(path, "rb") as file:  # noqa: PTH123 - a string is at hand
-            found["keys_of_file"] = list(parse_keys_file(file.read(MAX_KEYS_FILE + 1)).items())
-    return Request(**found)
+            fields["keys_of_file"] = list(parse_keys_file(file.read(MAX_KEYS_FILE + 1)).items())
+    return Request(**fields)

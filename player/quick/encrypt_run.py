@@ -116,14 +116,14 @@ def _bar(request: Request):  # type: ignore[no-untyped-def]  # noqa: ANN202 - it
 def _size(path: str) -> int:
     """Bytes of the input. Raises InvalidArgumentError: it is no file that can be read at any place."""
     try:
-        told = os.stat(path)  # noqa: PTH116 - a string is at hand
+        status = os.stat(path)  # noqa: PTH116 - a string is at hand
     except OSError as error:
         raise InvalidArgumentError(f"{path} cannot be read: {error.strerror}") from None
-    if not stat.S_ISREG(told.st_mode):
+    if not stat.S_ISREG(status.st_mode):
         raise InvalidArgumentError(
             f"{path} is no regular file", remedy="write what comes out of a pipe to a file first"
         )
-    return told.st_size
+    return status.st_size
 
 
 def _told(request: Request, done: Encryption) -> dict[str, object]:

@@ -52,14 +52,14 @@ def _components() -> Components | DRMError:
         return DRMError(str(error))
 
 
-def _trust_line(found: Components | DRMError) -> str:
-    return f"components: {found.what}" if isinstance(found, DRMError) else summary(found)
+def _trust_line(components: Components | DRMError) -> str:
+    return f"components: {components.what}" if isinstance(components, DRMError) else summary(components)
 
 
-def _trust_dict(found: Components | DRMError) -> dict[str, object]:
-    if isinstance(found, DRMError):
-        return {"error": found.to_dict()}
-    return {"signed": found.signed, "summary": summary(found)}
+def _trust_dict(components: Components | DRMError) -> dict[str, object]:
+    if isinstance(components, DRMError):
+        return {"error": components.to_dict()}
+    return {"signed": components.signed, "summary": summary(components)}
 
 
 def _machine() -> dict[str, str]:

@@ -149,10 +149,10 @@ def _tick(home: AuthorityHome, watch: bool) -> None:
         time.sleep(min(max(wait, _SHORTEST_WAIT), _LONGEST_WAIT))
 
 
-def _life(words: str) -> tuple[str, int]:
-    role, _, days = words.partition("=")
+def _life(text: str) -> tuple[str, int]:
+    role, _, days = text.partition("=")
     if role not in ROLES or not days.isdecimal() or not 1 <= int(days) <= 36_500:
-        raise InvalidArgumentError(f"--life takes ROLE=DAYS, not {words!r}", remedy=f"a role is {', '.join(ROLES)}")
+        raise InvalidArgumentError(f"--life takes ROLE=DAYS, not {text!r}", remedy=f"a role is {', '.join(ROLES)}")
     return role, int(days)
 
 

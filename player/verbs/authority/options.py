@@ -65,9 +65,9 @@ def say_notes(home: AuthorityHome) -> None:
 
 
 def _passphrase(*, confirm: bool) -> str:
-    said = os.environ.get(PASSPHRASE_VARIABLE)
-    if said is not None:
-        return said
+    passphrase = os.environ.get(PASSPHRASE_VARIABLE)
+    if passphrase is not None:
+        return passphrase
     if not (sys.stdin and sys.stdin.isatty()):
         raise PassphraseError(
             "there is nobody to ask for the passphrase of the signing keys",

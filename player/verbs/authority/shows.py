@@ -49,7 +49,7 @@ def _verify(home: AuthorityHome, root: Path | None, as_json: bool) -> int:
     now = home.now()
     expired = sorted(role for role, expires in trust.expiries.items() if expires <= now)
     if as_json:
-        said = {
+        fields = {
             "verified": True,
             "versions": trust.versions,
             "expires": trust.expiries,
@@ -58,7 +58,7 @@ def _verify(home: AuthorityHome, root: Path | None, as_json: bool) -> int:
             "list_version": trust.revocations.version,
             "freshness": trust.freshness(now).value,
         }
-        click.echo(msgspec.json.encode(said))
+        click.echo(msgspec.json.encode(fields))
     else:
         versions = ", ".join(f"{role} {version}" for role, version in trust.versions.items())
         click.echo(f"verified: {versions}")

@@ -27,15 +27,15 @@ def _list(trust: ComponentTrust, as_object: bool) -> int:
 
     Asks no server, and believes nothing unverified. Exits with 7 when one that every session needs must not run.
     """
-    found = look_at_components(trust)
+    components = look_at_components(trust)
     if as_object:
-        click.echo(_encoded(as_json(found)))
+        click.echo(_encoded(as_json(components)))
     else:
-        for line in component_lines(found.rows):
+        for line in component_lines(components.rows):
             click.echo(line)
-        for authority in found.authorities:
+        for authority in components.authorities:
             click.echo("\n".join(["", *authority_lines(authority)]))
-    return _ended(found, quiet=as_object)
+    return _ended(components, quiet=as_object)
 
 
 @click.command("verify")
@@ -47,24 +47,25 @@ def _verify(trust: ComponentTrust, as_object: bool) -> int:
     Says `trusted` where the root of this package vouches for all of it, `test-signed` where another root vouches for
     any of it. Exits with 7 when what every session needs must not run.
     """
-    found = look_at_components(trust)
+    components = look_at_components(trust)
     report, refusal = _asked_worker(trust)
     if as_object:
         worker = {"trust": msgspec.to_builtins(report.trust), "level": report.level} if report else {}
-        click.echo(_encoded(as_json(found) | {"worker": worker | {"error": refusal.to_dict() if refusal else None}}))
-        return ExitCode.COMPONENT_NOT_TRUSTED if refusal else _ended(found, quiet=True)
-    for authority in found.authorities:
+        worker |= {"error": refusal.to_dict() if refusal else None}
+        click.echo(_encoded(as_json(components) | {"worker": worker}))
+        return ExitCode.COMPONENT_NOT_TRUSTED if refusal else _ended(components, quiet=True)
+    for authority in components.authorities:
         click.echo("\n".join(authority_lines(authority)))
         versions = ", ".join(f"{role} {number}" for role, number in authority.versions.items())
         click.echo(f"versions:         {versions or 'none'}")
-    running = sum(row.runs for row in found.rows)
-    click.echo(f"verified here:    {running} of {len(found.rows)} components, each archive by its sha256")
+    running = sum(row.runs for row in components.rows)
+    click.echo(f"verified here:    {running} of {len(components.rows)} components, each archive by its sha256")
     if report is not None and report.trust is not None:
         click.echo(f"verified there:   {_worker(report, report.trust)}")
         click.echo(f"{report.trust.signed}")
     if refusal is not None:
         click.echo(f"verified there:   the worker refuses: 0x{refusal.hresult:08X} {name_of(refusal.hresult)}")
-    code = _ended(found, quiet=False, but=refusal)
+    code = _ended(components, quiet=False, but=refusal)
     if refusal is not None:
         raise refusal  # the last paragraph, and the exit code
     return code
@@ -87,12 +88,12 @@ def _worker(report: ProtectionReport, trust: TrustReport) -> str:
     )
 
 
-def _ended(found: Components, *, quiet: bool, but: DRMError | None = None) -> int:
+def _ended(components: Components, *, quiet: bool, but: DRMError | None = None) -> int:
     """Say each fault in a paragraph, except that one; return the exit code."""
-    for error in found.faults:
+    for error in components.faults:
         if not quiet and (but is None or error.what != but.what):
             click.echo(error.render(), err=True)
-    return ExitCode.GOOD if found.signed else ExitCode.COMPONENT_NOT_TRUSTED
+    return ExitCode.GOOD if components.signed else ExitCode.COMPONENT_NOT_TRUSTED
 
 
 def _encoded(document: dict[str, object]) -> bytes:

@@ -55,26 +55,26 @@ def authority_lines(authority: AuthorityState) -> list[str]:
     return [*lines, f"last confirmed:   {confirmed}"]
 
 
-def summary(found: Components) -> str:
+def summary(components: Components) -> str:
     """All of it in one line."""
-    bad = [row for row in found.rows if row.is_needed and not row.runs]
-    first = found.authorities[0]
+    bad = [row for row in components.rows if row.is_needed and not row.runs]
+    first = components.authorities[0]
     whence = f"revocation list {first.revocation_list}, {first.freshness}; {first.origin}"
     if not first.versions:
         return f"components: not verified; {first.origin}"
     if bad:
         named = ", ".join(f"{row.name or row.class_id} {row.version} {row.state}".replace("  ", " ") for row in bad)
         return f"components: must not run: {named}; {whence}"
-    return f"components: {sum(row.runs for row in found.rows)} {found.signed}; {whence}"
+    return f"components: {sum(row.runs for row in components.rows)} {components.signed}; {whence}"
 
 
-def as_json(found: Components) -> dict[str, object]:
+def as_json(components: Components) -> dict[str, object]:
     """The same for programs."""
     return {
-        "signed": found.signed,
-        "components": msgspec.to_builtins(found.rows),
-        "authorities": msgspec.to_builtins(found.authorities),
-        "faults": [_fault(error) for error in found.faults],
+        "signed": components.signed,
+        "components": msgspec.to_builtins(components.rows),
+        "authorities": msgspec.to_builtins(components.authorities),
+        "faults": [_fault(error) for error in components.faults],
     }
 
 

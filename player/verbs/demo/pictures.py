@@ -51,11 +51,11 @@ class _Svg:
     def __init__(self) -> None:
         self._parts: list[str] = []
 
-    def add(self, tag: str, words: str = "", **attributes: float | str) -> None:
+    def add(self, tag: str, text: str = "", **attributes: float | str) -> None:
         """Add an element; `cls` stands for `class`, and `_` in a name for `-`."""
         named = {("class" if name == "cls" else name.replace("_", "-")): value for name, value in attributes.items()}
         inside = "".join(f' {name}="{html.escape(str(value))}"' for name, value in named.items())
-        self._parts.append(f"<{tag}{inside}>{html.escape(visible(words))}</{tag}>")
+        self._parts.append(f"<{tag}{inside}>{html.escape(visible(text))}</{tag}>")
 
     def page(self, width: float, height: float, label: str) -> str:
         """The whole picture. `label` is what somebody who cannot see it is told."""

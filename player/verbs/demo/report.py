@@ -160,9 +160,9 @@ def _level_name(level: object) -> str:
 
 def _layers(layers: object) -> Iterator[tuple[str, bool, str]]:
     """Each layer as its name, whether it holds, and if not, what was seen and what to do."""
-    for name, said in layers.items() if isinstance(layers, Mapping) else ():
-        seen = [] if said == YES else [str(said).removeprefix("no: "), ADVICE.get(str(name), "")]
-        yield str(name), said == YES, ": ".join(part for part in seen if part)
+    for name, answer in layers.items() if isinstance(layers, Mapping) else ():
+        seen = [] if answer == YES else [str(answer).removeprefix("no: "), ADVICE.get(str(name), "")]
+        yield str(name), answer == YES, ": ".join(part for part in seen if part)
 
 
 def trust_of(trust: object) -> TrustTable | None:

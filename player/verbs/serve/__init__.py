@@ -257,22 +257,22 @@ def _certificate(
     if (chain is None) != (key is None):
         raise InvalidArgumentError("--tls-cert and --tls-key go together")
     if chain is not None and key is not None:
-        found = load_certificate(chain, key)
+        certificate = load_certificate(chain, key)
     elif is_made:
-        found = make_certificate(host)
+        certificate = make_certificate(host)
     else:
         return None
     if save is not None:
         try:
-            save.write_bytes(found.chain.read_bytes())
+            save.write_bytes(certificate.chain.read_bytes())
         except OSError as error:
             raise InvalidArgumentError(
                 f"the certificate cannot be written: {error.strerror}", where=str(save)
             ) from None
-    click.echo(f"certificate SHA-256: {found.fingerprint}", err=True)
+    click.echo(f"certificate SHA-256: {certificate.fingerprint}", err=True)
     if is_made and save is None and chain is None:
         click.echo("note: --tls-save FILE writes it, for clients to trust: clearkey play --cacert FILE", err=True)
-    return found
+    return certificate
 
 
 def _announce(url: str, pages: PageRules | None) -> None:

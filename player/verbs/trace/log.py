@@ -69,9 +69,9 @@ class TraceLog:
         for entry in entries:
             moment = f"{(entry.time - entries[0].time) * 1e3:9.1f}"
             number = f"{entry.number:>3}" if entry.side == "event" else "   "
-            words = [name_of(entry.status)] if entry.status else []
-            words += [f"{name}={_shown(value)}" for name, value in (entry.values or {}).items()]
-            yield f"{moment}  {entry.side:7}  {number}  {entry.name:32}  {' '.join(words)}".rstrip()
+            details = [name_of(entry.status)] if entry.status else []
+            details += [f"{name}={_shown(value)}" for name, value in (entry.values or {}).items()]
+            yield f"{moment}  {entry.side:7}  {number}  {entry.name:32}  {' '.join(details)}".rstrip()
 
     def rows(self) -> list[dict[str, object]]:
         """For programs: the same, as JSON values."""
