@@ -15,7 +15,7 @@ from player.verbs.explain import command, entries, entries_of
 from tests.interop.command import Command, is_one_paragraph
 from tests.unit.player.test_cli import modules_after
 
-PAGE = Path(__file__).parents[3] / "docs" / "reference" / "errors.md"
+PAGE = Path(__file__).parents[4] / "docs" / "reference" / "errors.md"
 
 
 @pytest.fixture(scope="module")
