@@ -12,11 +12,10 @@ import heapq
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from operator import attrgetter
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from drm.cenc.decrypt import SampleDecrypter, decrypt_sample
 from drm.cenc.dialect import Dialect
-from drm.component import ByteStream
 from drm.decrypting.unmark_boxes import OddLayoutError, patch_moof, patch_moov
 from drm.decrypting.window_writer import Progress, Writer, windows
 from drm.errors import MalformedMediaError, TruncatedMediaError, UnsupportedMediaError
@@ -26,6 +25,9 @@ from drm.isobmff.samples import MP4Presentation, open_presentation
 from drm.keys import ContentKey, KeyId
 from drm.media import Sample
 from drm.packaging.decrypt_missing import Needed, key_missing
+
+if TYPE_CHECKING:
+    from drm.component import ByteStream  # loads what a decryption has no use for
 
 __all__ = ["MAX_SAMPLE", "decrypt_mp4"]
 

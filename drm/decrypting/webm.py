@@ -11,10 +11,9 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Mapping
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from drm.cenc.decrypt import SampleDecrypter, decrypt_sample
-from drm.component import ByteStream
 from drm.decrypting.mp4 import MAX_SAMPLE
 from drm.decrypting.window_writer import Progress, Writer, windows
 from drm.errors import UnsupportedMediaError
@@ -28,6 +27,9 @@ from drm.webm.ebml import Ebml, Element, encode_size, encode_void
 from drm.webm.encryption import read_frame_header
 from drm.webm.names import id_of
 from drm.webm.presentation import WebMPresentation, open_webm
+
+if TYPE_CHECKING:
+    from drm.component import ByteStream  # loads what a decryption has no use for
 
 __all__ = ["decrypt_webm"]
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
-from drm.component import ByteStream
 from drm.errors import TruncatedMediaError
 from drm.forked_work import write_at
+
+if TYPE_CHECKING:
+    from drm.component import ByteStream  # loads what a decryption has no use for
 
 __all__ = ["Piece", "Progress", "Writer", "windows"]
 
