@@ -70,6 +70,11 @@ class JoinedFiles:
             done += count
         return done
 
+    def fill(self, offset: int, into: memoryview) -> None:
+        """Fill all of `into` from `offset`. Raises TruncatedMediaError: so much is not there any more."""
+        if self.read_into(offset, into) != len(into):
+            raise TruncatedMediaError("the file became shorter while it was read", where=self.name)
+
     def _close(self) -> None:
         while self.descriptors:
             os.close(self.descriptors.pop())

@@ -17,17 +17,18 @@ from typing import TYPE_CHECKING, Final
 from drm.cenc.decrypt import SampleDecrypter, decrypt_sample
 from drm.cenc.dialect import Dialect
 from drm.decrypting.unmark_boxes import OddLayoutError, patch_moof, patch_moov
-from drm.decrypting.window_writer import Progress, Writer, windows
-from drm.errors import MalformedMediaError, TruncatedMediaError, UnsupportedMediaError
+from drm.decrypting.window_writer import Writer, windows
+from drm.errors import MalformedMediaError, UnsupportedMediaError
 from drm.forked_work import share_out, write_at
 from drm.isobmff.box import MAX_LOADED, top_boxes
 from drm.isobmff.samples import MP4Presentation, open_presentation
 from drm.keys import ContentKey, KeyId
-from drm.media import Sample
+from drm.media import Sample, SampleCrypto
 from drm.packaging.decrypt_missing import Needed, key_missing
 
 if TYPE_CHECKING:
-    from drm.component import ByteStream  # loads what a decryption has no use for
+    from drm.decrypting.joined_files import JoinedFiles
+    from drm.decrypting.window_writer import Progress
 
 __all__ = ["MAX_SAMPLE", "decrypt_mp4"]
 
@@ -37,7 +38,7 @@ _MEDIA_DATA: Final = frozenset({"mdat", "imda"})
 
 
 def decrypt_mp4(
-    source: ByteStream,
+    source: JoinedFiles,
     target: int,
     keys: Mapping[KeyId, ContentKey],
     *,
@@ -51,20 +52,19 @@ def decrypt_mp4(
     """
     presentation = open_presentation(source)
     if not _is_encrypted(presentation):
-        Writer(source, target, progress).copy(0, source.size)
+        Writer(source.fill, source.size, target, progress).copy(0, source.size)
         return False, presentation.warnings
     shares = jobs if _judge(source, presentation, keys) else 1
 
     def work(share: int) -> None:
         decrypters = {kid: SampleDecrypter(key, dialects=dialects) for kid, key in keys.items()}
 
-        def decrypt(sample: Sample, data: memoryview) -> None:
-            assert sample.crypto is not None
-            decrypt_sample(data, sample.crypto, data, decrypters.__getitem__)
+        def decrypt(piece: tuple[int, int, SampleCrypto], buffer: memoryview, at: int) -> None:
+            data = buffer[at : at + piece[1] - piece[0]]
+            decrypt_sample(data, piece[2], data, decrypters.__getitem__)
 
-        Writer(source, target, None if share else progress).write(
-            windows(_protected(presentation)), decrypt, share, shares
-        )
+        writer = Writer(source.fill, source.size, target, None if share else progress)
+        writer.write(windows(_protected(presentation)), decrypt, share, shares)
 
     share_out(work, shares)
     _patch(source, target)
@@ -83,12 +83,15 @@ def _samples(presentation: MP4Presentation) -> Iterator[Sample]:
     return heapq.merge(*tracks, key=attrgetter("offset"))
 
 
-def _protected(presentation: MP4Presentation) -> Iterator[Sample]:
-    return (sample for sample in _samples(presentation) if sample.crypto is not None and sample.size)
+def _protected(presentation: MP4Presentation) -> Iterator[tuple[int, int, SampleCrypto]]:
+    """Begin, end and encryption of each encrypted sample."""
+    for sample in _samples(presentation):
+        if sample.crypto is not None and sample.size:
+            yield sample.offset, sample.offset + sample.size, sample.crypto
 
 
 # ------------------------------------------------------------------------------------------------ first pass
-def _judge(source: ByteStream, presentation: MP4Presentation, keys: Mapping[KeyId, ContentKey]) -> bool:
+def _judge(source: JoinedFiles, presentation: MP4Presentation, keys: Mapping[KeyId, ContentKey]) -> bool:
     """Return whether the samples are stored in order. Raises KeyMissingError and MediaError for what cannot be done."""
     media = [(top.start + top.header, top.end) for top in top_boxes(source) if top.type in _MEDIA_DATA]
     starts = [start for start, _ in media]
@@ -120,7 +123,7 @@ def _judge(source: ByteStream, presentation: MP4Presentation, keys: Mapping[KeyI
     return in_order
 
 
-def _refuse_overlaps(source: ByteStream, samples: Iterable[Sample]) -> None:
+def _refuse_overlaps(source: JoinedFiles, samples: Iterable[Sample]) -> None:
     """Samples may share bytes when they are all clear, or when they are the same bytes encrypted the same way."""
     places: list[tuple[int, int, int]] = []
     for sample in samples:
@@ -144,12 +147,12 @@ def _refuse_overlaps(source: ByteStream, samples: Iterable[Sample]) -> None:
         before = max(before, place, key=lambda each: each[1])
 
 
-def _place(source: ByteStream, sample: Sample) -> str:
+def _place(source: JoinedFiles, sample: Sample) -> str:
     return f"{source.name}, track {sample.track_id}, byte {sample.offset}"
 
 
 # ------------------------------------------------------------------------------------------------ boxes
-def _patch(source: ByteStream, target: int) -> None:
+def _patch(source: JoinedFiles, target: int) -> None:
     """Write the movie box and the fragments' boxes once more, without the marks of encryption."""
     protected: set[int] = set()
     seen_moov = False
@@ -157,8 +160,7 @@ def _patch(source: ByteStream, target: int) -> None:
         if top.type not in {"moov", "moof"} or (top.type == "moov" and seen_moov) or top.size > MAX_LOADED:
             continue
         data = bytearray(top.size)
-        if source.read_into(top.start, memoryview(data)) != top.size:
-            raise TruncatedMediaError("the file became shorter while it was read", where=source.name)
+        source.fill(top.start, memoryview(data))
         try:
             if top.type == "moov":
                 protected, seen_moov = patch_moov(data, top.header, top.size), True

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from drm.cenc.decrypt import SampleDecrypter, decrypt_sample
 from drm.decrypting.mp4 import MAX_SAMPLE
-from drm.decrypting.window_writer import Progress, Writer, windows
+from drm.decrypting.window_writer import Writer, windows
 from drm.errors import UnsupportedMediaError
 from drm.forked_work import share_out, write_at
 from drm.keys import ContentKey, KeyId
@@ -29,7 +29,8 @@ from drm.webm.names import id_of
 from drm.webm.presentation import WebMPresentation, open_webm
 
 if TYPE_CHECKING:
-    from drm.component import ByteStream  # loads what a decryption has no use for
+    from drm.decrypting.joined_files import JoinedFiles
+    from drm.decrypting.window_writer import Progress
 
 __all__ = ["decrypt_webm"]
 
@@ -42,8 +43,6 @@ _VOID_ID: Final = b"\xec"  # as long as the id of a CRC-32
 class _Changed(NamedTuple):
     """A SimpleBlock or a Block that is rewritten. Its frame begins at `frame` of its bytes."""
 
-    offset: int
-    size: int
     frame: int
     frame_size: int
     head: bytes  # the new id, size, track number, time and flags
@@ -62,7 +61,7 @@ class _Changed(NamedTuple):
 
 
 def decrypt_webm(
-    source: ByteStream,
+    source: JoinedFiles,
     target: int,
     keys: Mapping[KeyId, ContentKey],
     *,
@@ -77,16 +76,19 @@ def decrypt_webm(
     opened = open_webm(source)
     head = _Head(Ebml(source), opened)
     if not head.tracks:
-        Writer(source, target, progress).copy(0, source.size)
+        Writer(source.fill, source.size, target, progress).copy(0, source.size)
         return False, opened.warnings
     checksums = array("Q", head.checksums)
 
     def work(share: int) -> None:
         decrypters = {kid: SampleDecrypter(key) for kid, key in keys.items()}
         found = _Blocks(source, opened, head, keys)
-        Writer(source, target, None if share else progress).write(
-            windows(found.changed()), lambda block, data: block.rewrite(data, decrypters), share, jobs
-        )
+
+        def rewrite(piece: tuple[int, int, _Changed], buffer: memoryview, at: int) -> None:
+            piece[2].rewrite(buffer[at : at + piece[1] - piece[0]], decrypters)
+
+        writer = Writer(source.fill, source.size, target, None if share else progress)
+        writer.write(windows(found.changed()), rewrite, share, jobs)
         if not share:
             checksums.extend(found.checksums)
 
@@ -157,7 +159,7 @@ class _Blocks:
     """The walk through the Clusters of one process."""
 
     def __init__(
-        self, source: ByteStream, opened: WebMPresentation, head: _Head, keys: Mapping[KeyId, ContentKey]
+        self, source: JoinedFiles, opened: WebMPresentation, head: _Head, keys: Mapping[KeyId, ContentKey]
     ) -> None:
         self._source = source
         self._ebml = Ebml(source)
@@ -166,8 +168,11 @@ class _Blocks:
         self._keys = keys
         self.checksums = array("Q")  # of Clusters and BlockGroups in which something changed
 
-    def changed(self) -> Iterator[_Changed]:
-        """Every block of an encrypted track. Raises KeyMissingError at the end for all keys that were missing."""
+    def changed(self) -> Iterator[tuple[int, int, _Changed]]:
+        """Begin and end of every block of an encrypted track, and what it becomes.
+
+        Raises KeyMissingError at the end, for all keys that were missing.
+        """
         ebml, opened = self._ebml, self._opened
         missing: dict[KeyId, Needed] = {}
         checksum: int | None = None
@@ -193,7 +198,7 @@ class _Blocks:
                 checksum = None
             if found.element.id == _BLOCK:
                 self._group_checksum(element)
-            yield block
+            yield found.element.start, found.block.end, block
         if missing:
             raise key_missing(self._source.name, missing, len(self._keys))
 
@@ -215,9 +220,7 @@ class _Blocks:
         before, crypto = read_frame_header(ebml, key_id, block.start, block.end, element)
         frame = block.start + before
         head = self._new_head(element, block.start, block.end - frame, before)
-        return _Changed(
-            element.start, block.end - element.start, frame - element.start, block.end - frame, head, crypto
-        ), key_id
+        return _Changed(frame - element.start, block.end - frame, head, crypto), key_id
 
     def _new_head(self, element: Element, start: int, frame_size: int, room: int) -> bytes:
         """The block's header for a frame of `frame_size` bytes, `room` bytes being given up."""

@@ -1,48 +1,39 @@
-"""Writes a decrypted file of the same size as its source: windows of what changes, and copies of what lies between."""
+"""Writes a decrypted file of the same size as its source: windows of what changes, and copies of what lies between.
+
+Both ways of decryption write through this, so nothing is imported here that a one-shot command would wait for.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from drm.errors import TruncatedMediaError
 from drm.forked_work import write_at
 
 if TYPE_CHECKING:
-    from drm.component import ByteStream  # loads what a decryption has no use for
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-__all__ = ["Piece", "Progress", "Writer", "windows"]
+    Progress = Callable[[int, int], None]
+
+__all__ = ["WINDOW", "Writer", "windows"]
 
 WINDOW: Final = 1 << 20  # bytes; more only for a piece that is larger
 _MAX_BATCH: Final = 1024  # pieces of a window
 
-Progress = Callable[[int, int], None]
-
-
-class Piece(Protocol):
-    """Bytes of the file that change."""
-
-    @property
-    def offset(self) -> int:
-        """Where they begin."""
-
-    @property
-    def size(self) -> int:
-        """How many they are."""
-
-
-_P = TypeVar("_P", bound=Piece)
+_P = TypeVar("_P", bound="tuple[int, int, Any]")
+"""Bytes of the file that change: where they begin, where they end, and what they are to whoever changes them."""
 
 
 def windows(pieces: Iterable[_P]) -> Iterator[list[_P]]:
     """Pieces that lie one behind the other, as many at a time as make about `WINDOW` bytes."""
     batch: list[_P] = []
-    reached = 0
+    reached = limit = 0
     for piece in pieces:
-        end = piece.offset + piece.size
-        if batch and (piece.offset < reached or end > batch[0].offset + WINDOW or len(batch) == _MAX_BATCH):
+        begin, end, _ = piece
+        if batch and (end > limit or begin < reached or len(batch) == _MAX_BATCH):
             yield batch
             batch = []
+        if not batch:
+            limit = begin + WINDOW
         batch.append(piece)
         reached = end
     if batch:
@@ -52,33 +43,54 @@ def windows(pieces: Iterable[_P]) -> Iterator[list[_P]]:
 class Writer:
     """Writes the target from the source, window by window, in one reused buffer."""
 
-    def __init__(self, source: ByteStream, target: int, progress: Progress | None) -> None:
-        self._source = source
-        self._target = target
-        self._progress = progress
-        self._buffer = memoryview(bytearray(WINDOW))
+    def __init__(
+        self,
+        fill: Callable[[int, memoryview], None],
+        size: int,
+        target: int,
+        progress: Progress | None = None,
+        *,
+        spare: int = 0,
+    ) -> None:
+        """`fill` reads the source, which has `size` bytes, from an offset until its buffer is full, or raises.
+
+        `target` is a descriptor of the file that is written; behind a window the buffer has `spare` bytes of room.
+        """
+        self._fill, self._size, self._target, self._progress = fill, size, target, progress
+        self._spare = spare
+        self._buffer = memoryview(bytearray(WINDOW + spare))
 
     def write(
-        self, found: Iterable[Sequence[_P]], change: Callable[[_P, memoryview], None], share: int = 0, shares: int = 1
+        self,
+        found: Iterable[Sequence[_P]],
+        change: Callable[[_P, memoryview, int], None],
+        share: int = 0,
+        shares: int = 1,
+        *,
+        skip: Callable[[_P], None] | None = None,
     ) -> None:
         """Write every window of this share, each with what lies before it; the first share ends with the rest.
 
-        `change` gets each piece with its bytes, and changes them in place. What it raises, this raises.
+        `change` gets each piece, the buffer, and where in it the piece begins, and changes it in place; `skip` is told
+        of each piece that is another share's. What they raise, this raises.
         """
         at = 0
         for number, window in enumerate(found):
-            start, end = window[0].offset, window[-1].offset + window[-1].size
+            start, end = window[0][0], window[-1][1]
             if number % shares == share:
                 if start > at:
                     self.copy(at, start)
                 data = self._read(start, end - start)
                 for piece in window:
-                    change(piece, data[piece.offset - start : piece.offset - start + piece.size])
+                    change(piece, self._buffer, piece[0] - start)
                 write_at(self._target, data, start)
                 self._told(end)
+            elif skip is not None:
+                for piece in window:
+                    skip(piece)
             at = max(at, end)
         if share == 0:
-            self.copy(at, self._source.size)
+            self.copy(at, self._size)
 
     def copy(self, start: int, end: int) -> None:
         """Copy what lies from `start` to `end` as it is."""
@@ -89,13 +101,12 @@ class Writer:
             self._told(start)
 
     def _read(self, start: int, size: int) -> memoryview:
-        if size > len(self._buffer):
-            self._buffer = memoryview(bytearray(size))
+        if size + self._spare > len(self._buffer):
+            self._buffer = memoryview(bytearray(size + self._spare))
         data = self._buffer[:size]
-        if self._source.read_into(start, data) != size:
-            raise TruncatedMediaError("the file became shorter while it was read", where=self._source.name)
+        self._fill(start, data)
         return data
 
     def _told(self, done: int) -> None:
         if self._progress is not None:
-            self._progress(done, self._source.size)
+            self._progress(done, self._size)

@@ -14,10 +14,11 @@ from itertools import islice
 from drm.decrypting.fast.ciphers import SPARE
 from drm.decrypting.fast.file_boxes import file_boxes, read_exactly
 from drm.decrypting.fast.movie_skeleton import MovieSkeleton
-from drm.decrypting.fast.progressive_track import WINDOW, ProgressiveTrack
+from drm.decrypting.fast.progressive_track import ProgressiveTrack
 from drm.decrypting.fast.tracks import track_ciphers
 from drm.decrypting.unmark_boxes import OddLayoutError, boxes, patch_moov, track_id_of
-from drm.forked_work import share_out, write_at
+from drm.decrypting.window_writer import Writer, windows
+from drm.forked_work import share_out
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,9 +54,13 @@ def decrypt_progressively(
     if b"mvex" in found:
         raise OddLayoutError("fragments may follow")
 
+    def fill(offset: int, into: memoryview) -> None:
+        read_exactly(source, into, offset)
+
     def work(share: int) -> None:
         tracks = _tracks(source, skeleton, keys)
-        _Copy(source, target, size, None if share else progress).run(_in_order(tracks, media), share, jobs)
+        writer = Writer(fill, size, target, None if share else progress, spare=SPARE)
+        writer.write(windows(_in_order(tracks, media)), _decrypt, share, jobs, skip=_skip)
         for track in tracks:
             track.finish()
 
@@ -79,17 +84,19 @@ def _tracks(source: int, skeleton: MovieSkeleton, keys: Mapping[bytes, bytes]) -
 
 
 def _in_order(tracks: list[ProgressiveTrack], media: list[Place]) -> Iterator[Piece]:
-    """The pieces of all tracks by place. Raises OddLayoutError: they overlap, or do not all lie in the media."""
+    """The pieces of all tracks by place. Raises OddLayoutError: overlapping, large, or not in the media."""
     waiting = [(piece, pieces) for pieces in (track.pieces() for track in tracks) if (piece := next(pieces, None))]
     starts = [start for start, _ in media]
     reached = 0
     while waiting:
         index = min(range(len(waiting)), key=lambda at: waiting[at][0][0])
         piece, pieces = waiting[index]
-        begin, end = piece[0], piece[1]
+        begin, end, _ = piece
         holder = bisect_right(starts, begin) - 1
         if begin < reached or holder < 0 or end > media[holder][1]:
             raise OddLayoutError("samples out of order, or outside the media")
+        if end - begin > _MAX_SAMPLE:
+            raise OddLayoutError("a large sample")
         reached = end
         yield piece
         following = next(pieces, None)
@@ -99,58 +106,13 @@ def _in_order(tracks: list[ProgressiveTrack], media: list[Place]) -> Iterator[Pi
             waiting[index] = following, pieces
 
 
-# ------------------------------------------------------------------------------------------------ writing
-class _Copy:
-    """Copies the file through one reused buffer, and decrypts the pieces that pass."""
+def _decrypt(piece: Piece, buffer: memoryview, at: int) -> None:
+    sizes, track = piece[2]
+    if track.decrypt is not None:
+        track.decrypt(buffer, at, sizes)
 
-    def __init__(self, source: int, target: int, size: int, progress: Callable[[int, int], None] | None) -> None:
-        self._source, self._target, self._size, self._progress = source, target, size, progress
-        self._buffer = bytearray(WINDOW + SPARE)
 
-    def run(self, pieces: Iterator[Piece], share: int, shares: int) -> None:
-        """Write every window of this share, and what lies before it; share 0 ends with the rest."""
-        at = number = 0
-        held: list[Piece] = []
-        for piece in pieces:
-            if held and piece[1] > held[0][0] + WINDOW:
-                at, number = self._window(held, at, mine=number % shares == share), number + 1
-                held = []
-            held.append(piece)
-        if held:
-            at = self._window(held, at, mine=number % shares == share)
-        if share == 0:
-            self._copy(at, self._size)
-
-    def _window(self, held: list[Piece], at: int, *, mine: bool) -> int:
-        start, end = held[0][0], held[-1][1]
-        if not mine:
-            for _, _, sizes, track in held:
-                if track.skip is not None:
-                    track.skip(len(sizes))
-            return end
-        self._copy(at, start)
-        if end - start > _MAX_SAMPLE:
-            raise OddLayoutError("a large sample")
-        if end - start + SPARE > len(self._buffer):
-            self._buffer = bytearray(end - start + SPARE)
-        with memoryview(self._buffer) as view:
-            read_exactly(self._source, view[: end - start], start)
-            for begin, _, sizes, track in held:
-                if track.decrypt is not None:
-                    track.decrypt(view[begin - start :], sizes)
-            write_at(self._target, view[: end - start], start)
-        self._told(end)
-        return end
-
-    def _copy(self, start: int, end: int) -> None:
-        with memoryview(self._buffer) as view:
-            while start < end:
-                part = view[: min(WINDOW, end - start)]
-                read_exactly(self._source, part, start)
-                write_at(self._target, part, start)
-                start += len(part)
-                self._told(start)
-
-    def _told(self, done: int) -> None:
-        if self._progress is not None:
-            self._progress(done, self._size)
+def _skip(piece: Piece) -> None:
+    sizes, track = piece[2]
+    if track.skip is not None:
+        track.skip(len(sizes))

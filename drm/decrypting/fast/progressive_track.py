@@ -12,6 +12,7 @@ from itertools import accumulate, islice, repeat
 from drm.decrypting.fast.file_boxes import read_exactly
 from drm.decrypting.fast.tables import bare_rows, fields, many_rows, numbers, one_rows, word
 from drm.decrypting.unmark_boxes import OddLayoutError, is_of_encryption
+from drm.decrypting.window_writer import WINDOW
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,13 +21,12 @@ if TYPE_CHECKING:
     from drm.decrypting.fast.movie_skeleton import Place
     from drm.decrypting.fast.tracks import FastCipher
 
-__all__ = ["WINDOW", "Piece", "ProgressiveTrack"]
+__all__ = ["Piece", "ProgressiveTrack"]
 
-WINDOW = 1 << 20  # bytes that go through a buffer together; more only for a sample that is larger
 _BATCH = 512  # samples
 
-Piece = tuple[int, int, tuple[int, ...], "ProgressiveTrack"]
-"""Begin, end, and the sizes of the samples that lie there one behind the other."""
+Piece = tuple[int, int, tuple[tuple[int, ...], "ProgressiveTrack"]]
+"""Begin, end, and the sizes of the samples that lie there one behind the other, with their track."""
 
 
 class ProgressiveTrack:
@@ -42,7 +42,7 @@ class ProgressiveTrack:
         if self.count > limit:
             raise OddLayoutError("more samples than bytes")
         self._check_times()
-        self.decrypt: Callable[[memoryview, tuple[int, ...]], None] | None = None
+        self.decrypt: Callable[[memoryview, int, tuple[int, ...]], None] | None = None
         self.skip: Callable[[int], None] | None = None
         self._rows: Iterator[object] | None = None
         if self.cipher is not None and self.count:
@@ -81,7 +81,7 @@ class ProgressiveTrack:
                     base = ends[done - 1] if done else 0
                     stop = max(done + 1, bisect_right(ends, base + WINDOW))
                     end = at + ends[stop - 1]
-                    yield at + base, end, batch[done:stop], self
+                    yield at + base, end, (batch[done:stop], self)
                     done = stop
                 at += ends[-1]
             if not left:
@@ -188,11 +188,11 @@ class ProgressiveTrack:
             self._take(cipher.many, many_rows(source, place, iv_size, None))
 
     def _take(self, method: Callable[..., None], rows: Iterator[object]) -> None:
-        def decrypt(data: memoryview, sizes: tuple[int, ...]) -> None:
+        def decrypt(data: memoryview, at: int, sizes: tuple[int, ...]) -> None:
             entries = list(islice(rows, len(sizes)))
             if len(entries) != len(sizes):
                 raise OddLayoutError("fewer entries than samples")
-            method(data, 0, sizes, entries)
+            method(data, at, sizes, entries)
 
         def skip(count: int) -> None:
             if sum(1 for _ in islice(rows, count)) != count:
