@@ -1,12 +1,14 @@
 """Takes the marks of encryption out of `moov` and `moof` without moving a byte: boxes are renamed to `free`.
 
 Sizes do not change, so every offset in the file stays true: `sidx`, `trun`, `stco`, `tfra` and the rest. A sample entry
-gets its original four-cc back from `frma` (ISO/IEC 14496-12, clause 8.12). Boxes are walked here by hand and nothing is
-imported, because a one-shot decryption has to start faster than the readers of `drm.isobmff` load.
+gets its original four-cc back from `frma` (ISO/IEC 14496-12, clause 8.12). Boxes are walked here by hand, in memory
+and in a file, and next to nothing is imported, because a one-shot decryption has to start faster than the readers of
+`drm.isobmff` load.
 """
 
 from __future__ import annotations
 
+import os
 from struct import Struct
 
 TYPE_CHECKING = False
@@ -14,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterator
 
 __all__ = [
-    "PIFF_PSSH", "PIFF_SENC", "OddLayoutError", "boxes", "entry_boxes", "inside", "is_of_encryption", "patch_moof",
-    "patch_moov", "sample_entries", "track_id_of", "unprotect",
+    "PIFF_PSSH", "PIFF_SENC", "BoxPlace", "OddLayoutError", "boxes", "entry_boxes", "file_boxes", "inside",
+    "is_of_encryption", "patch_moof", "patch_moov", "read_exactly", "sample_entries", "track_id_of", "unprotect",
 ]  # fmt: skip
 
 _HEAD = Struct(">I4s")
@@ -32,27 +34,58 @@ _SOUND_HEAD = 28  # of a sound one (clause 12.2.3); QuickTime's versions 1 and 2
 _QUICKTIME_MORE = {1: 16, 2: 36}
 
 
+BoxPlace = tuple[bytes, int, int, int]  # type, start, start of the payload, end
+
+
 class OddLayoutError(ValueError):
     """These bytes are not laid out as this module expects; nothing is said about whether they are sound."""
 
 
-def boxes(data: bytearray, at: int, end: int) -> Iterator[tuple[bytes, int, int, int]]:
-    """Each box from `at` to `end`: type, start, start of its payload, end. Raises OddLayoutError."""
+def boxes(data: bytearray, at: int, end: int) -> Iterator[BoxPlace]:
+    """Each box from `at` to `end`. Raises OddLayoutError."""
     while end - at >= 8:
-        size, kind = _HEAD.unpack_from(data, at)
-        body = at + 8
-        if size == 1:
-            if end - at < 16:
-                raise OddLayoutError("a box header is cut")
-            size, body = _U64.unpack_from(data, body)[0], at + 16
-        elif size == 0:
-            size = end - at
-        if size < body - at or size > end - at:
-            raise OddLayoutError(f"a box of {size} bytes where {end - at} are left")
-        yield kind, at, body, at + size
-        at += size
+        kind, body, stop = _box_at(data, at, end)
+        yield kind, at, body, stop
+        at = stop
     if any(data[at:end]):
         raise OddLayoutError("bytes behind the last box")
+
+
+def file_boxes(source: int, at: int, end: int) -> Iterator[BoxPlace]:
+    """Each box from `at` to `end` of the file `source`, where nothing else may be. Raises OddLayoutError."""
+    while end - at >= 8:
+        head = bytearray(min(16, end - at))
+        read_exactly(source, memoryview(head), at)
+        kind, body, stop = _box_at(head, 0, end - at)
+        yield kind, at, at + body, at + stop
+        at += stop
+    if at != end:
+        raise OddLayoutError("bytes behind the last box")
+
+
+def _box_at(data: bytearray, at: int, end: int) -> tuple[bytes, int, int]:
+    """Type, start of the payload and end of the box that begins at `at` and may not reach beyond `end`."""
+    size, kind = _HEAD.unpack_from(data, at)
+    body = at + 8
+    if size == 1:
+        if end - at < 16:
+            raise OddLayoutError("a box header is cut")
+        size, body = _U64.unpack_from(data, body)[0], at + 16
+    elif size == 0:
+        size = end - at
+    if size < body - at or size > end - at:
+        raise OddLayoutError(f"a box of {size} bytes where {end - at} are left")
+    return kind, body, at + size
+
+
+def read_exactly(source: int, into: memoryview, offset: int) -> None:
+    """Fill `into` from `offset` of the file `source`. Raises OddLayoutError."""
+    try:
+        count = os.preadv(source, [into], offset)
+    except OSError:
+        count = 0
+    if count != len(into):
+        raise OddLayoutError("the file cannot be read to its end")
 
 
 def unprotect(data: bytearray, start: int) -> None:
@@ -140,7 +173,7 @@ def sample_entries(data: bytearray, stbl: int, stbl_end: int) -> Iterator[tuple[
             yield start, end
 
 
-def entry_boxes(data: bytearray, start: int, stop: int) -> Iterator[tuple[bytes, int, int, int]]:
+def entry_boxes(data: bytearray, start: int, stop: int) -> Iterator[BoxPlace]:
     """The boxes inside a sample entry, those in QuickTime's `wave` too."""
     at = start + 8 + _ENTRY_HEAD
     if data[start + 4 : start + 8] == b"encv":

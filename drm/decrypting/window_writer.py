@@ -5,22 +5,22 @@ Both ways of decryption write through this, so nothing is imported here that a o
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, TypeVar
-
 from drm.forked_work import write_at
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import Any, TypeVar
 
     Progress = Callable[[int, int], None]
 
+    # Bytes of the file that change: where they begin, where they end, and what they are to whoever changes them.
+    _P = TypeVar("_P", bound=tuple[int, int, Any])
+
 __all__ = ["WINDOW", "Writer", "windows"]
 
-WINDOW: Final = 1 << 20  # bytes; more only for a piece that is larger
-_MAX_BATCH: Final = 1024  # pieces of a window
-
-_P = TypeVar("_P", bound="tuple[int, int, Any]")
-"""Bytes of the file that change: where they begin, where they end, and what they are to whoever changes them."""
+WINDOW = 1 << 20  # bytes; more only for a piece that is larger
+_MAX_BATCH = 1024  # pieces of a window
 
 
 def windows(pieces: Iterable[_P]) -> Iterator[list[_P]]:

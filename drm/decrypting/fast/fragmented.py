@@ -16,17 +16,16 @@ import os
 from struct import error as StructError  # noqa: N812 - a class
 
 from drm.decrypting.fast.ciphers import SPARE
-from drm.decrypting.fast.file_boxes import file_boxes, read_exactly
 from drm.decrypting.fast.fragment import FragmentDecrypter
 from drm.decrypting.fast.tracks import read_tracks
-from drm.decrypting.unmark_boxes import OddLayoutError, patch_moov
+from drm.decrypting.unmark_boxes import OddLayoutError, file_boxes, patch_moov, read_exactly
 from drm.forked_work import share_out, write_at
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from drm.decrypting.fast.file_boxes import FileBox
+    from drm.decrypting.unmark_boxes import BoxPlace
 
 __all__ = ["decrypt_fast"]
 
@@ -95,9 +94,9 @@ def _decrypt(
     share_out(work, jobs)
 
 
-def _header(source: int, size: int) -> tuple[bytearray, FileBox] | None:
+def _header(source: int, size: int) -> tuple[bytearray, BoxPlace] | None:
     """Everything before the first fragment, and where in it `moov` is. None: other boxes come first."""
-    moov: FileBox | None = None
+    moov: BoxPlace | None = None
     for top in file_boxes(source, 0, size):
         kind, start, _, end = top
         if kind == b"moof":
@@ -113,9 +112,9 @@ def _header(source: int, size: int) -> tuple[bytearray, FileBox] | None:
     return None
 
 
-def _groups(source: int, at: int, size: int) -> Iterator[list[FileBox]]:
+def _groups(source: int, at: int, size: int) -> Iterator[list[BoxPlace]]:
     """The outermost boxes from `at` on, in groups that each begin with a fragment, or with what stands before it."""
-    group: list[FileBox] = []
+    group: list[BoxPlace] = []
     for top in file_boxes(source, at, size):
         kind, start, _, end = top
         if kind == b"moof" and group and start - group[0][1] >= _GROUP:

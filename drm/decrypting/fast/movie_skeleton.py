@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from struct import Struct
 
-from drm.decrypting.fast.file_boxes import FileBox, file_boxes, read_exactly
-from drm.decrypting.unmark_boxes import OddLayoutError
+from drm.decrypting.unmark_boxes import BoxPlace, OddLayoutError, file_boxes, read_exactly
 from drm.forked_work import write_at
 
 __all__ = ["MovieSkeleton", "Place"]
@@ -30,7 +29,7 @@ Place = tuple[int, int]
 class MovieSkeleton:
     """The skeleton of the `moov` that lies at `top` in the file `source`. Raises OddLayoutError."""
 
-    def __init__(self, source: int, top: FileBox) -> None:
+    def __init__(self, source: int, top: BoxPlace) -> None:
         self.data = bytearray()
         self.tables: list[dict[bytes, Place]] = []  # of each track: the boxes of its `stbl`
         self._parts: list[tuple[int, int, int]] = []  # start here, start in the file, length
@@ -42,7 +41,7 @@ class MovieSkeleton:
             self._add(box, (box[0],))
         self._before = bytes(self.data)
 
-    def _add(self, top: FileBox, path: tuple[bytes, ...]) -> None:
+    def _add(self, top: BoxPlace, path: tuple[bytes, ...]) -> None:
         kind, start, body, end = top
         at = len(self.data)
         if path[:-1] == (b"trak", b"mdia", b"minf", b"stbl"):

@@ -12,11 +12,10 @@ from bisect import bisect_right
 from itertools import islice
 
 from drm.decrypting.fast.ciphers import SPARE
-from drm.decrypting.fast.file_boxes import file_boxes, read_exactly
 from drm.decrypting.fast.movie_skeleton import MovieSkeleton
 from drm.decrypting.fast.progressive_track import ProgressiveTrack
 from drm.decrypting.fast.tracks import track_ciphers
-from drm.decrypting.unmark_boxes import OddLayoutError, boxes, patch_moov, track_id_of
+from drm.decrypting.unmark_boxes import OddLayoutError, boxes, file_boxes, patch_moov, read_exactly, track_id_of
 from drm.decrypting.window_writer import Writer, windows
 from drm.forked_work import share_out
 

@@ -9,9 +9,8 @@ import os
 from bisect import bisect_right
 from itertools import accumulate, islice, repeat
 
-from drm.decrypting.fast.file_boxes import read_exactly
 from drm.decrypting.fast.tables import bare_rows, fields, many_rows, numbers, one_rows, word
-from drm.decrypting.unmark_boxes import OddLayoutError, is_of_encryption
+from drm.decrypting.unmark_boxes import OddLayoutError, is_of_encryption, read_exactly
 from drm.decrypting.window_writer import WINDOW
 
 TYPE_CHECKING = False

@@ -10,8 +10,7 @@ import sys
 from array import array
 from struct import Struct
 
-from drm.decrypting.fast.file_boxes import read_exactly
-from drm.decrypting.unmark_boxes import OddLayoutError
+from drm.decrypting.unmark_boxes import OddLayoutError, read_exactly
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -156,6 +156,19 @@ def test_every_form_of_the_tables(
     assert written != (tmp_path / "in.mp4").read_bytes()
 
 
+def test_media_that_last_to_the_end_of_the_file(tmp_path: Path) -> None:
+    """A box of size 0 (ISO/IEC 14496-12, clause 4.2) is as long as what is left."""
+    Film(1234).write(tmp_path / "in.mp4")
+    whole = bytearray((tmp_path / "in.mp4").read_bytes())
+    head = whole.index(b"mdat") - 4
+    whole[head : head + 4] = bytes(4)
+    (tmp_path / "in.mp4").write_bytes(whole)
+    written = decrypted_fast(tmp_path / "in.mp4", tmp_path / "fast.mp4", KEYS)
+    decrypt_file(tmp_path / "in.mp4", tmp_path / "general.mp4", KEYS, fast=False)
+    assert written == (tmp_path / "general.mp4").read_bytes()
+    assert written != whole
+
+
 def lie_in_saiz(film: Film) -> None:
     bend_many(film)
     film.lie = 6
