@@ -7,7 +7,9 @@ DRMError                          E-UNEXPECTED          exit 1
 ├── MediaError                    E-MEDIA               3
 │   ├── MalformedMediaError       E-MEDIA-MALFORMED     3   found at a box path and an offset
 │   ├── TruncatedMediaError       E-MEDIA-TRUNCATED     3   the file ends before what it announces
-│   └── UnsupportedMediaError     E-MEDIA-UNSUPPORTED   3   named, with the next step
+│   ├── UnsupportedMediaError     E-MEDIA-UNSUPPORTED   3   named, with the next step
+│   ├── NothingReachedError       E-MEDIA-NOTHING       3   tracks, and not one sample in them
+│   └── KeyNotJudgedError         E-KEY-NOT-JUDGED      3   whether a key is right, the samples do not tell
 ├── MediaUnreachableError         E-MEDIA-UNREACHABLE   3   the bytes do not come
 ├── MediaChangedError             E-MEDIA-CHANGED       3   another file than the one that was begun
 ├── KeysFileError                 E-KEYS-FILE           3   names the line, never the key
@@ -97,18 +99,18 @@ __all__ = [
     "AlteredFileError", "AuthorityError", "ClockError", "CreationCancelledError", "DRMError", "DiskFullError",
     "DuplicateFileError", "EnableRequiredError", "ErrorRecord", "ExclusiveFlagsError", "ExitCode",
     "IncorrectRightsError", "IndividualizationRequiredError", "InterfaceError", "InvalidArgumentError",
-    "InvalidRequestError", "IsolationError", "KeyMissingError", "KeyWrongError", "KeysFileError", "LicenseError",
-    "LicenseExpiredError", "LicenseMalformedError", "LicenseRefusedError", "LicenseRequiredError",
+    "InvalidRequestError", "IsolationError", "KeyMissingError", "KeyNotJudgedError", "KeyWrongError", "KeysFileError",
+    "LicenseError", "LicenseExpiredError", "LicenseMalformedError", "LicenseRefusedError", "LicenseRequiredError",
     "LicenseServerUnreachableError", "MalformedMediaError", "ManagerBlocksError", "MediaChangedError", "MediaError",
     "MediaUnreachableError", "MultipleBeginError", "MultipleSubscribersError", "NoEventsAvailableError",
-    "NotAvailableError", "NotProtectedError", "NotRemotableError", "OutputNotAllowedError", "PMPProcessDiedError",
-    "PassphraseError", "PolicyChangedError", "PolicyError", "RateError", "RestartRequiredError", "SessionError",
-    "SessionShutdownError", "ShadowingError", "SigningKeyMissingError", "StorageError", "StoreBusyError",
-    "TopologyError", "TruncatedMediaError", "TrustError", "UnknownComponentError", "UnlistedFileError",
-    "UnsupportedActionError", "UnsupportedMediaError", "UnsupportedSchemeError", "UnsupportedServiceError",
-    "UpdateCancelledError", "UpdateError", "UpdateHttpError", "UpdateTamperedError", "UpdateTimeoutError",
-    "UpdateTooLargeError", "UpdateTruncatedError", "UpdateUnreachableError", "WireError", "WrongNamespaceError",
-    "error_classes", "error_from_record",
+    "NotAvailableError", "NotProtectedError", "NotRemotableError", "NothingReachedError", "OutputNotAllowedError",
+    "PMPProcessDiedError", "PassphraseError", "PolicyChangedError", "PolicyError", "RateError",
+    "RestartRequiredError", "SessionError", "SessionShutdownError", "ShadowingError", "SigningKeyMissingError",
+    "StorageError", "StoreBusyError", "TopologyError", "TruncatedMediaError", "TrustError", "UnknownComponentError",
+    "UnlistedFileError", "UnsupportedActionError", "UnsupportedMediaError", "UnsupportedSchemeError",
+    "UnsupportedServiceError", "UpdateCancelledError", "UpdateError", "UpdateHttpError", "UpdateTamperedError",
+    "UpdateTimeoutError", "UpdateTooLargeError", "UpdateTruncatedError", "UpdateUnreachableError", "WireError",
+    "WrongNamespaceError", "error_classes", "error_from_record",
 ]  # fmt: skip
 
 
@@ -298,6 +300,39 @@ class UnsupportedMediaError(MediaError, code="E-MEDIA-UNSUPPORTED", hresult=HRes
     advice = (
         "Convert or package the file as the message says: what is read is MP4 and WebM with the schemes of Common "
         "Encryption. `clearkey inspect FILE` shows what each track is."
+    )
+
+
+class NothingReachedError(MediaError, code="E-MEDIA-NOTHING"):
+    """The file describes tracks, and no sample of any of them was reached, or nothing of them could be shown."""
+
+    advice = (
+        "Give the media segments too, behind their initialization segment, in the order of the manifest: INIT.mp4 "
+        "SEGMENT1.m4s SEGMENT2.m4s. `clearkey inspect FILE` counts what is reached."
+    )
+
+    @classmethod
+    def of(cls, where: str, *, what: str = "no sample of any track was reached", seen: str = "") -> NothingReachedError:
+        """Return the error of a file, or of the files given as one, that hold nothing behind their head."""
+        return cls(
+            what,
+            where=where,
+            seen=seen,
+            maybe="an initialization segment without its media segments, or segments before it",
+            remedy="give the media segments behind the initialization segment: INIT.mp4 SEGMENT.m4s …",
+        )
+
+
+class KeyNotJudgedError(MediaError, code="E-KEY-NOT-JUDGED"):
+    """A key that the samples name was not found right, nor wrong: no sample of it could be judged.
+
+    Its samples may begin where no decoder can begin, be of a codec whose decoder takes noise without a word, or have no
+    protected byte.
+    """
+
+    advice = (
+        "Check with a file, or a longer part of it, in which a key frame is encrypted under this key. To compare with "
+        "what went into the packager, `clearkey digest` tells whether the decrypted bytes are the same."
     )
 
 

@@ -14,7 +14,7 @@ from drm.app.byte_stream import FileByteStream
 from drm.cenc.decrypt import SampleDecrypter, decrypt_sample
 from drm.cenc.dialect import Dialect
 from drm.container import open_container
-from drm.errors import KeyMissingError, TruncatedMediaError
+from drm.errors import KeyMissingError, NothingReachedError, TruncatedMediaError
 from drm.keys import ContentKey, KeyId
 from drm.media import Presentation, Sample, TrackInfo
 
@@ -38,12 +38,15 @@ def digest_tracks(
     """Decrypt and hash every track; return the digests, and what was odd in the file.
 
     Raises:
+        NothingReachedError: there is no sample to hash.
         KeyMissingError: a sample needs a key that is not in `keys`; names the KID and the track.
         MediaError: the file is neither MP4 nor WebM, is broken, or is encrypted in a way that is not read.
     """
     presentation = open_container(stream)
     decrypters = {key_id: SampleDecrypter(key, dialects=dialects) for key_id, key in keys.items()}
     digests = [_digest(stream, presentation, track, decrypters) for track in presentation.tracks]
+    if not any(digest.samples for digest in digests):
+        raise NothingReachedError.of(stream.name)
     return digests, presentation.warnings
 
 

@@ -19,7 +19,13 @@ from drm.app.source_resolver import SourceResolver
 from drm.app.sources import open_source
 from drm.class_ids import DISCARD_SINK, HASH_SINK, SNAPSHOT_SINK, SOURCE_RESOLVER
 from drm.component import MediaSource
-from drm.errors import DRMError, InvalidArgumentError, NoEventsAvailableError, UnsupportedMediaError
+from drm.errors import (
+    DRMError,
+    InvalidArgumentError,
+    NoEventsAvailableError,
+    NothingReachedError,
+    UnsupportedMediaError,
+)
 from drm.media import Sample, StreamDescriptor, TrackType
 from drm.protection import ProtectionReport
 from drm.rights.enablers import LicensePath
@@ -165,6 +171,9 @@ class Playback:
                 result.notes.append(str(notes))
         result.notes += getattr(source, "warnings", ())  # by now all that reading the whole file has brought up
         result.frames = int(ended.values.get("sink0.frames", 0))
+        if not result.frames:
+            raise NothingReachedError.of("", what="it ended, and not one frame came out", seen=watched.seen())
+        result.notes += watched.notes()
         result.commands.append((time.monotonic(), "close"))
         session.close()
         self._wait(session, MediaEventType.SESSION_CLOSED, result, watched)
@@ -227,6 +236,7 @@ class _Watched:
         self._source = source
         self._total = max((_seconds(stream) for stream in streams), default=0.0)
         self._scale = {stream.track.track_id: max(1, stream.track.timescale) for stream in streams}
+        self._read = dict.fromkeys(self._scale, 0)  # samples by stream
         self._done = 0.0
         self.streams = source.streams
         self.characteristics = source.characteristics
@@ -246,7 +256,16 @@ class _Watched:
         sample = self._source.next_sample(stream_id)
         if sample is not None:
             self._done = sample.dts / self._scale[stream_id]
+            self._read[stream_id] += 1
         return sample
+
+    def seen(self) -> str:
+        """How many samples were read, for a person."""
+        return ", ".join(f"track {track_id}: {count} samples" for track_id, count in self._read.items())
+
+    def notes(self) -> list[str]:
+        """Of each stream that nothing was read of, that it is so."""
+        return [f"no sample of track {track_id} was reached" for track_id, count in self._read.items() if not count]
 
     def progress(self) -> tuple[float, float]:
         """Seconds read, seconds in all (0: not known)."""
@@ -262,6 +281,14 @@ class _Followed:
         self._session = session
         self._total = max((_seconds(stream) for stream in streams), default=0.0) or source.duration / 10_000_000
         self._done = 0.0
+
+    def seen(self) -> str:
+        """How many samples were read: the worker reads them."""
+        return ""
+
+    def notes(self) -> list[str]:
+        """Nothing: the worker reads the samples."""
+        return []
 
     def progress(self) -> tuple[float, float]:
         """Seconds played, seconds in all (0: not known)."""

@@ -18,7 +18,7 @@ from drm.cenc.decrypt import SampleDecrypter, decrypt_sample
 from drm.cenc.dialect import Dialect
 from drm.decrypting.unmark_boxes import OddLayoutError, patch_moof, patch_moov
 from drm.decrypting.window_writer import Writer, windows
-from drm.errors import MalformedMediaError, UnsupportedMediaError
+from drm.errors import MalformedMediaError, NothingReachedError, UnsupportedMediaError
 from drm.forked_work import share_out, write_at
 from drm.isobmff.box import MAX_LOADED, top_boxes
 from drm.isobmff.samples import MP4Presentation, open_presentation
@@ -97,8 +97,9 @@ def _judge(source: JoinedFiles, presentation: MP4Presentation, keys: Mapping[Key
     starts = [start for start, _ in media]
     infos = {track.track_id: track for track in presentation.tracks}
     missing: dict[KeyId, Needed] = {}
-    in_order, reached = True, 0
+    in_order, reached, count = True, 0, 0
     for sample in _samples(presentation):
+        count += 1
         if not sample.size:
             continue
         end = sample.offset + sample.size
@@ -116,6 +117,8 @@ def _judge(source: JoinedFiles, presentation: MP4Presentation, keys: Mapping[Key
                 )
         in_order = in_order and sample.offset >= reached
         reached = max(reached, end)
+    if not count:
+        raise NothingReachedError.of(source.name)
     if missing:
         raise key_missing(source.name, missing, len(keys))
     if not in_order:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from drm.component import Decoder, Decrypter, Frame, InputTrustAuthority, Sink, Transform
+from drm.keys import KeyId
 from drm.media import Sample, StreamDescriptor
 from drm.session.policy_engine import TrustedPath
 from drm.session.topology import SourceStreamNode
@@ -27,6 +28,7 @@ class Node:
     transforms: Sequence[Transform] = ()
     trust: TrustedPath | None = None  # of a protected branch: what was agreed with its outputs, and can change
     check: Callable[[Sample, memoryview], None] | None = None  # raises KeyWrongError: a key that rotated in is wrong
+    unjudged: dict[KeyId, float] = field(default_factory=dict)  # keys in use that no sync sample told of; since when
     ahead: dict[int, list[Frame]] = field(default_factory=dict)  # what the decoder gave for its first samples, by dts
 
     @property

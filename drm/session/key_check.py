@@ -19,7 +19,7 @@ from drm.errors import DRMError, KeyMissingError, KeyWrongError, MediaError
 from drm.keys import KeyId
 from drm.media import Sample, SampleCrypto, Scheme, TrackInfo
 from drm.rights.authorities import DecryptsSamples
-from drm.session.noise_check import NOISE_CHECKED, SAMPLES, slices_end_where_they_should
+from drm.session.noise_check import INSIDE_GROUPS, NOISE_CHECKED, SAMPLES, slices_end_where_they_should
 
 __all__ = [
     "CHECKED_SAMPLES",
@@ -33,6 +33,8 @@ __all__ = [
 CHECKED_SAMPLES: Final = 72  # encrypted samples of one KID that are decoded at most
 _DECODED: Final = 4 * CHECKED_SAMPLES  # samples decoded in all: those without a protected byte say nothing of the key
 _LOOK_AHEAD: Final = 5000  # samples of a track that are looked through, so that a long clear lead ends the search
+
+_LONGEST_LEAD_IN: Final = 300  # samples between a sync sample and the first one of a key that are kept in memory
 
 _NEVER: Final = CHECKED_SAMPLES + 1
 _ENOUGH: Final = 8  # failures after which nothing more needs to be seen
@@ -64,6 +66,7 @@ class KeyOutcome(enum.StrEnum):
     NOT_DISPROVED = "not disproved"
     MISSING = "missing"
     NOT_REACHED = "not reached"  # no encrypted sample of this KID among those looked through
+    UNUSED = "not used"  # the media names it, and all samples were seen to be under other keys, or clear
 
 
 _OF_SLICES: Final = {True: KeyOutcome.RIGHT, False: KeyOutcome.WRONG, None: KeyOutcome.NOT_DISPROVED}
@@ -93,6 +96,8 @@ class KeyVerdict:
         """What was seen, in words."""
         if self.outcome is KeyOutcome.MISSING:
             return "no key was given for it"
+        if self.outcome is KeyOutcome.UNUSED:
+            return "no sample is encrypted under it"
         if not self.checked:
             return "no encrypted sample of it was decoded"
         if self.is_noise:
@@ -109,14 +114,16 @@ def check_keys(
     others: Iterable[KeyId] = (),
     *,
     thorough: bool = False,
+    lead_in: bool = False,
     beside: Callable[[PacketBuffer, Sample], None] | None = None,
 ) -> list[KeyVerdict]:
     """Check the key of each of `key_ids` on one track.
 
     `samples()` begins the track anew. `others` are KIDs whose keys are held too: when a key is wrong, they are
     tried, since swapped keys are the commonest mistake. `thorough`: look on when the first samples have said enough,
-    for damage and for another dialect of encryption. `beside` is given each clear sample of the first key before it is
-    decoded here.
+    for damage and for another dialect of encryption. `lead_in`: `samples()` begins with a sync sample under other keys,
+    from which the decoder has to come to the first one of this key. `beside` is given each clear sample of the first
+    key before it is decoded here.
 
     Raises:
         MediaError: the samples themselves cannot be read.
@@ -124,13 +131,15 @@ def check_keys(
     verdicts = []
     for key_id in key_ids:
         enough = CHECKED_SAMPLES if thorough else _CLEAN.get(track.decoder, CHECKED_SAMPLES)
-        verdict = _try_key(track, key_id, key_id, samples, decrypter, make_decoder, enough, beside)
+        verdict = _try_key(track, key_id, key_id, samples, decrypter, make_decoder, enough, beside, lead_in=lead_in)
         beside = None
         if verdict.outcome is KeyOutcome.WRONG:
             for other in others:
                 if other == key_id:
                     continue
-                swapped = _try_key(track, key_id, other, samples, decrypter, make_decoder, CHECKED_SAMPLES)
+                swapped = _try_key(
+                    track, key_id, other, samples, decrypter, make_decoder, CHECKED_SAMPLES, lead_in=lead_in
+                )
                 if swapped.outcome is KeyOutcome.RIGHT:
                     verdict.works_with = other
                     break
@@ -147,18 +156,32 @@ def _try_key(
     make_decoder: Callable[[], Decoder],
     enough: int,
     beside: Callable[[PacketBuffer, Sample], None] | None = None,
+    *,
+    lead_in: bool = False,
 ) -> KeyVerdict:
     verdict = KeyVerdict(track, wanted, KeyOutcome.NOT_REACHED)
     decoder = make_decoder()
     decoder.open(track, strict=True)
-    first_failed, decoded = False, 0
+    first_failed, decoded, led = False, 0, 0
     kept: list[tuple[Sample, bytes]] = []
+    looks_closer = track.decoder in (INSIDE_GROUPS if lead_in else NOISE_CHECKED)
     with contextlib.closing(samples()) as stream:  # type: ignore[type-var]  # every caller passes a generator
-        for sample, stored in _from_first_encrypted(stream, wanted):
+        for sample, stored in _from_first_encrypted(stream, wanted, lead_in=lead_in):
+            is_mine = sample.crypto is not None and wanted in sample.crypto.key_ids
+            if not is_mine:  # of the lead-in
+                led += 1
+                try:
+                    keep = kept if looks_closer and led <= _LONGEST_LEAD_IN else None
+                    leads = _decodes(decoder, decrypter, sample, stored, sample.crypto, keep, None)
+                except KeyMissingError:
+                    leads = False
+                if not leads:
+                    return verdict  # the decoder does not get to where this key begins: whose fault, nobody can tell
+                continue
             assert sample.crypto is not None
             verdict.companions = verdict.companions or tuple(kid for kid in sample.crypto.key_ids if kid != wanted)
             try:
-                keep = kept if track.decoder in NOISE_CHECKED and len(kept) < SAMPLES else None
+                keep = kept if looks_closer and led <= _LONGEST_LEAD_IN and len(kept) < led + SAMPLES else None
                 crypto = _with_key(sample.crypto, wanted, used)
                 failed = not _decodes(decoder, decrypter, sample, stored, crypto, keep, beside)
             except KeyMissingError as missing:
@@ -179,8 +202,10 @@ def _try_key(
             verdict.failed += not _drains(decoder)
     if verdict.checked:
         verdict.outcome = _judge(track, verdict, first_failed=first_failed)
+    if lead_in and verdict.outcome is KeyOutcome.RIGHT:
+        verdict.outcome = KeyOutcome.NOT_DISPROVED  # what decoders notice was measured from sync samples on
     if verdict.outcome is KeyOutcome.NOT_DISPROVED and kept:
-        found = slices_end_where_they_should(track, kept, make_decoder)
+        found = slices_end_where_they_should(track, kept, make_decoder, led)
         verdict.is_noise = found is False
         verdict.outcome = _OF_SLICES[found]
     return verdict
@@ -194,14 +219,15 @@ def _judge(track: TrackInfo, verdict: KeyVerdict, *, first_failed: bool) -> KeyO
 
 
 def _from_first_encrypted(
-    stream: Iterator[tuple[Sample, memoryview]], wanted: KeyId
+    stream: Iterator[tuple[Sample, memoryview]], wanted: KeyId, *, lead_in: bool
 ) -> Iterator[tuple[Sample, memoryview]]:
-    started = False
+    started, leading = False, lead_in
     for index, (sample, stored) in enumerate(stream):
         mine = sample.crypto is not None and wanted in sample.crypto.key_ids
+        leading = leading and not mine
         # A clear lead may be told by subsamples alone: from a sample without a protected byte nothing is learnt.
-        started = started or (mine and sample.is_sync and tells_of(sample, wanted))
-        if started and not mine:
+        started = started or (lead_in and sample.is_sync) or (mine and sample.is_sync and tells_of(sample, wanted))
+        if started and not mine and not leading:
             return
         if started:
             yield sample, stored
@@ -236,13 +262,16 @@ def _decodes(
     decrypter: DecryptsSamples,
     sample: Sample,
     stored: memoryview,
-    crypto: SampleCrypto,
+    crypto: SampleCrypto | None,
     kept: list[tuple[Sample, bytes]] | None,
     beside: Callable[[PacketBuffer, Sample], None] | None,
 ) -> bool:
     buffer = decoder.buffer(sample.size)
     with buffer.view() as target:
-        decrypter.decrypt_into(stored, crypto, target[: sample.size])
+        if crypto is None:
+            target[: sample.size] = stored[: sample.size]
+        else:
+            decrypter.decrypt_into(stored, crypto, target[: sample.size])
         if kept is not None:
             kept.append((sample, bytes(target[: sample.size])))
     if beside is not None:

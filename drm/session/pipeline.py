@@ -20,6 +20,7 @@ from drm.session.clock import MediaTimeSource, PresentationClock, SystemTimeSour
 from drm.session.decryption import Decryption
 from drm.session.events import MediaEvent, MediaEventType
 from drm.session.full_topology import ResolvedTopology
+from drm.session.key_check import place
 from drm.session.quality import QualityWatch
 from drm.session.running_branch import HUNDRED_NS, RunningBranch
 from drm.session.session_source import SessionSource
@@ -81,7 +82,18 @@ class Pipeline:
         self.halted_by: DRMError | None = None  # the last key that was missing: `start` goes on from that sample
         self._rate = run.rate
         self._thread = threading.Thread(target=self._run, name="pipeline", daemon=True)
-        self.notes = [branch.presentation.note for branch in self._branches if branch.presentation.note]
+
+    @property
+    def notes(self) -> list[str]:
+        """What is odd in what was played, or could not be told of it."""
+        odd = [branch.presentation.note for branch in self._branches if branch.presentation.note]
+        for branch in self._branches:
+            odd += (
+                f"{place(branch.node.stream.track)}: whether the key of KID {key_id} is right was not seen: it begins "
+                f"{seconds:.3f} s after the start, inside a group of pictures; `clearkey keys check` looks closer"
+                for key_id, seconds in branch.node.unjudged.items()
+            )
+        return odd
 
     @property
     def asks_for_rights(self) -> bool:
@@ -187,7 +199,7 @@ class Pipeline:
                 target[: sample.size] = stored
             else:
                 self._decrypt(branch, stored, sample, sample.crypto, target[: sample.size])
-                if sample.is_sync and branch.node.check is not None:
+                if branch.node.check is not None:
                     branch.node.check(sample, stored)
         self._source.done(branch.stream_id)
         try:

@@ -156,7 +156,7 @@ class TopologyLoader:
                 others=node.authority.key_ids,
                 beside=_decoded_ahead(node, first),
             )
-            node.check = self._late_check(track, rehearsal, node.authority, verdicts)
+            node.check = self._late_check(node, rehearsal, node.authority, verdicts)
             for verdict in verdicts:
                 raise_for_verdict(verdict)
                 if verdict.is_doubtful:
@@ -167,12 +167,14 @@ class TopologyLoader:
         return notes
 
     def _late_check(
-        self, track: TrackInfo, decrypter: Decrypter, authority: InputTrustAuthority, verdicts: Sequence[KeyVerdict]
+        self, node: Node, decrypter: Decrypter, authority: InputTrustAuthority, verdicts: Sequence[KeyVerdict]
     ) -> Callable[[Sample, memoryview], None]:
         """What looks at the first sync sample of each KID that comes up in mid-play, before its frame is shown.
 
-        To look for all of them beforehand, a whole film would have to be read.
+        To look for all of them beforehand, a whole film would have to be read. A key that begins inside a group of
+        pictures stays on `node.unjudged` until a sync sample tells of it.
         """
+        track = node.stream.track
         checked = {verdict.key_id for verdict in verdicts if verdict.checked}
 
         def check(sample: Sample, stored: memoryview) -> None:
@@ -181,7 +183,11 @@ class TopologyLoader:
                 return
             for key_id in sample.crypto.key_ids:
                 if key_id not in checked and tells_of(sample, key_id):
+                    if not sample.is_sync:
+                        node.unjudged.setdefault(key_id, sample.dts / max(1, track.timescale))
+                        continue
                     checked.add(key_id)
+                    node.unjudged.pop(key_id, None)
                     found = check_keys(
                         track, [key_id], lambda: _alone(sample, stored), decrypter, self._decoder, authority.key_ids
                     )

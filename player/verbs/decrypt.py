@@ -74,8 +74,9 @@ def command(
 
 
 def _check(files: tuple[str, ...], keys: dict[KeyId, ContentKey], dialects: tuple[str, ...]) -> None:
-    """Raise KeyWrongError for a key that decodes nothing. Which keys are needed at all, decryption itself knows."""
-    for verdict in importlib.import_module("player.verbs.keys.check_file").verdicts(files, keys):
+    """Raise for a key that is missing, wrong or cannot be judged: what --check lets pass was seen to decode."""
+    checked = importlib.import_module("player.verbs.keys.check_file").verdicts(files, keys)
+    for verdict in checked.verdicts:
         if verdict.key_id not in keys:
             continue
         if verdict.dialect and verdict.dialect not in dialects:
@@ -84,4 +85,4 @@ def _check(files: tuple[str, ...], keys: dict[KeyId, ContentKey], dialects: tupl
                 where=files[0],
                 remedy=f"add --dialect {verdict.dialect}",
             )
-        importlib.import_module("drm.session.key_check").raise_for_verdict(verdict, where=files[0])
+    checked.raise_for_status(files[0])

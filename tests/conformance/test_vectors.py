@@ -200,7 +200,7 @@ def test_dialects_with_and_without_their_switch(opened: Opened) -> None:
 
 @pytest.mark.parametrize("opened", ["gp_ctrwrap_prog_v", "spe_encrypted_low_cbcs"], indirect=True)
 def test_the_wrong_dialect_is_an_error_or_a_note_and_the_check_names_the_right_one(opened: Opened) -> None:
-    found = verdicts([str(path) for path in opened.paths], opened.keys)
+    found = verdicts([str(path) for path in opened.paths], opened.keys).verdicts
     assert [verdict.outcome for verdict in found] == [KeyOutcome.RIGHT]
     assert found[0].failed
     assert found[0].dialect in opened.dialects
@@ -312,6 +312,6 @@ def test_a_missing_key_is_named_before_anything_is_shown(opened: Opened) -> None
 
 @every_vector
 def test_right_keys_are_never_called_wrong(opened: Opened) -> None:
-    found = verdicts([str(path) for path in opened.paths], opened.keys)
+    found = verdicts([str(path) for path in opened.paths], opened.keys).verdicts
     assert not [verdict for verdict in found if verdict.outcome in {KeyOutcome.WRONG, KeyOutcome.MISSING}]
     assert any(verdict.checked for verdict in found) or not any(track["kids"] for track in opened.told.values())

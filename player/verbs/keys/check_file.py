@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias, cast
 
 import click
@@ -18,14 +19,15 @@ from drm.cenc.dialect import Dialect
 from drm.class_ids import AV_DECODER
 from drm.component import Decoder, MediaSource
 from drm.container import open_container
-from drm.errors import DRMError, ExitCode, KeyMissingError, MediaError
+from drm.errors import DRMError, ExitCode, KeyMissingError, KeyNotJudgedError, MediaError, NothingReachedError
 from drm.isobmff.pssh_payload import read_contents
 from drm.keys import COMMON_SYSTEM, ContentKey, KeyId
 from drm.media import InitBox, Sample, SampleCrypto, StreamDescriptor
-from drm.session.key_check import KeyOutcome, KeyVerdict, check_keys, raise_for_verdict
+from drm.session.key_check import KeyOutcome, KeyVerdict, check_keys, place, raise_for_verdict
 from player.key_mistakes import explain
+from player.verbs.keys.track_use import TrackUse, read_uses
 
-__all__ = ["run", "verdicts"]
+__all__ = ["Checked", "run", "verdicts"]
 
 
 _Samples: TypeAlias = Callable[[], Iterator[tuple[Sample, memoryview]]]
@@ -47,42 +49,81 @@ class _Decrypter:
         return cipher
 
 
-def verdicts(paths: Sequence[str], keys: Mapping[KeyId, ContentKey]) -> list[KeyVerdict]:
-    """Return a verdict for each KID of each protected track. Raises MediaError when the file cannot be read."""
-    found: list[KeyVerdict] = []
+def verdicts(paths: Sequence[str], keys: Mapping[KeyId, ContentKey]) -> Checked:
+    """Check the key of each KID that a sample uses. Raises MediaError when nothing can be read of the file."""
     with FileByteStream(list(paths)) as stream:
         source = open_source(stream)
-        for descriptor in source.streams():
-            if descriptor.is_protected:
-                found += _track_verdicts(source, descriptor, keys)
-    return found
+        uses = [(descriptor, *read_uses(source, descriptor)) for descriptor in source.streams()]
+        found = [verdict for descriptor, used, _ in uses for verdict in _track_verdicts(source, descriptor, used, keys)]
+        damage = next((damage for _, _, damage in uses if damage is not None), None)
+        return Checked(found, sum(used.samples for _, used, _ in uses), damage)
 
 
 def run(file: str, segments: Sequence[str], keys: Mapping[KeyId, ContentKey]) -> int:
-    """Print a line for each KID and return 0, or raise for the first key that is missing or wrong.
+    """Print a line for each KID and return 0, or raise for the first key that is missing, wrong or cannot be judged.
 
     Raises:
         KeyMissingError: exit 4.
         KeyWrongError: exit 5.
-        MediaError: exit 3.
+        KeyNotJudgedError, MediaError: exit 3.
     """
-    found = verdicts([file, *segments], keys)
-    if not found:
-        click.echo(f"{file}: not encrypted")
-        return ExitCode.GOOD
-    for verdict in found:
+    checked = verdicts([file, *segments], keys)
+    for verdict in checked.verdicts:
         track = verdict.track
         dialect = f", all of them with --dialect {verdict.dialect}" if verdict.dialect else ""
         click.echo(
             f"track {track.track_id} ({track.type.value} {track.codec}, {track.scheme})  KID {verdict.key_id}  "
             f"{verdict.outcome.value}: {verdict.seen}{dialect}"
         )
-    for verdict in found:
-        try:
-            raise_for_verdict(verdict, where=file)
-        except DRMError as error:
-            raise _with_boxes(explain(error, keys), file, segments) from None
+    try:
+        checked.raise_for_status(file)
+    except DRMError as error:
+        raise _with_boxes(explain(error, keys), file, segments) from None
+    if not any(verdict.outcome is not KeyOutcome.UNUSED for verdict in checked.verdicts):
+        click.echo(f"{file}: not encrypted: none of its {checked.samples} samples is")
     return ExitCode.GOOD
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a check of a file came to."""
+
+    verdicts: list[KeyVerdict]  # by track, then by KID
+    samples: int  # that were looked at, of all tracks
+    damage: MediaError | None  # what ended the look at a track early
+
+    def raise_for_status(self, file: str) -> None:
+        """Return only where every key that a sample uses was judged, and none is missing or wrong.
+
+        Raises:
+            KeyMissingError, KeyWrongError: as they say.
+            KeyNotJudgedError: a key was tried on nothing that tells.
+            NothingReachedError: there was no sample to look at.
+            MediaError: the file is damaged; behind it may be other keys.
+        """
+        for verdict in self.verdicts:
+            raise_for_verdict(verdict, where=file)
+        if self.damage is not None:
+            raise self.damage
+        if not self.samples:
+            raise NothingReachedError.of(file, what="no sample of any track was reached, so no key was tried")
+        for verdict in self.verdicts:
+            if verdict.outcome in {KeyOutcome.NOT_REACHED, KeyOutcome.NOT_DISPROVED}:
+                raise _not_judged(verdict, file)
+
+
+def _not_judged(verdict: KeyVerdict, file: str) -> KeyNotJudgedError:
+    silent = verdict.outcome is KeyOutcome.NOT_DISPROVED
+    return KeyNotJudgedError(
+        f"whether the key of KID {verdict.key_id} is right cannot be told",
+        where=place(verdict.track, file),
+        seen=verdict.seen,
+        maybe="noise would have decoded as well, in so few samples or with this codec"
+        if silent
+        else "no sample of this key can be decoded by itself, or the key of the samples before it is not right",
+        remedy="compare with the clear original: clearkey digest of both",
+        kids=(str(verdict.key_id),),
+    )
 
 
 def _with_boxes(error: DRMError, file: str, segments: Sequence[str]) -> DRMError:
@@ -106,23 +147,34 @@ def _with_boxes(error: DRMError, file: str, segments: Sequence[str]) -> DRMError
 
 
 def _track_verdicts(
-    source: MediaSource, descriptor: StreamDescriptor, keys: Mapping[KeyId, ContentKey]
+    source: MediaSource, descriptor: StreamDescriptor, used: TrackUse, keys: Mapping[KeyId, ContentKey]
 ) -> list[KeyVerdict]:
     track = descriptor.track
-    key_ids = _named(source, descriptor)
+    named = descriptor.key_ids or track.key_ids if descriptor.is_protected else ()
+    # Of samples that nobody saw, it is not known which keys they use.
+    unused = [each for each in named if each not in used.by_key]
+    outcome = KeyOutcome.UNUSED if used.is_whole and used.samples else KeyOutcome.NOT_REACHED
+    idle = [KeyVerdict(track, key_id, outcome) for key_id in unused]
     if not track.decoder:
-        return [KeyVerdict(track, key_id, KeyOutcome.NOT_REACHED) for key_id in key_ids]
-    missing = [KeyVerdict(track, key_id, KeyOutcome.MISSING) for key_id in key_ids if key_id not in keys]
+        return idle + [KeyVerdict(track, key_id, KeyOutcome.NOT_REACHED) for key_id in used.by_key]
+    missing = [KeyVerdict(track, key_id, KeyOutcome.MISSING) for key_id in used.by_key if key_id not in keys]
     found: list[KeyVerdict] = []
-    for key_id in (each for each in key_ids if each in keys):
-        samples = _samples(source, track.track_id, key_id)
-        found += check_keys(track, [key_id], samples, _Decrypter(keys), _decoder, others=keys, thorough=True)
-    for verdict in found:
+    for key_id, use in used.by_key.items():
+        if key_id not in keys:
+            continue
+        if use.start is None:
+            found.append(KeyVerdict(track, key_id, KeyOutcome.NOT_REACHED))
+            continue
+        samples = _samples(source, track.track_id, use.start)
+        found += check_keys(
+            track, [key_id], samples, _Decrypter(keys), _decoder, keys, thorough=True, lead_in=use.has_lead_in
+        )
+        verdict = found[-1]
         if verdict.failed and verdict.works_with is None:
-            verdict.dialect = _dialect(verdict, keys, _samples(source, track.track_id, verdict.key_id))
+            verdict.dialect = _dialect(verdict, keys, samples)
             if verdict.dialect:
                 verdict.outcome = KeyOutcome.RIGHT
-    return missing + found
+    return missing + found + idle
 
 
 def _dialect(verdict: KeyVerdict, keys: Mapping[KeyId, ContentKey], samples: _Samples) -> str:
@@ -139,31 +191,19 @@ def _decoder() -> Decoder:
     return cast("Decoder", component_loader().create(AV_DECODER))
 
 
-def _named(source: MediaSource, descriptor: StreamDescriptor) -> list[KeyId]:
-    """Every KID of the track: what the file's head names, and what rotates in anywhere behind it."""
-    track = descriptor.track
-    named = dict.fromkeys(descriptor.key_ids or track.key_ids)
-    source.select([track.track_id])
-    with contextlib.suppress(MediaError):  # what stands before the damage is checked all the same
-        while sample := source.next_sample(track.track_id):
-            if sample.crypto is not None:
-                named.update(dict.fromkeys(sample.crypto.key_ids))
-    return list(named)
+def _samples(source: MediaSource, track_id: int, start: int) -> _Samples:
+    """The samples from the one of the number `start` on; those before it are passed over without being read."""
 
-
-def _samples(source: MediaSource, track_id: int, first: KeyId | None = None) -> _Samples:
-    """The samples, from the first one of the KID `first` on; those before it are passed over without being read."""
-
-    def from_the_first() -> Iterator[tuple[Sample, memoryview]]:
+    def from_there() -> Iterator[tuple[Sample, memoryview]]:
         source.select([track_id])
-        reached = first is None
+        number = -1
         while sample := source.next_sample(track_id):
-            reached = reached or (sample.crypto is not None and first in sample.crypto.key_ids)
-            if not reached:
+            number += 1
+            if number < start:
                 continue
             stored = memoryview(bytearray(sample.size))
             with stored:
                 source.read_into(sample, stored)
                 yield sample, stored
 
-    return from_the_first
+    return from_there
