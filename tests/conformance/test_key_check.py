@@ -163,3 +163,66 @@ def test_what_cannot_be_taken_apart_proves_nothing() -> None:
     assert slices_end_where_they_should(track, [], made) is None
     assert slices_end_where_they_should(track, [(told, data[:60]) for told, data in samples], made) is None
     assert slices_end_where_they_should(track, [(told, b"\xff" * 80) for told, data in samples], made) is None
+
+
+# ------------------------------------------------------------------------------------------------ H.264, inside groups
+H264 = {
+    "usual": "", "cavlc": "cabac=0", "slices": "slices=4", "coarse": "qp=48", "fine": "qp=12",
+    "pyramid": "bframes=3:b-pyramid=2", "intra refresh": "intra-refresh=1", "open groups": "open-gop=1:keyint=8",
+    "weighted": "weightp=2:bframes=2", "8x8": "8x8dct=1",
+}  # fmt: skip
+
+
+def group(options: str) -> tuple[TrackInfo, list[tuple[Sample, bytes]]]:
+    """A moving noisy group of pictures by x264, as an MP4 track would hold it."""
+    coder = av.CodecContext.create("libx264", "w")
+    coder.width, coder.height, coder.pix_fmt, coder.framerate = 320, 180, "yuv420p", 25
+    coder.flags |= 1 << 22  # global header: the sets stand in the configuration
+    coder.options = {"x264-params": f"log-level=none:threads=1:keyint=60:scenecut=0:{options}"}
+    coder.open()
+    random, packets = Random(3), []
+    for number in range(20):
+        frame = av.VideoFrame(320, 180, "yuv420p")
+        frame.pts = number
+        for plane in frame.planes:
+            row = bytes((x * 2 + 11 * number) & 0x7F for x in range(plane.line_size))
+            noise = random.randbytes(plane.buffer_size)
+            plane.update(bytes((row[at % plane.line_size] + noise[at] // 32) & 0xFF for at in range(plane.buffer_size)))
+        packets += coder.encode(frame)
+    packets += coder.encode(None)
+    sets = [unit for unit in split(bytes(coder.extradata)) if unit[0] & 31 in {7, 8}]
+    sps, pps = (next(unit for unit in sets if unit[0] & 31 == kind) for kind in (7, 8))
+    config = bytes((1, *sps[1:4], 0xFF, 0xE1)) + len(sps).to_bytes(2, "big") + sps
+    config += b"\1" + len(pps).to_bytes(2, "big") + pps
+    track = TrackInfo(1, TrackType.VIDEO, "avc1", 25, decoder="h264", codec_config=config, width=320, height=180)
+    samples = []
+    for packet in packets:
+        units = [unit for unit in split(bytes(packet)) if unit[0] & 31 in {1, 5}]
+        data = b"".join(len(unit).to_bytes(4, "big") + unit for unit in units)
+        told = Sample(1, packet.dts, packet.pts - packet.dts, 1, packet.is_keyframe, 0, len(data))
+        samples.append((told, data))
+    return track, samples
+
+
+@pytest.mark.parametrize("options", H264.values(), ids=H264)
+@pytest.mark.parametrize("begin", [1, 4, 9])
+def test_sound_pictures_inside_a_group_are_never_called_noise(options: str, begin: int) -> None:
+    track, samples = group(options)
+    assert slices_end_where_they_should(track, samples, made, begin) is not False
+
+
+def test_most_sound_groups_are_called_sound() -> None:
+    found = Counter(slices_end_where_they_should(*group(options), made, 2) for options in H264.values())
+    print(found)
+    assert found[True] >= len(H264) // 2
+
+
+@pytest.mark.parametrize("options", ["", "cabac=0"], ids=["cabac", "cavlc"])
+def test_noise_inside_a_group_is_never_called_sound(options: str) -> None:
+    track, samples = group(options)
+    random, found = Random(7), Counter()
+    for _ in range(40):
+        noisy = [(told, data[:20] + random.randbytes(len(data) - 20)) for told, data in samples[3:]]
+        found[slices_end_where_they_should(track, [*samples[:3], *noisy], made, 3)] += 1
+    print(found)
+    assert found[True] == 0

@@ -105,7 +105,7 @@ def test_either_key_left_out_is_named(file: Path, absent: KeyId) -> None:
 
 @pytest.mark.parametrize("wrong", [A, B], ids=["first", "second"])
 def test_either_key_wrong_is_seen_and_no_right_one_is_blamed(file: Path, wrong: KeyId) -> None:
-    found = verdicts([str(file)], KEYS | {wrong: WRONG})
+    found = verdicts([str(file)], KEYS | {wrong: WRONG}).verdicts
     outcomes = {verdict.key_id: verdict.outcome for verdict in found}
     # Both halves are needed for one picture: which key spoils it, no decoder can tell.
     assert set(outcomes.values()) == {KeyOutcome.WRONG}
@@ -116,4 +116,4 @@ def test_either_key_wrong_is_seen_and_no_right_one_is_blamed(file: Path, wrong: 
 
 
 def test_right_keys_are_found_right(file: Path) -> None:
-    assert [verdict.outcome for verdict in verdicts([str(file)], KEYS)] == [KeyOutcome.RIGHT, KeyOutcome.RIGHT]
+    assert [verdict.outcome for verdict in verdicts([str(file)], KEYS).verdicts] == [KeyOutcome.RIGHT, KeyOutcome.RIGHT]

@@ -191,7 +191,7 @@ def _decoder() -> Decoder:
     return cast("Decoder", component_loader().create(AV_DECODER))
 
 
-def _samples(source: MediaSource, track_id: int, start: int) -> _Samples:
+def _samples(source: MediaSource, track_id: int, start: int = 0) -> _Samples:
     """The samples from the one of the number `start` on; those before it are passed over without being read."""
 
     def from_there() -> Iterator[tuple[Sample, memoryview]]:
