@@ -10,19 +10,19 @@ from collections.abc import Iterator
 from typing import Final
 from urllib.parse import urljoin
 
-from drm.manifests.mpd_document import MpdElement
+from drm.bounded_xml import XmlElement
 
 __all__ = ["media_heads", "representations"]
 
 _VARIABLE: Final = re.compile(r"\$(RepresentationID|Bandwidth)(?:%0(\d{1,2})d)?\$|\$\$")
 
 
-def representations(root: MpdElement) -> Iterator[MpdElement]:
+def representations(root: XmlElement) -> Iterator[XmlElement]:
     """Every Representation, in order."""
     return (element for element in root.walk() if element.name == "Representation")
 
 
-def media_heads(root: MpdElement) -> dict[MpdElement, str]:
+def media_heads(root: XmlElement) -> dict[XmlElement, str]:
     """The URI of each representation's head; those that name none are missing."""
     found = {}
     for representation in representations(root):
@@ -32,13 +32,13 @@ def media_heads(root: MpdElement) -> dict[MpdElement, str]:
     return found
 
 
-def _head(representation: MpdElement) -> str:
+def _head(representation: XmlElement) -> str:
     chain = [representation]
     while (parent := chain[-1].parent) is not None:
         chain.append(parent)
     base = ""
     for element in reversed(chain):
-        urls = element.all("BaseURL")
+        urls = list(element.all("BaseURL"))
         if urls:
             base = _joined(base, urls[0].text.strip())
     # What is nearest to the representation overrides what stands around it.
@@ -61,7 +61,7 @@ def _joined(base: str, uri: str) -> str:
         return ""
 
 
-def _filled(text: str, representation: MpdElement) -> str:
+def _filled(text: str, representation: XmlElement) -> str:
     """The template with its variables (5.3.9.4.4)."""
 
     def value(match: re.Match[str]) -> str:

@@ -19,7 +19,8 @@ from drm.manifests.forms import (
     clearkey_lines,
     default_kid_lines,
 )
-from drm.manifests.mpd_document import MpdElement, parse_mpd, spliced
+from drm.bounded_xml import XmlElement
+from drm.manifests.mpd_document import parse_mpd, spliced
 from drm.manifests.mpd_media import media_heads, representations
 from drm.manifests.rewritten import ANY, Initialization, Kids, Signalled
 from drm.manifests.verdicts import DashStatement, LicenseUrl, Verdict, dash_verdicts, worst
@@ -74,14 +75,14 @@ def signal_mpd(data: bytes, license_url: str, kids: Kids, *, only_clearkey: bool
 
 
 # ------------------------------------------------------------------------------------------------ reading
-def _protections_of(representation: MpdElement) -> Iterator[MpdElement]:
-    element: MpdElement | None = representation
+def _protections_of(representation: XmlElement) -> Iterator[XmlElement]:
+    element: XmlElement | None = representation
     while element is not None:
         yield from element.all("ContentProtection")
         element = element.parent
 
 
-def _statement(element: MpdElement) -> DashStatement:
+def _statement(element: XmlElement) -> DashStatement:
     urls = tuple(
         LicenseUrl(child.prefix, child.namespace, child.name, child.attribute("Lic_type"), child.text.strip())
         for child in element.children
@@ -96,7 +97,7 @@ def _statement(element: MpdElement) -> DashStatement:
     )
 
 
-def _scheme(element: MpdElement) -> str:
+def _scheme(element: XmlElement) -> str:
     return element.attribute("schemeIdUri").strip().lower()
 
 
@@ -108,7 +109,7 @@ def _known(uri: str | None, kids: Kids) -> Initialization | None:
 class _Rewriter:
     """Collects the changes of one document."""
 
-    def __init__(self, data: bytes, root: MpdElement, license_url: str, kids: Kids, *, only_clearkey: bool) -> None:
+    def __init__(self, data: bytes, root: XmlElement, license_url: str, kids: Kids, *, only_clearkey: bool) -> None:
         self.notes: list[str] = []
         self._data = data
         self._root = root
@@ -125,13 +126,13 @@ class _Rewriter:
         changes: list[Change] = []
         for element in self._root.walk():
             if element.name in {"AdaptationSet", "Representation", "SubRepresentation", "Preselection"}:
-                protections = element.all("ContentProtection")
+                protections = list(element.all("ContentProtection"))
                 changes += self._mended(element, protections) if protections else self._made(element)
         if self._is_signalled:
             changes += self._declarations()
         return changes
 
-    def _mended(self, element: MpdElement, protections: Sequence[MpdElement]) -> Iterator[Change]:
+    def _mended(self, element: XmlElement, protections: Sequence[XmlElement]) -> Iterator[Change]:
         """The changes for an element that has protections of its own."""
         ours = [each for each in protections if self._is_taken_out(each)]
         general = next((each for each in protections if _scheme(each) == MP4_PROTECTION), None)
@@ -161,13 +162,13 @@ class _Rewriter:
             place = self._line_start(anchor) if anchor in ours else anchor.start
             yield (place, place, (between + text if anchor in ours else text + between).encode())
 
-    def _say_what_goes(self, element: MpdElement) -> None:
+    def _say_what_goes(self, element: XmlElement) -> None:
         if _scheme(element) not in CLEARKEY_URNS:
             self.notes.append(f"{_scheme(element)[:60]} is taken out")
         elif any(child.name == "pssh" for child in element.children):
             self.notes.append("the pssh of Clear Key is taken out: dash.js plays no MPD that has it")
 
-    def _is_taken_out(self, element: MpdElement) -> bool:
+    def _is_taken_out(self, element: XmlElement) -> bool:
         scheme = _scheme(element)
         if scheme in CLEARKEY_URNS:
             return True
@@ -177,7 +178,7 @@ class _Rewriter:
             self.notes.append("other protection systems stay: a browser that has one may choose it before Clear Key")
         return self._only_clearkey
 
-    def _kid(self, element: MpdElement, general: MpdElement) -> Iterator[Change]:
+    def _kid(self, element: XmlElement, general: XmlElement) -> Iterator[Change]:
         key_ids = self._key_ids(element)
         if len(key_ids) != 1:
             self.notes.append(f"line {general.line}: no cenc:default_KID, and the media tells of {len(key_ids)} KIDs")
@@ -189,7 +190,7 @@ class _Rewriter:
         at = general.tag_end - (2 if self._data[: general.tag_end].endswith(b"/>") else 1)
         yield (at, at, f' cenc:default_KID="{key_ids[0]}"'.encode())
 
-    def _made(self, element: MpdElement) -> Iterator[Change]:
+    def _made(self, element: XmlElement) -> Iterator[Change]:
         """The changes for a representation that is encrypted, and nothing says so: FFmpeg writes such MPDs."""
         if element.name != "Representation" or any(_protections_of(element)):
             return
@@ -215,7 +216,7 @@ class _Rewriter:
     def _clearkey_lines(self) -> list[str]:
         return clearkey_lines(self._license_url, dashif=self._declared("dashif"), ck=self._declared("ck"))
 
-    def _general_lines(self, element: MpdElement, first: MpdElement) -> list[str]:
+    def _general_lines(self, element: XmlElement, first: XmlElement) -> list[str]:
         """The element of the scheme, where only protection systems have theirs."""
         key_ids = self._key_ids(element)
         schemes = {said.scheme for said in self._said_in(element) if said.scheme}
@@ -225,10 +226,10 @@ class _Rewriter:
         self._needs_cenc = True
         return default_kid_lines(schemes.pop(), key_ids[0])
 
-    def _key_ids(self, element: MpdElement) -> list[KeyId]:
+    def _key_ids(self, element: XmlElement) -> list[KeyId]:
         return list(dict.fromkeys(kid for said in self._said_in(element) for kid in said.key_ids))
 
-    def _said_in(self, element: MpdElement) -> list[Initialization]:
+    def _said_in(self, element: XmlElement) -> list[Initialization]:
         """What the media of the representations in `element` says."""
         inside = (each for each in element.walk() if each.name == "Representation")
         known = (_known(self._heads.get(each), self._kids) for each in inside)
@@ -246,12 +247,12 @@ class _Rewriter:
         uri = {"dashif": DASHIF_NAMESPACE, "ck": CK_NAMESPACE}[prefix]
         return "" if self._root.prefixes.get(prefix, uri) == uri else f' xmlns:{prefix}="{uri}"'
 
-    def _indent(self, element: MpdElement) -> str | None:
+    def _indent(self, element: XmlElement) -> str | None:
         """What stands before the element on its line, or None if that is not only space."""
         before = self._data[self._data.rfind(b"\n", 0, element.start) + 1 : element.start]
         return before.decode("ascii") if not before.strip(b" \t") else None
 
-    def _line_start(self, element: MpdElement) -> int:
+    def _line_start(self, element: XmlElement) -> int:
         """Where to cut so that no empty line is left."""
         if self._indent(element) is None:
             return element.start
@@ -259,7 +260,7 @@ class _Rewriter:
         return at - 1 if self._data[at - 1 : at] == b"\r" else max(at, 0)
 
 
-def _elsewhere(element: MpdElement) -> Iterator[MpdElement]:
+def _elsewhere(element: XmlElement) -> Iterator[XmlElement]:
     """The protections of what stands around this element, and of what is in it."""
     around = element.parent
     while around is not None:
