@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from drm.bounded_xml import XmlElement
 from drm.errors import UnsupportedMediaError
 from drm.keys import KeyId
 from drm.manifests.forms import (
@@ -19,7 +20,6 @@ from drm.manifests.forms import (
     clearkey_lines,
     default_kid_lines,
 )
-from drm.bounded_xml import XmlElement
 from drm.manifests.mpd_document import parse_mpd, spliced
 from drm.manifests.mpd_media import media_heads, representations
 from drm.manifests.rewritten import ANY, Initialization, Kids, Signalled

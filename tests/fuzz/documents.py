@@ -101,7 +101,7 @@ def kinds() -> dict[str, Kind]:
         "widevine data": (make_data(WIDEVINE, KIDS, "cbcs"), lambda data: read_contents(WIDEVINE, data)),
         "playready data": (make_data(PLAYREADY, KIDS, "cenc"), lambda data: read_contents(PLAYREADY, data)),
         "mpd": (_mpd(boxes), mpd_statements),
-        "playlist": (_playlist(boxes), lambda data: hls_statements(data.decode("latin-1"))),
+        "playlist": (_playlist(boxes), hls_statements),
         "keyids": (json.dumps({"kids": [kid.base64url for kid in KIDS]}).encode(), keyids_statements),
     }
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 import msgspec
 
 from drm.keys import KeyId, SystemId
+from drm.manifests.key_ids import Statement
 from player.verbs.pssh.inputs import PsshInput
-from player.verbs.pssh.statements import Statement
 
 __all__ = ["Finding", "compare_inputs", "compare_within"]
 

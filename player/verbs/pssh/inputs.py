@@ -6,14 +6,17 @@ import sys
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from drm.app.byte_stream import FileByteStream
 from drm.container import open_container
 from drm.errors import InvalidArgumentError, MalformedMediaError, MediaError, UnsupportedMediaError
 from drm.isobmff.box import load_box, top_boxes
 from drm.isobmff.container import begins_as_mp4, require_mp4
+from drm.manifests.key_ids import MAX_STATEMENTS, Statement, box_statements, kid_statement, statement_of
 from drm.webm.container import begins_as_ebml
 from player.verbs.pssh.manifests import hls_statements, keyids_statements, mpd_statements
-from player.verbs.pssh.statements import MAX_STATEMENTS, Statement, box_statements, decoded, kid_statement, statement_of
+from player.verbs.pssh.words import decoded
 
 __all__ = ["PsshInput", "read_input"]
 
@@ -129,8 +132,8 @@ def _folded(alike: list[Statement]) -> Statement:
     first = alike[0]
     if len(alike) == 1:
         return first
-    fields = {name: getattr(first, name) for name in Statement.__struct_fields__}
-    return Statement(**{**fields, "times": len(alike), "where": f"{first.where} and {len(alike) - 1} more places"})
+    where = f"{first.where} and {len(alike) - 1} more places"
+    return msgspec.structs.replace(first, times=len(alike), where=where)
 
 
 def _document(data: bytes, name: str) -> PsshInput:
@@ -143,7 +146,7 @@ def _document(data: bytes, name: str) -> PsshInput:
         if b"<MPD" in text[:4096] or b":MPD" in text[:4096]:
             return PsshInput(name, "MPD", mpd_statements(data))
         if text.startswith(b"#EXTM3U"):
-            return PsshInput(name, "HLS playlist", hls_statements(data.decode("utf-8", "replace")))
+            return PsshInput(name, "HLS playlist", hls_statements(data))
         if text.startswith(b"{"):
             return PsshInput(name, "keyids", keyids_statements(text))
         return PsshInput(name, _WORDS, decoded(text.decode("ascii"), name))

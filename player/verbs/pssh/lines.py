@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from drm.isobmff.pssh import Pssh
 from drm.isobmff.pssh_payload import notes_for_players
 from drm.keys import KeyId
+from drm.manifests.key_ids import Statement
 from player.verbs.pssh.inputs import PsshInput
-from player.verbs.pssh.statements import Statement
 
 __all__ = ["as_json", "as_lines", "notes"]
 

@@ -15,7 +15,7 @@ from drm.isobmff.pssh_payload import PLAYREADY, WIDEVINE, make_data
 from drm.keys import COMMON_SYSTEM, KeyId, SystemId
 from drm.packaging.pssh_insert import insert_common_pssh
 from drm.whole_file import atomic_file
-from player.verbs.pssh.statements import unhex_or_unbase64
+from player.verbs.pssh.words import unhex_or_unbase64
 
 __all__ = ["COMMANDS"]
 
