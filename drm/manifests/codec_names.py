@@ -6,15 +6,45 @@ ISO/IEC 14496-3 for AAC. The file may lie; what it says is bounded by the fields
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable
 from typing import Final
 
 from drm.errors import MalformedMediaError
 from drm.media import TrackInfo
 
-__all__ = ["codec_name"]
+__all__ = ["Likeness", "codec_name", "likeness"]
 
 _PLAIN: Final = {"Opus": "opus", "fLaC": "flac", ".mp3": "mp4a.6B", "alac": "alac", "ac-3": "ac-3", "ec-3": "ec-3"}
+
+# Sample entries that one decoder takes: where parameter sets stand, or what is laid upon the codec, is what differs.
+_FAMILIES: Final = {
+    "avc3": "avc1", "hev1": "hvc1", "dvh1": "hvc1", "dvhe": "hvc1", "dvav": "avc1", "dva1": "avc1", "vp9": "vp09",
+    "vp8": "vp08",
+}  # fmt: skip
+
+
+class Likeness(enum.IntEnum):
+    """How a name in a manifest and a track's own compare, in order."""
+
+    OTHER = 0  # another codec
+    PARAMETERS = 1  # the same codec with another profile, level or form
+    SAME = 2
+
+
+def likeness(declared: str, real: str) -> Likeness:
+    """Compare two names; letter case does not count, nor do parameters that one of them leaves out.
+
+    What is laid upon AAC (mp4a.40.5 on 40.2) need not stand in the track, so its object types count as one.
+    """
+    one, other = declared.strip().lower(), real.lower()
+    if one == other or f"{one}.".startswith(f"{other}.") or f"{other}.".startswith(f"{one}."):
+        return Likeness.SAME
+    if one.startswith("mp4a.40.") and other.startswith("mp4a.40."):
+        return Likeness.SAME
+    ours, theirs = one.partition(".")[0], other.partition(".")[0]
+    is_one = _FAMILIES.get(ours, ours) == _FAMILIES.get(theirs, theirs) and ours != "mp4a"
+    return Likeness.PARAMETERS if is_one else Likeness.OTHER
 
 
 def codec_name(track: TrackInfo) -> str:

@@ -71,9 +71,13 @@ def key_url(kid: KeyId, license_url: str, keys_base: str | None = None) -> str:
     return urlunsplit((parts.scheme, parts.netloc, f"{folder}/hls/key/{kid.hex}", parts.query, ""))
 
 
-def default_kid_lines(scheme: Scheme, kid: KeyId) -> list[str]:
-    """The element that says which scheme and key (ISO/IEC 23009-1, 5.8.5.2; ISO/IEC 23001-7, 11.2)."""
-    return [f'<ContentProtection schemeIdUri="{MP4_PROTECTION}" value="{scheme.value}" cenc:default_KID="{kid}"/>']
+def default_kid_lines(scheme: Scheme, kid: KeyId | None) -> list[str]:
+    """The element that says which scheme and key (ISO/IEC 23009-1, 5.8.5.2; ISO/IEC 23001-7, 11.2).
+
+    No key: keys change, and the media names them.
+    """
+    named = "" if kid is None else f' cenc:default_KID="{kid}"'
+    return [f'<ContentProtection schemeIdUri="{MP4_PROTECTION}" value="{scheme.value}"{named}/>']
 
 
 def clearkey_lines(license_url: str, *, dashif: str = "", ck: str = "") -> list[str]:
@@ -87,9 +91,25 @@ def clearkey_lines(license_url: str, *, dashif: str = "", ck: str = "") -> list[
     ]
 
 
-def hls_key_line(player: Player, scheme: Scheme, kid: KeyId, license_url: str, keys_base: str | None = None) -> str:
-    """The EXT-X-KEY for `player`. `scheme` is cenc or cbcs: no player takes another."""
+def hls_key_line(
+    player: Player,
+    scheme: Scheme,
+    kid: KeyId,
+    license_url: str,
+    keys_base: str | None = None,
+    *,
+    has_own_url: bool = False,
+) -> str:
+    """The EXT-X-KEY for `player`. `scheme` is cenc or cbcs: no player takes another.
+
+    `has_own_url`: the line's URI is this key's alone. hls.js knows a key by its URI, so where keys change, and all have
+    the license URL, it asks for the first alone. Servers pass the word over; the license request names the key.
+    """
     method = HLS_METHODS[scheme]
     if player is Player.HLSJS:
-        return f'#EXT-X-KEY:METHOD={method},URI="{license_url}",KEYID=0x{kid.hex},KEYFORMAT="{CLEARKEY_FORMAT}"'
+        url = license_url
+        if has_own_url:
+            path, _, query = license_url.partition("#")[0].partition("?")
+            url = f"{path}?{query}{'&' if query else ''}kid={kid.hex}"
+        return f'#EXT-X-KEY:METHOD={method},URI="{url}",KEYID=0x{kid.hex},KEYFORMAT="{CLEARKEY_FORMAT}"'
     return f'#EXT-X-KEY:METHOD={method},URI="{key_url(kid, license_url, keys_base)}",KEYFORMAT="identity"'

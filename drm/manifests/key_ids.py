@@ -25,7 +25,8 @@ from drm.keys import KeyId, SystemId
 
 __all__ = [
     "CENC_NAMESPACE", "MAX_STATEMENTS", "MAX_TEXT", "Statement", "box_statements", "data_statement", "default_kids",
-    "key_line_statements", "kid_in_data", "kid_in_url", "kid_statement", "protection_statements", "statement_of", "unbase64",
+    "key_line_statements", "kid_in_data", "kid_in_url", "kid_statement", "protection_statements", "statement_of",
+    "unbase64",
 ]  # fmt: skip
 
 CENC_NAMESPACE: Final = "urn:mpeg:cenc:2013"
@@ -192,7 +193,7 @@ def _of_key(told: Mapping[str, str], system: SystemId | None, where: str) -> Ite
 
 
 def kid_in_data(told: Mapping[str, str]) -> KeyId | None:
-    """Shaka Packager, told of no URL, writes the key id where the key is looked for. Others write the key: show none."""
+    """Shaka Packager, told of no URL, writes the key id where the key is looked for; others write the key there."""
     head, _, body = told.get("URI", "").partition(",")
     if _format(told) != "identity" or not head.lower().startswith("data:") or not head.lower().endswith("base64"):
         return None

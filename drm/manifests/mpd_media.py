@@ -12,14 +12,23 @@ from urllib.parse import urljoin
 
 from drm.bounded_xml import XmlElement
 
-__all__ = ["media_heads", "representations"]
+__all__ = ["is_encryptable", "media_heads", "representations"]
 
+
+_NEVER: Final = ("image/", "text/", "application/ttml+xml")  # thumbnails, and subtitles in files of their own
 _VARIABLE: Final = re.compile(r"\$(RepresentationID|Bandwidth)(?:%0(\d{1,2})d)?\$|\$\$")
 
 
 def representations(root: XmlElement) -> Iterator[XmlElement]:
     """Every Representation, in order."""
     return (element for element in root.walk() if element.name == "Representation")
+
+
+def is_encryptable(representation: XmlElement) -> bool:
+    """Whether it is media that Common Encryption can be about, rather than pictures or text in files of their own."""
+    parent = representation.parent
+    kind = representation.attribute("mimeType") or (parent.attribute("mimeType") if parent is not None else "")
+    return not kind.lower().startswith(_NEVER)
 
 
 def media_heads(root: XmlElement) -> dict[XmlElement, str]:

@@ -6,10 +6,14 @@ Bytes in, bytes and verdicts out; nothing is opened or fetched, so that a server
 from __future__ import annotations
 
 from drm.errors import InvalidArgumentError, MalformedMediaError
+from drm.manifests.check_mpd import check_mpd
+from drm.manifests.check_playlist import check_playlist, playlist_initializations
 from drm.manifests.forms import Player
-from drm.manifests.rewrite_mpd import check_mpd, mpd_initializations, signal_mpd
-from drm.manifests.rewrite_playlist import check_playlist, playlist_initializations, signal_playlist
-from drm.manifests.rewritten import Kids, Signalled
+from drm.manifests.initialization import Kids
+from drm.manifests.playlist import Context
+from drm.manifests.rewrite_mpd import mpd_initializations, signal_mpd
+from drm.manifests.rewrite_playlist import signal_playlist
+from drm.manifests.rewritten import Signalled
 
 __all__ = ["check_manifest", "is_playlist", "manifest_initializations", "signal_manifest"]
 
@@ -28,14 +32,25 @@ def is_playlist(data: bytes, name: str) -> bool:
     )
 
 
-def manifest_initializations(data: bytes, name: str) -> list[str]:
+def manifest_initializations(data: bytes, name: str, context: Context | None = None) -> list[str]:
     """The URIs of what tells scheme and key ids, for `kids` of the functions below. Raises MediaError."""
-    return playlist_initializations(data) if is_playlist(data, name) else mpd_initializations(data)
+    return playlist_initializations(data, context) if is_playlist(data, name) else mpd_initializations(data)
 
 
-def check_manifest(data: bytes, name: str, kids: Kids | None = None) -> Signalled:
-    """Say what each player makes of a manifest as it is. Raises MediaError."""
-    return check_playlist(data, kids or {}) if is_playlist(data, name) else check_mpd(data, kids or {})
+def check_manifest(
+    data: bytes, name: str, kids: Kids | None = None, player: Player | None = None, context: Context | None = None
+) -> Signalled:
+    """Say what each player makes of a manifest as it is.
+
+    Raises:
+        InvalidArgumentError: `player` does not read this kind of manifest.
+        MediaError: the manifest cannot be read.
+    """
+    if is_playlist(data, name):
+        _require_reader(player, Player.DASHJS, "dash.js reads no HLS", "take --for shaka or --for hls.js")
+        return check_playlist(data, kids or {}, context)
+    _require_reader(player, Player.HLSJS, "hls.js reads no MPD", "take --for shaka or --for dash.js")
+    return check_mpd(data, kids or {})
 
 
 def signal_manifest(
@@ -45,6 +60,7 @@ def signal_manifest(
     keys_base: str | None = None,
     kids: Kids | None = None,
     player: Player | None = None,
+    context: Context | None = None,
     *,
     only_clearkey: bool = False,
 ) -> Signalled:
@@ -57,6 +73,7 @@ def signal_manifest(
         keys_base: where Shaka Player fetches keys of HLS; by default `hls/key` beside the license URL.
         kids: what initialization segments say, by `manifest_initializations`; needed where the manifest does not tell.
         player: None for all.
+        context: what the multivariant playlist that names this one says of it.
         only_clearkey: whether other protection systems are taken out; a browser that has one may choose it.
 
     Raises:
@@ -65,7 +82,13 @@ def signal_manifest(
         MediaError: the manifest cannot be read or rewritten; the message says why.
     """
     if is_playlist(data, name):
-        return signal_playlist(data, license_url, keys_base, kids or {}, player, only_clearkey=only_clearkey)
-    if player is Player.HLSJS:
-        raise InvalidArgumentError("hls.js reads no MPD", remedy="take --for shaka or --for dash.js")
+        return signal_playlist(
+            data, license_url, keys_base, kids or {}, player, None, context, only_clearkey=only_clearkey
+        )
+    _require_reader(player, Player.HLSJS, "hls.js reads no MPD", "take --for shaka or --for dash.js")
     return signal_mpd(data, license_url, kids or {}, only_clearkey=only_clearkey)
+
+
+def _require_reader(player: Player | None, never: Player, what: str, remedy: str) -> None:
+    if player is never:
+        raise InvalidArgumentError(what, remedy=remedy)

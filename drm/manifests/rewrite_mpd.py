@@ -5,12 +5,14 @@ Bytes in, bytes and verdicts out. The MPD is not trusted: `mpd_document` bounds 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 from drm.bounded_xml import XmlElement
 from drm.errors import UnsupportedMediaError
 from drm.keys import KeyId
+from drm.manifests.check_mpd import check_mpd, names_kid, protections_of, scheme_of
 from drm.manifests.forms import (
     CK_NAMESPACE,
     CLEARKEY_URNS,
@@ -20,36 +22,26 @@ from drm.manifests.forms import (
     clearkey_lines,
     default_kid_lines,
 )
+from drm.manifests.initialization import ANY, Initialization, Kids
+from drm.manifests.key_ids import CENC_NAMESPACE, default_kids, protection_statements
 from drm.manifests.mpd_document import parse_mpd, spliced
-from drm.manifests.mpd_media import media_heads, representations
-from drm.manifests.rewritten import ANY, Initialization, Kids, Signalled
-from drm.manifests.verdicts import DashStatement, LicenseUrl, Verdict, dash_verdicts, worst
+from drm.manifests.mpd_media import is_encryptable, media_heads
+from drm.manifests.rewritten import Signalled
+from drm.media import Scheme
 
-__all__ = ["check_mpd", "mpd_initializations", "signal_mpd"]
+__all__ = ["mpd_initializations", "signal_mpd"]
 
-_CENC: Final = "urn:mpeg:cenc:2013"
 _BEFORE: Final = frozenset({"FramePacking", "AudioChannelConfiguration"})  # in the schema's order of children
+
+_DEFAULT_KID: Final = re.compile(rb"""default_KID\s*=\s*("[^"]*"|'[^']*')""")
 
 Change = tuple[int, int, bytes]
 
 
 def mpd_initializations(data: bytes) -> list[str]:
     """The URIs of initialization segments, or of files that begin with one, each once. Raises MediaError."""
-    return list(dict.fromkeys(media_heads(parse_mpd(data)).values()))
-
-
-def check_mpd(data: bytes, kids: Kids) -> Signalled:
-    """Say what players make of the MPD as it is. Raises MediaError."""
-    root = parse_mpd(data)
-    heads = media_heads(root)
-    verdicts: list[Verdict] = []
-    for representation in representations(root):
-        statements = [_statement(element) for element in _protections_of(representation)]
-        said = _known(heads.get(representation), kids)
-        if not statements and said is not None and said.key_ids:
-            statements = [DashStatement("")]  # it is encrypted, and nothing says so
-        verdicts += dash_verdicts(statements) if statements else ()
-    return Signalled(data, tuple(worst(verdicts or dash_verdicts(()))))
+    heads = media_heads(parse_mpd(data))
+    return list(dict.fromkeys(uri for representation, uri in heads.items() if is_encryptable(representation)))
 
 
 def signal_mpd(data: bytes, license_url: str, kids: Kids, *, only_clearkey: bool = False) -> Signalled:
@@ -71,38 +63,8 @@ def signal_mpd(data: bytes, license_url: str, kids: Kids, *, only_clearkey: bool
     rewriter = _Rewriter(data, root, license_url, kids, only_clearkey=only_clearkey)
     made = spliced(data, rewriter.changes())
     checked = check_mpd(made, kids)
-    return Signalled(made, checked.verdicts, tuple(dict.fromkeys(rewriter.notes)))
-
-
-# ------------------------------------------------------------------------------------------------ reading
-def _protections_of(representation: XmlElement) -> Iterator[XmlElement]:
-    element: XmlElement | None = representation
-    while element is not None:
-        yield from element.all("ContentProtection")
-        element = element.parent
-
-
-def _statement(element: XmlElement) -> DashStatement:
-    urls = tuple(
-        LicenseUrl(child.prefix, child.namespace, child.name, child.attribute("Lic_type"), child.text.strip())
-        for child in element.children
-        if child.name.lower() == "laurl"
-    )
-    return DashStatement(
-        _scheme(element),
-        value=element.attribute("value").strip().lower(),
-        has_kid=bool(element.attribute("default_KID").strip()),
-        has_pssh=any(child.name == "pssh" for child in element.children),
-        urls=urls,
-    )
-
-
-def _scheme(element: XmlElement) -> str:
-    return element.attribute("schemeIdUri").strip().lower()
-
-
-def _known(uri: str | None, kids: Kids) -> Initialization | None:
-    return kids.get(uri, kids.get(ANY)) if uri is not None else kids.get(ANY)
+    lacks = tuple(dict.fromkeys((*checked.lacks, *rewriter.lacks)))
+    return Signalled(made, checked.verdicts, tuple(dict.fromkeys(rewriter.notes)), checked.findings, lacks)
 
 
 # ------------------------------------------------------------------------------------------------ writing
@@ -111,6 +73,7 @@ class _Rewriter:
 
     def __init__(self, data: bytes, root: XmlElement, license_url: str, kids: Kids, *, only_clearkey: bool) -> None:
         self.notes: list[str] = []
+        self.lacks: list[str] = []
         self._data = data
         self._root = root
         self._license_url = license_url
@@ -135,12 +98,12 @@ class _Rewriter:
     def _mended(self, element: XmlElement, protections: Sequence[XmlElement]) -> Iterator[Change]:
         """The changes for an element that has protections of its own."""
         ours = [each for each in protections if self._is_taken_out(each)]
-        general = next((each for each in protections if _scheme(each) == MP4_PROTECTION), None)
+        general = next((each for each in protections if scheme_of(each) == MP4_PROTECTION), None)
         wanted = general is not None or not any(
-            _scheme(each) == MP4_PROTECTION for each in _elsewhere(element)
+            scheme_of(each) == MP4_PROTECTION for each in _elsewhere(element)
         )  # the general element may stand around this one, and then so does ours
-        if general is not None and not general.attribute("default_KID"):
-            yield from self._kid(element, general)
+        if general is not None:
+            yield from self._kid(element, general) if not names_kid(general) else self._respelled(general)
         anchor = general or protections[0]
         indent = self._indent(anchor)
         self._is_signalled |= wanted
@@ -163,13 +126,13 @@ class _Rewriter:
             yield (place, place, (between + text if anchor in ours else text + between).encode())
 
     def _say_what_goes(self, element: XmlElement) -> None:
-        if _scheme(element) not in CLEARKEY_URNS:
-            self.notes.append(f"{_scheme(element)[:60]} is taken out")
+        if scheme_of(element) not in CLEARKEY_URNS:
+            self.notes.append(f"{scheme_of(element)[:60]} is taken out")
         elif any(child.name == "pssh" for child in element.children):
             self.notes.append("the pssh of Clear Key is taken out: dash.js plays no MPD that has it")
 
     def _is_taken_out(self, element: XmlElement) -> bool:
-        scheme = _scheme(element)
+        scheme = scheme_of(element)
         if scheme in CLEARKEY_URNS:
             return True
         if scheme == MP4_PROTECTION:
@@ -179,28 +142,64 @@ class _Rewriter:
         return self._only_clearkey
 
     def _kid(self, element: XmlElement, general: XmlElement) -> Iterator[Change]:
-        key_ids = self._key_ids(element)
-        if len(key_ids) != 1:
-            self.notes.append(f"line {general.line}: no cenc:default_KID, and the media tells of {len(key_ids)} KIDs")
-            return
-        if not any(key_ids[0].value):  # as Shaka Packager writes where keys change
+        if self._rotates(element):  # with a key id in the MPD players would ask for that one, and for no other
             self.notes.append("the keys change, and the media names them: Shaka Player alone plays that")
-            return  # with a key id in the MPD it would ask for that one, and for no other
+            return
+        kid = self._only_kid(element, general)
+        if kid is None:
+            return
         self._is_signalled = self._needs_cenc = True
         at = general.tag_end - (2 if self._data[: general.tag_end].endswith(b"/>") else 1)
-        yield (at, at, f' cenc:default_KID="{key_ids[0]}"'.encode())
+        yield (at, at, f' cenc:default_KID="{kid}"'.encode())
+
+    def _respelled(self, general: XmlElement) -> Iterator[Change]:
+        """One key id in a notation that players do not read becomes the UUID that they do."""
+        told = general.attribute("default_KID")
+        try:
+            (kid,) = default_kids(told)
+        except ValueError:  # none or several: the verdict says so
+            return
+        found = list(_DEFAULT_KID.finditer(self._data, general.start, general.tag_end))
+        if told.strip().lower() != str(kid) and len(found) == 1:
+            self.notes.append(f"default_KID {told[:60]!r} is spelled as players read it")
+            yield (*found[0].span(1), f'"{kid}"'.encode())
+
+    def _rotates(self, element: XmlElement) -> bool:
+        return any(said.rotates or not all(any(kid.value) for kid in said.key_ids) for said in self._said_in(element))
+
+    def _only_kid(self, element: XmlElement, place: XmlElement) -> KeyId | None:
+        """The key id of the media; else that of other systems' statements around `element`; else what was given."""
+        stated = [s for each in protections_of(element) for s in protection_statements(each, "")]
+        given = self._kids.get(ANY)
+        sources = (
+            ("the media tells of", [kid for said in self._said_in(element) for kid in said.key_ids]),
+            ("protection systems' elements tell of", [kid for each in stated for kid in each.key_ids]),
+            ("", list(given.key_ids) if given is not None else []),
+        )
+        for words, found in sources:
+            kids = list(dict.fromkeys(kid for kid in found if any(kid.value)))
+            if len(kids) == 1:
+                return kids[0]
+            if kids:
+                self.lacks.append(f"line {place.line}: no cenc:default_KID, and {words} {len(kids)} KIDs")
+                return None
+        self.lacks.append(f"line {place.line}: no cenc:default_KID, and neither media nor MPD tells of a KID")
+        return None
 
     def _made(self, element: XmlElement) -> Iterator[Change]:
         """The changes for a representation that is encrypted, and nothing says so: FFmpeg writes such MPDs."""
-        if element.name != "Representation" or any(_protections_of(element)):
+        if element.name != "Representation" or any(protections_of(element)):
             return
-        said = _known(self._heads.get(element), self._kids)
+        said = self._kids.get(self._heads.get(element) or ANY) if element in self._heads else None
         if said is None or not said.key_ids or said.scheme is None:
             return
-        if len(said.key_ids) > 1:
+        rotates = self._rotates(element)
+        if rotates:
+            self.notes.append("the keys change, and the media names them: Shaka Player alone plays that")
+        elif len(said.key_ids) > 1:
             self.notes.append(f"line {element.line}: the media tells of {len(said.key_ids)} KIDs, the first is named")
         self._is_signalled = self._needs_cenc = True
-        lines = [*default_kid_lines(said.scheme, said.key_ids[0]), *self._clearkey_lines()]
+        lines = [*default_kid_lines(said.scheme, None if rotates else said.key_ids[0]), *self._clearkey_lines()]
         follower = next((child for child in element.children if child.name not in _BEFORE), None)
         if follower is not None:
             indent = self._indent(follower)
@@ -218,26 +217,34 @@ class _Rewriter:
 
     def _general_lines(self, element: XmlElement, first: XmlElement) -> list[str]:
         """The element of the scheme, where only protection systems have theirs."""
-        key_ids = self._key_ids(element)
-        schemes = {said.scheme for said in self._said_in(element) if said.scheme}
-        if len(key_ids) != 1 or len(schemes) != 1:
-            self.notes.append(f"line {first.line}: no element of {MP4_PROTECTION}, and the media does not tell of one")
+        rotates = self._rotates(element)
+        kid = None if rotates else self._only_kid(element, first)
+        scheme = self._only_scheme(element)
+        if scheme is None:
+            self.lacks.append(f"line {first.line}: no element of {MP4_PROTECTION}, and nothing tells of its scheme")
+        if scheme is None or (kid is None and not rotates):
             return []
         self._needs_cenc = True
-        return default_kid_lines(schemes.pop(), key_ids[0])
+        return default_kid_lines(scheme, kid)
 
-    def _key_ids(self, element: XmlElement) -> list[KeyId]:
-        return list(dict.fromkeys(kid for said in self._said_in(element) for kid in said.key_ids))
+    def _only_scheme(self, element: XmlElement) -> Scheme | None:
+        schemes = {said.scheme for said in self._said_in(element) if said.scheme}
+        stated = [s.contents.scheme for each in protections_of(element) for s in protection_statements(each, "")]
+        schemes = schemes or {Scheme(name) for name in stated if name in list(Scheme)}
+        given = self._kids.get(ANY)
+        schemes = schemes or ({given.scheme} if given is not None and given.scheme else set())
+        return schemes.pop() if len(schemes) == 1 else None
 
     def _said_in(self, element: XmlElement) -> list[Initialization]:
-        """What the media of the representations in `element` says."""
-        inside = (each for each in element.walk() if each.name == "Representation")
-        known = (_known(self._heads.get(each), self._kids) for each in inside)
-        return [said for said in known if said is not None]
+        """What the media of the representations in `element` says, as far as it was read."""
+        heads = (self._heads.get(each) for each in element.walk() if each.name == "Representation")
+        return [self._kids[head] for head in heads if head and head in self._kids]
 
     def _declarations(self) -> Iterator[Change]:
         """Namespaces, last in the root's start tag: Shaka Player keeps the last prefix that it saw for each."""
-        wanted = {"dashif": DASHIF_NAMESPACE, "ck": CK_NAMESPACE} | ({"cenc": _CENC} if self._needs_cenc else {})
+        wanted = {"dashif": DASHIF_NAMESPACE, "ck": CK_NAMESPACE} | (
+            {"cenc": CENC_NAMESPACE} if self._needs_cenc else {}
+        )
         missing = "".join(f' xmlns:{p}="{uri}"' for p, uri in wanted.items() if p not in self._root.prefixes)
         if missing:
             yield (self._root.tag_end - 1, self._root.tag_end - 1, missing.encode())

@@ -1,39 +1,18 @@
-"""What the signaller takes and gives: what the media says of itself, and a manifest with its verdicts."""
+"""What the signaller gives: a manifest, what players make of it, and whether that is what was asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TypeAlias
+import enum
+from collections.abc import Iterable
 
 import msgspec
 
-from drm.errors import MediaError
-from drm.isobmff.samples import open_presentation
-from drm.keys import COMMON_SYSTEM, KeyId
-from drm.manifests.verdicts import Verdict
-from drm.media import ByteSource, Scheme
+from drm.errors import KeyMissingError
+from drm.manifests.findings import Finding
+from drm.manifests.forms import Player
+from drm.manifests.verdicts import Plays, Verdict
 
-__all__ = ["ANY", "Initialization", "Kids", "Signalled", "read_initialization"]
-
-ANY = ""
-"""The name under which `Kids` holds what is true of every initialization segment that it does not name."""
-
-
-class Initialization(msgspec.Struct, frozen=True):
-    """What an initialization segment, or a whole file, says of its protection; no key ids: it is clear."""
-
-    key_ids: tuple[KeyId, ...] = ()
-    scheme: Scheme | None = None
-    named: tuple[KeyId, ...] | None = None  # by its `pssh` of the common system; None: not known
-
-    @property
-    def names_its_keys(self) -> bool:
-        """Whether a request can be made from it alone, as hls.js does."""
-        return self.named is None or set(self.key_ids) <= set(self.named)
-
-
-Kids: TypeAlias = Mapping[str, Initialization]
-"""By the URI as the manifest, once resolved against itself, spells it; and `ANY`."""
+__all__ = ["Outcome", "Signalled", "outcome_of", "require_known"]
 
 
 class Signalled(msgspec.Struct, frozen=True):
@@ -42,15 +21,34 @@ class Signalled(msgspec.Struct, frozen=True):
     data: bytes
     verdicts: tuple[Verdict, ...]
     notes: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()  # what does not agree, and what could not be looked at
+    lacks: tuple[str, ...] = ()  # what would have had to be known to write it, or to say that it is clear
 
 
-def read_initialization(source: ByteSource) -> Initialization:
-    """Read what `source`, an initialization segment or a file that begins with one, says. Raises MediaError."""
-    opened = open_presentation(source)
-    tracks = opened.tracks
-    protections = [known for track in tracks for known in track.protections if known]
-    if not tracks:
-        raise MediaError("this initialization segment has no track", where=source.name)
-    key_ids = tuple(dict.fromkeys(known.key_id for known in protections))
-    named = tuple(kid for box in opened.pssh if box.system_id == COMMON_SYSTEM for kid in box.key_ids)
-    return Initialization(key_ids, protections[0].scheme if protections else None, named)
+class Outcome(enum.StrEnum):
+    """Of all verdicts together."""
+
+    PLAYS = "plays"  # in one player at least, and that was looked at
+    NOWHERE = "nowhere"
+    UNKNOWN = "unknown"
+
+
+def outcome_of(verdicts: Iterable[Verdict], player: Player | None = None) -> Outcome:
+    """The best that is known of any player, or of `player`."""
+    found = {verdict.plays for verdict in verdicts if player in {None, verdict.player}}
+    if found & {Plays.FROM_MANIFEST, Plays.WITH_CONFIG}:
+        return Outcome.PLAYS
+    return Outcome.NOWHERE if found == {Plays.NO} else Outcome.UNKNOWN
+
+
+def require_known(done: Signalled, where: str) -> None:
+    """Refuse a manifest that was left as it was because something is missing. Raises KeyMissingError."""
+    if done.lacks:
+        more = f"; and {len(done.lacks) - 1} more of this kind" if len(done.lacks) > 1 else ""
+        raise KeyMissingError(
+            "the manifest cannot be signalled: something is not known",
+            where=where,
+            seen=done.lacks[0] + more,
+            remedy="put its initialization segments beside it, or give --kid KID and --scheme for what says that it is"
+            " protected",
+        )

@@ -13,8 +13,7 @@ from drm.errors import InvalidArgumentError, MalformedMediaError
 from drm.keys import KeyId
 from drm.manifests.key_ids import Statement, key_line_statements, kid_statement, protection_statements
 from drm.manifests.mpd_document import parse_mpd
-from drm.manifests.playlist import attributes, parse_playlist
-from drm.manifests.playlist_keys import KEY, SESSION_KEY
+from drm.manifests.playlist import KEY, SESSION_KEY, attributes, defined, parse_playlist
 
 __all__ = ["hls_statements", "keyids_statements", "mpd_statements"]
 
@@ -37,7 +36,7 @@ def _protections(element: XmlElement, path: str) -> Iterator[Statement]:
 
 def hls_statements(data: bytes) -> list[Statement]:
     """What every EXT-X-KEY and EXT-X-SESSION-KEY of a playlist says of keys. Raises MediaError: not a playlist."""
-    lines = (line for line in parse_playlist(data) if line.tag in {KEY, SESSION_KEY})
+    lines = (line for line in defined(parse_playlist(data))[0] if line.tag in {KEY, SESSION_KEY})
     return [
         statement
         for line in lines

@@ -40,13 +40,17 @@ def command(
     check: bool,
     as_json: bool,
     quiet: bool,
-) -> None:
+) -> int:
     """Rewrite MANIFEST, an MPD or HLS playlist of any packager, into the form that plays with Clear Key.
 
     Only what signals Clear Key changes. Key ids come from the manifest, or from the initialization segments beside it.
     A multivariant playlist takes the playlists that it names along, each beside itself as OUTPUT-NAME.
+
+    That it plays is said only where initialization segments were read and agree. Exit code 0: a player plays it, or it
+    was rewritten and nothing contradicts it; 3: no player plays it; 4: not known with --check, and otherwise something
+    is missing and nothing was written; 5: --kid is no KID of the media.
     """
-    signal(
+    return signal(
         SignalRequest(
             manifest=manifest,
             output=output,

@@ -1,0 +1,159 @@
+"""Says what players make of an HLS playlist as it is: its key lines, and what the media under them says.
+
+Bytes in, verdicts out. The playlist is not trusted: `playlist` bounds what is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from drm.errors import InvalidArgumentError
+from drm.keys import KeyId
+from drm.manifests.findings import Answer, Basis, Facts, Finding, Weight, findings
+from drm.manifests.forms import Player
+from drm.manifests.initialization import Kids
+from drm.manifests.players import hls_verdicts, one_map, one_url
+from drm.manifests.playlist import KEY, MAP, Context, Line, attributes, defined, parse_playlist, split_query
+from drm.manifests.playlist_keys import SCHEMES, KeyGroup, hls_key, is_clearkey, is_none, key_groups, named_kids
+from drm.manifests.rewritten import Signalled
+from drm.manifests.verdicts import Plays, Verdict, judged, worst
+
+__all__ = ["check_playlist", "is_multivariant", "playlist_initializations", "playlist_members"]
+
+_WITH_URI: Final = frozenset({"#EXT-X-MEDIA", "#EXT-X-I-FRAME-STREAM-INF"})
+_PLAYERS: Final = (Player.SHAKA, Player.HLSJS)
+
+
+def is_multivariant(lines: Sequence[Line]) -> bool:
+    """Whether a playlist names other playlists (RFC 8216, 4.3.4) rather than segments."""
+    return any(line.tag in {"#EXT-X-STREAM-INF", "#EXT-X-MEDIA"} for line in lines)
+
+
+def playlist_members(data: bytes) -> dict[str, Context]:
+    """The URIs of the playlists that a multivariant one names, with what it says of them; none for a media playlist.
+
+    Raises:
+        MediaError: it cannot be read.
+    """
+    lines, values = defined(parse_playlist(data))
+    if not is_multivariant(lines):
+        return {}
+    codecs: dict[str, dict[str, None]] = {}  # by URI, and by group
+    groups: dict[str, list[str]] = {}  # URIs of renditions
+    told: dict[str, str] = {}
+    for line in lines:
+        if line.tag == "#EXT-X-STREAM-INF":
+            told = attributes(line)
+            for kind in ("AUDIO", "VIDEO", "SUBTITLES"):
+                codecs.setdefault(f"group {told.get(kind, '')}", {}).update(_codecs(told))
+        elif line.tag in _WITH_URI:
+            own = attributes(line)
+            if uri := own.get("URI", ""):
+                groups.setdefault(uri, []).append(f"group {own.get('GROUP-ID', '')}")
+                codecs.setdefault(uri, {}).update(_codecs(own))
+        elif line.is_uri:
+            codecs.setdefault(line.read.strip(), {}).update(_codecs(told))
+    found = [*groups, *(line.read.strip() for line in lines if line.is_uri)]
+    return {
+        uri: Context(values, split_query(uri)[1], tuple(_of(codecs, uri, *groups.get(uri, ()))))
+        for uri in dict.fromkeys(found)
+    }
+
+
+def _codecs(told: dict[str, str]) -> dict[str, None]:
+    return dict.fromkeys(word.strip() for word in told.get("CODECS", "").split(",") if word.strip())
+
+
+def _of(codecs: dict[str, dict[str, None]], *names: str) -> dict[str, None]:
+    return {codec: None for name in names for codec in codecs.get(name, ())}
+
+
+def playlist_initializations(data: bytes, context: Context | None = None) -> list[str]:
+    """The URIs of the initialization segments of a media playlist, each once. Raises MediaError."""
+    lines, _ = defined(parse_playlist(data), context)
+    found = (attributes(line).get("URI", "") for line in lines if line.tag == MAP)
+    return list(dict.fromkeys(uri for uri in found if uri))
+
+
+def check_playlist(data: bytes, kids: Kids, context: Context | None = None) -> Signalled:
+    """Say what players make of the playlist as it is; a multivariant one has no verdict. Raises MediaError."""
+    lines, _ = defined(parse_playlist(data), context)
+    if is_multivariant(lines):
+        return Signalled(data, ())
+    groups = key_groups(lines)
+    is_fmp4 = any(line.tag == MAP for line in lines)
+    is_told = any(line.tag == KEY and not is_none(line) for line in lines)
+    verdicts: list[Verdict] = [*_maps(groups)]
+    found: dict[Finding, None] = {}
+    lacks: list[str] = []
+    for group in groups:
+        keys = [hls_key(line) for line in group.lines if not is_none(line)]
+        if is_told and not keys:
+            continue  # where some line tells of encryption, segments before it are a clear lead, and those under NONE
+        facts = _facts(group, kids, context)
+        answers = [*findings(facts), *_carried(group, facts)]
+        is_protected = bool(keys or (facts.media and facts.media.key_ids))
+        has_pssh = facts.media is None or facts.media.names_its_keys
+        forms = hls_verdicts(keys, is_protected=is_protected, is_fmp4=is_fmp4, has_pssh=has_pssh)
+        verdicts += (judged(form, answers) for form in forms)
+        found.update(dict.fromkeys(each for each in answers if each.answer is not Answer.YES))
+        if not is_told and facts.media is None:
+            lacks.append(answers[0].evidence)
+    verdicts += one_url(hls_key(line) for line in lines if line.tag == KEY and not is_none(line))
+    nothing = (Verdict(player, Plays.UNKNOWN, "it has no segment", rests_on=Basis.NOTHING) for player in _PLAYERS)
+    return Signalled(data, tuple(worst(verdicts or nothing)), (), tuple(found), tuple(dict.fromkeys(lacks)))
+
+
+def _facts(group: KeyGroup, kids: Kids, context: Context | None) -> Facts:
+    keys = [line for line in group.lines if not is_none(line)]
+    ours = [line for line in keys if is_clearkey(line)]
+    media = kids.get(group.map_uri)
+    told = dict.fromkeys(kid for line in ours for kid in named_kids(line, in_data=False))
+    spelled, fault = "", ""
+    for line in ours:
+        text = attributes(line).get("KEYID", "")
+        try:
+            spelled = spelled or text
+            if text:
+                KeyId.parse(text)
+        except InvalidArgumentError as error:
+            spelled, fault = text, error.what
+    schemes = dict.fromkeys(SCHEMES.get(attributes(line).get("METHOD", "")) for line in ours or keys)
+    numbers = [line.number for line in group.own] or [group.map_line.number if group.map_line else 0]
+    return Facts(
+        where=f"the segments behind line {max(numbers)}",
+        is_hls=True,
+        is_protected=bool(keys),
+        told=tuple(told),
+        spelled=spelled,
+        fault=fault,
+        schemes=tuple(scheme.value for scheme in schemes if scheme),
+        codecs=context.codecs if context else (),
+        head=group.map_uri,
+        media=media,
+    )
+
+
+def _carried(group: KeyGroup, facts: Facts) -> list[Finding]:
+    """CKC-58: sixteen bytes in the place of the key that are no key id of the media are perhaps the key itself."""
+    if facts.media is None:
+        return []
+    found = [line for line in group.lines if is_clearkey(line) and not named_kids(line, in_data=False)]
+    carried = [kid for line in found for kid in named_kids(line) if kid not in facts.media.key_ids]
+    if not carried:
+        return []
+    what = f"a key line carries sixteen bytes that are no KID of {facts.head}"
+    maybe = "they are the key, and whoever has the playlist has it"
+    return [Finding("CKC-58", Answer.NO, what, Basis.MEDIA, Weight.REMARK, maybe, facts.where)]
+
+
+def _maps(groups: Sequence[KeyGroup]) -> list[Verdict]:
+    """The verdicts on keys that change under one initialization segment."""
+    by_map: dict[tuple[str, str], set[KeyId]] = {}
+    for group in groups:
+        keys = sorted((line for line in group.lines if not is_none(line)), key=is_clearkey, reverse=True)
+        first = next((kid for line in keys for kid in named_kids(line)), None)
+        if first is not None and group.map_uri:
+            by_map.setdefault((group.map_uri, group.map_range), set()).add(first)
+    return [verdict for (uri, _), kids in by_map.items() if len(kids) > 1 for verdict in one_map(uri, len(kids))]
