@@ -53,6 +53,7 @@ def _serve_settings(settings: ProcessSettings) -> Settings:
             limit=Limit.parse(settings.rate_limit) if settings.rate_limit else None,
             audit=AuditMode(settings.audit),
             has_faults=settings.faults,
+            trust_proxy=settings.trust_proxy,
         ),
         parent=settings.parent,
         workers=settings.workers,

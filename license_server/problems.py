@@ -6,7 +6,7 @@ the body.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import msgspec
@@ -44,6 +44,7 @@ _TITLES: Final = {
     "rate_limited": "Too many attempts",
     "manifest_malformed": "The manifest cannot be rewritten",
     "manifest_lacks_kids": "The manifest does not tell its key ids",
+    "manifest_plays_nowhere": "No player plays this manifest",
     "admin_not_set_up": "This server has no administration",
     "admin_token_missing": "The administrator's token is required",
     "admin_token_wrong": "This is not an administrator's token",
@@ -71,6 +72,7 @@ class ProblemError(Exception):
         kids: Iterable[KeyId] = (),
         individualize: str | None = None,
         headers: tuple[tuple[str, str], ...] = (),
+        more: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
@@ -79,9 +81,13 @@ class ProblemError(Exception):
         self.kids = tuple(kids)
         self.individualize = individualize
         self.headers = headers
+        self.more = more or {}
 
     def body(self) -> bytes:
-        """The document. `kids` are written as EME writes them; `individualize` is relative to the license URL."""
+        """The document. `kids` are written as EME writes them; `individualize` is relative to the license URL.
+
+        `more` holds members of one kind of problem (RFC 9457, 3.2).
+        """
         members: dict[str, object] = {
             "type": f"urn:clearkey:problem:{self.code}",
             "title": _TITLES.get(self.code, "The request was refused"),
@@ -93,4 +99,4 @@ class ProblemError(Exception):
             members["kids"] = [kid.base64url for kid in self.kids]
         if self.individualize is not None:
             members["individualize"] = self.individualize
-        return msgspec.json.encode(members)
+        return msgspec.json.encode({**self.more, **members})

@@ -53,6 +53,7 @@ class ProcessSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     faults: bool
     debug: bool
     tls: bool
+    trust_proxy: bool
     parent: int
 
 
@@ -86,6 +87,7 @@ class LicenseServer:
         faults: bool = False,
         debug: bool = False,
         tls: bool = False,
+        trust_proxy: bool = False,
     ) -> None:
         if not (keys or keys_file or store or components):
             raise InvalidArgumentError("a license server needs keys, a keys file, a store or components")
@@ -108,6 +110,7 @@ class LicenseServer:
             faults=faults,
             debug=debug,
             tls=tls,
+            trust_proxy=trust_proxy,
             parent=os.getpid(),
         )
         self._process: subprocess.Popen[bytes] | None = None

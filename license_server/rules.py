@@ -30,6 +30,7 @@ class ServerRules:
     limit: Limit | None = None
     audit: AuditMode = AuditMode.QUEUED
     has_faults: bool = False
+    trust_proxy: bool = False  # believe Forwarded and X-Forwarded-Proto: nobody but a proxy reaches this server
     pages: PageRules | None = None
     signers: Mapping[str, Signer] | None = None  # packagers that get keys; None: there is no key server
     admin: AdminRules | None = None  # None: there is no administrator's API

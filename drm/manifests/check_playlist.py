@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+import msgspec
+
 from drm.errors import InvalidArgumentError
 from drm.keys import KeyId
 from drm.manifests.findings import Answer, Basis, Facts, Finding, Weight, findings
@@ -84,18 +86,21 @@ def check_playlist(data: bytes, kids: Kids, context: Context | None = None) -> S
     groups = key_groups(lines)
     is_fmp4 = any(line.tag == MAP for line in lines)
     is_told = any(line.tag == KEY and not is_none(line) for line in lines)
-    verdicts: list[Verdict] = [*_maps(groups)]
+    by_map = _keys_by_map(groups)
+    verdicts = [each for (uri, _), keys in by_map.items() if len(keys) > 1 for each in one_map(uri, len(keys))]
     found: dict[Finding, None] = {}
     lacks: list[str] = []
     for group in groups:
-        keys = [hls_key(line) for line in group.lines if not is_none(line)]
-        if is_told and not keys:
+        hold = [hls_key(line) for line in group.lines if not is_none(line)]
+        if is_told and not hold:
             continue  # where some line tells of encryption, segments before it are a clear lead, and those under NONE
         facts = _facts(group, kids, context)
+        if len(by_map.get((group.map_uri, group.map_range), ())) > 1:
+            facts = msgspec.structs.replace(facts, shares_head=True)
         answers = [*findings(facts), *_carried(group, facts)]
-        is_protected = bool(keys or (facts.media and facts.media.key_ids))
+        is_protected = bool(hold or (facts.media and facts.media.key_ids))
         has_pssh = facts.media is None or facts.media.names_its_keys
-        forms = hls_verdicts(keys, is_protected=is_protected, is_fmp4=is_fmp4, has_pssh=has_pssh)
+        forms = hls_verdicts(hold, is_protected=is_protected, is_fmp4=is_fmp4, has_pssh=has_pssh)
         verdicts += (judged(form, answers) for form in forms)
         found.update(dict.fromkeys(each for each in answers if each.answer is not Answer.YES))
         if not is_told and facts.media is None:
@@ -148,12 +153,12 @@ def _carried(group: KeyGroup, facts: Facts) -> list[Finding]:
     return [Finding("CKC-58", Answer.NO, what, Basis.MEDIA, Weight.REMARK, maybe, facts.where)]
 
 
-def _maps(groups: Sequence[KeyGroup]) -> list[Verdict]:
-    """The verdicts on keys that change under one initialization segment."""
+def _keys_by_map(groups: Sequence[KeyGroup]) -> dict[tuple[str, str], set[KeyId]]:
+    """The keys that hold one after another under each initialization segment."""
     by_map: dict[tuple[str, str], set[KeyId]] = {}
     for group in groups:
         keys = sorted((line for line in group.lines if not is_none(line)), key=is_clearkey, reverse=True)
         first = next((kid for line in keys for kid in named_kids(line)), None)
         if first is not None and group.map_uri:
             by_map.setdefault((group.map_uri, group.map_range), set()).add(first)
-    return [verdict for (uri, _), kids in by_map.items() if len(kids) > 1 for verdict in one_map(uri, len(kids))]
+    return by_map

@@ -62,6 +62,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     codecs: tuple[str, ...] = ()
     boxes: tuple[KeyId, ...] | None = None  # in `pssh` of the common system in the manifest; None: there is none
     head: str = ""  # the URI of its initialization segment, or of the file that begins with one
+    shares_head: bool = False  # segments under other keys have the same initialization segment
     media: Initialization | None = None  # None: it was not read
 
 
@@ -143,6 +144,9 @@ def kid_agrees(facts: Facts) -> Finding:
     if set(used) <= set(told):
         return _yes("CKA-06", facts, f"KID {_kids(used)} in {facts.head} and in the manifest")
     evidence = f"the manifest names KID {_kids(told)}, and {facts.head} is encrypted under {_kids(used)}"
+    if facts.shares_head:
+        maybe = "keys change under one initialization segment, which can name one of them"
+        return _no("CKA-06", facts, evidence, Weight.DOUBT, maybe)
     if set(used) & set(told) or facts.media.rotates:
         return _no("CKA-06", facts, evidence, Weight.DOUBT, "the keys change, or its tracks have keys of their own")
     if {kid.byte_reversed for kid in told} & set(used):
@@ -159,6 +163,10 @@ def scheme_agrees(facts: Facts) -> Finding:
         return _unread(name, facts)
     if not facts.schemes:
         return _yes(name, facts, f"the manifest names no scheme, and {facts.head} has {facts.media.scheme}")
+    if facts.media.scheme is None:
+        return Finding(
+            name, Answer.UNKNOWN, f"the scheme of {facts.head} is not known", Basis.NOTHING, where=facts.where
+        )
     if {facts.media.scheme} == set(facts.schemes):
         return _yes(name, facts, f"scheme {facts.media.scheme} in {facts.head} and in the manifest")
     evidence = f"the manifest says scheme {' and '.join(facts.schemes)}, and {facts.head} has {facts.media.scheme}"

@@ -12,7 +12,7 @@ from drm.manifests.findings import Finding
 from drm.manifests.forms import Player
 from drm.manifests.verdicts import Plays, Verdict
 
-__all__ = ["Outcome", "Signalled", "outcome_of", "require_known"]
+__all__ = ["Outcome", "Signalled", "finding_members", "outcome_of", "require_known", "verdict_members"]
 
 
 class Signalled(msgspec.Struct, frozen=True):
@@ -52,3 +52,29 @@ def require_known(done: Signalled, where: str) -> None:
             remedy="put its initialization segments beside it, or give --kid KID and --scheme for what says that it is"
             " protected",
         )
+
+
+def verdict_members(verdict: Verdict) -> dict[str, object]:
+    """A verdict as player/schemas/signal-1.json describes it."""
+    return {
+        "player": verdict.player.value,
+        "plays": verdict.plays.value,
+        "why": verdict.why,
+        "try": verdict.remedy,
+        "answer": verdict.answer.value,
+        "form": (verdict.form or verdict.plays).value,
+        "rests_on": verdict.rests_on.value,
+        "evidence": list(verdict.evidence),
+    }
+
+
+def finding_members(finding: Finding) -> dict[str, object]:
+    """A finding as player/schemas/signal-1.json describes it."""
+    return {
+        "id": finding.id,
+        "answer": finding.answer.value,
+        "evidence": finding.evidence,
+        "maybe": finding.maybe,
+        "where": finding.where,
+        "rests_on": finding.basis.value,
+    }

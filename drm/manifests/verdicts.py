@@ -79,7 +79,8 @@ def judged(form: Verdict, findings: Sequence[Finding]) -> Verdict:
     unread = (each for each in findings if each.answer is Answer.UNKNOWN)
     doubt = next(iter((*against, *unread)), None)
     if doubt is not None:
-        remedy = _PUT_BESIDE if doubt.answer is Answer.UNKNOWN else _AGREE
+        first = _PUT_BESIDE if doubt.answer is Answer.UNKNOWN else _AGREE
+        remedy = "; then ".join(filter(None, (first, form.remedy)))
         basis = Basis.NOTHING if doubt.answer is Answer.UNKNOWN else doubt.basis
         return Verdict(form.player, Plays.UNKNOWN, doubt.evidence, remedy, form.plays, basis, evidence)
     return msgspec.structs.replace(form, form=form.plays, rests_on=Basis.MEDIA, evidence=evidence)

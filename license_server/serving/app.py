@@ -23,6 +23,7 @@ from license_server.problems import PROBLEM_TYPE, ProblemError
 from license_server.rules import ServerRules
 from license_server.web.fast_path import LICENSE_ALLOW, in_pieces
 from license_server.web.signalling import signaller
+from license_server.web.trusted_proxy import TrustedProxy
 from license_server.web.updates import updates
 
 __all__ = ["HTTP_CODES", "create_app"]
@@ -46,6 +47,8 @@ def create_app(service: LicenseService, state: Health, rules: ServerRules | None
     rules = rules or ServerRules()
     app = Flask("license_server", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_MESSAGE + 1  # one more, so that a cut body is told from a whole one
+    if rules.trust_proxy:
+        app.wsgi_app = TrustedProxy(app.wsgi_app)  # type: ignore[method-assign]  # Flask's documented place for it
     rules.cors.install(app)
     app.after_request(_no_store)
     app.register_error_handler(HTTPException, _http_problem)

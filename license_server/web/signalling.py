@@ -19,8 +19,16 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from drm.errors import DRMError, InvalidArgumentError, KeyMissingError
 from drm.keys import KeyId
 from drm.manifests.forms import Player
+from drm.manifests.initialization import ANY, Initialization
 from drm.manifests.rewrite import check_manifest, is_playlist, signal_manifest
-from drm.manifests.rewritten import ANY, Initialization, Signalled
+from drm.manifests.rewritten import (
+    Outcome,
+    Signalled,
+    finding_members,
+    outcome_of,
+    require_known,
+    verdict_members,
+)
 from drm.media import Scheme
 from license_server.problems import PROBLEM_TYPE, ProblemError
 
@@ -72,19 +80,21 @@ def order_of(fields: Mapping[str, str], license_url: str) -> SignalOrder:
 
 
 def signal(data: bytes, order: SignalOrder) -> Signalled:
-    """Rewrite a manifest, or judge it as it is.
+    """Rewrite a manifest, or judge it as it is. No media is at hand here, so no verdict says that it plays.
 
     Raises:
         InvalidArgumentError: the order contradicts itself, or names what is no URL.
         KeyMissingError: a key id is needed and neither the manifest nor the order tells it.
         MediaError: this is no manifest, or one that cannot be rewritten.
     """
-    kids = {} if order.kid is None else {ANY: Initialization((order.kid,), order.scheme or Scheme.CENC)}
+    kids = {} if order.kid is None else {ANY: Initialization((order.kid,), order.scheme)}
     if order.check:
-        return check_manifest(data, _NAME, kids)
-    return signal_manifest(
+        return check_manifest(data, _NAME, kids, order.player)
+    done = signal_manifest(
         data, _NAME, order.license_url, order.keys_base, kids, order.player, only_clearkey=order.only
     )
+    require_known(done, _NAME)
+    return done
 
 
 def signaller() -> Blueprint:
@@ -99,12 +109,17 @@ def signaller() -> Blueprint:
             spent.count(request.remote_addr or "", len(data))
             order = _order()
             done = _done(data, order)
+            told = _told(done, order, is_changed=done.data != data)
+            if not order.check and told["outcome"] is Outcome.NOWHERE:
+                why = next(each.why for each in done.verdicts if order.player in {None, each.player})
+                detail = f"no player plays what came of it: {why}"
+                raise ProblemError(422, "manifest_plays_nowhere", detail, more=told)
             kind = "application/vnd.apple.mpegurl" if is_playlist(data, _NAME) else "application/dash+xml"
         except ProblemError as problem:
             return Response(problem.body(), problem.status, problem.headers, content_type=PROBLEM_TYPE)
         wants_json = request.accept_mimetypes.best_match([kind, _JSON]) == _JSON
         if order.check or wants_json:
-            return Response(_told(done, order), content_type=_JSON)
+            return Response(msgspec.json.encode(told), content_type=_JSON)
         return Response(done.data, content_type=kind)
 
     return blueprint
@@ -140,17 +155,21 @@ def _done(data: bytes, order: SignalOrder) -> Signalled:
 
 
 def _sentence(error: DRMError) -> str:
-    return "; ".join(part for part in (error.what, error.where, error.maybe, error.remedy) if part)
+    return "; ".join(part for part in (error.what, error.where, error.seen, error.maybe, error.remedy) if part)
 
 
-def _told(done: Signalled, order: SignalOrder) -> bytes:
-    verdicts = [
-        {"player": each.player, "plays": each.plays, "why": each.why, "try": each.remedy}
-        for each in done.verdicts
-        if order.player in {None, each.player}
-    ]
-    whole = {} if order.check else {"manifest": done.data.decode("utf-8", "replace")}
-    return msgspec.json.encode({"verdicts": verdicts, "notes": done.notes, **whole})
+def _told(done: Signalled, order: SignalOrder, *, is_changed: bool) -> dict[str, object]:
+    """The verdicts of the players that were asked about; the members are those of `clearkey signal --json`."""
+    verdicts = [each for each in done.verdicts if order.player in {None, each.player}]
+    told: dict[str, object] = {
+        "verdicts": [verdict_members(each) for each in verdicts],
+        "notes": done.notes,
+        "outcome": outcome_of(verdicts),
+        "findings": [finding_members(each) for each in done.findings],
+    }
+    if not order.check:
+        told |= {"changed": is_changed, "manifest": done.data.decode("utf-8", "replace")}
+    return told
 
 
 def _one_of(kind: type[_Word], text: str, name: str) -> _Word:

@@ -109,6 +109,11 @@ _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="Write the certificate of --tls there, for clients to trust.",
 )
 @click.option(
+    "--trust-proxy",
+    is_flag=True,
+    help="Believe Forwarded and X-Forwarded-Proto where URLs are made: only a proxy may reach this server then.",
+)
+@click.option(
     "--components",
     metavar="FOLDER",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -173,6 +178,7 @@ def command(
     tls_cert: Path | None,
     tls_key: Path | None,
     tls_save: Path | None,
+    trust_proxy: bool,
     components: Path | None,
     signers_file: Path | None,
     allow_origin: tuple[str, ...],
@@ -207,6 +213,7 @@ def command(
         limit=_limit(rate_limit, rate_limit_storage, has_tokens=tokens_file is not None),
         audit=AuditMode(audit),
         has_faults=faults,
+        trust_proxy=trust_proxy,
         pages=found_pages,
         signers=_signers(signers_file),
         admin=admin_rules(admin_token_file, admin_signing_key),

@@ -23,12 +23,19 @@ from drm.manifests.initialization import Initialization
 from drm.manifests.playlist import Context, split_query
 from drm.manifests.rewrite import check_manifest, is_playlist, manifest_initializations, signal_manifest
 from drm.manifests.rewrite_playlist import signal_playlist
-from drm.manifests.rewritten import Outcome, Signalled, outcome_of, require_known
+from drm.manifests.rewritten import (
+    Outcome,
+    Signalled,
+    finding_members,
+    outcome_of,
+    require_known,
+    verdict_members,
+)
 from drm.manifests.verdicts import Verdict, worst
 from drm.media import Scheme
 from drm.whole_file import atomic_file
 from player.verbs.signal.beside import Beside, is_beside, read_manifest
-from player.verbs.signal.words import finding_told, lines, verdict_told
+from player.verbs.signal.words import lines
 
 __all__ = ["SCHEMA", "VERSION", "SignalRequest", "signal"]
 
@@ -194,11 +201,11 @@ def _say(request: SignalRequest, done: Signalled, reader: Beside, *, is_changed:
             "version": VERSION,
             "manifest": request.manifest,
             "output": output,
-            "verdicts": [verdict_told(verdict) for verdict in verdicts],
+            "verdicts": [verdict_members(verdict) for verdict in verdicts],
             "notes": notes,
             "outcome": outcome.value,
             "changed": is_changed,
-            "findings": [finding_told(finding) for finding in done.findings],
+            "findings": [finding_members(finding) for finding in done.findings],
         }
         # The manifest has standard output when no file is named.
         click.echo(json.dumps(told), err=output == "-")

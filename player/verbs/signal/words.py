@@ -1,4 +1,4 @@
-"""What `clearkey signal` prints: verdicts with what they rest on, contradictions, notes; as lines and as JSON."""
+"""What `clearkey signal` prints: verdicts with what they rest on, contradictions, notes, as lines."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 from drm.manifests.findings import Answer, Basis, Finding
 from drm.manifests.verdicts import Plays, Verdict
 
-__all__ = ["finding_told", "lines", "verdict_told"]
+__all__ = ["lines"]
 
 _PLAYS: Final = {
     Plays.FROM_MANIFEST: "plays from the manifest alone",
@@ -25,32 +25,6 @@ _RESTS: Final = {
     Basis.MANIFEST: "the manifest alone",
     Basis.NOTHING: "nothing: what would tell was not there",
 }
-
-
-def verdict_told(verdict: Verdict) -> dict[str, object]:
-    """A verdict as player/schemas/signal-1.json describes it."""
-    return {
-        "player": verdict.player.value,
-        "plays": verdict.plays.value,
-        "why": verdict.why,
-        "try": verdict.remedy,
-        "answer": verdict.answer.value,
-        "form": (verdict.form or verdict.plays).value,
-        "rests_on": verdict.rests_on.value,
-        "evidence": list(verdict.evidence),
-    }
-
-
-def finding_told(finding: Finding) -> dict[str, object]:
-    """A finding as player/schemas/signal-1.json describes it."""
-    return {
-        "id": finding.id,
-        "answer": finding.answer.value,
-        "evidence": finding.evidence,
-        "maybe": finding.maybe,
-        "where": finding.where,
-        "rests_on": finding.basis.value,
-    }
 
 
 def lines(verdicts: Sequence[Verdict], findings: Sequence[Finding], notes: Sequence[str]) -> Iterator[str]:

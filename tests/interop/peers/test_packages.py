@@ -11,8 +11,8 @@ from drm.encrypting.settings import TrackEncryption
 from drm.encrypting.source_file import SourceFile
 from drm.keys import ContentKey, KeyId
 from drm.manifests.forms import Player
+from drm.manifests.initialization import read_initialization
 from drm.manifests.rewrite import check_manifest, manifest_initializations, signal_manifest
-from drm.manifests.rewritten import read_initialization
 from drm.manifests.verdicts import Plays
 from drm.media import Scheme
 from drm.packaging.package import package_file

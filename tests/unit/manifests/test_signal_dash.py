@@ -11,17 +11,17 @@ from hypothesis import strategies as st
 
 from drm.errors import DRMError, InvalidArgumentError, MalformedMediaError, UnsupportedMediaError
 from drm.keys import KeyId
+from drm.manifests.initialization import ANY, Initialization
 from drm.manifests.mpd_document import parse_mpd
 from drm.manifests.rewrite import manifest_initializations, signal_manifest
 from drm.manifests.rewrite_mpd import signal_mpd
-from drm.manifests.rewritten import ANY, Initialization
 from drm.manifests.verdicts import Plays
 from drm.media import Scheme
 
 URL = "https://licenses.example.test/license?a=1&b=2"
 SHAKAS = Path(__file__).parents[2] / "data" / "vectors" / "generated" / "pk_hls_fmp4" / "stream.mpd"
 KID = KeyId.parse("00112233445566778899aabbccddeeff")
-FOUND = {ANY: Initialization((KID,), Scheme.CBCS)}
+FOUND = {ANY: Initialization((KID,), Scheme.CENC)}
 GENERAL = f'<ContentProtection schemeIdUri="urn:mpeg:dash:mp4protection:2011" value="cenc" cenc:default_KID="{KID}"/>'
 WIDEVINE = (
     '<ContentProtection schemeIdUri="urn:uuid:EDEF8BA9-79D6-4ACE-A3C8-27DCD51D21ED">'
@@ -67,7 +67,11 @@ IN_REPRESENTATION = (
     f"{HEAD}><Period><AdaptationSet><Representation>{GENERAL}</Representation></AdaptationSet></Period></MPD>"
 )
 NO_KID = ONE_LINE.replace(f' cenc:default_KID="{KID}"', "")
-EMPTY = f'{HEAD}><Period><AdaptationSet><Representation id="1"/></AdaptationSet></Period></MPD>'
+EMPTY = (
+    f'{HEAD}><Period><AdaptationSet><SegmentTemplate initialization="i.mp4"/><Representation id="1"/></AdaptationSet>'
+    "</Period></MPD>"
+)
+V = "<Representation><BaseURL>v.mp4</BaseURL></Representation>"
 ALL = {
     "shaka": SHAKAS.read_text(),
     "bento4": BENTO4,
@@ -79,6 +83,10 @@ ALL = {
     "an empty representation": EMPTY,
     "crlf": BENTO4.replace("\n", "\r\n"),
 }
+# What media says where MPDs leave it to media.
+MEDIA = {
+    name: Initialization((KID,), Scheme.CBCS) for name in ("i.mp4", "init-stream0.m4s", "init-stream1.m4s")
+} | FOUND
 # An element that this test finds by itself, without the reader under test.
 OURS = re.compile(
     r'\s*<ContentProtection schemeIdUri="urn:uuid:(?:e2719d58|1077efec)-.*?</ContentProtection>', re.DOTALL
@@ -88,8 +96,10 @@ DECLARED = re.compile(r' xmlns:(?:dashif|ck)="[^"]*"')
 
 @pytest.mark.parametrize("name", ALL)
 def test_what_comes_out_plays_in_both_from_the_manifest_alone(name: str) -> None:
-    done = signal_mpd(ALL[name].encode(), URL, FOUND)
-    assert [verdict.plays for verdict in done.verdicts] == [Plays.FROM_MANIFEST] * 2
+    done = signal_mpd(ALL[name].encode(), URL, MEDIA)
+    assert [verdict.form for verdict in done.verdicts] == [Plays.FROM_MANIFEST] * 2
+    assert {verdict.plays for verdict in done.verdicts} <= {Plays.FROM_MANIFEST, Plays.UNKNOWN}
+    assert done.lacks == ()
     text = done.data.decode()
     assert "1077efec" not in text
     protections = [each for each in parse_mpd(done.data).walk() if "e2719d58" in each.attribute("schemeIdUri")]
@@ -114,11 +124,11 @@ def test_nothing_else_changes(name: str) -> None:
 
 @pytest.mark.parametrize("name", ALL)
 def test_once_more_changes_nothing(name: str) -> None:
-    once = signal_mpd(ALL[name].encode(), URL, FOUND).data
-    assert signal_mpd(once, URL, FOUND).data == once
-    moved = signal_mpd(once, "https://other.example.test/", FOUND).data
+    once = signal_mpd(ALL[name].encode(), URL, MEDIA).data
+    assert signal_mpd(once, URL, MEDIA).data == once
+    moved = signal_mpd(once, "https://other.example.test/", MEDIA).data
     assert URL.replace("&", "&amp;").encode() not in moved
-    assert signal_mpd(moved, URL, FOUND).data == once
+    assert signal_mpd(moved, URL, MEDIA).data == once
 
 
 def test_other_systems_stay_unless_they_are_to_go() -> None:
@@ -128,7 +138,7 @@ def test_other_systems_stay_unless_they_are_to_go() -> None:
     alone = signal_mpd(ONE_LINE.encode(), URL, {}, only_clearkey=True)
     assert b"EDEF8BA9" not in alone.data
     assert b"<cenc:pssh>" not in alone.data
-    assert alone.verdicts[1].plays is Plays.FROM_MANIFEST
+    assert alone.verdicts[1].form is Plays.FROM_MANIFEST
 
 
 def test_scheme_and_kid_come_from_the_media_where_the_mpd_says_nothing() -> None:
@@ -147,8 +157,8 @@ def test_scheme_and_kid_come_from_the_media_where_the_mpd_says_nothing() -> None
 
 
 def test_where_keys_change_the_mpd_names_none() -> None:
-    kids = {name: Initialization((KeyId(bytes(16)),), Scheme.CENC) for name in FOUND}
-    made = signal_mpd(NO_KID.encode(), URL, kids)
+    kids = {"v.mp4": Initialization((KeyId(bytes(16)),), Scheme.CENC, rotates=True)}
+    made = signal_mpd(NO_KID.replace("<Representation/>", V).encode(), URL, kids)
     assert b"default_KID" not in made.data
     assert [verdict.plays for verdict in made.verdicts] == [Plays.FROM_MANIFEST, Plays.NO]
     assert "the keys change" in " ".join(made.notes)
@@ -158,7 +168,7 @@ def test_a_missing_kid_is_put_in_when_the_media_tells_one() -> None:
     assert f'value="cenc" cenc:default_KID="{KID}"/>'.encode() in signal_mpd(NO_KID.encode(), URL, FOUND).data
     unknown = signal_mpd(NO_KID.encode(), URL, {})
     assert unknown.verdicts[1].plays is Plays.NO
-    assert any("default_KID" in note for note in unknown.notes)
+    assert any("default_KID" in lack for lack in unknown.lacks)
 
 
 def test_prefixes_that_stand_for_something_else_are_declared_anew() -> None:
@@ -216,7 +226,7 @@ def test_a_damaged_mpd_is_signalled_or_refused_and_nothing_worse(data: st.DataOb
         at = data.draw(st.integers(0, len(whole) - 1))
         whole[at : at + data.draw(st.integers(0, 30))] = data.draw(st.binary(max_size=6))
     try:
-        done = signal_mpd(bytes(whole), URL, FOUND)
+        done = signal_mpd(bytes(whole), URL, MEDIA)
     except DRMError:
         return
     parse_mpd(done.data)

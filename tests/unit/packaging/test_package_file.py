@@ -19,8 +19,8 @@ from drm.isobmff.box import top_boxes
 from drm.isobmff.samples import open_presentation
 from drm.keys import KeyId
 from drm.manifests.forms import Player
+from drm.manifests.initialization import Initialization, read_initialization
 from drm.manifests.rewrite import check_manifest, signal_manifest
-from drm.manifests.rewritten import Initialization
 from drm.manifests.verdicts import Plays
 from drm.media import Scheme, TrackInfo
 from drm.packaging.package import Package, package_file
@@ -149,9 +149,18 @@ def test_the_mpd_points_at_what_is_there(made: Made) -> None:
     assert representations[1].get("audioSamplingRate") == "48000"
 
 
+def media(made: Made) -> dict[str, Initialization]:
+    found = {}
+    for rendition in made.package.renditions:
+        with SourceFile(made.path(rendition.file_name)) as source:
+            found[rendition.file_name] = read_initialization(source)
+    return found
+
+
 def test_the_mpd_is_in_the_form_that_plays_everywhere(made: Made, keys: Any) -> None:
     data = made.path("manifest.mpd").read_bytes()
-    assert [verdict.plays for verdict in check_manifest(data, "m").verdicts] == [Plays.FROM_MANIFEST] * 2
+    assert [verdict.plays for verdict in check_manifest(data, "m", media(made)).verdicts] == [Plays.FROM_MANIFEST] * 2
+    assert [verdict.plays for verdict in check_manifest(data, "m").verdicts] == [Plays.UNKNOWN] * 2
     assert b"pssh" not in data
     kids = [
         each.get(f"{CENC}default_KID") for each in made.mpd().iter() if "mp4protection" in each.get("schemeIdUri", "")
@@ -192,9 +201,8 @@ def test_playlists_point_at_whole_fragments_from_first_to_last(made: Made, playe
 
 def test_each_player_gets_the_lines_that_it_takes(made: Made, keys: Any) -> None:
     for name, (kid, _key) in zip(("video", "audio"), keys, strict=True):
-        kids = {f"{name}.mp4": Initialization((kid,))}
-        shaka = check_manifest(made.path(f"shaka-{name}.m3u8").read_bytes(), "m", kids)
-        hlsjs = check_manifest(made.path(f"hlsjs-{name}.m3u8").read_bytes(), "m", kids)
+        shaka = check_manifest(made.path(f"shaka-{name}.m3u8").read_bytes(), "m", media(made))
+        hlsjs = check_manifest(made.path(f"hlsjs-{name}.m3u8").read_bytes(), "m", media(made))
         assert {v.player: v.plays for v in shaka.verdicts}[Player.SHAKA] is Plays.FROM_MANIFEST
         assert {v.player: v.plays for v in hlsjs.verdicts}[Player.HLSJS] is Plays.WITH_CONFIG
         assert f'URI="http://localhost:8000/hls/key/{kid.hex}"'.encode() in shaka.data

@@ -20,6 +20,7 @@ LICENSES = "https://licenses.example.test/license"
 KID = "00112233445566778899aabbccddeeff"
 PLAYLIST = b'#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-MAP:URI="i.mp4"\n#EXTINF:4,\nv.m4s\n#EXT-X-ENDLIST\n'
 LOCKED = PLAYLIST.replace(b"#EXTINF", b'#EXT-X-KEY:METHOD=SAMPLE-AES,URI="a",KEYFORMAT="identity"\n#EXTINF')
+TWO_KIDS = MPD.replace(b'default_KID="', b'default_KID="%b ' % KID.encode())
 
 
 @pytest.fixture(scope="module")
@@ -47,22 +48,36 @@ def test_without_a_license_url_players_are_sent_to_this_server(server: LicenseSe
 
 def test_playlists_are_for_one_player_or_all_with_keys_where_the_query_says(server: LicenseServer) -> None:
     query = {"license_url": LICENSES, "kid": KID, "scheme": "cbcs"}
-    shaka = ask(server, PLAYLIST, **query, **{"for": "shaka"}, keys_base="https://keys.example.test/k")
+    shaka = ask(server, LOCKED, **query, **{"for": "shaka"}, keys_base="https://keys.example.test/k")
     assert shaka.headers["Content-Type"] == "application/vnd.apple.mpegurl"
     assert b"https://keys.example.test/k/" in shaka.content
-    hlsjs = ask(server, PLAYLIST, **query, **{"for": "hls.js"})
+    hlsjs = ask(server, LOCKED, **query, **{"for": "hls.js"})
     assert b'KEYFORMAT="org.w3.clearkey"' in hlsjs.content
     assert b"identity" not in hlsjs.content
 
 
 def test_verdicts_come_as_json_to_who_wants_them(server: LicenseServer) -> None:
     told = ask(server, accept="application/json", license_url=LICENSES).json()
-    assert {each["player"]: each["plays"] for each in told["verdicts"]} == {"shaka": "manifest", "dash.js": "manifest"}
+    assert {each["player"]: each["form"] for each in told["verdicts"]} == {"shaka": "manifest", "dash.js": "manifest"}
+    assert {(each["plays"], each["rests_on"]) for each in told["verdicts"]} == {("unknown", "nothing")}, "no media here"
+    assert (told["outcome"], told["changed"]) == ("unknown", True)
+    again = ask(server, told["manifest"].encode(), accept="application/json", license_url=LICENSES).json()
+    assert (again["manifest"], again["changed"]) == (told["manifest"], False)
     assert told["manifest"].encode() == signal_manifest(MPD, "m", LICENSES).data
     as_it_is = ask(server, check="1").json()
     assert "manifest" not in as_it_is
     assert {each["player"]: each["plays"] for each in as_it_is["verdicts"]}["dash.js"] == "no"
     assert all(each["why"] for each in as_it_is["verdicts"])
+
+
+def test_what_plays_nowhere_is_a_problem_that_holds_verdicts_and_manifest(server: LicenseServer) -> None:
+    told = ask(server, TWO_KIDS, license_url=LICENSES).json()
+    assert (told["status"], told["outcome"]) == (422, "nowhere")
+    assert {each["answer"] for each in told["verdicts"]} == {"no"}
+    assert "CKC-46" in {each["id"] for each in told["findings"]}
+    assert LICENSES in told["manifest"]
+    judged = ask(server, TWO_KIDS, check="1")
+    assert (judged.status_code, judged.json()["outcome"]) == (200, "nowhere"), "to be judged is what was asked"
 
 
 def test_a_page_of_another_site_may_ask(server: LicenseServer) -> None:
@@ -77,6 +92,10 @@ def test_a_page_of_another_site_may_ask(server: LicenseServer) -> None:
         (b"<MPD", {}, 422, "manifest_malformed", ""),
         (b'<!DOCTYPE a [<!ENTITY b "c">]><MPD>&b;</MPD>', {}, 422, "manifest_malformed", ""),
         (LOCKED, {"license_url": LICENSES}, 422, "manifest_lacks_kids", ""),
+        (PLAYLIST, {"license_url": LICENSES}, 422, "manifest_lacks_kids", "nothing here says that it is encrypted"),
+        (PLAYLIST, {"kid": KID, "scheme": "cbcs"}, 422, "manifest_lacks_kids", "nothing here says"),
+        (TWO_KIDS, {}, 422, "manifest_plays_nowhere", "2 KIDs are named at once"),
+        (MPD, {"for": "hls.js", "check": "1"}, 400, "request_malformed", "hls.js reads no MPD"),
         (MPD, {"license_url": "not a url"}, 400, "request_malformed", "http or https URL"),
         (MPD, {"for": "vlc"}, 400, "request_malformed", "shaka, dash.js, hls.js"),
         (MPD, {"for": "hls.js"}, 400, "request_malformed", "hls.js reads no MPD"),
