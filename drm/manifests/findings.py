@@ -82,9 +82,12 @@ def findings(facts: Facts) -> list[Finding]:
     """The answers to all questions that arise from `facts`."""
     found = [protection_agrees(facts)]
     if facts.is_protected:
-        found += [kid_is_one(facts), kid_is_placed(facts)]
+        one = kid_is_one(facts)
+        found += [one, kid_is_placed(facts)]
         if facts.media is None or facts.media.key_ids:
-            found += [kid_agrees(facts), scheme_agrees(facts), pssh_agrees(facts), media_pssh_agrees(facts)]
+            is_one = one.answer is Answer.YES or one.weight is Weight.REMARK
+            found += [kid_agrees(facts)] if is_one else []  # of what is no key id there is nothing to compare
+            found += [scheme_agrees(facts), pssh_agrees(facts), media_pssh_agrees(facts)]
     return [*found, codecs_agree(facts)]
 
 

@@ -234,7 +234,7 @@ def _hlsjs(keys: Sequence[HlsKey]) -> Verdict:
         return Verdict(Player.HLSJS, Plays.NO, why, _resign(Player.HLSJS))
     if not all(key.has_kid for key in clearkey):
         return Verdict(Player.HLSJS, Plays.NO, "the key has no KEYID", _resign(Player.HLSJS))
-    if len(keys) > len(clearkey) and any(key.method == _CBCS for key in keys):
+    if any(key.key_format == "identity" for key in keys) and any(key.method == _CBCS for key in keys):
         why = "beside a key of KEYFORMAT identity it plays no cbcs"
         return Verdict(Player.HLSJS, Plays.NO, why, f"a playlist of its own: {_resign(Player.HLSJS)}")
     why = "it names Clear Key and the KID; the license URL is the application's to give"
