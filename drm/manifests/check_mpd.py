@@ -21,12 +21,12 @@ from drm.manifests.key_ids import CENC_NAMESPACE, default_kids, protection_state
 from drm.manifests.mpd_document import parse_mpd
 from drm.manifests.mpd_media import is_encryptable, media_heads, representations
 from drm.manifests.players import DashStatement, LicenseUrl, dash_verdicts
-from drm.manifests.rewritten import Signalled
+from drm.manifests.rewritten import Signalled, told_findings
 from drm.manifests.verdicts import Plays, Verdict, judged, worst
 
 __all__ = ["check_mpd", "names_kid", "protections_of", "scheme_of"]
 
-_MOST: Final = 256  # ContentProtection elements that hold for one representation
+_MOST: Final = 64  # ContentProtection elements that hold for one representation
 _PLAYERS: Final = (Player.SHAKA, Player.DASHJS)
 
 
@@ -46,6 +46,7 @@ def check_mpd(data: bytes, kids: Kids) -> Signalled:
     root = parse_mpd(data)
     heads = media_heads(root)
     known: dict[XmlElement, _Protections] = {}
+    forms: dict[tuple[int, bool, bool], list[Verdict]] = {}
     verdicts: list[Verdict] = []
     found: dict[Finding, None] = {}
     is_told = False
@@ -60,8 +61,10 @@ def check_mpd(data: bytes, kids: Kids) -> Signalled:
         statements = held.statements or (
             (DashStatement(""),) if media.key_ids else ()
         )  # encrypted, and nothing says so
-        forms = dash_verdicts(statements, rotates=media.rotates)
-        verdicts += (judged(form, answers) for form in forms)
+        same = (id(held), bool(statements), media.rotates)  # which many representations share
+        if same not in forms:
+            forms[same] = dash_verdicts(statements, rotates=media.rotates)
+        verdicts += (judged(form, answers) for form in forms[same])
         found.update(dict.fromkeys(each for each in answers if each.answer is not Answer.YES))
         is_told |= facts.is_protected
         if facts.media is None:
@@ -69,7 +72,7 @@ def check_mpd(data: bytes, kids: Kids) -> Signalled:
     if not verdicts:
         why = "it names no media that could be encrypted"
         verdicts = [Verdict(player, Plays.UNKNOWN, why, rests_on=Basis.NOTHING) for player in _PLAYERS]
-    return Signalled(data, tuple(worst(verdicts)), (), tuple(found), () if is_told else tuple(lacks))
+    return Signalled(data, tuple(worst(verdicts)), (), told_findings(found), () if is_told else tuple(lacks))
 
 
 def protections_of(element: XmlElement) -> Iterator[XmlElement]:

@@ -8,17 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-import msgspec
-
-from drm.errors import InvalidArgumentError
 from drm.keys import KeyId
 from drm.manifests.findings import Answer, Basis, Facts, Finding, Weight, findings
 from drm.manifests.forms import Player
 from drm.manifests.initialization import Kids
 from drm.manifests.players import hls_verdicts, one_map, one_url
-from drm.manifests.playlist import KEY, MAP, Context, Line, attributes, defined, parse_playlist, split_query
-from drm.manifests.playlist_keys import SCHEMES, KeyGroup, hls_key, is_clearkey, is_none, key_groups, named_kids
-from drm.manifests.rewritten import Signalled
+from drm.manifests.playlist import MAP, Context, Line, attributes, defined, parse_playlist, split_query
+from drm.manifests.playlist_keys import KeyGroup, key_groups
+from drm.manifests.rewritten import Signalled, told_findings
 from drm.manifests.verdicts import Plays, Verdict, judged, worst
 
 __all__ = ["check_playlist", "is_multivariant", "playlist_initializations", "playlist_members"]
@@ -85,80 +82,64 @@ def check_playlist(data: bytes, kids: Kids, context: Context | None = None) -> S
         return Signalled(data, ())
     groups = key_groups(lines)
     is_fmp4 = any(line.tag == MAP for line in lines)
-    is_told = any(line.tag == KEY and not is_none(line) for line in lines)
-    by_map = _keys_by_map(groups)
-    verdicts = [each for (uri, _), keys in by_map.items() if len(keys) > 1 for each in one_map(uri, len(keys))]
+    is_told = any(group.keys for group in groups)
+    by_head = _keys_by_head(groups)
+    verdicts = [each for head, keys in by_head.items() if len(keys) > 1 for each in one_map(head[0], len(keys))]
     found: dict[Finding, None] = {}
-    lacks: list[str] = []
+    lacks: dict[str, None] = {}
     for group in groups:
-        hold = [hls_key(line) for line in group.lines if not is_none(line)]
-        if is_told and not hold:
+        if is_told and not group.keys:
             continue  # where some line tells of encryption, segments before it are a clear lead, and those under NONE
-        facts = _facts(group, kids, context)
-        if len(by_map.get((group.map_uri, group.map_range), ())) > 1:
-            facts = msgspec.structs.replace(facts, shares_head=True)
+        facts = _facts(group, kids, context, shares_head=len(by_head.get(group.head, ())) > 1)
         answers = [*findings(facts), *_carried(group, facts)]
-        is_protected = bool(hold or (facts.media and facts.media.key_ids))
+        is_protected = bool(group.keys or (facts.media and facts.media.key_ids))
         has_pssh = facts.media is None or facts.media.names_its_keys
-        forms = hls_verdicts(hold, is_protected=is_protected, is_fmp4=is_fmp4, has_pssh=has_pssh)
+        keys = [key.for_players() for key in group.keys]
+        forms = hls_verdicts(keys, is_protected=is_protected, is_fmp4=is_fmp4, has_pssh=has_pssh)
         verdicts += (judged(form, answers) for form in forms)
         found.update(dict.fromkeys(each for each in answers if each.answer is not Answer.YES))
         if not is_told and facts.media is None:
-            lacks.append(answers[0].evidence)
-    verdicts += one_url(hls_key(line) for line in lines if line.tag == KEY and not is_none(line))
+            lacks[answers[0].evidence] = None
+    verdicts += one_url(key.for_players() for group in groups for key in group.own if not key.is_none)
     nothing = (Verdict(player, Plays.UNKNOWN, "it has no segment", rests_on=Basis.NOTHING) for player in _PLAYERS)
-    return Signalled(data, tuple(worst(verdicts or nothing)), (), tuple(found), tuple(dict.fromkeys(lacks)))
+    return Signalled(data, tuple(worst(verdicts or nothing)), (), told_findings(found), tuple(lacks))
 
 
-def _facts(group: KeyGroup, kids: Kids, context: Context | None) -> Facts:
-    keys = [line for line in group.lines if not is_none(line)]
-    ours = [line for line in keys if is_clearkey(line)]
-    media = kids.get(group.map_uri)
-    told = dict.fromkeys(kid for line in ours for kid in named_kids(line, in_data=False))
-    spelled, fault = "", ""
-    for line in ours:
-        text = attributes(line).get("KEYID", "")
-        try:
-            spelled = spelled or text
-            if text:
-                KeyId.parse(text)
-        except InvalidArgumentError as error:
-            spelled, fault = text, error.what
-    schemes = dict.fromkeys(SCHEMES.get(attributes(line).get("METHOD", "")) for line in ours or keys)
-    numbers = [line.number for line in group.own] or [group.map_line.number if group.map_line else 0]
+def _facts(group: KeyGroup, kids: Kids, context: Context | None, *, shares_head: bool) -> Facts:
+    ours = [key for key in group.keys if key.is_clearkey]
+    named = next((key for key in ours if key.fault), None) or next((key for key in ours if key.key_id), None)
+    numbers = [key.line.number for key in group.own] or [group.map_line.number if group.map_line else 0]
     return Facts(
         where=f"the segments behind line {max(numbers)}",
         is_hls=True,
-        is_protected=bool(keys),
-        told=tuple(told),
-        spelled=spelled,
-        fault=fault,
-        schemes=tuple(scheme.value for scheme in schemes if scheme),
+        is_protected=bool(group.keys),
+        told=tuple(dict.fromkeys(kid for key in ours for kid in key.kids)),
+        spelled=named.key_id or "" if named else "",
+        fault=named.fault if named else "",
+        schemes=tuple(dict.fromkeys(key.scheme.value for key in ours or group.keys if key.scheme)),
         codecs=context.codecs if context else (),
         head=group.map_uri,
-        media=media,
+        shares_head=shares_head,
+        media=kids.get(group.map_uri),
     )
 
 
 def _carried(group: KeyGroup, facts: Facts) -> list[Finding]:
     """CKC-58: sixteen bytes in the place of the key that are no key id of the media are perhaps the key itself."""
-    if facts.media is None:
-        return []
-    found = [line for line in group.lines if is_clearkey(line) and not named_kids(line, in_data=False)]
-    carried = [kid for line in found for kid in named_kids(line) if kid not in facts.media.key_ids]
-    if not carried:
+    known = facts.media.key_ids if facts.media is not None else None
+    if known is None or all(key.in_place_of_key in {None, *known} for key in group.keys):
         return []
     what = f"a key line carries sixteen bytes that are no KID of {facts.head}"
     maybe = "they are the key, and whoever has the playlist has it"
     return [Finding("CKC-58", Answer.NO, what, Basis.MEDIA, Weight.REMARK, maybe, facts.where)]
 
 
-def _keys_by_map(groups: Sequence[KeyGroup]) -> dict[tuple[str, str], set[KeyId]]:
+def _keys_by_head(groups: Sequence[KeyGroup]) -> dict[tuple[str, str], set[KeyId]]:
     """The keys that hold one after another under each initialization segment."""
-    by_map: dict[tuple[str, str], set[KeyId]] = {}
+    by_head: dict[tuple[str, str], set[KeyId]] = {}
     for group in groups:
-        keys = sorted((line for line in group.lines if not is_none(line)), key=is_clearkey, reverse=True)
-        first = next((kid for line in keys for kid in named_kids(line)), None)
+        keys = sorted(group.keys, key=lambda key: key.is_clearkey, reverse=True)
+        first = next((key.kid for key in keys if key.kid is not None), None)
         if first is not None and group.map_uri:
-            by_map.setdefault((group.map_uri, group.map_range), set()).add(first)
-    return by_map
+            by_head.setdefault(group.head, set()).add(first)
+    return by_head

@@ -17,8 +17,21 @@ from drm.manifests.codec_names import Likeness, likeness
 from drm.manifests.initialization import Initialization
 
 __all__ = [
-    "Answer", "Basis", "Facts", "Finding", "Weight", "codecs_agree", "findings", "kid_agrees", "kid_is_one",
-    "kid_is_placed", "media_pssh_agrees", "protection_agrees", "pssh_agrees", "scheme_agrees",
+    "Answer",
+    "Basis",
+    "Facts",
+    "Finding",
+    "Weight",
+    "codecs_agree",
+    "findings",
+    "keys_stay",
+    "kid_agrees",
+    "kid_is_one",
+    "kid_is_placed",
+    "media_pssh_agrees",
+    "protection_agrees",
+    "pssh_agrees",
+    "scheme_agrees",
 ]  # fmt: skip
 
 _ZERO: Final = KeyId(bytes(16))
@@ -88,6 +101,7 @@ def findings(facts: Facts) -> list[Finding]:
             is_one = one.answer is Answer.YES or one.weight is Weight.REMARK
             found += [kid_agrees(facts)] if is_one else []  # of what is no key id there is nothing to compare
             found += [scheme_agrees(facts), pssh_agrees(facts), media_pssh_agrees(facts)]
+        found += [keys_stay(facts)] if facts.is_hls and facts.media is not None else []
     return [*found, codecs_agree(facts)]
 
 
@@ -210,6 +224,14 @@ def media_pssh_agrees(facts: Facts) -> Finding:
         return _yes("CKC-68", facts, f"no pssh in {facts.head} names other keys alone")
     evidence = f"the pssh in {facts.head} names KID {_kids(facts.media.named)}, not {_kids(facts.media.key_ids)}"
     return _no("CKC-68", facts, evidence, Weight.DOUBT, "it was copied from another film")
+
+
+def keys_stay(facts: Facts) -> Finding:
+    """SIG-03: do keys change within the media of an HLS playlist, where players were not seen to follow?"""
+    if facts.media is not None and facts.media.rotates:
+        evidence = f"keys change within {facts.head}, and no HLS player was seen to follow that"
+        return _no("SIG-03", facts, evidence, Weight.DOUBT, "it was packaged for keys in the media, as DASH has them")
+    return _yes("SIG-03", facts, f"one key in {facts.head}")
 
 
 # ------------------------------------------------------------------------------------------------ words

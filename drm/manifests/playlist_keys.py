@@ -6,34 +6,104 @@ out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from drm.errors import InvalidArgumentError, MalformedMediaError
 from drm.keys import KeyId
 from drm.manifests.forms import CLEARKEY_FORMAT, CLEARKEY_URNS, HLS_METHODS
 from drm.manifests.key_ids import key_line_statements, kid_in_data, kid_in_url
 from drm.manifests.players import HlsKey
-from drm.manifests.playlist import KEY, MAP, SESSION_KEY, Line, attributes
+from drm.manifests.playlist import KEY, MAP, Line, attributes
+from drm.media import Scheme
 
-__all__ = ["SCHEMES", "KeyGroup", "hls_key", "is_clearkey", "is_foreign", "is_none", "key_groups", "named_kids"]
+__all__ = ["KeyGroup", "KeyLine", "key_groups", "key_line"]
 
-SCHEMES: Final = {method: scheme for scheme, method in HLS_METHODS.items()}
+_SCHEMES: Final = {method: scheme for scheme, method in HLS_METHODS.items()}
+_OURS: Final = frozenset({"identity", CLEARKEY_FORMAT, *CLEARKEY_URNS})
+_MOST: Final = 16  # lines that hold at once: one for each protection system
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KeyLine:
+    """One EXT-X-KEY or EXT-X-SESSION-KEY, read."""
+
+    line: Line
+    method: str
+    key_format: str  # in lower case
+    uri: str
+    key_id: str | None  # KEYID as it stands
+    fault: str  # why that is no key id
+    kids: tuple[KeyId, ...]  # that it names by KEYID or data, or by the URL of the key
+    in_place_of_key: KeyId | None  # sixteen bytes that stand where the key does: its id, or the key itself
+
+    @property
+    def is_none(self) -> bool:
+        """Whether it says that what follows is clear."""
+        return self.method == "NONE"
+
+    @property
+    def is_clearkey(self) -> bool:
+        """Whether it is a statement of Clear Key, in any of the forms that packagers give it."""
+        return self.method.startswith("SAMPLE-AES") and self.key_format in _OURS
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether it is another protection system's."""
+        return self.method in _SCHEMES and not self.is_clearkey
+
+    @property
+    def scheme(self) -> Scheme | None:
+        """The scheme that its method stands for."""
+        return _SCHEMES.get(self.method)
+
+    @property
+    def kid(self) -> KeyId | None:
+        """The first key id that it names, in whatever way."""
+        return self.kids[0] if self.kids else self.in_place_of_key
+
+    def for_players(self) -> HlsKey:
+        """What the table of what plays goes by."""
+        return HlsKey(self.method, self.key_format, self.uri, self.key_id is not None, self.kid)
+
+
+def key_line(line: Line) -> KeyLine:
+    """Read one."""
+    told = attributes(line)
+    key_format = told.get("KEYFORMAT", "identity").lower()
+    kids = tuple(dict.fromkeys(kid for each in key_line_statements(told, "") for kid in each.key_ids))
+    fault = ""
+    if "KEYID" in told:
+        try:
+            KeyId.parse(told["KEYID"])
+        except InvalidArgumentError as error:
+            fault = "; ".join(filter(None, (error.what, error.maybe)))
+    if not kids and key_format in _OURS and (of_url := kid_in_url(told.get("URI", ""))) is not None:
+        kids = (of_url,)
+    return KeyLine(
+        line, told.get("METHOD", ""), key_format, told.get("URI", ""), told.get("KEYID"), fault, kids, kid_in_data(told)
+    )
 
 
 @dataclass(slots=True)
 class KeyGroup:
     """The key lines that hold for the same segments, and the initialization segment of these."""
 
-    lines: list[Line] = field(default_factory=list)  # all that hold
-    own: list[Line] = field(default_factory=list)  # those of them that stand before these very segments
+    keys: list[KeyLine] = field(default_factory=list)  # all that hold; METHOD=NONE is none of them
+    own: list[KeyLine] = field(default_factory=list)  # those that stand before these very segments, NONE among them
     map_uri: str = ""
     map_line: Line | None = None  # if it stands before these very segments
     map_range: str = ""
 
+    @property
+    def head(self) -> tuple[str, str]:
+        """Which bytes the initialization segment is."""
+        return self.map_uri, self.map_range
+
     def following(self) -> KeyGroup:
         """What holds on behind these segments."""
-        return KeyGroup(list(self.lines), [], self.map_uri, None, self.map_range)
+        return KeyGroup(list(self.keys), [], self.map_uri, None, self.map_range)
 
 
 def key_groups(lines: Sequence[Line]) -> list[KeyGroup]:
@@ -41,6 +111,9 @@ def key_groups(lines: Sequence[Line]) -> list[KeyGroup]:
 
     A key line holds until the next of the same KEYFORMAT (4.3.2.4), METHOD=NONE ends them all, and an initialization
     segment holds until the next (4.3.2.5).
+
+    Raises:
+        MalformedMediaError: more lines hold at once than there are protection systems.
     """
     groups: list[KeyGroup] = []
     now = KeyGroup()
@@ -49,9 +122,14 @@ def key_groups(lines: Sequence[Line]) -> list[KeyGroup]:
         if line.tag in {KEY, MAP} and is_used:
             now, is_used = now.following(), False
         if line.tag == KEY:
-            held = [] if is_none(line) else [old for old in now.lines if old in now.own or _stays(old, line)]
-            now.lines = [*held, line]
-            now.own.append(line)
+            key = key_line(line)
+            held = (each for each in now.keys if each in now.own or each.key_format != key.key_format)
+            now.keys = [] if key.is_none else [*held, key]
+            now.own.append(key)
+            if len(now.own) > _MOST or len(now.keys) > _MOST:
+                raise MalformedMediaError(
+                    f"more than {_MOST} key lines hold for the same segments", where=f"line {line.number}"
+                )
         elif line.tag == MAP:
             told = attributes(line)
             now.map_uri, now.map_range, now.map_line = told.get("URI", ""), told.get("BYTERANGE", ""), line
@@ -59,50 +137,3 @@ def key_groups(lines: Sequence[Line]) -> list[KeyGroup]:
             groups.append(now)
             is_used = True
     return groups
-
-
-def _stays(old: Line, new: Line) -> bool:
-    """Whether a line of before holds on beside a new one."""
-    return not is_none(old) and _format(attributes(old)) != _format(attributes(new))
-
-
-def hls_key(line: Line) -> HlsKey:
-    """What verdicts are made from."""
-    told = attributes(line)
-    kids = named_kids(line)
-    return HlsKey(
-        told.get("METHOD", ""), _format(told), told.get("URI", ""), "KEYID" in told, kids[0] if kids else None
-    )
-
-
-def named_kids(line: Line, *, in_data: bool = True) -> tuple[KeyId, ...]:
-    """The key ids that a key line names: by KEYID, else by its data or its URL.
-
-    `in_data`: whether sixteen bytes in the place of the key count as a key id.
-    """
-    told = attributes(line)
-    stated = [kid for each in key_line_statements(told, "") for kid in each.key_ids]
-    other = (kid_in_data(told) if in_data else None) or (kid_in_url(told.get("URI", "")) if is_clearkey(line) else None)
-    return tuple(dict.fromkeys(stated or ([other] if other is not None else [])))
-
-
-def _format(told: Mapping[str, str]) -> str:
-    return told.get("KEYFORMAT", "identity").lower()
-
-
-def is_none(line: Line) -> bool:
-    """Whether it says that what follows is clear."""
-    return attributes(line).get("METHOD") == "NONE"
-
-
-def is_clearkey(line: Line) -> bool:
-    """Whether the line is a statement of Clear Key, in any of the forms that packagers give it."""
-    told = attributes(line)
-    if line.tag not in {KEY, SESSION_KEY} or not told.get("METHOD", "").startswith("SAMPLE-AES"):
-        return False
-    return _format(told) in {"identity", CLEARKEY_FORMAT, *CLEARKEY_URNS}
-
-
-def is_foreign(line: Line) -> bool:
-    """Whether the line is another protection system's."""
-    return line.tag in {KEY, SESSION_KEY} and not is_clearkey(line) and attributes(line).get("METHOD") in SCHEMES

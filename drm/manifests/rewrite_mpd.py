@@ -23,7 +23,7 @@ from drm.manifests.forms import (
     default_kid_lines,
 )
 from drm.manifests.initialization import ANY, Initialization, Kids
-from drm.manifests.key_ids import CENC_NAMESPACE, default_kids, protection_statements
+from drm.manifests.key_ids import CENC_NAMESPACE, Statement, default_kids, protection_statements
 from drm.manifests.mpd_document import parse_mpd, spliced
 from drm.manifests.mpd_media import is_encryptable, media_heads
 from drm.manifests.rewritten import Signalled
@@ -80,6 +80,7 @@ class _Rewriter:
         self._kids = kids
         self._only_clearkey = only_clearkey
         self._heads = media_heads(root)
+        self._statements: dict[XmlElement, tuple[Statement, ...]] = {}
         self._is_signalled = False
         self._needs_cenc = False
         self._newline = "\r\n" if b"\r\n" in data else "\n"
@@ -169,11 +170,10 @@ class _Rewriter:
 
     def _only_kid(self, element: XmlElement, place: XmlElement) -> KeyId | None:
         """The key id of the media; else that of other systems' statements around `element`; else what was given."""
-        stated = [s for each in protections_of(element) for s in protection_statements(each, "")]
         given = self._kids.get(ANY)
         sources = (
             ("the media tells of", [kid for said in self._said_in(element) for kid in said.key_ids]),
-            ("protection systems' elements tell of", [kid for each in stated for kid in each.key_ids]),
+            ("protection systems' elements tell of", [kid for each in self._stated(element) for kid in each.key_ids]),
             ("", list(given.key_ids) if given is not None else []),
         )
         for words, found in sources:
@@ -229,11 +229,18 @@ class _Rewriter:
 
     def _only_scheme(self, element: XmlElement) -> Scheme | None:
         schemes = {said.scheme for said in self._said_in(element) if said.scheme}
-        stated = [s.contents.scheme for each in protections_of(element) for s in protection_statements(each, "")]
+        stated = [each.contents.scheme for each in self._stated(element)]
         schemes = schemes or {Scheme(name) for name in stated if name in list(Scheme)}
         given = self._kids.get(ANY)
         schemes = schemes or ({given.scheme} if given is not None and given.scheme else set())
         return schemes.pop() if len(schemes) == 1 else None
+
+    def _stated(self, element: XmlElement) -> Iterator[Statement]:
+        """What protection systems' elements say that hold for `element`; each is read once."""
+        for each in protections_of(element):
+            if each not in self._statements:
+                self._statements[each] = tuple(protection_statements(each, ""))
+            yield from self._statements[each]
 
     def _said_in(self, element: XmlElement) -> list[Initialization]:
         """What the media of the representations in `element` says, as far as it was read."""

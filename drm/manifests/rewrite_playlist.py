@@ -13,16 +13,8 @@ from drm.keys import KeyId
 from drm.manifests.check_playlist import check_playlist, is_multivariant
 from drm.manifests.forms import HLS_METHODS, Player, checked_url, hls_key_line
 from drm.manifests.initialization import ANY, Initialization, Kids
-from drm.manifests.playlist import KEY, MAP, SESSION_KEY, Context, Line, attributes, defined, parse_playlist
-from drm.manifests.playlist_keys import (
-    SCHEMES,
-    KeyGroup,
-    is_clearkey,
-    is_foreign,
-    is_none,
-    key_groups,
-    named_kids,
-)
+from drm.manifests.playlist import MAP, SESSION_KEY, Context, Line, attributes, defined, parse_playlist
+from drm.manifests.playlist_keys import KeyGroup, KeyLine, key_groups, key_line
 from drm.manifests.rewritten import Signalled
 from drm.media import Scheme
 
@@ -35,7 +27,7 @@ class _Place:
 
     number: int  # of the line that they take the place of, or stand before or behind
     is_behind: bool
-    replaced: tuple[Line, ...]
+    replaced: tuple[KeyLine, ...]
     scheme: Scheme
     kid: KeyId
 
@@ -77,13 +69,15 @@ def signal_playlist(
     lines, _ = defined(parse_playlist(data), context)
     if is_multivariant(lines):
         return Signalled(_multivariant(lines, members or {}, only_clearkey=only_clearkey).encode(), ())
-    if not any(line.tag == MAP for line in lines) and any(is_clearkey(line) or is_foreign(line) for line in lines):
+    groups = key_groups(lines)
+    is_encrypted = any(key.is_clearkey or key.is_foreign for group in groups for key in group.keys)
+    if is_encrypted and not any(line.tag == MAP for line in lines):
         raise UnsupportedMediaError(
             "this playlist has no EXT-X-MAP: its segments are not fragmented MP4, and Clear Key plays in nothing else",
             remedy="package it as fragmented MP4",
         )
     writer = _Writer(license_url, keys_base, kids, player, only_clearkey=only_clearkey)
-    made = "".join(writer.rewritten(lines, key_groups(lines))).encode()
+    made = "".join(writer.rewritten(lines, groups)).encode()
     checked = check_playlist(made, kids, context)
     return Signalled(made, checked.verdicts, tuple(dict.fromkeys(writer.notes)), checked.findings, checked.lacks)
 
@@ -103,8 +97,7 @@ class _Writer:
 
     def rewritten(self, lines: Sequence[Line], groups: Sequence[KeyGroup]) -> Iterator[str]:
         """Every line with its end."""
-        is_told = any(line.tag == KEY and not is_none(line) for line in lines)
-        places = list(self._places(groups, is_told=is_told))
+        places = list(self._places(groups, is_told=any(group.keys for group in groups)))
         has_own_urls = len({place.kid for place in places}) > 1
         instead: dict[int, list[str]] = {}  # by the number of the line that they take the place of
         behind: dict[int, list[str]] = {}
@@ -114,7 +107,7 @@ class _Writer:
             if place.is_behind:
                 behind[place.number] = made
             else:
-                instead |= {line.number: [] for line in place.replaced}
+                instead |= {key.line.number: [] for key in place.replaced}
                 instead[place.number] = made if place.replaced else [*made, texts[place.number]]
         for line in lines:
             parts = [*instead.get(line.number, [line.text]), *behind.get(line.number, [])]
@@ -125,21 +118,21 @@ class _Writer:
         """Each group of segments that needs lines of ours, or other ones."""
         holds: tuple[Scheme, KeyId] | None = None  # what our lines before this group say
         for group in groups:
-            ours = [line for line in group.own if is_clearkey(line) or (self._only_clearkey and is_foreign(line))]
-            others = [line for line in group.own if line not in ours]
-            if any(is_foreign(line) for line in others):
+            ours = [key for key in group.own if key.is_clearkey or (self._only_clearkey and key.is_foreign)]
+            others = [key for key in group.own if key not in ours]
+            if any(key.is_foreign for key in others):
                 self.notes.append("keys of other systems stay: a player that has one may choose it before Clear Key")
             said = self._kids.get(group.map_uri)
             if ours:
                 holds = self._scheme(said, group), self._kid(group, said)
-                yield _Place(ours[0].number, False, tuple(ours), *holds)
-            elif any(not is_foreign(line) for line in others):
+                yield _Place(ours[0].line.number, False, tuple(ours), *holds)
+            elif any(not key.is_foreign for key in others):
                 holds = None  # clear, or encrypted as a whole: RFC 8216's own business
             elif others:
                 wanted = self._scheme(said, group), self._kid(group, said)
                 if wanted != holds:
                     holds = wanted
-                    yield _Place(others[0].number, False, (), *holds)
+                    yield _Place(others[0].line.number, False, (), *holds)
             elif group.map_line is not None and said is not None and said.key_ids and (holds or not is_told):
                 # Another initialization segment may be under another key. Before all lines stands a clear lead.
                 wanted = self._scheme(said, group), self._kid(group, said)
@@ -157,7 +150,7 @@ class _Writer:
 
     def _scheme(self, said: Initialization | None, group: KeyGroup) -> Scheme:
         given = self._kids.get(ANY)
-        methods = [SCHEMES.get(attributes(line).get("METHOD", "")) for line in group.own]
+        methods = [key.scheme for key in group.own]
         candidates = (said.scheme if said else None, *methods, given.scheme if given else None)
         scheme = next(filter(None, candidates), None)
         if scheme in HLS_METHODS:
@@ -169,17 +162,13 @@ class _Writer:
 
     def _kid(self, group: KeyGroup, said: Initialization | None) -> KeyId:
         """The key id that the group's own lines name, ours first; else that of its media; else the given one."""
-        for line in sorted(group.own, key=is_clearkey, reverse=True):
-            try:
-                KeyId.parse(attributes(line).get("KEYID", bytes(16).hex()))
-            except InvalidArgumentError as error:
-                raise MalformedMediaError(
-                    f"KEYID: {error.what}", where=f"line {line.number} of the playlist", maybe=error.maybe
-                ) from None
-            found = named_kids(line)
-            stands_for_key = not named_kids(line, in_data=False)
-            if len(found) == 1 and not (stands_for_key and said is not None and found[0] not in said.key_ids):
-                return found[0]
+        for key in sorted(group.own, key=lambda each: each.is_clearkey, reverse=True):
+            if key.fault:
+                raise MalformedMediaError(f"KEYID: {key.fault}", where=f"line {key.line.number} of the playlist")
+            # What stands in the place of the key is its id only if the media does not say otherwise.
+            is_id = bool(key.kids) or said is None or key.in_place_of_key in said.key_ids
+            if key.kid is not None and len(key.kids) <= 1 and is_id:
+                return key.kid
         for known in (said, self._kids.get(ANY)):
             if known is not None and known.key_ids:
                 if len(known.key_ids) > 1:
@@ -187,7 +176,7 @@ class _Writer:
                 return known.key_ids[0]
         raise KeyMissingError(
             "the key id of an encrypted part is not known",
-            where=f"line {group.own[0].number} of the playlist" if group.own else f"what {group.map_uri} begins",
+            where=f"line {group.own[0].line.number} of the playlist" if group.own else f"what {group.map_uri} begins",
             remedy="put the initialization segment beside the playlist, or give --kid KID",
         )
 
@@ -197,8 +186,10 @@ def _multivariant(lines: Sequence[Line], members: Mapping[str, str], *, only_cle
     made = []
     for line in lines:
         text = line.text
-        if line.tag == SESSION_KEY and (is_clearkey(line) or (only_clearkey and is_foreign(line))):
-            continue
+        if line.tag == SESSION_KEY:
+            key = key_line(line)
+            if key.is_clearkey or (only_clearkey and key.is_foreign):
+                continue
         if line.is_uri:
             text = members.get(line.read.strip(), text)
         elif line.tag in {"#EXT-X-MEDIA", "#EXT-X-I-FRAME-STREAM-INF"}:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable
+from typing import Final
 
 import msgspec
 
 from drm.errors import KeyMissingError
-from drm.manifests.findings import Finding
+from drm.manifests.findings import Answer, Finding
 from drm.manifests.forms import Player
 from drm.manifests.verdicts import Plays, Verdict
 
-__all__ = ["Outcome", "Signalled", "finding_members", "outcome_of", "require_known", "verdict_members"]
+__all__ = ["Outcome", "Signalled", "finding_members", "outcome_of", "require_known", "told_findings", "verdict_members"]
+
+_MOST_FINDINGS: Final = 100
 
 
 class Signalled(msgspec.Struct, frozen=True):
@@ -39,6 +42,12 @@ def outcome_of(verdicts: Iterable[Verdict], player: Player | None = None) -> Out
     if found & {Plays.FROM_MANIFEST, Plays.WITH_CONFIG}:
         return Outcome.PLAYS
     return Outcome.NOWHERE if found == {Plays.NO} else Outcome.UNKNOWN
+
+
+def told_findings(found: Iterable[Finding]) -> tuple[Finding, ...]:
+    """What is told of findings: contradictions first, and as many as anybody reads."""
+    order = sorted(found, key=lambda each: each.answer is not Answer.NO)
+    return tuple(order[:_MOST_FINDINGS])
 
 
 def require_known(done: Signalled, where: str) -> None:

@@ -18,6 +18,7 @@ from drm.manifests.forms import Player
 __all__ = ["Plays", "Verdict", "judged", "worst"]
 
 _AGREE: Final = "make manifest and media agree: package them together, or name in the manifest what the media has"
+_MOST_EVIDENCE: Final = 100
 _UNSAID: Final = frozenset({"CKC-21", "SIG-01"})
 _PUT_BESIDE: Final = "put it beside the manifest, and try again: clearkey signal --check"
 
@@ -29,6 +30,9 @@ class Plays(enum.StrEnum):
     WITH_CONFIG = "config"
     UNKNOWN = "unknown"
     NO = "no"
+
+
+_ORDER: Final = list(Plays)
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -50,15 +54,22 @@ class Verdict(msgspec.Struct, frozen=True):
 
 def worst(verdicts: Iterable[Verdict]) -> list[Verdict]:
     """Of each player the verdict that decides, in the order in which players first come; with it the worst form."""
-    order = list(Plays)
     found: dict[Player, Verdict] = {}
+    forms: dict[Player, Plays] = {}
+    evidence: dict[Player, dict[str, None]] = {}
     for verdict in verdicts:
-        known = found.setdefault(verdict.player, verdict)
-        form = max((known.form or known.plays, verdict.form or verdict.plays), key=order.index)
-        evidence = tuple(dict.fromkeys((*known.evidence, *verdict.evidence)))
-        decides = verdict if order.index(verdict.plays) > order.index(known.plays) else known
-        found[verdict.player] = msgspec.structs.replace(decides, form=form, evidence=evidence)
-    return list(found.values())
+        player, form = verdict.player, verdict.form or verdict.plays
+        known = found.setdefault(player, verdict)
+        if _ORDER.index(verdict.plays) > _ORDER.index(known.plays):
+            found[player] = verdict
+        forms[player] = max(forms.get(player, form), form, key=_ORDER.index)
+        seen = evidence.setdefault(player, {})
+        if len(seen) < _MOST_EVIDENCE:
+            seen.update(dict.fromkeys(verdict.evidence))
+    return [
+        msgspec.structs.replace(verdict, form=forms[player], evidence=tuple(evidence[player])[:_MOST_EVIDENCE])
+        for player, verdict in found.items()
+    ]
 
 
 def judged(form: Verdict, findings: Sequence[Finding]) -> Verdict:
