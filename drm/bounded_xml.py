@@ -21,6 +21,7 @@ __all__ = ["MAX_XML", "XmlElement", "parse_xml"]
 MAX_XML: Final = 16 << 20  # bytes
 _MAX_DEPTH: Final = 64
 _MAX_ELEMENTS: Final = 200_000
+_FEW: Final = 16  # children that are looked through one by one
 _MAX_PREFIXES: Final = 256  # at one place
 _TAG: Final = re.compile(rb"""(?:[^"'>]++|"[^"]*+"|'[^']*+')*+>""")
 _NO_PREFIXES: Final = {"": "", "xml": "http://www.w3.org/XML/1998/namespace"}
@@ -44,9 +45,17 @@ class XmlElement:
     end: int = 0  # behind its end tag
     parent: XmlElement | None = None
 
+    _named: dict[str, list[XmlElement]] | None = field(default=None, repr=False)
+
     def all(self, name: str) -> Iterator[XmlElement]:
         """The children of this name, whatever their namespace."""
-        return (child for child in self.children if child.name == name)
+        if len(self.children) <= _FEW:
+            return (child for child in self.children if child.name == name)
+        if self._named is None:  # each of thousands of children may ask what stands beside it
+            self._named = {}
+            for child in self.children:
+                self._named.setdefault(child.name, []).append(child)
+        return iter(self._named.get(name, ()))
 
     def walk(self) -> Iterator[XmlElement]:
         """This element and everything in it, in the order of the document."""

@@ -47,19 +47,18 @@ def _head(representation: XmlElement) -> str:
         chain.append(parent)
     base = ""
     for element in reversed(chain):
-        urls = list(element.all("BaseURL"))
-        if urls:
-            base = _joined(base, urls[0].text.strip())
+        url = next(element.all("BaseURL"), None)
+        if url is not None:
+            base = _joined(base, url.text.strip())
     # What is nearest to the representation overrides what stands around it.
     for element in chain:
-        for template in element.all("SegmentTemplate"):
-            text = template.attribute("initialization")
-            if text:
-                return _joined(base, _filled(text, representation))
-        for described in (*element.all("SegmentList"), *element.all("SegmentBase")):
-            for part in described.all("Initialization"):
-                if part.attribute("sourceURL"):
-                    return _joined(base, part.attribute("sourceURL"))
+        template = next(element.all("SegmentTemplate"), None)  # each stands once, here and below
+        if template is not None and template.attribute("initialization"):
+            return _joined(base, _filled(template.attribute("initialization"), representation))
+        for described in filter(None, (next(element.all(name), None) for name in ("SegmentList", "SegmentBase"))):
+            part = next(described.all("Initialization"), None)
+            if part is not None and part.attribute("sourceURL"):
+                return _joined(base, part.attribute("sourceURL"))
     return base if not base.endswith("/") else ""
 
 

@@ -6,7 +6,7 @@ Bytes in, bytes and verdicts out. The MPD is not trusted: `mpd_document` bounds 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from drm.bounded_xml import XmlElement
@@ -171,18 +171,20 @@ class _Rewriter:
     def _only_kid(self, element: XmlElement, place: XmlElement) -> KeyId | None:
         """The key id of the media; else that of other systems' statements around `element`; else what was given."""
         given = self._kids.get(ANY)
-        sources = (
-            ("the media tells of", [kid for said in self._said_in(element) for kid in said.key_ids]),
-            ("protection systems' elements tell of", [kid for each in self._stated(element) for kid in each.key_ids]),
-            ("", list(given.key_ids) if given is not None else []),
+        sources: tuple[tuple[str, Iterable[KeyId]], ...] = (
+            ("the media tells of", (kid for said in self._said_in(element) for kid in said.key_ids)),
+            ("protection systems' elements tell of", (kid for each in self._stated(element) for kid in each.key_ids)),
+            ("", given.key_ids if given is not None else ()),
         )
         for words, found in sources:
-            kids = list(dict.fromkeys(kid for kid in found if any(kid.value)))
-            if len(kids) == 1:
-                return kids[0]
+            kids: set[KeyId] = set()
+            for kid in found:
+                kids |= {kid} if any(kid.value) else set()
+                if len(kids) > 1:
+                    self.lacks.append(f"line {place.line}: no cenc:default_KID, and {words} several KIDs")
+                    return None
             if kids:
-                self.lacks.append(f"line {place.line}: no cenc:default_KID, and {words} {len(kids)} KIDs")
-                return None
+                return kids.pop()
         self.lacks.append(f"line {place.line}: no cenc:default_KID, and neither media nor MPD tells of a KID")
         return None
 
@@ -276,10 +278,8 @@ class _Rewriter:
 
 def _elsewhere(element: XmlElement) -> Iterator[XmlElement]:
     """The protections of what stands around this element, and of what is in it."""
-    around = element.parent
-    while around is not None:
-        yield from around.all("ContentProtection")
-        around = around.parent
+    if element.parent is not None:
+        yield from protections_of(element.parent)
     for inner in element.walk():
         if inner is not element:
             yield from inner.all("ContentProtection")

@@ -11,8 +11,8 @@ import msgspec
 from flask import Blueprint, render_template, request, url_for
 
 from drm.errors import DRMError, InvalidArgumentError
-from drm.isobmff.pssh import Pssh
 from drm.manifests.forms import Player
+from drm.manifests.key_ids import Statement, box_statements
 from drm.manifests.rewritten import Signalled
 from license_server.issuing.token_keys import TokenError, TokenKeys
 from license_server.pages.admission import guarded
@@ -40,8 +40,8 @@ class TokenReport(msgspec.Struct, frozen=True):
         return [(name, float(value)) for name, value in claims if isinstance(value, int | float)]
 
 
-def decoded_boxes(text: str) -> tuple[Pssh, ...]:
-    """Read boxes in hex or base64, whatever space is among it. Raises DRMError."""
+def decoded_boxes(text: str) -> list[Statement]:
+    """Read boxes in hex or base64, whatever space is among it, and the data in them. Raises DRMError."""
     plain = re.sub(r"\s+", "", text)
     try:
         if re.fullmatch(r"(?:0x)?(?:[0-9A-Fa-f]{2})+", plain):
@@ -50,7 +50,10 @@ def decoded_boxes(text: str) -> tuple[Pssh, ...]:
             data = base64.b64decode(plain.replace("-", "+").replace("_", "/") + "=" * (-len(plain) % 4), validate=True)
     except (ValueError, binascii.Error):
         raise InvalidArgumentError("this is neither hex nor base64") from None
-    return Pssh.parse_all(data)
+    found = box_statements(data, "the boxes")
+    if not found:
+        raise InvalidArgumentError("these are no boxes")
+    return found
 
 
 def read_token(text: str, keys: TokenKeys | None) -> TokenReport:

@@ -16,10 +16,11 @@ from werkzeug.serving import BaseWSGIServer, make_server
 from drm.encrypting.source_file import SourceFile
 from drm.isobmff.samples import open_presentation
 from drm.keys import ContentKey, KeyId
-from drm.manifests.rewrite import check_manifest, signal_manifest
+from drm.manifests.rewrite import check_manifest, manifest_initializations, signal_manifest
 from drm.manifests.verdicts import Plays
 from license_server.packagers.key_server import Slot, packager_keys
 from license_server.packagers.signers import AesSigner, RsaSigner, Signer
+from player.verbs.signal.beside import Beside
 from tests.interop.peers.clips import PROGRESSIVE, Clips
 from tests.interop.peers.programs import PeerError, Program
 from tests.interop.peers.samples import samples_of
@@ -109,9 +110,10 @@ def test_the_packager_encrypts_with_our_keys(
         assert opened.tracks[0].scheme == scheme
         assert samples_of(made[kind], server.keys.pairs())[kind] == clear[kind]
     mpd = (tmp_path / "m.mpd").read_bytes()
-    assert Plays.FROM_MANIFEST not in {verdict.plays for verdict in check_manifest(mpd, "m").verdicts}
+    kids = Beside(tmp_path, None).kids(manifest_initializations(mpd, "m"))
+    assert Plays.FROM_MANIFEST not in {verdict.plays for verdict in check_manifest(mpd, "m", kids).verdicts}
     for only in (False, True):
-        done = signal_manifest(mpd, "m", "http://localhost/license", only_clearkey=only)
+        done = signal_manifest(mpd, "m", "http://localhost/license", None, kids, only_clearkey=only)
         assert [verdict.plays for verdict in done.verdicts] == [Plays.FROM_MANIFEST] * 2
         assert (b"edef8ba9" in done.data) is not only
 

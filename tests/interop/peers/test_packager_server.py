@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 import requests
 
-from drm.manifests.rewrite import check_manifest
+from drm.manifests.rewrite import check_manifest, manifest_initializations
 from drm.manifests.verdicts import Plays
 from license_server.store.audit import AuditRow, audit_rows
 from license_server.store.keyring import find_keyring
 from license_server.store.opening import open_store
 from player.testing.fixture_server import FixtureServer
+from player.verbs.signal.beside import Beside
 from tests.interop.command import Command, end, frames
 from tests.interop.peers.clips import PROGRESSIVE, Clips
 from tests.interop.peers.programs import PeerError, Program
@@ -79,7 +80,8 @@ def test_what_the_packager_encrypts_with_our_keys_plays_by_our_license(
     made = package(packager, clear, tmp_path, url)
 
     signalled = requests.post(f"{url}/signal", data=(tmp_path / "m.mpd").read_bytes(), timeout=10)
-    assert {each.plays for each in check_manifest(signalled.content, "m").verdicts} == {Plays.FROM_MANIFEST}
+    kids = Beside(tmp_path, None).kids(manifest_initializations(signalled.content, "m"))
+    assert {each.plays for each in check_manifest(signalled.content, "m", kids).verdicts} == {Plays.FROM_MANIFEST}
 
     wanted = pyav_frames(clear)
     for kind, path in made.items():

@@ -8,14 +8,13 @@ from pathlib import Path
 import pytest
 
 from drm.encrypting.settings import TrackEncryption
-from drm.encrypting.source_file import SourceFile
 from drm.keys import ContentKey, KeyId
 from drm.manifests.forms import Player
-from drm.manifests.initialization import read_initialization
 from drm.manifests.rewrite import check_manifest, manifest_initializations, signal_manifest
 from drm.manifests.verdicts import Plays
 from drm.media import Scheme
 from drm.packaging.package import package_file
+from player.verbs.signal.beside import Beside
 from tests.interop.peers import readers
 from tests.interop.peers.clips import FRAGMENTED, PROGRESSIVE, Clips
 from tests.interop.peers.known import READING_OURS, fault, surprise
@@ -64,16 +63,15 @@ def test_shaka_packagers_own_manifests_are_signalled(
         tmp_path / "m.m3u8", makes=tmp_path / "m.m3u8",
     )  # fmt: skip
     mpd = (tmp_path / "m.mpd").read_bytes()
-    done = signal_manifest(mpd, "m.mpd", URL)
+    beside = Beside(tmp_path, None)
+    done = signal_manifest(mpd, "m.mpd", URL, None, beside.kids(manifest_initializations(mpd, "m")))
     assert [verdict.plays for verdict in done.verdicts] == [Plays.FROM_MANIFEST] * 2
     assert b"<cenc:pssh>" in mpd
     assert b"pssh" not in done.data
     for kind in ("video", "audio"):
         playlist = (tmp_path / f"{kind}.m3u8").read_bytes()
-        (uri,) = manifest_initializations(playlist, "m")
-        with SourceFile(tmp_path / uri) as source:
-            kids = {uri: read_initialization(source)}
-        assert kids[uri].scheme == scheme
+        kids = beside.kids(manifest_initializations(playlist, "m"))
+        assert [said.scheme for said in kids.values()] == [scheme]
         for player, plays, form in (
             (Player.SHAKA, Plays.FROM_MANIFEST, rf'URI="http://localhost:8000/hls/key/{KEYS[kind][0]}"'),
             (Player.HLSJS, Plays.WITH_CONFIG, rf"KEYID=0x{KEYS[kind][0]}"),

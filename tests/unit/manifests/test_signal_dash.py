@@ -197,6 +197,10 @@ def test_heads_are_found_wherever_they_are_named() -> None:
         (b"<MPD " + b" ".join(b'xmlns:p%d="u"' % n for n in range(300)) + b"/>", MalformedMediaError),
         (b"<MPD><Period></MPD>", MalformedMediaError),
         (b"<html/>", MalformedMediaError),
+        (f"{HEAD}><Period><AdaptationSet>{WIDEVINE * 65}<Representation/></AdaptationSet></Period></MPD>".encode(),
+         MalformedMediaError),
+        (f"{HEAD}><Period><AdaptationSet>{WIDEVINE * 64}<Representation>{WIDEVINE}</Representation></AdaptationSet>"
+         "</Period></MPD>".encode(), MalformedMediaError),
         (b"<MPD>" + b" " * (16 << 20) + b"</MPD>", MalformedMediaError),
         ("<MPD/>".encode("utf-16"), UnsupportedMediaError),
         (b'<?xml version="1.0" encoding="x-none"?><MPD/>', MalformedMediaError),

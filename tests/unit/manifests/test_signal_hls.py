@@ -150,6 +150,12 @@ def test_keys_may_lie_elsewhere() -> None:
         (TOP + clearkey(V).replace("0x00", "0x0g") + MAP + SEGMENTS, {}, MalformedMediaError),
         (TOP + MAP + SEGMENTS, {"init.mp4": Initialization((V,), Scheme.CENS)}, UnsupportedMediaError),
         (TOP + "#" + "x" * 70_000, {}, MalformedMediaError),
+        (TOP + MAP + WIDEVINE * 17 + SEGMENTS, {}, MalformedMediaError),
+        (
+            TOP + MAP + "".join(WIDEVINE.replace("edef", f"{n:04}") + "1\n" for n in range(17)),
+            {"init.mp4": CBCS},
+            MalformedMediaError,
+        ),
     ],
 )
 def test_what_cannot_be_signalled_is_refused(text: str, kids: dict[str, Initialization], kind: type[DRMError]) -> None:

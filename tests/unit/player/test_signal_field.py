@@ -217,7 +217,7 @@ def test_the_kid_of_a_playready_object_goes_into_the_manifest(case: Case) -> Non
         (_carried(str(PLAYREADY), "cenc:pssh", Pssh(PLAYREADY, (), make_data(PLAYREADY, (M,)), 0).encode()), ""),
         (_carried(str(WIDEVINE), "cenc:pssh", Pssh(WIDEVINE, (), make_data(WIDEVINE, (M,)), 0).encode()), ""),
         (_carried("1077efec-c0b2-4d02-ace3-3c1e52e2fb4b", "cenc:pssh", Pssh.common(M).encode()), ""),
-        (_carried("1077efec-c0b2-4d02-ace3-3c1e52e2fb4b", "cenc:pssh", Pssh.common(M, V).encode()), "2 KIDs"),
+        (_carried("1077efec-c0b2-4d02-ace3-3c1e52e2fb4b", "cenc:pssh", Pssh.common(M, V).encode()), "several KIDs"),
         (_carried(str(WIDEVINE), "cenc:pssh", b"\0\0\0\0damaged"), "neither media nor MPD"),
         ("", "neither media nor MPD"),
     ],

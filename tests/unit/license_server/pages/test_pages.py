@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 import requests
 
 from drm.errors import InvalidArgumentError
+from drm.isobmff.pssh import Pssh
+from drm.isobmff.pssh_payload import PLAYREADY, make_data
 from drm.keys import ContentKey, KeyId
 from drm.rights.policy import Policy
 from license_server.decisions import Decision
@@ -296,8 +299,10 @@ def test_boxes_are_read_in_hex_and_base64_and_nothing_else() -> None:
     text = "AAAANHBzc2gBAAAAEHfv7MCyTQKs4zweUuL7SwAAAAEAESIzRFVmd4iZqrvM3e7/AAAAAA=="
     whole = decoded_boxes(text)
     assert whole[0].key_ids == (KID,)
-    assert decoded_boxes(whole[0].encode().hex(" ")) == whole
+    assert decoded_boxes(base64.b64decode(text).hex(" ")) == whole
     assert decoded_boxes(text.rstrip("=")) == whole
+    other = Pssh(PLAYREADY, (), make_data(PLAYREADY, (KID,)), 0).encode().hex()
+    assert decoded_boxes(other)[0].key_ids == (KID,), "out of its data, and in the order of a UUID"
     for wrong in ("", "not a box", "AAAA", "0x0"):
         with pytest.raises(Exception, match=r".") as caught:
             decoded_boxes(wrong)
