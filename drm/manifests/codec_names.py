@@ -15,12 +15,20 @@ from drm.media import TrackInfo
 
 __all__ = ["Likeness", "codec_name", "likeness"]
 
-_PLAIN: Final = {"Opus": "opus", "fLaC": "flac", ".mp3": "mp4a.6B", "alac": "alac", "ac-3": "ac-3", "ec-3": "ec-3"}
+_PLAIN: Final = {
+    "V_VP8": "vp08", "V_VP9": "vp09", "V_AV1": "av01", "A_OPUS": "opus", "A_VORBIS": "vorbis",
+    "Opus": "opus", "fLaC": "flac", ".mp3": "mp4a.6B", "alac": "alac", "ac-3": "ac-3", "ec-3": "ec-3",
+}  # fmt: skip
 
 # Sample entries that one decoder takes: where parameter sets stand, or what is laid upon the codec, is what differs.
 _FAMILIES: Final = {
-    "avc3": "avc1", "hev1": "hvc1", "dvh1": "hvc1", "dvhe": "hvc1", "dvav": "avc1", "dva1": "avc1", "vp9": "vp09",
-    "vp8": "vp08",
+    "avc1": "avc", "avc3": "avc", "dvav": "avc", "dva1": "avc", "hvc1": "hevc", "hev1": "hevc", "dvh1": "hevc",
+    "dvhe": "hevc", "av01": "av1", "dav1": "av1", "vp08": "vp8", "vp09": "vp9", "mp4a": "mpeg", "ac-3": "ac-3",
+    "ec-3": "ec-3", "opus": "opus", "flac": "flac", "alac": "alac", "vorbis": "vorbis",
+}  # fmt: skip
+_ALIASES: Final = {
+    "vp8": "vp08", "vp9": "vp09", "mp3": "mp4a.6b", "mp4a.69": "mp4a.6b", "mp4a.40.34": "mp4a.6b", "mp4a.a5": "ac-3",
+    "mp4a.a6": "ec-3", "mp4a.ad": "opus",
 }  # fmt: skip
 
 
@@ -28,7 +36,7 @@ class Likeness(enum.IntEnum):
     """How a name in a manifest and a track's own compare, in order."""
 
     OTHER = 0  # another codec
-    PARAMETERS = 1  # the same codec with another profile, level or form
+    PARAMETERS = 1  # another profile, level or form; or a name that is not known
     SAME = 2
 
 
@@ -37,14 +45,14 @@ def likeness(declared: str, real: str) -> Likeness:
 
     What is laid upon AAC (mp4a.40.5 on 40.2) need not stand in the track, so its object types count as one.
     """
-    one, other = declared.strip().lower(), real.lower()
-    if one == other or f"{one}.".startswith(f"{other}.") or f"{other}.".startswith(f"{one}."):
+    one, other = (_ALIASES.get(name, name) for name in (declared.strip().lower(), real.lower()))
+    if f"{one}.".startswith(f"{other}.") or f"{other}.".startswith(f"{one}."):
         return Likeness.SAME
     if one.startswith("mp4a.40.") and other.startswith("mp4a.40."):
         return Likeness.SAME
-    ours, theirs = one.partition(".")[0], other.partition(".")[0]
-    is_one = _FAMILIES.get(ours, ours) == _FAMILIES.get(theirs, theirs) and ours != "mp4a"
-    return Likeness.PARAMETERS if is_one else Likeness.OTHER
+    ours, theirs = (_FAMILIES.get(name.partition(".")[0], "") for name in (one, other))
+    is_other = (ours != theirs or ours == "mpeg") and bool(ours and theirs)  # of names that nobody knows, who can tell
+    return Likeness.OTHER if is_other else Likeness.PARAMETERS
 
 
 def codec_name(track: TrackInfo) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 
 import pytest
 
@@ -11,7 +12,7 @@ from drm.isobmff.pssh import Pssh
 from drm.isobmff.pssh_payload import PLAYREADY, WIDEVINE, make_data
 from drm.keys import KeyId
 from drm.media import Scheme
-from tests.unit.player.signal_case import A, Case, M, V, against, answers, case, of
+from tests.unit.player.signal_case import FIELD, A, Case, M, V, against, answers, case, of
 
 __all__ = ["case"]
 
@@ -193,3 +194,14 @@ def test_the_kid_that_samples_use_is_the_medias(case: Case) -> None:
     silent = case.put("silent.mpd", inside.replace(f' cenc:default_KID="{V}"', ""))
     assert case.mend(silent)[0] == 0
     assert f'cenc:default_KID="{V}"' in case.text("out")
+
+
+@of("verdicts")
+@pytest.mark.parametrize(("codecs", "code"), [("vp9", 0), ("vp09.00.10.08", 0), ("vp8", 3), ("", 0)])
+def test_webm_is_read_as_mp4_is(case: Case, codecs: str, code: int) -> None:
+    shutil.copy(FIELD.parent / "vectors" / "generated" / "pk_webm_vp9_v.webm", case.path("v.webm"))
+    text = _mpd("", attributes=' cenc:default_KID="10000000-1000-1000-1000-100000000001"').replace(
+        "v/init.mp4", "v.webm"
+    )
+    name = case.put("it.mpd", text.replace('id="v"', f'id="v" codecs="{codecs}"'))
+    assert case.mend(name)[0] == code

@@ -8,7 +8,7 @@ import shutil
 
 import pytest
 
-from drm.errors import ExitCode
+from drm.errors import ExitCode, InvalidArgumentError
 from drm.isobmff.pssh_payload import PLAYREADY, make_data
 from drm.keys import KeyId
 from drm.manifests.forms import Player
@@ -137,6 +137,23 @@ def test_key_lines_are_held_against_the_media(case: Case, line: str, question: s
     assert code == 3
     assert said in against(told)[question]
     assert "000102030405" not in json.dumps(told), "what may be a key is shown to nobody"
+
+
+@of("hls_rotation")
+def test_what_stands_for_a_key_and_is_no_kid_of_the_media_goes_into_no_url(case: Case) -> None:
+    line = '#EXT-X-KEY:METHOD=SAMPLE-AES,URI="data:text/plain;base64,AAECAwQFBgcICQoLDA0ODw=="\n'
+    text = f'#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-MAP:URI="init.mp4"\n{line}#EXTINF:4,\n1.m4s\n'
+    code, _ = case.mend(case.put("it.m3u8", text), player=Player.SHAKA)
+    assert (code, M.hex in case.text("out"), "000102030405" in case.text("out")) == (0, True, False)
+
+
+@of("hls_rotation")
+def test_a_player_that_does_not_read_it_is_no_player_to_ask_about(case: Case) -> None:
+    with pytest.raises(InvalidArgumentError, match=r"dash\.js reads no HLS"):
+        case.check("h20_rot.m3u8", player=Player.DASHJS)
+    mpd = case.put("it.mpd", "<MPD/>")
+    with pytest.raises(InvalidArgumentError, match=r"hls\.js reads no MPD"):
+        case.check(mpd, player=Player.HLSJS)
 
 
 # ------------------------------------------------------------------------------------------------ queries, variables
