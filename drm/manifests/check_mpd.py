@@ -27,6 +27,7 @@ from drm.manifests.verdicts import Plays, Verdict, judged, worst
 __all__ = ["check_mpd", "names_kid", "protections_of", "scheme_of"]
 
 _MOST: Final = 64  # ContentProtection elements that hold for one representation
+_LINKED: Final = frozenset({"Period", "AdaptationSet"})
 _PLAYERS: Final = (Player.SHAKA, Player.DASHJS)
 
 
@@ -69,10 +70,21 @@ def check_mpd(data: bytes, kids: Kids) -> Signalled:
         is_told |= facts.is_protected
         if facts.media is None:
             lacks[answers[0].evidence] = None
+    verdicts += _elsewhere(root)
     if not verdicts:
         why = "it names no media that could be encrypted"
         verdicts = [Verdict(player, Plays.UNKNOWN, why, rests_on=Basis.NOTHING) for player in _PLAYERS]
     return Signalled(data, tuple(worst(verdicts)), (), told_findings(found), () if is_told else tuple(lacks))
+
+
+def _elsewhere(root: XmlElement) -> Iterator[Verdict]:
+    """The verdicts on what the MPD leaves to other documents (ISO/IEC 23009-1, 5.5), which are not read."""
+    links = (each for each in root.walk() if each.name in _LINKED and "href" in each.attributes)
+    for each in links:
+        if each.attribute("href") != "urn:mpeg:dash:resolve-to-zero:2013":
+            why = f"the {each.name} in line {each.line} lies in another document, which was not read"
+            yield from (Verdict(player, Plays.UNKNOWN, why, rests_on=Basis.NOTHING) for player in _PLAYERS)
+            return
 
 
 def protections_of(element: XmlElement) -> Iterator[XmlElement]:

@@ -120,7 +120,7 @@ def _facts(group: KeyGroup, kids: Kids, context: Context | None, *, shares_head:
         codecs=context.codecs if context else (),
         head=group.map_uri,
         shares_head=shares_head,
-        media=kids.get(group.map_uri),
+        media=group.media(kids),
     )
 
 

@@ -57,6 +57,8 @@ def _head(representation: XmlElement) -> str:
             return _joined(base, _filled(template.attribute("initialization"), representation))
         for described in filter(None, (next(element.all(name), None) for name in ("SegmentList", "SegmentBase"))):
             part = next(described.all("Initialization"), None)
+            if part is not None and not (part.attribute("range") or "0-").strip().startswith("0-"):
+                return ""  # further on in a file, whose beginning says nothing of it
             if part is not None and part.attribute("sourceURL"):
                 return _joined(base, part.attribute("sourceURL"))
     return base if not base.endswith("/") else ""

@@ -13,6 +13,7 @@ from typing import Final
 from drm.errors import InvalidArgumentError, MalformedMediaError
 from drm.keys import KeyId
 from drm.manifests.forms import CLEARKEY_FORMAT, CLEARKEY_URNS, HLS_METHODS
+from drm.manifests.initialization import Initialization, Kids
 from drm.manifests.key_ids import key_line_statements, kid_in_data, kid_in_url
 from drm.manifests.players import HlsKey
 from drm.manifests.playlist import KEY, MAP, Line, attributes
@@ -100,6 +101,11 @@ class KeyGroup:
     def head(self) -> tuple[str, str]:
         """Which bytes the initialization segment is."""
         return self.map_uri, self.map_range
+
+    def media(self, kids: Kids) -> Initialization | None:
+        """What its initialization segment says, if that is what was read: a range further on in a file was not."""
+        offset = self.map_range.partition("@")[2].strip() or "0"
+        return kids.get(self.map_uri) if self.map_uri and offset == "0" else None
 
     def following(self) -> KeyGroup:
         """What holds on behind these segments."""

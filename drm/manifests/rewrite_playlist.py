@@ -70,8 +70,14 @@ def signal_playlist(
     if is_multivariant(lines):
         return Signalled(_multivariant(lines, members or {}, only_clearkey=only_clearkey).encode(), ())
     groups = key_groups(lines)
-    is_encrypted = any(key.is_clearkey or key.is_foreign for group in groups for key in group.keys)
-    if is_encrypted and not any(line.tag == MAP for line in lines):
+    methods = {key.method: key.is_clearkey or key.is_foreign for group in groups for key in group.keys}
+    if methods and not any(methods.values()):
+        raise UnsupportedMediaError(
+            "the segments are not encrypted by Common Encryption, and Clear Key plays nothing else",
+            seen=f"METHOD={', '.join(sorted(methods))[:80]}",
+            remedy="package it with scheme cenc or cbcs: clearkey package",
+        )
+    if methods and not any(line.tag == MAP for line in lines):
         raise UnsupportedMediaError(
             "this playlist has no EXT-X-MAP: its segments are not fragmented MP4, and Clear Key plays in nothing else",
             remedy="package it as fragmented MP4",
@@ -122,7 +128,7 @@ class _Writer:
             others = [key for key in group.own if key not in ours]
             if any(key.is_foreign for key in others):
                 self.notes.append("keys of other systems stay: a player that has one may choose it before Clear Key")
-            said = self._kids.get(group.map_uri)
+            said = group.media(self._kids)
             if ours:
                 holds = self._scheme(said, group), self._kid(group, said)
                 yield _Place(ours[0].line.number, False, tuple(ours), *holds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -36,7 +37,11 @@ class Beside:
     def kids(self, uris: Sequence[str], folder: str = "") -> Kids:
         """What the initialization segments say, by URI, and under `ANY` what is given for those that were not read."""
         found: dict[str, Initialization] = {} if self._given is None else {ANY: self._given}
+        paths = Counter(split_query(uri)[0] for uri in uris)
         for uri in uris:
+            if paths[split_query(uri)[0]] > 1:
+                self.notes.append(f"{uri} was not read: others differ by their query alone, and a file has none")
+                continue
             joined = str(PurePosixPath(folder) / uri) if folder not in {"", "."} else uri
             if not is_beside(joined):
                 self.notes.append(f"{uri} does not lie beside the manifest, so it was not read")

@@ -193,7 +193,7 @@ def _say(request: SignalRequest, done: Signalled, reader: Beside, *, is_changed:
     notes = list(dict.fromkeys((*reader.notes, *done.notes)))
     if output not in {None, "-"} and Path(str(output)).resolve().parent != Path(request.manifest).resolve().parent:
         notes.append(f"what it names is relative to it: it belongs beside {request.manifest}")
-    if output is not None and not is_changed:
+    if output is not None and not is_changed and outcome is not Outcome.NOWHERE:
         notes.append("nothing had to change: it has the form already")
     if request.as_json:
         told = {

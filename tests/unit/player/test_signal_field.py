@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import shutil
 
 import pytest
@@ -205,3 +206,18 @@ def test_webm_is_read_as_mp4_is(case: Case, codecs: str, code: int) -> None:
     )
     name = case.put("it.mpd", text.replace('id="v"', f'id="v" codecs="{codecs}"'))
     assert case.mend(name)[0] == code
+
+
+@of("verdicts")
+def test_what_lies_in_another_document_or_further_on_in_a_file_is_not_known(case: Case) -> None:
+    assert case.mend("r01_nocp.mpd", "right.mpd")[0] == 0
+    right = case.text("right.mpd")
+    link = '<Period xmlns:xlink="http://www.w3.org/1999/xlink" xlink:href="https://ads.example.test/"/></MPD>'
+    code, told = case.check(case.put("it.mpd", right.replace("</MPD>", link)))
+    assert (code, "lies in another document" in told["verdicts"][0]["why"]) == (4, True)
+    gone = link.replace("https://ads.example.test/", "urn:mpeg:dash:resolve-to-zero:2013")
+    assert case.check(case.put("it.mpd", right.replace("</MPD>", gone)))[0] == 0
+    media = '<BaseURL>v/init.mp4</BaseURL><SegmentBase><Initialization range="%s"/></SegmentBase></Representation>'
+    for part, expected in (("0-967", 0), ("968-1935", 4)):
+        text = re.sub(r"<SegmentTemplate[^>]*/>", "", right).replace("</Representation>", media % part)
+        assert case.check(case.put("it.mpd", text))[0] == expected

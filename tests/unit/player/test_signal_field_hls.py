@@ -156,6 +156,27 @@ def test_a_player_that_does_not_read_it_is_no_player_to_ask_about(case: Case) ->
         case.check(mpd, player=Player.HLSJS)
 
 
+@of("hls_rotation")
+def test_segments_that_are_encrypted_as_a_whole_are_refused_by_name(case: Case) -> None:
+    text = '#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-KEY:METHOD=AES-128,URI="k"\n#EXTINF:4,\n1.ts\n'
+    refused = case.refused(case.put("it.m3u8", text))
+    assert (refused.exit_code, refused.seen) == (3, "METHOD=AES-128")
+    assert case.check("it.m3u8")[0] == 4, "whether it plays is no matter of Clear Key"
+
+
+@of("hls_rotation")
+def test_an_initialization_segment_that_is_not_the_one_that_was_read_tells_nothing(case: Case) -> None:
+    key = f'#EXT-X-KEY:METHOD=SAMPLE-AES,URI="{URL}",KEYID=0x{V.hex},KEYFORMAT="org.w3.clearkey"\n#EXTINF:4,\n1.m4s\n'
+    top = "#EXTM3U\n#EXT-X-TARGETDURATION:4\n"
+    for text, code in (
+        (f'{top}#EXT-X-MAP:URI="init.mp4"\n{key}', 3),
+        (f'{top}#EXT-X-MAP:URI="init.mp4",BYTERANGE="9@0"\n{key}', 3),
+        (f'{top}#EXT-X-MAP:URI="init.mp4",BYTERANGE="900@1025"\n{key}', 4),
+        (f'{top}#EXT-X-MAP:URI="init.mp4?1"\n{key}#EXT-X-MAP:URI="init.mp4?2"\n{key}', 4),
+    ):
+        assert case.check(case.put("it.m3u8", text), player=Player.HLSJS)[0] == code, text
+
+
 # ------------------------------------------------------------------------------------------------ queries, variables
 @of("query_child")
 def test_a_query_is_for_servers_and_no_part_of_a_files_name(case: Case) -> None:
