@@ -13,7 +13,7 @@ from drm.isobmff.pssh_payload import PLAYREADY, make_data
 from drm.keys import KeyId
 from drm.manifests.forms import Player
 from drm.media import Scheme
-from tests.unit.player.signal_case import FIELD, URL, Case, M, V, against, case, of
+from tests.unit.player.verbs.signal.signal_case import FIELD, URL, Case, M, V, against, case, of
 
 __all__ = ["case"]
 

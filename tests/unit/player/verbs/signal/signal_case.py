@@ -15,7 +15,7 @@ from player.verbs.signal.run import SignalRequest, signal
 
 __all__ = ["FIELD", "URL", "A", "Case", "M", "V", "against", "answers", "case", "of"]
 
-FIELD = Path(__file__).parents[2] / "data" / "field"
+FIELD = Path(__file__).parents[4] / "data" / "field"
 URL = "https://licenses.example.test/license"
 V = KeyId.parse("00112233-4455-6677-8899-aabbccddeeff")  # of manifest_kid's pictures
 A = KeyId.parse("a0a1a2a3-a4a5-a6a7-a8a9-aaabacadaeaf")  # of its sound

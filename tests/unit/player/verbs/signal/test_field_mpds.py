@@ -13,7 +13,7 @@ from drm.isobmff.pssh import Pssh
 from drm.isobmff.pssh_payload import PLAYREADY, WIDEVINE, make_data
 from drm.keys import KeyId
 from drm.media import Scheme
-from tests.unit.player.signal_case import FIELD, A, Case, M, V, against, answers, case, of
+from tests.unit.player.verbs.signal.signal_case import FIELD, A, Case, M, V, against, answers, case, of
 
 __all__ = ["case"]
 
