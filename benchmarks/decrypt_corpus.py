@@ -16,7 +16,7 @@ import av.filter
 from drm.encrypting.file import TrackEncryption, encrypt_file
 from drm.keys import ContentKey, KeyId
 from drm.media import Scheme, TrackType
-from drm.whole_file import atomic_path
+from drm.whole_file import WholeFile
 from sample_content.clip import Clip, make_clip
 
 __all__ = ["KEY", "KEY_ID", "Case", "make_case", "make_clear"]
@@ -79,9 +79,9 @@ def _progressive(clear: Path) -> Path:
     if not target.is_file():
         options = {"movflags": "faststart"}
         with (
-            atomic_path(target) as beside,
+            WholeFile(target) as file,
             av.open(str(clear)) as source,
-            av.open(str(beside), "w", format="mp4", options=options) as out,
+            av.open(file.path, "w", format="mp4", options=options) as out,
         ):
             stream = out.add_stream_from_template(source.streams[0])
             for packet in source.demux():
@@ -102,7 +102,7 @@ def _make_sound(path: Path) -> None:
     ]
     graph.link_nodes(*nodes).configure()
     options = {"movflags": "empty_moov+default_base_moof", "frag_duration": "2000000"}
-    with atomic_path(path) as beside, av.open(str(beside), "w", format="mp4", options=options) as out:
+    with WholeFile(path) as file, av.open(file.path, "w", format="mp4", options=options) as out:
         stream = out.add_stream("aac", rate=_RATE, layout="stereo")
         stream.codec_context.bit_rate = 128_000
         for number in range(count):

@@ -12,6 +12,8 @@ from typing import Literal, NamedTuple
 
 import av
 
+from drm.whole_file import write_whole
+
 __all__ = ["Ratio", "write_results"]
 
 
@@ -44,6 +46,4 @@ def write_results(path: Path, ratios: Sequence[Ratio], absent: Sequence[str]) ->
         "absent_peers": list(absent),
         "ratios": [ratio._asdict() | {"is_met": ratio.is_met} for ratio in ratios],
     }
-    beside = path.with_suffix(".new")
-    beside.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    beside.replace(path)
+    write_whole(path, json.dumps(found, indent=2).encode() + b"\n")

@@ -9,7 +9,8 @@ from typing import Final
 
 import click
 
-from drm.errors import DRMError, ExitCode
+from drm.errors import DRMError, ExitCode, InvalidArgumentError
+from drm.whole_file import TargetError
 
 __all__ = ["main"]
 
@@ -80,6 +81,10 @@ def main(argv: list[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         sys.exit(ExitCode.INTERRUPTED)
+    except TargetError as error:
+        refused = InvalidArgumentError(f"cannot write {error.filename}: {error.strerror}")
+        click.echo(refused.render(), err=True)
+        sys.exit(refused.exit_code)
     except OSError as error:
         click.echo(f"error: {error.strerror or error}: {error.filename or 'no file named'}  [E-UNEXPECTED]", err=True)
         sys.exit(ExitCode.UNEXPECTED)

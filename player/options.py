@@ -5,6 +5,7 @@ The last are options of `components`, and variables of the environment for every
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import sys
@@ -19,13 +20,14 @@ from drm.errors import InvalidArgumentError, KeysFileError
 from drm.keyfile.formats import MAX_KEYS_FILE, join_keys, parse_key_entries, parse_keys_file
 from drm.keyfile.spellings import KeyEntry, Resolved, parse_keys, resolve
 from drm.keys import ContentKey, KeyId
+from drm.whole_file import WholeFile
 
 if TYPE_CHECKING:
     from drm.app.components.trust import ComponentTrust
 
 __all__ = [
     "CACERT_VARIABLE", "ROOT_VARIABLE", "STORE_VARIABLE", "URL_VARIABLE", "component_trust", "dialect_option",
-    "key_options", "keys_file_of", "read_keys_file", "trust_options",
+    "key_options", "keys_file_of", "open_output", "read_keys_file", "trust_options",
 ]  # fmt: skip
 
 ROOT_VARIABLE: Final = "CLEARKEY_COMPONENTS_ROOT"
@@ -226,3 +228,20 @@ def _read_root(name: str) -> bytes:
         seen = f"more than {_LARGEST_ROOT} bytes" if data else "an empty file"
         raise InvalidArgumentError("the root of the components' authority is no root", where=name, seen=seen)
     return data
+
+
+@contextlib.contextmanager
+def open_output(target: str) -> Iterator[int]:
+    """Give a descriptor to write `target` to; the file is there whole or not at all when the block ends.
+
+    "-" is standard output. That, a pipe and a device are written to as it goes. Raises TargetError, or
+    InvalidArgumentError: there is no standard output.
+    """
+    if target == "-":
+        if sys.stdout is None:  # its descriptor was closed, and the number may be another file's by now
+            raise InvalidArgumentError("there is no standard output to write to", remedy="give a file instead of -")
+        sys.stdout.flush()
+        yield 1
+        return
+    with WholeFile(target, special="write") as file:
+        yield file.descriptor

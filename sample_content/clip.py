@@ -15,7 +15,7 @@ import av
 import av.filter
 import msgspec
 
-from drm.whole_file import atomic_path
+from drm.whole_file import WholeFile
 
 __all__ = ["Clip", "make_clip"]
 
@@ -48,7 +48,7 @@ class Clip(msgspec.Struct, frozen=True, kw_only=True):
 def make_clip(path: Path, clip: Clip) -> None:
     """Encode `clip` to the MP4 at `path`, which is whole or not there. Raises OSError and av.FFmpegError."""
     options = {"movflags": _FRAGMENTED if clip.fragmented else _PROGRESSIVE, **_BITEXACT}
-    with atomic_path(path) as beside, av.open(str(beside), "w", format="mp4", options=options) as out:
+    with WholeFile(path) as file, av.open(file.path, "w", format="mp4", options=options) as out:
         _encode(out, clip)
 
 

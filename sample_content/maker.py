@@ -14,7 +14,7 @@ from drm.errors import InvalidArgumentError
 from drm.keys import ContentKey, KeyId
 from drm.license.clearkey import encode_jwk_set
 from drm.media import Scheme
-from drm.whole_file import atomic_file
+from drm.whole_file import write_whole
 from sample_content.clip import make_clip
 from sample_content.recipes import RECIPES, Recipe
 
@@ -55,7 +55,7 @@ def make_samples(folder: Path, only: Iterable[str] = ()) -> list[SampleFile]:
     recipes = _with_originals(list(only) or list(RECIPES))
     folder.mkdir(parents=True, exist_ok=True)
     keys = {kid: key for recipe in RECIPES.values() for kid, key in recipe.content_keys.items()}
-    _write(folder / KEYS_FILE, encode_jwk_set(keys))
+    write_whole(folder / KEYS_FILE, encode_jwk_set(keys))
     ledger = _read_ledger(folder / _LEDGER)
     made = []
     for recipe in recipes:
@@ -64,7 +64,7 @@ def make_samples(folder: Path, only: Iterable[str] = ()) -> list[SampleFile]:
         if is_new:
             _make(recipe, path, clear)
             ledger[recipe.name] = _Made(recipe.digest, _hash(path))
-            _write(folder / _LEDGER, msgspec.json.format(msgspec.json.encode(ledger)))
+            write_whole(folder / _LEDGER, msgspec.json.format(msgspec.json.encode(ledger)))
         made.append(
             SampleFile(recipe.name, path, clear, recipe.scheme, recipe.content_keys, folder / KEYS_FILE, is_new)
         )
@@ -102,11 +102,6 @@ def _read_ledger(path: Path) -> dict[str, _Made]:
     with contextlib.suppress(OSError, msgspec.DecodeError, UnicodeDecodeError):
         return msgspec.json.decode(path.read_bytes(), type=dict[str, _Made])
     return {}
-
-
-def _write(path: Path, data: bytes) -> None:
-    with atomic_file(path) as file:
-        file.write(data)
 
 
 def _hash(path: Path) -> str:

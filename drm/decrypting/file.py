@@ -18,8 +18,8 @@ from drm.decrypting.mp4 import decrypt_mp4
 from drm.decrypting.unmark_boxes import OddLayoutError
 from drm.decrypting.webm import decrypt_webm
 from drm.keys import ContentKey, KeyId
-from drm.packaging.decrypt_draft import Draft
 from drm.webm.container import begins_as_ebml
+from drm.whole_file import WholeFile
 
 __all__ = ["Decryption", "decrypt_file"]
 
@@ -62,13 +62,13 @@ def decrypt_file(
         if fast and len(paths) == 1 and not dialects:
             secrets = {kid.value: key.secret for kid, key in keys.items()}
             try:
-                with Draft(str(target)) as draft:
-                    decrypt_fast(source.descriptors[0], draft.descriptor, secrets, jobs=jobs, progress=progress)
+                with WholeFile(target) as file:
+                    decrypt_fast(source.descriptors[0], file.descriptor, secrets, jobs=jobs, progress=progress)
                 return Decryption()
             except OddLayoutError:
                 pass  # rare, or broken: the general way reads it, or says what is wrong with it
-        with Draft(str(target)) as draft:
+        with WholeFile(target) as file:
             if begins_as_ebml(source):
-                return Decryption(*decrypt_webm(source, draft.descriptor, keys, jobs=jobs, progress=progress))
-            told = decrypt_mp4(source, draft.descriptor, keys, dialects=dialects, jobs=jobs, progress=progress)
+                return Decryption(*decrypt_webm(source, file.descriptor, keys, jobs=jobs, progress=progress))
+            told = decrypt_mp4(source, file.descriptor, keys, dialects=dialects, jobs=jobs, progress=progress)
         return Decryption(*told)

@@ -27,7 +27,7 @@ from drm.isobmff.pssh import Pssh
 from drm.isobmff.tracks import Movie, Track
 from drm.keys import KeyId
 from drm.media import Scheme, TrackInfo, TrackType
-from drm.packaging.decrypt_draft import Draft
+from drm.whole_file import WholeFile
 
 if TYPE_CHECKING:
     from pathlib import Path  # its import costs a one-shot command 5 ms
@@ -123,19 +123,19 @@ def _encrypt(
         if pssh:
             key_ids = dict.fromkeys(key_id for track in protected.values() for key_id, _ in track.encryption.keys)
             moov.children.append(BoxTree.of(Pssh.common(*dict.fromkeys((*also, *key_ids))).encode()))
-        with Draft(str(target_path)) as draft:
+        with WholeFile(target_path) as file:
             if movie.is_fragmented:
                 from drm.encrypting.fragmented import encrypt_fragmented  # noqa: PLC0415 - one of the two is needed
 
                 encrypt_fragmented(
-                    source, tops, moov, movie, protected, traks, draft.descriptor, jobs=jobs, progress=progress
+                    source, tops, moov, movie, protected, traks, file.descriptor, jobs=jobs, progress=progress
                 )
             else:
                 from drm.encrypting.progressive import encrypt_progressive  # noqa: PLC0415 - as above
 
                 folder = os.path.dirname(os.path.realpath(target_path))  # noqa: PTH120 - pathlib costs 5 ms to import
                 encrypt_progressive(
-                    source, tops, moov, protected, traks, draft.descriptor, folder, jobs=jobs, progress=progress
+                    source, tops, moov, protected, traks, file.descriptor, folder, jobs=jobs, progress=progress
                 )
     return Encryption(scheme, tuple(_told(track, protected) for track in movie.tracks), tuple(warnings))
 

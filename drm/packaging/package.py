@@ -23,7 +23,7 @@ from drm.manifests.write_mpd import write_mpd
 from drm.manifests.write_playlists import playlist_name, write_playlists
 from drm.media import Scheme, TrackInfo, TrackType
 from drm.packaging.fragmenting import fragment_track
-from drm.whole_file import atomic_file, atomic_path
+from drm.whole_file import WholeFile, write_whole
 
 __all__ = ["MPD_NAME", "Package", "package_file"]
 
@@ -102,19 +102,18 @@ def package_file(
     # Not in the folder itself, which may be on show: what is there for a moment is the clear media.
     with tempfile.TemporaryDirectory(prefix="clearkey-") as beside:
         for number, (track, name) in enumerate(zip(media, _names(media), strict=True)):
-            with atomic_path(folder / name) as target:
-                if track.track_id in chosen:
-                    clear = Path(beside) / name
-                    fragment_track(source_path, track, clear, segment_seconds)
-                    if progress:
-                        progress(2 * number + 1, steps)
-                    encrypt_file(
-                        clear, target, scheme=scheme, tracks={1: chosen[track.track_id]}, pssh=pssh, also=key_ids
-                    )
-                    clear.unlink()
-                else:
-                    fragment_track(source_path, track, target, segment_seconds)
-            with SourceFile(folder / name) as made:
+            target = folder / name
+            if track.track_id in chosen:
+                clear = Path(beside) / name
+                fragment_track(source_path, track, clear, segment_seconds)
+                if progress:
+                    progress(2 * number + 1, steps)
+                encrypt_file(clear, target, scheme=scheme, tracks={1: chosen[track.track_id]}, pssh=pssh, also=key_ids)
+                clear.unlink()
+            else:
+                with WholeFile(target) as file:
+                    fragment_track(source_path, track, Path(file.path), segment_seconds)
+            with SourceFile(target) as made:
                 renditions.append(read_rendition(made, name))
             if progress:
                 progress(2 * number + 2, steps)
@@ -123,8 +122,7 @@ def package_file(
         written |= write_playlists(renditions, player, license_url, keys_base)
     written[MPD_NAME] = write_mpd(renditions, license_url)
     for name, data in written.items():
-        with atomic_file(folder / name) as file:
-            file.write(data)
+        write_whole(folder / name, data)
     manifests = (MPD_NAME, *(playlist_name(player) for player in hls_for))
     files = (*(rendition.file_name for rendition in renditions), *written)
     return Package(tuple(renditions), manifests, files, left_out)

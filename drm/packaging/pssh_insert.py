@@ -24,7 +24,7 @@ from drm.isobmff.reader import Reader
 from drm.isobmff.tracks import Movie, parse_moov, read_pssh
 from drm.keys import COMMON_SYSTEM, KeyId
 from drm.packaging.moved_offsets import Edit, Edits, correct_offsets
-from drm.whole_file import atomic_file
+from drm.whole_file import WholeFile
 
 __all__ = ["Insertion", "insert_common_pssh"]
 
@@ -76,7 +76,7 @@ def insert_common_pssh(path: Path, target: Path, key_ids: Iterable[KeyId] = ()) 
                 "the file names no key id, in tenc, in a group or in a pssh box", where=source.name, remedy="give --kid"
             )
         edits = _edits(tops, moov, children, old, Pssh.common(*named, *added).encode())
-        with atomic_file(target) as out:
+        with WholeFile(target) as file, open(file.descriptor, "r+b", closefd=False) as out:
             _copy(source, edits, out)
             _resize(source, moov, edits, out)
             correct_offsets(source, tops, edits, out)

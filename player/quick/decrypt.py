@@ -13,7 +13,7 @@ import sys
 
 from drm.decrypting.fast.fragmented import decrypt_fast
 from drm.decrypting.unmark_boxes import OddLayoutError
-from drm.packaging.decrypt_draft import Draft
+from drm.whole_file import TargetError, WholeFile
 from player.quick.common import KEY_IS_VISIBLE, MAX_JOBS, end_tidily, useful_jobs
 
 TYPE_CHECKING = False
@@ -50,13 +50,15 @@ def decrypt_at_once(argv: list[str]) -> int | None:
         return None
     end_tidily()
     try:
-        with Draft(options["output"][-1]) as draft, _Bar(quiet=quiet) as bar:
+        with WholeFile(options["output"][-1]) as file, _Bar(quiet=quiet) as bar:
             jobs = useful_jobs(jobs, os.fstat(source).st_size)
-            decrypt_fast(source, draft.descriptor, keys, jobs=jobs, progress=bar.show)
+            decrypt_fast(source, file.descriptor, keys, jobs=jobs, progress=bar.show)
     except OddLayoutError:
         return None
+    except TargetError:
+        return None
     except OSError as error:
-        sys.stderr.write(f"error: {error.strerror}: {error.filename}  [E-UNEXPECTED]\n")
+        sys.stderr.write(f"error: {error.strerror}: {error.filename or 'no file named'}  [E-UNEXPECTED]\n")
         return 1
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")

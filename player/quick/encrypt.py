@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from drm.errors import DRMError
 from drm.media import Scheme
+from drm.whole_file import TargetError
 from player.quick.common import MAX_JOBS
 from player.quick.encrypt_run import IV_SIZES, PSSH, Request, encrypt
 
@@ -74,6 +75,8 @@ def encrypt_at_once(argv: list[str]) -> int | None:
     except DRMError as error:
         sys.stderr.write(f"{error.render()}\n")
         return error.exit_code
+    except TargetError:
+        return None
     except OSError as error:
         sys.stderr.write(f"error: {error.strerror or error}: {error.filename or 'no file named'}  [E-UNEXPECTED]\n")
         return 1

@@ -16,8 +16,7 @@ from drm.session.events import MediaEvent
 from player.comparison import compare
 from player.component_renewal import RenewalLines, renewing
 from player.key_mistakes import explain
-from player.options import component_trust, dialect_option, key_options
-from player.outputs import AtomicOutput
+from player.options import component_trust, dialect_option, key_options, open_output
 from player.playback import Playback, PlaybackResult, Snapshot
 from player.progress import Progress
 
@@ -74,19 +73,18 @@ def command(
         )
     manager = _manager(license_url, headers, cacert, keys)
     with contextlib.ExitStack() as stack:
-        hashes = stack.enter_context(AtomicOutput(framemd5)) if framemd5 else None
-        hashes_fd = hashes.descriptor if hashes else None
+        hashes_fd = stack.enter_context(open_output(framemd5)) if framemd5 else None
         if clear is not None and hashes_fd is None:
             hashes_fd = os.memfd_create("framemd5", os.MFD_CLOEXEC)
             stack.callback(os.close, hashes_fd)
-        picture = stack.enter_context(AtomicOutput(snapshot)) if snapshot else None
+        picture = stack.enter_context(open_output(snapshot)) if snapshot else None
         progress = stack.enter_context(Progress(quiet=quiet))
         renewal = stack.enter_context(RenewalLines(quiet=quiet))
         playback = Playback(
             files,
             manager=manager,
             framemd5=hashes_fd,
-            snapshot=_snapshot(picture.descriptor, moments) if picture else None,
+            snapshot=None if picture is None else _snapshot(picture, moments),
             remote_source=remote_source,
             unprotected=unprotected,
             min_level=min_level,

@@ -18,9 +18,9 @@ from typing import Final
 import msgspec
 
 from drm.errors import StorageError
-from drm.trust.authority.durable import write_file
 from drm.trust.authority.one_writer import one_writer
 from drm.trust.snapshot import StoredTrust
+from drm.whole_file import write_whole
 
 __all__ = ["DevelopmentAuthority"]
 
@@ -101,5 +101,5 @@ class DevelopmentAuthority:
         trust = StoredTrust(signed.files, signed.root)
         said = _Vouched(signed.tree, signed.renew.timestamp(), signed.listed | signed.revoked, trust)
         body = msgspec.msgpack.encode(said, order="deterministic")
-        write_file(self._folder / _VOUCHED, hashlib.sha256(body).digest() + body, 0o600)
+        write_whole(self._folder / _VOUCHED, hashlib.sha256(body).digest() + body, 0o600, only_writer=True)
         return trust

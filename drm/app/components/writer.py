@@ -18,7 +18,7 @@ from uuid import uuid4
 import msgspec
 
 from drm.app.components.generation import STATE_FILE, RefreshState
-from drm.trust.authority.durable import sync_folder
+from drm.whole_file import sync_folder
 
 __all__ = ["BLOBS", "CURRENT", "GENERATIONS", "SCRATCH", "StoreWriter", "number_shown"]
 

@@ -14,7 +14,6 @@ from typing import Final
 from uuid import UUID
 
 from drm.errors import AuthorityError, InvalidArgumentError
-from drm.trust.authority.durable import sync_folder, write_file
 from drm.trust.authority.home import AuthorityHome
 from drm.trust.authority.published import archive_file, check_published, root_bytes, stored_files
 from drm.trust.authority.staged_repository import newest_version
@@ -22,6 +21,7 @@ from drm.trust.entry import Entry
 from drm.trust.manifest import PLATFORM_API
 from drm.trust.resolver import candidates
 from drm.trust.verifier import root_file
+from drm.whole_file import sync_folder, write_whole
 
 __all__ = ["Bundle", "write_bundle"]
 
@@ -97,7 +97,7 @@ def _replace(target: Path, root: bytes, files: dict[str, bytes]) -> None:
     try:
         for name, data in files.items():
             (new / name).parent.mkdir(parents=True, exist_ok=True)
-            write_file(new / name, data)
+            write_whole(new / name, data, only_writer=True)
     except OSError:
         shutil.rmtree(new, ignore_errors=True)
         raise
@@ -106,6 +106,6 @@ def _replace(target: Path, root: bytes, files: dict[str, bytes]) -> None:
     if (target / _BUNDLE).exists():
         (target / _BUNDLE).rename(old)
     new.rename(target / _BUNDLE)
-    write_file(target / _ROOT, root)
+    write_whole(target / _ROOT, root, only_writer=True)
     if old.exists():
         shutil.rmtree(old)

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from drm.errors import StorageError
-from drm.trust.authority.durable import sync_folder, write_file
+from drm.whole_file import sync_folder, write_whole
 
 __all__ = ["Plan"]
 
@@ -31,7 +31,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def write(self, path: Path) -> None:
         """Announce the change."""
-        write_file(path, msgspec.json.encode(self))
+        write_whole(path, msgspec.json.encode(self), only_writer=True)
 
     @staticmethod
     def remove(path: Path) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from drm.errors import AuthorityError
-from drm.trust.authority.durable import write_file
 from drm.trust.authority.home import AuthorityHome
 from drm.trust.authority.source_folder import archive_of
 from drm.trust.component_archive import read_component
 from drm.trust.manifest import DESCRIPTION, ComponentDescription
+from drm.whole_file import write_whole
 
 __all__ = ["sign"]
 
@@ -35,5 +35,5 @@ def sign(home: AuthorityHome, source: Path) -> tuple[ComponentDescription, Path]
                 home.notes.append(f"{described.name} v{described.version} is published already")
         home.waiting.mkdir(exist_ok=True)
         path = home.waiting / f"{described.name}-{described.version}.zip"
-        write_file(path, data)
+        write_whole(path, data, only_writer=True)
     return described, path

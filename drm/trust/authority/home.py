@@ -19,7 +19,6 @@ from typing import Final
 
 from drm.errors import AuthorityError
 from drm.trust.authority.change_note import Plan
-from drm.trust.authority.durable import write_file
 from drm.trust.authority.lifetimes import Lifetimes
 from drm.trust.authority.one_writer import one_writer
 from drm.trust.authority.published import check_published, kept_files
@@ -27,6 +26,7 @@ from drm.trust.authority.published_trees import Trees
 from drm.trust.authority.signing_keys import KeyFolders, NewKey, refuse_work_tree
 from drm.trust.authority.staged_repository import StagedRepository
 from drm.trust.verifier import VerifiedTrust
+from drm.whole_file import write_whole
 
 __all__ = ["DEVELOPMENT", "LOCK", "AuthorityHome"]
 
@@ -79,8 +79,8 @@ class AuthorityHome:
             if not self.trees.number():
                 if not self._encrypted:
                     # A home folder may be a work tree, and a checkout must play there too.
-                    write_file(self.folder / ".gitignore", b"*\n")
-                    write_file(self.folder / DEVELOPMENT, b"")
+                    write_whole(self.folder / ".gitignore", b"*\n", only_writer=True)
+                    write_whole(self.folder / DEVELOPMENT, b"", only_writer=True)
                 lifetimes.write(self._settings)
 
     def trust(self) -> VerifiedTrust:

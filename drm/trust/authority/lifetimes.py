@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import msgspec
 
 from drm.errors import StorageError
-from drm.trust.authority.durable import write_file
+from drm.whole_file import write_whole
 
 __all__ = ["DEFAULT_DAYS", "Lifetimes"]
 
@@ -38,7 +38,7 @@ class Lifetimes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def write(self, path: Path) -> None:
         """Keep the settings."""
-        write_file(path, msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n")
+        write_whole(path, msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n", only_writer=True)
 
     @classmethod
     def read(cls, path: Path) -> Lifetimes:

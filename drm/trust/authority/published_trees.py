@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from drm.errors import StorageError
-from drm.trust.authority.durable import sync_folder
+from drm.whole_file import sync_folder
 
 __all__ = ["Trees"]
 

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
 from securesystemslib.signer import CryptoSigner, Key, SSlibKey
 
 from drm.errors import InvalidArgumentError, PassphraseError, StorageError
-from drm.trust.authority.durable import write_file
+from drm.whole_file import write_whole
 
 __all__ = ["SHORTEST_PASSPHRASE", "KeyFolders", "NewKey", "refuse_work_tree"]
 
@@ -69,7 +69,7 @@ class KeyFolders:
         if self._encrypted:
             refuse_work_tree(self._folder)
         self._folder.mkdir(mode=0o700, exist_ok=True)
-        write_file(self._path(key.public.keyid), key.pem, 0o600)
+        write_whole(self._path(key.public.keyid), key.pem, 0o600, only_writer=True)
 
     def forget(self, key_id: str) -> None:
         """Remove the file of a key that never came into use."""

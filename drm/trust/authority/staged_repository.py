@@ -26,10 +26,10 @@ from tuf.api.metadata import (
 from tuf.repository import Repository
 
 from drm.errors import SigningKeyMissingError
-from drm.trust.authority.durable import write_file
 from drm.trust.authority.lifetimes import Lifetimes
 from drm.trust.authority.signing_keys import KeyFolders
 from drm.trust.verifier import COMPONENTS, LIST_TARGET, REVOCATIONS
+from drm.whole_file import write_whole
 
 __all__ = ["DELEGATED", "ROLES", "StagedRepository", "newest_version"]
 
@@ -87,7 +87,7 @@ class StagedRepository(Repository):
         for delegator in delegators:
             self._check_signed(delegator, role, md)
         name = "timestamp.json" if role == "timestamp" else f"{md.signed.version}.{role}.json"
-        write_file(self.tree / "metadata" / name, md.to_bytes())
+        write_whole(self.tree / "metadata" / name, md.to_bytes(), follow_links=False, only_writer=True)
 
     @property
     def targets_infos(self) -> dict[str, MetaFile]:
@@ -207,7 +207,7 @@ class StagedRepository(Repository):
     def _place(self, target: TargetFile, data: bytes) -> None:
         path = self.tree / "targets" / target.get_prefixed_paths()[0]
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_file(path, data)
+        write_whole(path, data, follow_links=False, only_writer=True)
 
 
 def _keys_of(delegator: Root | Targets, role: str) -> Iterator[Key]:

@@ -14,7 +14,7 @@ from drm.trust.authority.bundling import write_bundle
 from drm.trust.authority.home import AuthorityHome
 from drm.trust.authority.published import check_published, root_bytes
 from drm.trust.authority.status import RoleStatus, Status, status_of
-from player.outputs import AtomicOutput
+from player.options import open_output
 from player.verbs.authority.options import authority_options
 
 __all__ = ["COMMANDS"]
@@ -78,7 +78,7 @@ def _export_root(home: AuthorityHome, output: str, number: int | None) -> None:
     """Write the root that clients pin: public keys and signatures, no secret."""
     home.trust()
     data = root_bytes(home.trees.shown.resolve(), number)
-    with AtomicOutput(output) as target, open(target.descriptor, "wb", closefd=False) as file:
+    with open_output(output) as target, open(target, "wb", closefd=False) as file:
         file.write(data)
 
 

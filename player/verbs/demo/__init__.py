@@ -23,10 +23,10 @@ from drm.app.session_proxy import MediaSessionProxy
 from drm.errors import DRMError, ExitCode
 from drm.media import StreamDescriptor
 from drm.protection import Level
+from drm.whole_file import WholeFile
 from license_server.process import LicenseServer
 from player.comparison import compare
 from player.component_renewal import renewing
-from player.outputs import AtomicOutput
 from player.playback import Playback, PlaybackResult, Snapshot
 from player.progress import Progress
 from player.verbs.demo.pictures import flow_events
@@ -117,7 +117,7 @@ def _play(
     with contextlib.ExitStack() as stack:
         hashes = os.memfd_create("framemd5", os.MFD_CLOEXEC)
         stack.callback(os.close, hashes)
-        picture = stack.enter_context(AtomicOutput(str(sheet)))
+        picture = stack.enter_context(WholeFile(sheet))
         progress = stack.enter_context(Progress(quiet=False))
         playback = Playback(
             [str(sample)],

@@ -7,7 +7,6 @@ not printable is spelled out, and a content policy in the page forbids it to loa
 from __future__ import annotations
 
 import base64
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ import jinja2
 import markupsafe
 
 from drm.protection import ADVICE, YES, Level
+from drm.whole_file import write_whole
 from player.verbs.demo.pictures import FlowEvent, flow_diagram, visible
 
 __all__ = [
@@ -117,10 +117,7 @@ def write_report(path: Path, report: ReportData) -> None:
     """Write the page to `path`, whole or not at all; folders on the way are made. Raises OSError."""
     page = _render(report)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".report-") as beside:
-        new = Path(beside) / path.name
-        new.write_text(page, encoding="utf-8")
-        new.replace(path)
+    write_whole(path, page.encode())
 
 
 def _render(report: ReportData) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import click
@@ -11,7 +10,7 @@ import msgspec
 from drm.app.byte_stream import FileByteStream
 from drm.errors import MediaError
 from drm.webm.container import begins_as_ebml
-from player.outputs import AtomicOutput
+from player.options import open_output
 from player.verbs.inspect.box_listing import ListedBox, list_boxes
 from player.verbs.inspect.element_listing import list_elements
 from player.verbs.inspect.map import encryption_map
@@ -78,10 +77,8 @@ def command(
 
 def _draw(stream: FileByteStream, target: str, tracks: tuple[int, ...]) -> MediaError | None:
     drawn, refusal = encryption_map(stream, tracks)
-    with AtomicOutput(target) as output:
-        left = memoryview(drawn.encode())
-        while left:
-            left = left[os.write(output.descriptor, left) :]
+    with open_output(target) as output, open(output, "wb", closefd=False) as file:
+        file.write(drawn.encode())
     return refusal
 
 

@@ -13,12 +13,14 @@ from drm.app.device_key import home_folder
 from drm.errors import InvalidArgumentError, StorageError
 from drm.keys import KeyId
 from drm.license.clearkey import encode_jwk_set
+from drm.whole_file import write_whole
 from license_server.store.audit import record_admin_action
 from license_server.store.exports import export_keys
 from license_server.store.keyring import find_keyring, predecessor, successor
 from license_server.store.opening import Store, is_url, migrate_store, open_store
 from license_server.store.wrapping import kek_path, make_kek, read_kek
 from player.verbs.keys.store_options import store_options
+from player.verbs.keys.text import write_keys_file
 
 __all__ = ["COMMANDS"]
 
@@ -92,14 +94,7 @@ def _verify(*, store: Store) -> None:
 def _export(kids: tuple[str, ...], content: str | None, output: Path, *, store: Store) -> None:
     """Write keys, unwrapped, as a JWK Set. The audit log of the store tells who did it, and for which KIDs."""
     found = export_keys(store, [KeyId.parse(text) for text in kids], content, _who())
-    try:
-        descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    except FileExistsError:
-        raise InvalidArgumentError(
-            "there is a file of that name, and keys are not written over it", where=str(output)
-        ) from None
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(encode_jwk_set(found) + b"\n")
+    write_keys_file(output, encode_jwk_set(found) + b"\n")
     click.echo(f"{len(found)} keys in {output}, readable for whoever reads the file", err=True)
 
 
@@ -112,10 +107,7 @@ def _place(text: str | None) -> Path | str:
 def _copy_kek(source: Path, target: Path) -> None:
     read_kek(source)  # it is one
     try:
-        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(source.read_bytes())
-            os.fsync(file.fileno())
+        write_whole(target, source.read_bytes(), 0o600, replace=False)
     except OSError as error:
         raise StorageError(f"the new key cannot be written: {error.strerror}", where=str(target)) from None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import errno
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,9 +16,23 @@ from drm.keyfile.spellings import parse_keys
 from drm.keyfile.writing import WRITERS
 from drm.keys import ContentKey, KeyId
 from drm.license.clearkey import b64url
+from drm.whole_file import write_whole
 from player.options import read_keys_file
 
-__all__ = ["COMMANDS"]
+__all__ = ["COMMANDS", "write_keys_file"]
+
+
+def write_keys_file(path: Path, data: bytes) -> None:
+    """Write a new file of keys that its owner alone reads. Raises InvalidArgumentError: there is a file; OSError."""
+    try:
+        write_whole(path, data, 0o600, replace=False)
+    except OSError as error:
+        if error.errno != errno.EEXIST:
+            raise
+        raise InvalidArgumentError(
+            "there is a file of that name, and keys are not overwritten", where=str(path)
+        ) from None
+
 
 _NOTATIONS: Final = ("hex", "uuid", "base64url")  # of one value, or of both sides of KID:KEY
 
@@ -40,14 +54,7 @@ def _new(count: int, form: str, output: Path | None) -> None:
     if output is None:
         click.echo(text)
         return
-    try:
-        descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    except FileExistsError:
-        raise InvalidArgumentError(
-            "there is a file of that name, and keys are not overwritten", where=str(output)
-        ) from None
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text + "\n")
+    write_keys_file(output, text.encode() + b"\n")
     click.echo(f"{count} keys in {output}", err=True)
 
 

@@ -14,7 +14,7 @@ from drm.isobmff.pssh import Pssh
 from drm.isobmff.pssh_payload import PLAYREADY, WIDEVINE, make_data
 from drm.keys import COMMON_SYSTEM, KeyId, SystemId
 from drm.packaging.pssh_insert import insert_common_pssh
-from drm.whole_file import atomic_file
+from drm.whole_file import write_whole
 from player.verbs.pssh.words import unhex_or_unbase64
 
 __all__ = ["COMMANDS"]
@@ -67,8 +67,7 @@ def _make(
         _box(_system(name), key_ids, version, scheme or "", license_url, given).encode() for name in systems
     )
     if output is not None and str(output) != "-":
-        with atomic_file(output) as file:
-            file.write(made)
+        write_whole(output, made)
     elif raw or output is not None:
         sys.stdout.buffer.write(made)
     else:

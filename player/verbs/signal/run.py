@@ -33,7 +33,7 @@ from drm.manifests.rewritten import (
 )
 from drm.manifests.verdicts import Verdict, worst
 from drm.media import Scheme
-from drm.whole_file import atomic_file
+from drm.whole_file import write_whole
 from player.verbs.signal.beside import Beside, is_beside, read_manifest
 from player.verbs.signal.words import lines
 
@@ -179,11 +179,7 @@ def _write(target: str, data: bytes) -> None:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
         return
-    try:
-        with atomic_file(Path(target)) as file:
-            file.write(data)
-    except OSError as error:
-        raise InvalidArgumentError(f"cannot write {target}: {error.strerror}") from None
+    write_whole(target, data)
 
 
 def _say(request: SignalRequest, done: Signalled, reader: Beside, *, is_changed: bool) -> None:

@@ -18,7 +18,6 @@ from drm.encrypting.source_file import SourceFile
 from drm.errors import InvalidArgumentError, KeyMissingError, MalformedMediaError, MediaError
 from drm.isobmff.samples import open_presentation
 from drm.media import Scheme, TrackType
-from drm.packaging.decrypt_draft import Draft
 
 VIDEO, AUDIO = TrackType.VIDEO, TrackType.AUDIO
 Packets = Callable[..., dict[str, list[bytes]]]
@@ -295,13 +294,6 @@ def test_only_a_regular_file_is_replaced(sealed: Path, tmp_path: Path, keys: Any
             decrypt_file(sealed, target, dict(keys))
         assert refused.value.filename == str(target)
     assert pipe.is_fifo()
-
-
-def test_a_long_name_still_fits(tmp_path: Path) -> None:
-    path = tmp_path / ("ä" * 120 + ".mp4")
-    with Draft(str(path)) as draft:
-        os.write(draft.descriptor, b"x")
-    assert path.read_bytes() == b"x"
 
 
 def test_a_pipe_is_not_waited_for(tmp_path: Path, keys: Any) -> None:

@@ -54,6 +54,25 @@ def test_the_application_that_plays_imports_no_decoder_and_no_decrypter() -> Non
     assert not {"av", "drm.cenc.decrypt", "drm.pmp", "ita", "flask"} & loaded
 
 
+# ------------------------------------------------------------------------------------------------ files to write
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["keys", "new", "-o"],
+        ["pssh", "make", "--kid", "00112233445566778899aabbccddeeff", "-o"],
+        ["play", "--framemd5"],
+        ["inspect", "--svg"],
+    ],
+    ids=" ".join,
+)
+def test_a_file_that_cannot_be_begun_is_named(clearkey, tmp_path: Path, clips, words: list[str]) -> None:
+    more = [clips()] if words[0] in {"play", "inspect"} else []
+    ran = clearkey(*words, tmp_path / "no" / "out", *more)
+    assert ran.code == 2
+    assert f"error: cannot write {tmp_path}/no/out: there is no folder {tmp_path}/no" in ran.err
+    assert not list(tmp_path.iterdir())
+
+
 # ------------------------------------------------------------------------------------------------ help and usage
 @pytest.mark.parametrize("verb", ["", *_VERBS, *(f"keys {verb}" for verb in KEYS_VERBS),
                                   *(f"components {verb}" for verb in COMPONENTS_VERBS)])  # fmt: skip

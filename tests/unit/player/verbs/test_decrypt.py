@@ -232,6 +232,17 @@ def test_workers_make_the_same_file(files: dict[str, Path], told: list[str], tmp
         target.unlink()
 
 
+@pytest.mark.parametrize("more", [[], GENERAL], ids=["at once", "general"])
+def test_a_folder_that_is_not_there_is_named(
+    files: dict[str, Path], told: list[str], tmp_path: Path, more: list[str]
+) -> None:
+    target = tmp_path / "no" / "clear.mp4"
+    ran = run(files["fragmented"], "-o", target, *told, *more)
+    assert ran.returncode == 2
+    assert f"error: cannot write {target}: there is no folder {tmp_path / 'no'}" in ran.stderr
+    assert ran.stderr.count("note:") == 1
+
+
 @pytest.mark.parametrize("more", [[], GENERAL, ["--jobs", "2"]], ids=["at once", "general", "two workers"])
 def test_a_file_that_cannot_grow_is_one_line_and_leaves_nothing(
     files: dict[str, Path], told: list[str], tmp_path: Path, more: list[str]

@@ -263,6 +263,14 @@ def test_keys_that_rotate_play_in_the_worker(tmp_path: Path, clips: Any, fragmen
 
 
 # ------------------------------------------------------------------------------------------------ how it ends
+@pytest.mark.parametrize("given", [["--keys-file", "{}"], ["--key", "@{}"]], ids=["at once", "the whole command"])
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path, clips: Any, keys_file: Path, given: list[str]) -> None:
+    target = tmp_path / "no" / "sealed.mp4"
+    ran = run(clips(), "-o", target, *(word.format(keys_file) for word in given))
+    assert ran.returncode == 2
+    assert ran.stderr.startswith(f"error: cannot write {target}: there is no folder {tmp_path / 'no'}")
+
+
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_file_that_cannot_grow_is_one_line_and_leaves_nothing(tmp_path: Path, large: Path, jobs: int) -> None:
     """A full disk, played by a limit on the size of files: the kernel refuses the write that passes it."""
