@@ -18,23 +18,25 @@ from drm.cenc.decrypt import SampleDecrypter, decrypt_sample
 from drm.cenc.dialect import Dialect
 from drm.decrypting.unmark_boxes import OddLayoutError, patch_moof, patch_moov
 from drm.decrypting.window_writer import Writer, windows
-from drm.errors import MalformedMediaError, NothingReachedError, UnsupportedMediaError
+from drm.errors import KeyMissingError, MalformedMediaError, NothingReachedError, UnsupportedMediaError
 from drm.forked_work import share_out, write_at
 from drm.isobmff.box import MAX_LOADED, top_boxes
 from drm.isobmff.samples import MP4Presentation, open_presentation
 from drm.keys import ContentKey, KeyId
-from drm.media import Sample, SampleCrypto
-from drm.packaging.decrypt_missing import Needed, key_missing
+from drm.media import Sample, SampleCrypto, TrackInfo
 
 if TYPE_CHECKING:
     from drm.decrypting.joined_files import JoinedFiles
     from drm.decrypting.window_writer import Progress
 
-__all__ = ["MAX_SAMPLE", "decrypt_mp4"]
+__all__ = ["MAX_SAMPLE", "Needed", "decrypt_mp4", "key_missing"]
 
 MAX_SAMPLE: Final = 256 << 20  # bytes; held in memory
 _MAX_UNORDERED: Final = 1 << 20  # samples of a file that does not store them in order, whose places are held in memory
 _MEDIA_DATA: Final = frozenset({"mdat", "imda"})
+
+Needed = tuple[TrackInfo, float]
+"""The track of the first sample that needs a key, and the sample's time in seconds."""
 
 
 def decrypt_mp4(
@@ -124,6 +126,19 @@ def _judge(source: JoinedFiles, presentation: MP4Presentation, keys: Mapping[Key
     if not in_order:
         _refuse_overlaps(source, _samples(presentation))
     return in_order
+
+
+def key_missing(name: str, missing: Mapping[KeyId, Needed], held: int) -> KeyMissingError:
+    """The error for the file `name`, given `held` keys and none of those that are `missing`."""
+    key_id, (track, seconds) = next(iter(missing.items()))
+    others = ", ".join(str(other) for other in list(missing)[1:])
+    return KeyMissingError(
+        f"there is no key for KID {key_id}" + (f", nor for {others}" if others else ""),
+        where=f"{name}, track {track.track_id} ({track.type.value} {track.codec}), at {seconds:.3f} s",
+        seen=f"keys given: {held}, none of them of this KID",
+        remedy=f"add --key {key_id}:KEY, or a line with this KID to --keys-file",
+        kids=tuple(map(str, missing)),
+    )
 
 
 def _refuse_overlaps(source: JoinedFiles, samples: Iterable[Sample]) -> None:

@@ -14,13 +14,12 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from drm.cenc.decrypt import SampleDecrypter, decrypt_sample
-from drm.decrypting.mp4 import MAX_SAMPLE
+from drm.decrypting.mp4 import MAX_SAMPLE, Needed, key_missing
 from drm.decrypting.window_writer import Writer, windows
 from drm.errors import UnsupportedMediaError
 from drm.forked_work import share_out, write_at
 from drm.keys import ContentKey, KeyId
 from drm.media import SampleCrypto, TrackInfo
-from drm.packaging.decrypt_missing import Needed, key_missing
 from drm.webm.block import frame_sizes
 from drm.webm.clusters import Found, cluster_elements, found_in
 from drm.webm.ebml import Ebml, Element, encode_size, encode_void
