@@ -185,8 +185,8 @@ def test_errors_of_a_user(files: dict[str, Path], told: list[str], tmp_path: Pat
         ([files[name], *told], 2, "--output"),
         ([files[name], "-o", "-", *told], 2, "writes a file"),
         ([tmp_path / "none.mp4", "-o", target, *told], 2, "none.mp4"),
-        ([files[name], "-o", tmp_path / "no" / "clear.mp4", *told], 1, "no/clear.mp4"),
-        ([files[name], "-o", tmp_path, *told], 1, str(tmp_path)),
+        ([files[name], "-o", tmp_path / "no" / "clear.mp4", *told], 2, "no/clear.mp4"),
+        ([files[name], "-o", tmp_path, *told], 2, str(tmp_path)),
         ([__file__, "-o", target, *told], 3, "not MP4"),
     ]
     for words, code, says in cases:

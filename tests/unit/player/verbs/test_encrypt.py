@@ -234,9 +234,9 @@ def test_files_that_cannot_be_read_or_written(tmp_path: Path, clips: Any) -> Non
         (tmp_path, target, 2, "is no regular file"),
         (tmp_path / "pipe", target, 2, "is no regular file"),
         (clips(), "-", 2, "writes a file"),
-        (clips(), tmp_path / "no" / "sealed.mp4", 1, "no/sealed.mp4"),
-        (clips(), tmp_path, 1, str(tmp_path)),
-        (clips(), tmp_path / "pipe", 1, "a device or a pipe"),
+        (clips(), tmp_path / "no" / "sealed.mp4", 2, "no/sealed.mp4"),
+        (clips(), tmp_path, 2, str(tmp_path)),
+        (clips(), tmp_path / "pipe", 2, "a device or a pipe"),
         (Path(__file__), target, 3, "not MP4"),
         (once, target, 3, "is encrypted already"),
     ):
