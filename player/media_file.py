@@ -30,7 +30,7 @@ def shown_name(paths: Sequence[str]) -> str:
     """The first of them as it may be shown: a URL's query can hold a token."""
     if not is_url(paths[0]):
         return paths[0]
-    from drm.app.http.post import shown_url  # noqa: PLC0415 - loads what talks HTTP, for those who need it
+    from drm.app.http.urls import shown_url  # noqa: PLC0415 - loads what talks HTTP, for those who need it
 
     return shown_url(paths[0])
 

@@ -14,7 +14,8 @@ import urllib3
 from tuf.api.exceptions import DownloadError, DownloadHTTPError, DownloadLengthMismatchError, SlowRetrievalError
 
 from drm.app.components.fetch_errors import FetchRefusedError, FetchTruncatedError, FetchUnreachableError
-from drm.app.http.post import innermost, shown_url
+from drm.app.http.post import innermost
+from drm.app.http.urls import shown_url
 
 __all__ = ["Body", "checked", "date_of", "translated", "was_cut", "was_not_reached"]
 

@@ -29,8 +29,8 @@ from drm.app.components.fetch_errors import (
     FetchTruncatedError,
     FetchUnreachableError,
 )
-from drm.app.fetch_connections import FetchConnections
-from drm.app.http.post import shown_url, trusted
+from drm.app.http.connections import FetchConnections
+from drm.app.http.urls import shown_url, trusted
 
 __all__ = [
     "USUAL_FETCH", "ComponentFetcher", "FetchCancelledError", "FetchLimits", "FetchRefusedError", "FetchTruncatedError",

@@ -24,7 +24,7 @@ from drm.app.components.replacements import Replacements
 from drm.app.components.store import ComponentStore
 from drm.app.components.translation import expired, translated_failures
 from drm.app.components.writer import StoreWriter
-from drm.app.http.post import shown_url
+from drm.app.http.urls import shown_url
 from drm.errors import DRMError, TrustError
 from drm.trust.entry import Entry
 from drm.trust.errors import MetadataError

@@ -15,8 +15,8 @@ from typing import Final, Self
 from urllib.parse import urlsplit
 
 from drm.app.http.part import MediaLimits, PartOfFile, Resource, ServerBrokeOffError
-from drm.app.http.post import shown_url, trusted
 from drm.app.http.spool import Spool
+from drm.app.http.urls import shown_url, trusted
 from drm.errors import DRMError, InvalidArgumentError, MediaChangedError, MediaUnreachableError
 from drm.session.session_source import cancelled
 

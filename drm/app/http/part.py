@@ -17,7 +17,8 @@ import requests
 import urllib3
 
 from drm.app.http.connections import InterruptibleAdapter
-from drm.app.http.post import innermost, is_loopback, shown_url
+from drm.app.http.post import innermost
+from drm.app.http.urls import is_loopback, shown_url
 from drm.errors import DRMError, MediaChangedError, MediaUnreachableError
 
 __all__ = ["MediaLimits", "PartOfFile", "Resource", "ServerBrokeOffError"]

@@ -6,7 +6,6 @@ byte now and then, or when the name service hangs; it can be cancelled at any mo
 
 from __future__ import annotations
 
-import ipaddress
 import threading
 import time
 from collections.abc import Mapping
@@ -18,11 +17,12 @@ import requests
 import urllib3
 
 from drm.app.http.connections import InterruptibleAdapter
+from drm.app.http.urls import is_loopback, shown_url, trusted
 from drm.errors import InvalidArgumentError, LicenseError, LicenseMalformedError, LicenseServerUnreachableError
 from drm.hresult import HResult
 from drm.license.clearkey import MAX_MESSAGE
 
-__all__ = ["USUAL_LIMITS", "HttpAnswer", "Limits", "innermost", "is_loopback", "post", "shown_url", "trusted"]
+__all__ = ["USUAL_LIMITS", "HttpAnswer", "Limits", "innermost", "post"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,16 +168,6 @@ class _Attempt:
         return bytes(body)
 
 
-def shown_url(url: str) -> str:
-    """Return `url` as it may be shown: a query or a user part can hold a token."""
-    try:
-        parts = urlsplit(url)
-        host = parts.netloc.rpartition("@")[2]
-    except ValueError:
-        return "(not a URL)"
-    return SplitResult(parts.scheme, host, parts.path, "...=..." if parts.query else "", "").geturl()
-
-
 def _checked_url(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
@@ -189,27 +179,6 @@ def _checked_url(url: str) -> SplitResult:
             f"the license URL is not one of http or https: {shown_url(url)}", remedy="give it as https://host/path"
         )
     return parts
-
-
-def trusted(cacert: str | None) -> str | bool:
-    """Return what requests calls `verify`. Raises InvalidArgumentError: the file of CA certificates cannot be read."""
-    if cacert is None:
-        return True
-    try:
-        with open(cacert, "rb"):  # noqa: PTH123 - only to name the file that cannot be read
-            return cacert
-    except OSError as error:
-        raise InvalidArgumentError(f"the CA file cannot be read: {error.strerror}", where=cacert) from None
-
-
-def is_loopback(host: str) -> bool:
-    """Whether this is a name of this very machine."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 _TOO_SLOW: Final = (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)

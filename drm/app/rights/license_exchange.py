@@ -15,7 +15,8 @@ from urllib.parse import urljoin, urlsplit
 
 import msgspec
 
-from drm.app.http.post import USUAL_LIMITS, HttpAnswer, Limits, post, shown_url
+from drm.app.http.post import USUAL_LIMITS, HttpAnswer, Limits, post
+from drm.app.http.urls import shown_url
 from drm.errors import (
     DRMError,
     InvalidArgumentError,
