@@ -11,7 +11,7 @@ from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 
 from drm.app.components.trust import ComponentTrust
-from drm.app.remote_host import RemoteSourceHost
+from drm.app.host_proxy import RemoteSourceHost
 from drm.app.remote_source import RemoteMediaSource
 from drm.app.rights.enabler import ContentProtectionManager
 from drm.app.session_proxy import MediaSessionProxy, PMPSessionFlags, SessionConfiguration, create_pmp_media_session

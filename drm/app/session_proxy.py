@@ -17,9 +17,7 @@ import msgspec
 
 from drm.app.clock_proxy import ClockProxy
 from drm.app.components.renewal import ComponentUpdate
-from drm.app.host_proxy import HostProxy
-from drm.app.remote_host import RemoteSourceHost
-from drm.app.remote_proxy import RemoteProxy
+from drm.app.host_proxy import HostProxy, RemoteProxy, RemoteSourceHost
 from drm.app.remote_sources import RemoteSources
 from drm.app.rights_service import RightsService
 from drm.app.server import PMPServer
