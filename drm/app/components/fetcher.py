@@ -21,15 +21,15 @@ import requests
 from tuf.api.exceptions import DownloadLengthMismatchError, SlowRetrievalError
 from tuf.ngclient.fetcher import FetcherInterface
 
-from drm.app.components.answers import Body, checked, date_of, translated, was_cut, was_not_reached
-from drm.app.components.background import in_background
+from drm.app.components.answers import check, date_of, translated, was_cut, was_not_reached
 from drm.app.components.fetch_errors import (
     FetchCancelledError,
     FetchRefusedError,
     FetchTruncatedError,
     FetchUnreachableError,
 )
-from drm.app.http.connections import FetchConnections
+from drm.app.http.background import in_background
+from drm.app.http.exchange import Answer, HttpClient
 from drm.app.http.urls import shown_url, trusted
 
 __all__ = [
@@ -37,8 +37,8 @@ __all__ = [
     "FetchUnreachableError",
 ]  # fmt: skip
 
-_LOOK: Final = 0.05  # seconds between two looks at the clock and at `cancel`
 _PAUSES: Final = (0.1, 0.4, None)  # seconds after each try that may do better a moment later; None: the last
+_ACCEPT: Final = {"Accept": "*/*"}
 _BUSY: Final = frozenset({502, 503, 504})  # a proxy or a server that is being restarted
 
 
@@ -92,7 +92,7 @@ class ComponentFetcher(FetcherInterface):
         self._cancel = cancel or threading.Event()
         self._progress = progress or (lambda _url, _got, _total: None)
         self._trust = trusted(cacert)
-        self._connections: FetchConnections | None = None
+        self._client: HttpClient | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -103,7 +103,7 @@ class ComponentFetcher(FetcherInterface):
 
     def close(self) -> None:
         """Close the connections. A later fetch opens new ones."""
-        held, self._connections = self._connections, None
+        held, self._client = self._client, None
         if held is not None:
             held.close()
 
@@ -132,12 +132,14 @@ class ComponentFetcher(FetcherInterface):
         where, total = shown_url(url), None
         watch = _Watch(self._limits, self._cancel, where)
         watch.look()
-        connections = self._connections = self._connections or FetchConnections()
-        connections.are_used = True
+        limits = self._limits
+        client = self._client = self._client or HttpClient(connect=limits.connect, gap=limits.gap, trust=self._trust)
+        ended = threading.Event()
+        received = self._received(client, ended, url, maximum)
         try:
-            with closing(in_background(self._received(connections, url, maximum), _LOOK)) as received:
-                for piece in received:
-                    if isinstance(piece, Body):
+            with closing(in_background(received, watch.look, "clearkey-beside")) as pieces:
+                for piece in pieces:
+                    if isinstance(piece, Answer):
                         watch.body_begins()
                         total = piece.announced
                     elif piece:
@@ -146,54 +148,53 @@ class ComponentFetcher(FetcherInterface):
                             raise DownloadLengthMismatchError(f"{where} is longer than its {maximum} bytes")
                         self._progress(url, watch.got, total)
                         yield piece
-                    watch.look()
         finally:
-            if connections.are_used:  # what still waits there waits for nobody
+            if not ended.is_set():  # what still waits there waits for nobody
                 self.close()
 
     # ------------------------------------------------------------------ the thread beside
 
     def _received(
-        self, connections: FetchConnections, url: str, maximum: int | None
-    ) -> Generator[Body | bytes, None, None]:
-        """Yield the body's beginning, then its bytes; b"" between two tries."""
-        body: Body | None = None
+        self, client: HttpClient, ended: threading.Event, url: str, maximum: int | None
+    ) -> Generator[Answer | bytes, None, None]:
+        """Yield the answer, then its bytes; b"" between two tries. `ended` is set when nothing waits here any more."""
+        read: Answer | None = None
         try:
             # Not with urllib3's Retry: it reads the body of each 503 to its end, which need not come, and sleeps
             # through a cancellation. A read that failed is not tried again: the next would wait as long.
             for pause in _PAUSES:
                 try:
-                    response = self._get(connections, url)
+                    answer = self._get(client, url)
                 except requests.RequestException as error:
                     if pause is None or not was_not_reached(error):
                         raise
                 else:
-                    if pause is None or response.status_code not in _BUSY:
+                    if pause is None or answer.status not in _BUSY:
                         break
-                    response.close()
+                    answer.close()
                 time.sleep(pause)
                 yield b""
-            with response:
-                body = checked(response, url, maximum)
-                yield body
-                yield from body.pieces()
+            with closing(answer):
+                check(answer, url, maximum)
+                read = answer
+                yield answer
+                yield from answer.pieces()
         except Exception as error:  # noqa: BLE001 - requests and urllib3 raise of many kinds, and some are OSErrors
-            raise translated(error, url, body, self._limits.connect, self._limits.gap) from None
+            raise translated(error, client, url, read) from None
         finally:
-            connections.are_used = False
+            ended.set()
 
-    def _get(self, connections: FetchConnections, url: str) -> requests.Response:
-        timeout = (self._limits.connect, self._limits.gap)
+    def _get(self, client: HttpClient, url: str) -> Answer:
         self.requests += 1
         try:
-            response = connections.get(url, timeout, self._trust)
+            answer = client.get(url, _ACCEPT)
         except requests.ConnectionError as error:
-            if not was_cut(error) or not connections.renew():
+            if not was_cut(error) or not client.renew():
                 raise
             self.requests += 1
-            response = connections.get(url, timeout, self._trust)
-        self.server_date = date_of(response)
-        return response
+            answer = client.get(url, _ACCEPT)
+        self.server_date = date_of(answer)
+        return answer
 
 
 class _Watch:

@@ -14,10 +14,10 @@ from types import TracebackType
 from typing import Final, Self
 from urllib.parse import urlsplit
 
-from drm.app.http.part import MediaLimits, PartOfFile, Resource, ServerBrokeOffError
+from drm.app.http.part import MediaLimits, PartOfFile, Resource, ServerBrokeOffError, changed
 from drm.app.http.spool import Spool
 from drm.app.http.urls import shown_url, trusted
-from drm.errors import DRMError, InvalidArgumentError, MediaChangedError, MediaUnreachableError
+from drm.errors import DRMError, InvalidArgumentError, MediaUnreachableError
 from drm.session.session_source import cancelled
 
 __all__ = ["HttpByteStream"]
@@ -194,13 +194,7 @@ class HttpByteStream:
         ):
             if was != now:
                 self._drop_all()
-                raise MediaChangedError(
-                    "the file became another one while it was read",
-                    where=self.name,
-                    seen=f"{what}: first {was}, now {now}",
-                    maybe="it is being written, or was replaced",
-                    remedy="begin again from its start",
-                )
+                raise changed(self.name, f"{what}: first {was}, now {now}")
 
     def _drop(self, answer: PartOfFile) -> None:
         with self._changing:

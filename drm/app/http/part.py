@@ -6,22 +6,16 @@ The server is not trusted: what it says about the part is checked, and every wai
 from __future__ import annotations
 
 import re
-import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlsplit
 
-import requests
-import urllib3
-
-from drm.app.http.connections import InterruptibleAdapter
-from drm.app.http.post import innermost
-from drm.app.http.urls import is_loopback, shown_url
+from drm.app.http.exchange import Answer, Failure, HttpClient, LeftTlsError, innermost
+from drm.app.http.urls import shown_url
 from drm.errors import DRMError, MediaChangedError, MediaUnreachableError
 
-__all__ = ["MediaLimits", "PartOfFile", "Resource", "ServerBrokeOffError"]
+__all__ = ["MediaLimits", "PartOfFile", "Resource", "ServerBrokeOffError", "changed"]
 
 _MAX_REDIRECTS: Final = 5
 _CONTENT_RANGE: Final = re.compile(r"bytes (?:(\d{1,18})-(\d{1,18})|\*)/(\d{1,18})")
@@ -61,14 +55,13 @@ class PartOfFile:
     ) -> None:
         self.position = offset
         self._url = url
-        self._headers = {**headers, "Accept-Encoding": "identity", "Range": f"bytes={offset}-"}
-        self._trust = trust
+        self._headers = headers
         self._limits = limits
-        self._adapter = InterruptibleAdapter()
-        self._session = requests.Session()
-        self._response: requests.Response | None = None
+        self._client = HttpClient(
+            connect=limits.connect, gap=limits.gap, head=limits.answer, trust=trust, redirects=_MAX_REDIRECTS
+        )
+        self._answer: Answer | None = None
         self._left: int | None = None  # bytes that the answer still holds; None: to its end
-        self._was_late = False
 
     # ------------------------------------------------------------------ begin
 
@@ -79,48 +72,29 @@ class PartOfFile:
             MediaUnreachableError: no answer, a refusal, or one that cannot be used; each says which.
             MediaChangedError: the file ends before the offset.
         """
-        watch = threading.Timer(self._limits.answer, self._late)
-        watch.daemon = True
-        watch.start()
         try:
-            self._response = response = self._get()
+            self._answer = answer = self._client.get(self._url, {"Range": f"bytes={self.position}-"}, self._headers)
+        except LeftTlsError as error:
+            raise MediaUnreachableError("the server leads from https to http", where=shown_url(str(error))) from None
         except Exception as error:  # noqa: BLE001 - requests and urllib3 raise of many kinds
             raise self._translated(error) from None
-        finally:
-            watch.cancel()
         try:
-            return self._described(response)
+            return self._described(answer)
         except BaseException:
             self.close()
             raise
 
-    def _late(self) -> None:
-        self._was_late = True
-        self.cut()
-
-    def _get(self) -> requests.Response:
-        session = self._session
-        session.trust_env = not is_loopback(urlsplit(self._url).hostname or "")
-        session.max_redirects = _MAX_REDIRECTS
-        for scheme in ("http://", "https://"):
-            session.mount(scheme, self._adapter)
-        limits = (self._limits.connect, self._limits.gap)
-        return session.get(self._url, headers=self._headers, timeout=limits, stream=True, verify=self._trust)
-
-    def _described(self, response: requests.Response) -> Resource:
-        where = shown_url(response.url)
-        if any(urlsplit(each.url).scheme == "https" for each in response.history) and not where.startswith("https:"):
-            raise MediaUnreachableError("the server leads from https to http", where=where)
-        coding = response.headers.get("Content-Encoding", "identity").lower()
-        if coding != "identity":  # RFC 9110, section 8.4: offsets would count bytes that nobody has
+    def _described(self, answer: Answer) -> Resource:
+        where = shown_url(answer.url)
+        if answer.compression:
             raise MediaUnreachableError(
-                f"the server compressed the file ({coding[:32]!r}), though it was asked not to",
+                f"the server compressed the file ({answer.compression!r}), though it was asked not to",
                 where=where,
                 remedy="let the server send media files as they are",
             )
-        etag, modified = response.headers.get("ETag", "")[:256], response.headers.get("Last-Modified", "")[:64]
-        said = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", "").strip())
-        match response.status_code:
+        etag, modified = answer.headers.get("ETag", "")[:256], answer.headers.get("Last-Modified", "")[:64]
+        said = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", "").strip())
+        match answer.status:
             case 206 if said is not None and said[1] is not None:
                 first, last, size = int(said[1]), int(said[2]), int(said[3])
                 if first != self.position or not first <= last < size:
@@ -132,14 +106,12 @@ class PartOfFile:
                 self._left = last + 1 - first
                 return Resource(size, etag, modified, gives_parts=True)
             case 200:
-                length = response.headers.get("Content-Length", "")
-                size_or_none = int(length) if re.fullmatch(r"\d{1,18}", length) else None
                 self.position = 0
-                self._left = size_or_none
-                return Resource(size_or_none, etag, modified, gives_parts=False)
+                self._left = answer.announced
+                return Resource(answer.announced, etag, modified, gives_parts=False)
             case 416 if said is not None:  # behind the end; from 0: the file is empty
                 if self.position > 0:
-                    raise _changed(where, f"it has {said[3]} bytes, and byte {self.position} was there")
+                    raise changed(where, f"it has {said[3]} bytes, and byte {self.position} was there")
                 self._left = 0
                 return Resource(0, etag, modified, gives_parts=True)
             case status:
@@ -154,13 +126,13 @@ class PartOfFile:
             ServerBrokeOffError: the connection ended early.
             MediaUnreachableError: the server stalls.
         """
-        assert self._response is not None
+        assert self._answer is not None
         wanted = size if self._left is None else min(size, self._left)
         found = bytearray()
         ends = time.monotonic() + self._limits.block
         while len(found) < wanted:
             try:
-                data = self._some(min(_READ, wanted - len(found)))
+                data = self._answer.some(min(_READ, wanted - len(found)))
             except Exception as error:  # noqa: BLE001 - as above
                 raise self._translated(error) from None
             if not data:
@@ -179,25 +151,18 @@ class PartOfFile:
             self._left -= len(found)
         return bytes(found)
 
-    def _some(self, size: int) -> bytes:
-        assert self._response is not None
-        raw = self._response.raw
-        read = getattr(raw, "read1", None)  # of urllib3 2: what is there, instead of waiting for all of it
-        data: bytes = read(size) if read is not None else raw.read(min(size, 8192))
-        return data
-
     # ------------------------------------------------------------------ end
 
     def cut(self) -> None:
         """End what waits in here, from any thread; what is read afterwards fails."""
-        self._adapter.interrupt()
+        self._client.cut()
 
     def close(self) -> None:
         """Give the connection back. The reading thread calls it."""
-        self._adapter.interrupt()
-        if self._response is not None:
-            self._response.close()
-        self._session.close()
+        self._client.cut()
+        if self._answer is not None:
+            self._answer.close()
+        self._client.close()
 
     @property
     def _where(self) -> str:
@@ -206,27 +171,17 @@ class PartOfFile:
     def _translated(self, error: Exception) -> DRMError:
         if isinstance(error, DRMError):
             return error
+        kind, what = self._client.failure(error)
         seen = innermost(error)
-        if self._was_late:
+        if kind is Failure.SILENT:
             return MediaUnreachableError(
-                f"the server did not answer within {self._limits.answer:g} seconds", where=self._where
+                what, where=self._where, maybe="it is overloaded, or the network is cut", remedy="try again later"
             )
-        if isinstance(error, requests.exceptions.ConnectTimeout):
-            return MediaUnreachableError(
-                f"the server was not reached within {self._limits.connect:g} seconds", where=self._where
-            )
-        if isinstance(error, (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)) or "timed out" in seen:
-            return MediaUnreachableError(
-                f"the server sent nothing for {self._limits.gap:g} seconds",
-                where=self._where,
-                maybe="it is overloaded, or the network is cut",
-                remedy="try again later",
-            )
-        if isinstance(error, requests.exceptions.SSLError):
-            return MediaUnreachableError("the server's certificate is not trusted", where=self._where, seen=seen)
-        if isinstance(error, requests.exceptions.TooManyRedirects):
-            return MediaUnreachableError(f"the server redirects more than {_MAX_REDIRECTS} times", where=self._where)
-        if self._response is not None:
+        if kind in {Failure.LATE, Failure.NOT_REACHED, Failure.REDIRECTS}:
+            return MediaUnreachableError(what, where=self._where)
+        if kind is Failure.CERTIFICATE:
+            return MediaUnreachableError(what, where=self._where, seen=seen)
+        if self._answer is not None:
             return ServerBrokeOffError("the server broke off", where=self._where, seen=seen)
         return MediaUnreachableError(
             "the server cannot be reached",
@@ -236,7 +191,8 @@ class PartOfFile:
         )
 
 
-def _changed(where: str, seen: str) -> MediaChangedError:
+def changed(where: str, seen: str) -> MediaChangedError:
+    """The error for a file that is not the one that was opened."""
     return MediaChangedError(
         "the file became another one while it was read",
         where=where,

@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
-import requests
-import urllib3
-
-from drm.app.http.connections import InterruptibleAdapter
-from drm.app.http.urls import is_loopback, shown_url, trusted
+from drm.app.http.background import in_background
+from drm.app.http.exchange import Answer, Failure, HttpClient, innermost
+from drm.app.http.urls import shown_url, trusted
 from drm.errors import InvalidArgumentError, LicenseError, LicenseMalformedError, LicenseServerUnreachableError
 from drm.hresult import HResult
 from drm.license.clearkey import MAX_MESSAGE
 
-__all__ = ["USUAL_LIMITS", "HttpAnswer", "Limits", "innermost", "post"]
+__all__ = ["USUAL_LIMITS", "HttpAnswer", "Limits", "post"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +35,14 @@ class Limits:
 
 
 USUAL_LIMITS: Final = Limits()
+_HINTS: Final = {  # what may be the cause, and what to do
+    Failure.CERTIFICATE: (
+        "",
+        "give the file of its certificate authority with --cacert, or use http on this machine",
+    ),
+    Failure.SILENT: ("it is overloaded", ""),
+    Failure.BROKEN: ("it is not running, or the host name or port is wrong", ""),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,102 +80,64 @@ def post(
         LicenseMalformedError: the answer is too large or compressed.
         LicenseError: cancelled.
     """
-    parts = _checked_url(url)
-    attempt = _Attempt(url, body, headers or {}, trusted(cacert), limits, local=is_loopback(parts.hostname or ""))
-    worker = threading.Thread(target=attempt.run, name="clearkey-http", daemon=True)
-    worker.start()
-    ends = time.monotonic() + limits.total
-    while not attempt.done.wait(0.05):
+    _check_url(url)
+    client = HttpClient(connect=limits.connect, gap=limits.gap, trust=trusted(cacert))
+    where, ends = shown_url(url), time.monotonic() + limits.total
+
+    def look() -> None:
         if cancel is not None and cancel.is_set():
-            attempt.interrupt()
             raise LicenseError(
-                "the license request was cancelled", where=shown_url(url), hresult=HResult.MF_E_OPERATION_CANCELLED
+                "the license request was cancelled", where=where, hresult=HResult.MF_E_OPERATION_CANCELLED
             )
         if time.monotonic() > ends:
-            attempt.interrupt()
             raise LicenseServerUnreachableError(
-                f"the license server did not finish its answer within {limits.total:g} seconds", where=shown_url(url)
+                f"the license server did not finish its answer within {limits.total:g} seconds", where=where
             )
-    return attempt.result()
 
-
-class _Attempt:
-    """One request in a thread of its own: a blocked name look-up or read cannot hold the caller."""
-
-    def __init__(
-        self, url: str, body: bytes, headers: Mapping[str, str], trust: str | bool, limits: Limits, *, local: bool
-    ) -> None:
-        self.done = threading.Event()
-        self._url, self._body, self._limits, self._trust = url, body, limits, trust
-        # Compression would let 64 KiB of answer become anything.
-        self._headers = {
-            "Content-Type": "application/json",
-            "Accept": "application/jose, application/json",
-            "Accept-Encoding": "identity",
-            **headers,
-        }
-        self._adapter = InterruptibleAdapter()
-        self._local = local
-        self._answer: HttpAnswer | None = None
-        self._error: Exception | None = None
-
-    def interrupt(self) -> None:
-        """Close what is open, so that the thread ends."""
-        self._adapter.interrupt()
-
-    def result(self) -> HttpAnswer:
-        if self._error is not None:
-            raise self._error
-        assert self._answer is not None
-        return self._answer
-
-    def run(self) -> None:
+    answers = _answers(client, url, body, headers or {}, limits)
+    with closing(in_background(answers, look, "clearkey-http")) as waiting:
         try:
-            self._answer = self._exchange()
-        except Exception as error:  # noqa: BLE001 - carried to the caller's thread, all of it
-            self._error = _translated(error, self._url, self._limits)
+            return next(waiting)
         finally:
-            self.done.set()
-
-    def _exchange(self) -> HttpAnswer:
-        with requests.Session() as session:
-            session.trust_env = not self._local  # a proxy has no business between two processes of one machine
-            session.mount("http://", self._adapter)
-            session.mount("https://", self._adapter)
-            with session.post(
-                self._url,
-                data=self._body,
-                headers=self._headers,
-                timeout=(self._limits.connect, self._limits.gap),
-                auth=lambda request: request,  # or a ~/.netrc would replace the Authorization header that was given
-                allow_redirects=False,
-                stream=True,
-                verify=self._trust,
-            ) as response:
-                return HttpAnswer(
-                    response.status_code,
-                    response.headers.get("Content-Type", "").partition(";")[0].strip().lower(),
-                    self._bounded_body(response),
-                    shown_url(response.headers.get("Location", "")),
-                )
-
-    def _bounded_body(self, response: requests.Response) -> bytes:
-        coding = response.headers.get("Content-Encoding", "identity").lower()
-        if coding != "identity":
-            raise LicenseMalformedError(f"the license server compressed its answer ({coding[:32]!r})")
-        body = bytearray()
-        while chunk := response.raw.read(min(8192, self._limits.answer + 1 - len(body))):
-            body += chunk
-            if len(body) > self._limits.answer:
-                raise LicenseMalformedError(
-                    f"the license server's answer is longer than {self._limits.answer} bytes",
-                    where=shown_url(self._url),
-                    maybe="the URL is that of a media file or a page",
-                )
-        return bytes(body)
+            client.cut()
 
 
-def _checked_url(url: str) -> SplitResult:
+def _answers(
+    client: HttpClient, url: str, body: bytes, headers: Mapping[str, str], limits: Limits
+) -> Generator[HttpAnswer, None, None]:
+    """Yield the one answer; in a thread of its own, since a blocked name look-up cannot be cut."""
+    usual = {"Content-Type": "application/json", "Accept": "application/jose, application/json"}
+    try:
+        with closing(client.post(url, body, {**usual, **headers})) as answer:
+            whole = HttpAnswer(
+                answer.status,
+                answer.headers.get("Content-Type", "").partition(";")[0].strip().lower(),
+                b"" if answer.status // 100 == 3 else _bounded_body(answer, url, limits.answer),
+                shown_url(answer.headers.get("Location", "")),
+            )
+    except Exception as error:  # noqa: BLE001 - requests and urllib3 raise of many kinds
+        raise _translated(error, client, url) from None
+    finally:
+        client.close()
+    yield whole
+
+
+def _bounded_body(answer: Answer, url: str, limit: int) -> bytes:
+    if answer.compression:
+        raise LicenseMalformedError(f"the license server compressed its answer ({answer.compression!r})")
+    body = bytearray()
+    for piece in answer.pieces():
+        body += piece
+        if len(body) > limit:
+            raise LicenseMalformedError(
+                f"the license server's answer is longer than {limit} bytes",
+                where=shown_url(url),
+                maybe="the URL is that of a media file or a page",
+            )
+    return bytes(body)
+
+
+def _check_url(url: str) -> None:
     try:
         parts = urlsplit(url)
         host, _port = parts.hostname, parts.port
@@ -178,59 +147,20 @@ def _checked_url(url: str) -> SplitResult:
         raise InvalidArgumentError(
             f"the license URL is not one of http or https: {shown_url(url)}", remedy="give it as https://host/path"
         )
-    return parts
 
 
-_TOO_SLOW: Final = (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
-
-
-def _translated(error: Exception, url: str, limits: Limits) -> Exception:
-    """Return what the caller is told: requests' own messages hold whole URLs and nested representations."""
+def _translated(error: Exception, client: HttpClient, url: str) -> Exception:
+    """Return what the caller is told."""
+    kind, what = client.failure(error, "the license server")
     where = shown_url(url)
     if isinstance(error, LicenseError):
         error.where = error.where or where
+    if kind is Failure.UNKNOWN:
         return error
-    if isinstance(error, requests.exceptions.SSLError):
-        return LicenseServerUnreachableError(
-            "the license server's certificate is not trusted",
-            where=where,
-            seen=innermost(error),
-            remedy="give the file of its certificate authority with --cacert, or use http on this machine",
-        )
-    if isinstance(error, requests.exceptions.ConnectTimeout):
-        return LicenseServerUnreachableError(
-            f"the license server was not reached within {limits.connect:g} seconds", where=where
-        )
-    if isinstance(error, _TOO_SLOW) or "timed out" in innermost(error):
-        return LicenseServerUnreachableError(
-            f"the license server sent nothing for {limits.gap:g} seconds", where=where, maybe="it is overloaded"
-        )
-    if isinstance(error, (requests.exceptions.InvalidHeader, UnicodeError)):
-        return InvalidArgumentError("a request header cannot be sent: its name or value is not one line of latin-1")
-    if isinstance(error, (requests.exceptions.InvalidURL, requests.exceptions.InvalidProxyURL)):
+    if kind is Failure.HEADER:
+        return InvalidArgumentError(what)
+    if kind is Failure.URL:
         return InvalidArgumentError("the license URL cannot be used", where=where)
-    if isinstance(error, (requests.RequestException, urllib3.exceptions.HTTPError, OSError)):
-        return LicenseServerUnreachableError(
-            "the license server cannot be reached, or broke off",
-            where=where,
-            seen=innermost(error),
-            maybe="it is not running, or the host name or port is wrong",
-        )
-    return error
-
-
-def innermost(error: BaseException) -> str:
-    """Return the reason at the bottom: "Connection refused", "Name or service not known"."""
-    found, seen = error, {id(error)}
-    while True:
-        inside = [found.__cause__, getattr(found, "reason", None), *found.args, found.__context__]
-        deeper = next((e for e in inside if isinstance(e, BaseException) and id(e) not in seen), None)
-        if deeper is None:
-            break
-        seen.add(id(deeper))
-        found = deeper
-    if isinstance(found, urllib3.exceptions.IncompleteRead):
-        return "the answer ends early"
-    if isinstance(found, OSError) and found.strerror:
-        return found.strerror
-    return type(found).__name__
+    maybe, remedy = _HINTS.get(kind, ("", ""))
+    seen = innermost(error) if kind in {Failure.CERTIFICATE, Failure.BROKEN} else ""
+    return LicenseServerUnreachableError(what, where=where, seen=seen, maybe=maybe, remedy=remedy)
