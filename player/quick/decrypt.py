@@ -53,9 +53,7 @@ def decrypt_at_once(argv: list[str]) -> int | None:
         with WholeFile(options["output"][-1]) as file, _Bar(quiet=quiet) as bar:
             jobs = useful_jobs(jobs, os.fstat(source).st_size)
             decrypt_fast(source, file.descriptor, keys, jobs=jobs, progress=bar.show)
-    except OddLayoutError:
-        return None
-    except TargetError:
+    except (OddLayoutError, TargetError):
         return None
     except OSError as error:
         sys.stderr.write(f"error: {error.strerror}: {error.filename or 'no file named'}  [E-UNEXPECTED]\n")
