@@ -9,7 +9,7 @@ from typing import Final
 
 from drm.encrypting.box_tree import CONTAINERS, BoxTree
 from drm.encrypting.long_payload import FilePart
-from drm.encrypting.source_file import SourceFile
+from drm.encrypting.source_file import ClearSource
 from drm.errors import MalformedMediaError, MediaError
 from drm.isobmff.box import MAX_LOADED, TopBox, load_box
 from drm.isobmff.reader import MAX_DEPTH, Reader
@@ -36,7 +36,7 @@ class ClearMovie:
     tree: BoxTree
 
 
-def read_movie(source: SourceFile, place: TopBox, warn: Callable[[str], None]) -> ClearMovie:
+def read_movie(source: ClearSource, place: TopBox, warn: Callable[[str], None]) -> ClearMovie:
     """Read the `moov` that lies at `place`. Raises MalformedMediaError; what is only odd goes to `warn`."""
     if place.size > MAX_LOADED:
         load_box(source, place)  # which says so
@@ -58,7 +58,7 @@ def _unheard(_warning: str) -> None:
 
 
 class _Boxes:
-    def __init__(self, source: SourceFile) -> None:
+    def __init__(self, source: ClearSource) -> None:
         self._source = source
         self._count = 0
 

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from drm.encrypting.box_tree import BoxTree
 from drm.encrypting.clear_movie import TABLES
 from drm.encrypting.long_payload import FilePart
-from drm.encrypting.source_file import SourceFile
+from drm.encrypting.source_file import ClearSource
 from drm.errors import MalformedMediaError, TruncatedMediaError
 from drm.isobmff.read_budget import ReadBudget
 
@@ -37,7 +37,7 @@ class Batch(NamedTuple):
 class ClearTable:
     """The tables of one `trak`, of which none is held."""
 
-    def __init__(self, source: SourceFile, track_id: int, trak: BoxTree) -> None:
+    def __init__(self, source: ClearSource, track_id: int, trak: BoxTree) -> None:
         """Raises MalformedMediaError: a table is missing, or shorter than it says."""
         self._source = source
         self._place = f"{source.name}, track {track_id}"

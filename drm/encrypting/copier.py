@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable
 from typing import Final
 
-from drm.encrypting.source_file import SourceFile
+from drm.encrypting.source_file import ClearSource
 
 __all__ = ["CHUNK", "Copier"]
 
@@ -24,7 +24,7 @@ Buffer = bytes | memoryview
 class Copier:
     """Copies `source` to the file `target`, in order, from their begins unless it is told otherwise."""
 
-    def __init__(self, source: SourceFile, target: int, progress: Callable[[int, int], None] | None = None) -> None:
+    def __init__(self, source: ClearSource, target: int, progress: Callable[[int, int], None] | None = None) -> None:
         self._source = source
         self._target = target
         self._progress = progress

@@ -19,7 +19,7 @@ from drm.encrypting.clear_sample_table import ClearTable
 from drm.encrypting.fragment_offsets import FragmentOffsetsError
 from drm.encrypting.protected_track import ProtectedTrack
 from drm.encrypting.settings import IvSource, TrackEncryption
-from drm.encrypting.source_file import SourceFile
+from drm.encrypting.source_file import ClearSource, SourceFile
 from drm.errors import InvalidArgumentError, MediaError, UnsupportedMediaError
 from drm.isobmff.box import TopBox, top_boxes
 from drm.isobmff.container import require_mp4
@@ -32,7 +32,7 @@ from drm.whole_file import WholeFile
 if TYPE_CHECKING:
     from pathlib import Path  # its import costs a one-shot command 5 ms
 
-__all__ = ["EncryptedTrack", "Encryption", "TrackEncryption", "encrypt_file"]
+__all__ = ["EncryptedTrack", "Encryption", "TrackEncryption", "encrypt_file", "encrypt_source"]
 
 # A mapping is invariant in its keys: each of the three has to be named.
 Wanted = Mapping[int, TrackEncryption] | Mapping[TrackType, TrackEncryption] | Mapping[int | TrackType, TrackEncryption]
@@ -88,55 +88,56 @@ def encrypt_file(
         MediaError: the file is malformed or truncated.
         OSError: the target cannot be written; nothing is left of it.
     """
-    try:
-        return _encrypt(source_path, target_path, scheme, tracks, jobs, progress, pssh=pssh, also=also)
-    except (FragmentOffsetsError, MediaError):
-        if jobs == 1:
-            raise
+    with SourceFile(source_path) as source:
+        try:
+            return encrypt_source(source, target_path, scheme, tracks, jobs, progress, pssh=pssh, also=also)
+        except (FragmentOffsetsError, MediaError):
+            if jobs == 1:
+                raise
         # Whatever another process met, this one meets again, and says what it was; and a file that calls samples sync
         # samples which are none can be read in its order alone.
-        return _encrypt(source_path, target_path, scheme, tracks, 1, progress, pssh=pssh, also=also)
+        return encrypt_source(source, target_path, scheme, tracks, 1, progress, pssh=pssh, also=also)
 
 
-def _encrypt(
-    source_path: str | Path,
+def encrypt_source(
+    source: ClearSource,
     target_path: str | Path,
     scheme: Scheme,
     tracks: Wanted | Choose,
-    jobs: int,
-    progress: Callable[[int, int], None] | None,
+    jobs: int = 1,
+    progress: Callable[[int, int], None] | None = None,
     *,
-    pssh: bool,
-    also: Sequence[KeyId],
+    pssh: bool = True,
+    also: Sequence[KeyId] = (),
 ) -> Encryption:
+    """Do the same with what is no file, or is open already. Arguments and errors are those of `encrypt_file`."""
     warnings: list[str] = []
-    with SourceFile(source_path) as source:
-        require_mp4(source)
-        tops = list(top_boxes(source))
-        place = _moov_of(tops, source)
-        clear = read_movie(source, place, warnings.append)
-        movie, moov = clear.movie, clear.tree
-        by_id = zip(movie.tracks, moov.all("trak"), strict=True)
-        traks = {track.info.track_id: trak for track, trak in by_id}
-        tables = {track_id: ClearTable(source, track_id, trak) for track_id, trak in traks.items()}
-        protected = _protected_tracks(movie, tables, tracks, scheme)
-        if pssh:
-            key_ids = dict.fromkeys(key_id for track in protected.values() for key_id, _ in track.encryption.keys)
-            moov.children.append(BoxTree.of(Pssh.common(*dict.fromkeys((*also, *key_ids))).encode()))
-        with WholeFile(target_path) as file:
-            if movie.is_fragmented:
-                from drm.encrypting.fragmented import encrypt_fragmented  # noqa: PLC0415 - one of the two is needed
+    require_mp4(source)
+    tops = list(top_boxes(source))
+    place = _moov_of(tops, source)
+    clear = read_movie(source, place, warnings.append)
+    movie, moov = clear.movie, clear.tree
+    by_id = zip(movie.tracks, moov.all("trak"), strict=True)
+    traks = {track.info.track_id: trak for track, trak in by_id}
+    tables = {track_id: ClearTable(source, track_id, trak) for track_id, trak in traks.items()}
+    protected = _protected_tracks(movie, tables, tracks, scheme)
+    if pssh:
+        key_ids = dict.fromkeys(key_id for track in protected.values() for key_id, _ in track.encryption.keys)
+        moov.children.append(BoxTree.of(Pssh.common(*dict.fromkeys((*also, *key_ids))).encode()))
+    with WholeFile(target_path) as file:
+        if movie.is_fragmented:
+            from drm.encrypting.fragmented import encrypt_fragmented  # noqa: PLC0415 - one of the two is needed
 
-                encrypt_fragmented(
-                    source, tops, moov, movie, protected, traks, file.descriptor, jobs=jobs, progress=progress
-                )
-            else:
-                from drm.encrypting.progressive import encrypt_progressive  # noqa: PLC0415 - as above
+            encrypt_fragmented(
+                source, tops, moov, movie, protected, traks, file.descriptor, jobs=jobs, progress=progress
+            )
+        else:
+            from drm.encrypting.progressive import encrypt_progressive  # noqa: PLC0415 - as above
 
-                folder = os.path.dirname(os.path.realpath(target_path))  # noqa: PTH120 - pathlib costs 5 ms to import
-                encrypt_progressive(
-                    source, tops, moov, protected, traks, file.descriptor, folder, jobs=jobs, progress=progress
-                )
+            folder = os.path.dirname(os.path.realpath(target_path))  # noqa: PTH120 - pathlib costs 5 ms to import
+            encrypt_progressive(
+                source, tops, moov, protected, traks, file.descriptor, folder, jobs=jobs, progress=progress
+            )
     return Encryption(scheme, tuple(_told(track, protected) for track in movie.tracks), tuple(warnings))
 
 
@@ -149,7 +150,7 @@ def _told(track: Track, protected: Mapping[int, ProtectedTrack]) -> EncryptedTra
     return EncryptedTrack(info.track_id, info.type, info.codec, done.samples, done.protected, key_ids)
 
 
-def _moov_of(tops: list[TopBox], source: SourceFile) -> TopBox:
+def _moov_of(tops: list[TopBox], source: ClearSource) -> TopBox:
     for top in tops:
         if top.type == "moov":
             return top

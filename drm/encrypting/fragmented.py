@@ -22,7 +22,7 @@ from drm.encrypting.fragment_offsets import FragmentOffsets
 from drm.encrypting.index_boxes import Moves
 from drm.encrypting.protected_track import Entry, ProtectedTrack, group_boxes
 from drm.encrypting.segment_index import MOST, FreshIndex
-from drm.encrypting.source_file import SourceFile
+from drm.encrypting.source_file import ClearSource
 from drm.errors import MalformedMediaError, UnsupportedMediaError
 from drm.forked_work import share_out
 from drm.isobmff.box import TopBox, load_box
@@ -55,7 +55,7 @@ class _Unit:
 
 
 def encrypt_fragmented(
-    source: SourceFile,
+    source: ClearSource,
     tops: Sequence[TopBox],
     moov: BoxTree,
     movie: Movie,
@@ -147,7 +147,7 @@ class _Fragments:
 
     def __init__(
         self,
-        source: SourceFile,
+        source: ClearSource,
         movie: Movie,
         protected: Mapping[int, ProtectedTrack],
         copier: Copier,
@@ -302,7 +302,7 @@ def _samples(data: memoryview, run: Run, first: int, last: int) -> Iterator[memo
         yield data[run.offset(number) - start : run.offset(number + 1) - start]
 
 
-def _check(runs: list[tuple[Run, bool]], unit: _Unit, source: SourceFile) -> None:
+def _check(runs: list[tuple[Run, bool]], unit: _Unit, source: ClearSource) -> None:
     """See that samples which are encrypted lie in the fragment's media data, and share no byte with others."""
     media = [top for top in unit.rest if top.type == "mdat"]
     runs = sorted((each for each in runs if each[0].sizes), key=lambda each: each[0].start)
@@ -324,7 +324,7 @@ def _check(runs: list[tuple[Run, bool]], unit: _Unit, source: SourceFile) -> Non
             before = (run, is_clear)
 
 
-def _with_brand(source: SourceFile, top: TopBox) -> bytes:
+def _with_brand(source: ClearSource, top: TopBox) -> bytes:
     """The file type box, saying iso6 too: offsets from the moof's start came with iso5, `senc` with iso6."""
     ftyp = BoxTree.parse(load_box(source, top))
     brands = {ftyp.payload[at : at + 4] for at in (0, *range(8, len(ftyp.payload), 4))}

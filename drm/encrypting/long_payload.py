@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Final, Protocol
 
-from drm.encrypting.source_file import SourceFile
+from drm.encrypting.source_file import ClearSource
 from drm.errors import MalformedMediaError, TruncatedMediaError
 
 __all__ = ["WINDOW", "FilePart", "LongPayload", "Spool"]
@@ -36,7 +36,7 @@ class LongPayload(Protocol):
 class FilePart:
     """The payload of a box of the type `kind`, from `begin` to `end` of the file that is read."""
 
-    def __init__(self, source: SourceFile, kind: str, begin: int, end: int) -> None:
+    def __init__(self, source: ClearSource, kind: str, begin: int, end: int) -> None:
         self._source, self.kind, self._begin, self._end = source, kind, begin, end
 
     def __len__(self) -> int:

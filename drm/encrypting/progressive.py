@@ -22,7 +22,7 @@ from drm.encrypting.chunk_offsets import MovedChunks
 from drm.encrypting.copier import Copier
 from drm.encrypting.protected_track import ProtectedTrack
 from drm.encrypting.sample_windows import Window, windows
-from drm.encrypting.source_file import SourceFile
+from drm.encrypting.source_file import ClearSource
 from drm.encrypting.track_plan import TrackPlan
 from drm.errors import MalformedMediaError
 from drm.forked_work import share_out
@@ -35,7 +35,7 @@ _ROUNDS: Final = 5  # moov's size depends on its offsets and they on it; two rou
 
 
 def encrypt_progressive(
-    source: SourceFile,
+    source: ClearSource,
     tops: Sequence[TopBox],
     moov: BoxTree,
     protected: Mapping[int, ProtectedTrack],

@@ -4,16 +4,32 @@ from __future__ import annotations
 
 import os
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from drm.errors import MediaError, TruncatedMediaError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["MAX_SAMPLE", "SourceFile"]
+__all__ = ["MAX_SAMPLE", "ClearSource", "SourceFile"]
 
 MAX_SAMPLE: Final = 256 << 20  # bytes; held in memory
+
+
+class ClearSource(Protocol):
+    """Clear media to read at offsets: a file, or one that is made as it is read. A `drm.media.ByteSource`, and more."""
+
+    name: str
+    size: int
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Return up to `size` bytes from `offset`; fewer only at the end. Raises MediaError."""
+
+    def read(self, offset: int, size: int) -> bytearray:
+        """Return exactly `size` bytes from `offset`. Raises TruncatedMediaError."""
+
+    def read_into(self, offset: int, data: memoryview) -> None:
+        """Fill `data` from `offset`. Raises TruncatedMediaError."""
 
 
 class SourceFile:

@@ -13,7 +13,7 @@ from drm.encrypting.clear_sample_table import Batch, ClearTable
 from drm.encrypting.copier import CHUNK
 from drm.encrypting.protected_track import ProtectedTrack, group_boxes
 from drm.encrypting.sample_windows import Group
-from drm.encrypting.source_file import SourceFile
+from drm.encrypting.source_file import ClearSource
 
 __all__ = ["TrackPlan"]
 
@@ -25,7 +25,7 @@ _Part = tuple[Sequence[int], Sequence[int], int]  # offsets, sizes, number of th
 class TrackPlan:
     """What becomes of one track. To be closed."""
 
-    def __init__(self, source: SourceFile, track: ProtectedTrack, trak: BoxTree, folder: str) -> None:
+    def __init__(self, source: ClearSource, track: ProtectedTrack, trak: BoxTree, folder: str) -> None:
         """Read what has to be known of the samples, and put the boxes of encryption into `trak`.
 
         Raises:
@@ -47,7 +47,7 @@ class TrackPlan:
         """Free what was spooled."""
         self._aux.close()
 
-    def _look(self, source: SourceFile) -> list[tuple[int, int]]:
+    def _look(self, source: ClearSource) -> list[tuple[int, int]]:
         """Plan every sample; return how many have which key, one behind the other."""
         track = self._track
         reader = _Reader(source)
@@ -133,7 +133,7 @@ def _sorted(groups: Iterator[Group]) -> Iterator[Group]:
 class _Reader:
     """Samples to be looked at, read about a megabyte at a time."""
 
-    def __init__(self, source: SourceFile) -> None:
+    def __init__(self, source: ClearSource) -> None:
         self._source = source
         self._data, self._start, self._end = memoryview(b""), 0, 0
 

@@ -5,14 +5,14 @@ Opens and writes files; the keys are the caller's own. Not for the PMP worker.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from drm.encrypting.file import encrypt_file
+from drm.encrypting.file import encrypt_source
 from drm.encrypting.settings import TrackEncryption
 from drm.encrypting.source_file import SourceFile
 from drm.errors import InvalidArgumentError, UnsupportedMediaError
@@ -22,7 +22,7 @@ from drm.manifests.rendition import Rendition, read_rendition
 from drm.manifests.write_mpd import write_mpd
 from drm.manifests.write_playlists import playlist_name, write_playlists
 from drm.media import Scheme, TrackInfo, TrackType
-from drm.packaging.fragmenting import fragment_track
+from drm.packaging.fragmenter import FragmentedTrack
 from drm.whole_file import WholeFile, write_whole
 
 __all__ = ["MPD_NAME", "Package", "package_file"]
@@ -39,6 +39,7 @@ class Package(msgspec.Struct, frozen=True):
     manifests: tuple[str, ...]  # file names: the MPD, then each player's multivariant playlist
     files: tuple[str, ...]  # every file name, media first
     left_out: tuple[TrackInfo, ...]  # tracks that are neither picture nor sound
+    notes: tuple[str, ...] = ()  # what was odd, or is said otherwise than it was
 
 
 def package_file(
@@ -99,21 +100,21 @@ def package_file(
                                  for kid, _ in chosen[track.track_id].keys))  # fmt: skip
     renditions = []
     steps = 2 * len(media)
-    # Not in the folder itself, which may be on show: what is there for a moment is the clear media.
-    with tempfile.TemporaryDirectory(prefix="clearkey-") as beside:
+    notes: dict[str, None] = {}
+    with SourceFile(source_path) as source:
+        origin = _origin(source)
         for number, (track, name) in enumerate(zip(media, _names(media), strict=True)):
-            target = folder / name
+            clear = FragmentedTrack(source, track, segment_seconds, origin)
+            notes |= dict.fromkeys(clear.notes)
+            if progress:
+                progress(2 * number + 1, steps)
+            # Encrypted as it is made: the clear track is written nowhere.
             if track.track_id in chosen:
-                clear = Path(beside) / name
-                fragment_track(source_path, track, clear, segment_seconds)
-                if progress:
-                    progress(2 * number + 1, steps)
-                encrypt_file(clear, target, scheme=scheme, tracks={1: chosen[track.track_id]}, pssh=pssh, also=key_ids)
-                clear.unlink()
+                encrypt_source(clear, folder / name, scheme, {1: chosen[track.track_id]}, pssh=pssh, also=key_ids)
             else:
-                with WholeFile(target) as file:
-                    fragment_track(source_path, track, Path(file.path), segment_seconds)
-            with SourceFile(target) as made:
+                with WholeFile(folder / name) as file:
+                    clear.write(file.descriptor)
+            with SourceFile(folder / name) as made:
                 renditions.append(read_rendition(made, name))
             if progress:
                 progress(2 * number + 2, steps)
@@ -125,7 +126,7 @@ def package_file(
         write_whole(folder / name, data)
     manifests = (MPD_NAME, *(playlist_name(player) for player in hls_for))
     files = (*(rendition.file_name for rendition in renditions), *written)
-    return Package(tuple(renditions), manifests, files, left_out)
+    return Package(tuple(renditions), manifests, files, left_out, tuple(notes))
 
 
 def _media_of(path: Path) -> tuple[list[TrackInfo], tuple[TrackInfo, ...]]:
@@ -143,6 +144,13 @@ def _media_of(path: Path) -> tuple[list[TrackInfo], tuple[TrackInfo, ...]]:
     if not media:
         raise UnsupportedMediaError("there is neither picture nor sound to package", where=str(path))
     return media, tuple(track for track in tracks if track.type not in order)
+
+
+def _origin(source: SourceFile) -> Fraction:
+    """The earliest decode time of the movie in seconds; a recording's begins anywhere."""
+    opened = open_presentation(source)
+    first = ((track, next(opened.samples(track.track_id), None)) for track in opened.tracks)
+    return min((Fraction(sample.dts, track.timescale) for track, sample in first if sample), default=Fraction(0))
 
 
 def _names(media: Sequence[TrackInfo]) -> list[str]:

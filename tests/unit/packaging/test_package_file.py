@@ -117,7 +117,7 @@ def test_pictures_are_shown_when_they_were_shown_and_need_no_edit_list_for_it(ma
         with SourceFile(path) as source:
             opened = open_presentation(source)
             track = opened.tracks[0]
-            start = track.edits[0].media_time
+            start = track.edits[0].media_time if track.edits else 0
             times = [(each.dts + each.cts_offset - start) / track.timescale for each in opened.samples(track.track_id)]
             shown.append((start, times))
     (before, old), (after, new) = shown
