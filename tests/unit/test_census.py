@@ -19,7 +19,6 @@ from tests.unit.test_house import PACKAGES, ROOT, Rule, Tree, planted_tree, trac
 MOST = 26  # modules in a room, `__init__` not counted: more, and nobody finds one by reading the list
 FLAT = 20  # beyond that, a room that is not divided needs a reason
 FLAT_ROOMS: dict[str, str] = {
-    "drm/app": "pairs of proxy and service that belong together, and what starts, holds and ends a worker",
     "drm/isobmff": "a module for each box or table of one standard, by its name",
     "drm/session": "a module for each object of the Media Session, by its name",
 }
