@@ -12,11 +12,12 @@ from typing import Final
 
 from drm.app.byte_stream import FileByteStream
 from drm.container import open_container
+from drm.content_checks.enciphered import encrypted_bytes
+from drm.content_checks.tally import Tally
 from drm.errors import MediaError
 from drm.keys import KeyId
 from drm.media import Presentation, Sample, TrackInfo
 from player.verbs.inspect.sample_lines import wanted_tracks
-from player.verbs.inspect.tally import Tally, encrypted_bytes
 
 __all__ = ["MAX_KEYS", "OTHER", "Cell", "Lane", "Map", "read_map"]
 

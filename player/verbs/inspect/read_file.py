@@ -9,12 +9,16 @@ from collections.abc import Iterator
 
 from drm.app.byte_stream import FileByteStream
 from drm.container import open_container
+from drm.content_checks.checks import judge
+from drm.content_checks.facts import ContentFacts, TrackFacts
+from drm.content_checks.gather import gather_facts
+from drm.content_checks.judgement import Answer, Level
+from drm.content_checks.tally import Tally
 from drm.errors import MediaError
 from drm.media import Presentation, TrackInfo
-from player.verbs.inspect.findings import findings
-from player.verbs.inspect.iv_use import IvUse
 from player.verbs.inspect.report import (
     ClearLead,
+    Finding,
     Inspection,
     IvReport,
     KeyPeriod,
@@ -24,48 +28,58 @@ from player.verbs.inspect.report import (
     PsshReport,
     SubsampleReport,
     TrackReport,
+    Unjudged,
+    for_people,
     pattern_text,
 )
-from player.verbs.inspect.tally import Tally
 
 __all__ = ["inspect_stream"]
 
 
 def inspect_stream(stream: FileByteStream) -> tuple[Inspection, MediaError | None]:
-    """Read every sample's place and encryption, no sample's bytes. Return the report and the first error met.
+    """Read every sample's place and encryption. Return the report and the first error met.
 
     Raises:
         MediaError: it is neither MP4 nor WebM, or its head is broken: there is nothing to report.
     """
     presentation = open_container(stream)
-    errors: list[MediaError] = []
-    iv_use = IvUse()
-    tracks = tuple(_track(presentation, track, iv_use, errors) for track in presentation.tracks)
+    facts = gather_facts(stream, presentation, is_mp4="MP4" in presentation.container)
+    tracks = tuple(_track(presentation, track) for track in facts.tracks)
+    findings, unjudged = _judged(facts)
     report = Inspection(
         file=stream.name,
         bytes=stream.size,
         container=presentation.container,
         encrypted=any(track.encrypted for track in tracks),
-        findings=tuple(
-            findings(tracks, presentation.pssh if "MP4" in presentation.container else None, iv_use, stream.name)
-        ),
+        findings=tuple(findings),
+        unjudged=tuple(unjudged),
         tracks=tracks,
         pssh=tuple(map(PsshReport.of, presentation.pssh)),
         warnings=presentation.warnings,
     )
-    return report, errors[0] if errors else None
+    return report, next((track.error for track in facts.tracks if track.error is not None), None)
 
 
-def _track(presentation: Presentation, track: TrackInfo, iv_use: IvUse, errors: list[MediaError]) -> TrackReport:
-    constant_ivs = frozenset(p.constant_iv for p in track.protections if p and p.constant_iv)
-    own_iv_kids = frozenset(p.key_id for p in track.protections if p and p.iv_size)
-    tally = Tally(track.track_id, iv_use, constant_ivs, own_iv_kids)
-    error = None
-    try:
-        tally.count(presentation.samples(track.track_id))
-    except MediaError as broken:
-        errors.append(broken)
-        error = broken.to_dict()
+def _judged(facts: ContentFacts) -> tuple[list[Finding], list[Unjudged]]:
+    """What was found, faults first, and what could not be judged. Of a track that breaks off, its error says it all."""
+    findings, unjudged = [], []
+    broken = {track.info.track_id for track in facts.tracks if track.error is not None}
+    for check, each in judge(facts):
+        text = for_people(each.text, 2000)
+        if each.answer is Answer.YES:
+            evidence = tuple(map(for_people, each.evidence))
+            findings.append(Finding(check.level.value, check.code, text, each.track_id, check.requirement, evidence))
+        elif each.answer is Answer.UNKNOWN and not (each.track_id in broken or (broken and not each.track_id)):
+            unjudged.append(Unjudged(check.code, text, each.track_id, check.requirement))
+            if check.code == "iv-reused":
+                findings.append(Finding("info", "iv-check-partial", text, 0, check.requirement))
+    levels = [level.value for level in Level]
+    return sorted(findings, key=lambda each: levels.index(each.level)), unjudged
+
+
+def _track(presentation: Presentation, facts: TrackFacts) -> TrackReport:
+    track, tally = facts.info, facts.tally
+    error = facts.error.to_dict() if facts.error is not None else None
     named = next(s.key_ids for s in presentation.streams() if s.track.track_id == track.track_id)
     lead = None
     if tally.lead is not None:
@@ -85,7 +99,7 @@ def _track(presentation: Presentation, track: TrackInfo, iv_use: IvUse, errors: 
         seconds=_seconds(tally.end - tally.first_dts, track.timescale),
         edits=tuple(_edits(track)),
         encrypted=tally.encrypted > 0 or (error is not None and track.is_protected),
-        scheme=presentation.scheme_type(track.track_id),
+        scheme=facts.scheme,
         protections=tuple(ProtectionReport.of(n, p) for n, p in enumerate(track.protections, 1) if p),
         kids=tuple(Kid.of(kid, tally.by_kid.get(kid, 0)) for kid in dict.fromkeys((*named, *tally.by_kid))),
         samples=tally.samples,

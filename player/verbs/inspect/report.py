@@ -23,6 +23,7 @@ __all__ = [
     "PsshReport",
     "SubsampleReport",
     "TrackReport",
+    "Unjudged",
     "for_people",
     "pattern_text",
 ]
@@ -196,6 +197,17 @@ class Finding(msgspec.Struct, frozen=True):
     code: str
     text: str
     track_id: int = 0  # 0: of the whole file
+    requirement: str = ""  # id of the rule of conformance behind it; empty: none
+    evidence: tuple[str, ...] = ()  # places and values that were seen
+
+
+class Unjudged(msgspec.Struct, frozen=True):
+    """A question that could not be answered: it counts neither as sound nor as a finding."""
+
+    code: str
+    text: str
+    track_id: int = 0
+    requirement: str = ""
 
 
 class Inspection(msgspec.Struct, frozen=True):
@@ -206,6 +218,7 @@ class Inspection(msgspec.Struct, frozen=True):
     container: str
     encrypted: bool  # any track is
     findings: tuple[Finding, ...]
+    unjudged: tuple[Unjudged, ...]
     tracks: tuple[TrackReport, ...]
     pssh: tuple[PsshReport, ...]
     warnings: tuple[str, ...]  # what is odd about the file and was read all the same

@@ -12,10 +12,10 @@ import msgspec
 
 from drm.app.byte_stream import FileByteStream
 from drm.container import open_container
+from drm.content_checks.enciphered import encrypted_bytes
 from drm.errors import InvalidArgumentError, MediaError
 from drm.media import Sample, SampleCrypto, Subsample, TrackInfo
 from player.verbs.inspect.report import pattern_text
-from player.verbs.inspect.tally import encrypted_bytes
 
 __all__ = ["SampleLine", "sample_lines", "wanted_tracks"]
 

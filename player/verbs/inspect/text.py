@@ -25,6 +25,7 @@ def report_lines(report: Inspection) -> Iterator[str]:
     for finding in report.findings:
         if finding.level == "fault":
             yield from _said("FAULT", "red", finding.text, finding.track_id)
+            yield from (f"  {line}" for each in finding.evidence for line in _broken(each, WIDTH - 2, "  "))
     for track in report.tracks:
         yield from _track(track)
     for box in report.pssh:
@@ -34,25 +35,35 @@ def report_lines(report: Inspection) -> Iterator[str]:
             yield from _said(*_MARKS[finding.level], finding.text, finding.track_id)
     for warning in report.warnings:
         yield from _said("odd", "yellow", warning, 0)
+    for each in report.unjudged:
+        yield from _said(f"not judged ({each.code})", "", each.text, each.track_id)
 
 
 def _answer(report: Inspection) -> str:
-    schemes = dict.fromkeys(for_people(track.scheme) for track in report.tracks if track.scheme)
-    if not report.encrypted:
-        if not schemes:
-            return "not encrypted"
-        if any(track.samples for track in report.tracks):
-            return f"marked as encrypted ({', '.join(schemes)}), but no sample is"
-        return f"made for encrypted samples ({', '.join(schemes)}), and none are here: give the media segments too"
-    kids = {kid.uuid for track in report.tracks for kid in track.kids if kid.samples}
-    rotate = ", rotating" if any(len({p.kids for p in track.periods}) > 1 for track in report.tracks) else ""
-    keys = f"{_count(len(kids), 'key')}{rotate}"
-    clear = "" if all(track.encrypted for track in report.tracks) else ", not every track"
     levels = [finding.level for finding in report.findings]
     wrong = [_count(levels.count("fault"), "fault")] if "fault" in levels else []
     if odd := levels.count("odd") + len(report.warnings):
         wrong.append(f"{odd} odd")
-    return f"encrypted: {', '.join(schemes)}, {keys}{clear}; {', '.join(wrong) or 'nothing wrong'}"
+    if report.unjudged:
+        wrong.append(f"{len(report.unjudged)} not judged")
+    state = ", ".join(wrong)
+    if not report.encrypted:
+        return _none_encrypted(report) + (f"; {state}" if state else "")
+    schemes = dict.fromkeys(for_people(track.scheme) for track in report.tracks if track.scheme)
+    kids = {kid.uuid for track in report.tracks for kid in track.kids if kid.samples}
+    rotate = ", rotating" if any(len({p.kids for p in track.periods}) > 1 for track in report.tracks) else ""
+    keys = f"{_count(len(kids), 'key')}{rotate}"
+    clear = "" if all(track.encrypted for track in report.tracks) else ", not every track"
+    return f"encrypted: {', '.join(schemes)}, {keys}{clear}; {state or 'nothing wrong'}"
+
+
+def _none_encrypted(report: Inspection) -> str:
+    schemes = dict.fromkeys(for_people(track.scheme) for track in report.tracks if track.scheme)
+    if not schemes:
+        return "not encrypted"
+    if any(track.samples for track in report.tracks):
+        return f"marked as encrypted ({', '.join(schemes)}), but no sample is"
+    return f"made for encrypted samples ({', '.join(schemes)}), and none are here: give the media segments too"
 
 
 def _count(number: int, what: str) -> str:
@@ -100,9 +111,6 @@ def _track(track: TrackReport) -> Iterator[str]:
 def _encryption(track: TrackReport) -> Iterator[str]:
     entries = ", ".join(for_people(entry).strip() for entry in track.sample_entries)
     yield f"  scheme {for_people(track.scheme)}{_patterns(track)}, {_ivs(track)}; sample entries {entries}"
-    for each in track.protections:
-        if all(kid.uuid != each.default_kid.uuid for kid in track.kids):
-            yield f"  default KID {each.default_kid.uuid} of description {each.description} is used by no sample"
     if track.period_count <= 1 or len(track.kids) == 1:
         yield from _kids("KID {}: {} samples", track.kids)
     else:

@@ -10,10 +10,10 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
+from player.verbs.inspect.iv_use import IvUse
 
 from drm.keys import KeyId
 from player.verbs.inspect import command, iv_use
-from player.verbs.inspect.iv_use import IvUse
 
 KID, OTHER = KeyId(bytes(16)), KeyId(bytes(15) + b"\1")
 LAST = (1 << 64) - 1

@@ -10,6 +10,7 @@ import sys
 import time
 from array import array
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -18,6 +19,8 @@ from click.testing import CliRunner
 from drm.app.byte_stream import FileByteStream
 from drm.cenc.decrypt import SampleDecrypter, decrypt_sample
 from drm.container import open_container
+from drm.content_checks.enciphered import encrypted_bytes
+from drm.content_checks.tally import Tally
 from drm.isobmff.box import encode_box, encode_full_box
 from drm.isobmff.movie import Hdlr, Mdhd, Mvhd, Tkhd
 from drm.isobmff.protection import Frma, Schm, Sinf, Tenc
@@ -26,7 +29,6 @@ from drm.isobmff.sample_table import Stco, Stsc, Stsz, Stts
 from drm.keys import ContentKey, KeyId
 from drm.media import Sample, SampleCrypto, Scheme
 from player.verbs.inspect import command
-from player.verbs.inspect.tally import Tally, encrypted_bytes
 
 OWN = Path(__file__).parents[4] / "data" / "vectors"
 MANIFEST = {each["id"]: each for each in json.loads((OWN / "vectors.json").read_text())["vectors"]}
@@ -63,7 +65,7 @@ def progressive(ivs: list[bytes], scheme: str) -> bytes:
         trak = encode_box("trak", Tkhd(1).encode(), mdia)
         return encode_box("ftyp", b"isom", bytes(4)) + encode_box("moov", Mvhd(1000).encode(), trak)
 
-    return head(len(head(0)) + 8) + encode_box("mdat", bytes(size * count))
+    return head(len(head(0)) + 8) + encode_box("mdat", Random(1).randbytes(size * count))
 
 
 # ------------------------------------------------------------------------------------------------ counts

@@ -1,24 +1,22 @@
-"""Counts what `clearkey inspect` tells of one track, sample by sample, in memory that does not grow with the samples.
+"""Counts what can be told of one track, sample by sample, in memory that does not grow with the samples.
 
 An error in mid-track keeps all that was counted before it.
 """
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from drm.cenc.layout import Pattern
+from drm.content_checks.counter_use import CounterUse
+from drm.content_checks.enciphered import BLOCK, counter_blocks, encrypted_bytes
 from drm.keys import KeyId
 from drm.media import Sample, SampleCrypto, Scheme
-from player.verbs.inspect.iv_use import IvUse
 
-__all__ = ["Period", "Tally", "encrypted_bytes"]
+__all__ = ["Period", "Tally"]
 
 MAX_PERIODS: Final = 1000  # listed for one track; more are counted
-BLOCK: Final = 16
 Pair = tuple[int, int]  # crypt, skip
 
 
@@ -42,7 +40,7 @@ class Tally:
     """What has come so far. `pattern` is by (crypt, skip), in blocks; sizes are bytes, times the track's own units."""
 
     track_id: int
-    iv_use: IvUse | None = None  # None: repeated IVs are not looked for
+    counters: CounterUse | None = None  # None: counters that are used twice are not looked for
     known_constant_ivs: frozenset[bytes] = frozenset()  # of the sample descriptions
     own_iv_kids: frozenset[KeyId] = frozenset()  # keys whose descriptions say that each sample has an IV of its own
     samples: int = 0
@@ -74,11 +72,12 @@ class Tally:
         """Take all `samples`. An error of theirs passes through; what came before it stays counted."""
         try:
             for sample in samples:
-                self._add(sample)
+                self.add(sample)
         finally:
-            self._end_period()
+            self.close()
 
-    def _add(self, sample: Sample) -> None:
+    def add(self, sample: Sample) -> None:
+        """Take the next sample."""
         if not self.samples:
             self.first_dts = sample.dts
         self.samples += 1
@@ -117,8 +116,8 @@ class Tally:
         protected, encrypted = encrypted_bytes(crypto, size)
         self.protected_bytes += protected
         self.encrypted_bytes += encrypted
-        if self.iv_use is not None and not scheme.is_cbc:
-            self.iv_use.add(key_id, crypto.iv, encrypted, self.track_id, self.samples)
+        if self.counters is not None:
+            self.counters.add(key_id, crypto.iv, counter_blocks(crypto, encrypted))
         subsamples = crypto.subsamples
         if not subsamples:
             self.whole += 1
@@ -137,12 +136,13 @@ class Tally:
         key_ids = crypto.key_ids
         if self._open is not None and self._open.key_ids == key_ids:
             return self._open
-        self._end_period()
+        self.close()
         self.period_count += 1
         self._open = Period(key_ids, self.samples, sample.dts, crypto.iv)
         return self._open
 
-    def _end_period(self) -> None:
+    def close(self) -> None:
+        """There are no more samples."""
         period, self._open = self._open, None
         if period is None:
             return
@@ -157,23 +157,3 @@ class Tally:
             self.constant_ivs[iv] = self.constant_ivs.get(iv, 0) + period.samples
         else:
             self.own_ivs[size] = self.own_ivs.get(size, 0) + period.samples
-
-
-def encrypted_bytes(crypto: SampleCrypto, size: int) -> Pair:
-    """How many of a sample's `size` bytes are marked as protected, and how many of those the scheme encrypts.
-
-    By the default reading where packagers disagree on the last bytes of a range.
-    """
-    subsamples = crypto.subsamples
-    scheme = crypto.scheme
-    if scheme is Scheme.CENC:
-        protected = sum([part for _, part in subsamples]) if subsamples else size
-        return protected, protected
-    ranges = [part for _, part in subsamples] if subsamples else [size]
-    pattern = _pattern(0, 0) if scheme is Scheme.CBC1 else _pattern(crypto.crypt_blocks, crypto.skip_blocks)
-    return sum(ranges), BLOCK * sum(map(pattern.selected, ranges))
-
-
-@functools.cache
-def _pattern(crypt: int, skip: int) -> Pattern:
-    return Pattern(crypt, skip)  # 256 at most: each is four bits in the file

@@ -1,0 +1,145 @@
+"""Reads a file for the checks: its boxes once, its samples once, and a second time only those under suspicion."""
+
+from __future__ import annotations
+
+import bisect
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Final, Protocol
+
+from drm.content_checks.box_facts import BoxWalk
+from drm.content_checks.checks import PLACE_QUESTIONS, PSSH_QUESTIONS
+from drm.content_checks.coded_headers import Asked, asked_of
+from drm.content_checks.counter_reuse import ReuseSearch
+from drm.content_checks.counter_use import CounterUse
+from drm.content_checks.facts import AuxPlace, ContentFacts, CounterFacts, PsshRow, TrackFacts
+from drm.content_checks.of_boxes import doubt
+from drm.content_checks.tally import Tally
+from drm.errors import MediaError
+from drm.isobmff.pssh import Pssh
+from drm.isobmff.reader import ByteSource
+from drm.media import Sample, TrackInfo
+
+__all__ = ["Content", "gather_facts"]
+
+LOOKED_AT: Final = 512  # encrypted samples of a track, from the first on, whose headers are looked at;
+_THEN_EACH: Final = 64  # behind them one in so many, so that a long film costs little
+
+
+class Content(Protocol):
+    """A file that is open for reading samples, of either container."""
+
+    @property
+    def tracks(self) -> tuple[TrackInfo, ...]:
+        """Every track."""
+
+    @property
+    def pssh(self) -> tuple[Pssh, ...]:
+        """The `pssh` boxes; WebM has none."""
+
+    def scheme_type(self, track_id: int) -> str:
+        """The scheme as the file spells it."""
+
+    def sample_entries(self, track_id: int) -> tuple[str, ...]:
+        """What the file calls the form of the track's samples."""
+
+    def samples(self, track_id: int) -> Iterator[Sample]:
+        """The samples of one track in decode order."""
+
+
+def gather_facts(source: ByteSource, content: Content, *, is_mp4: bool) -> ContentFacts:
+    """Read every sample's place and encryption, and of some samples the bytes of their headers.
+
+    `content` is what was opened over `source`. What breaks a track or the walk over the boxes becomes a fact.
+    """
+    facts = ContentFacts(source.name, is_mp4)
+    facts.tracks = tuple(_begun(content, info) for info in content.tracks)
+    walk = BoxWalk(source, facts.tracks, facts, lambda place: _on_place(facts, place), lambda row: _on_pssh(facts, row))
+    if is_mp4:
+        walk.run()
+    media_data = walk.media_data if is_mp4 and facts.walk_error is None else None
+    counters = CounterUse()
+    for track in facts.tracks:
+        track.tally.counters = None if track.doubt else counters
+        _read(source, content, track, media_data)
+    facts.pssh = content.pssh
+    facts.counters = _compare(source, content, facts.tracks, counters)
+    return facts
+
+
+def _on_place(facts: ContentFacts, place: AuxPlace) -> None:
+    for code, ask in PLACE_QUESTIONS.items():
+        facts.note(code, place.track_id).add(ask(place), "fragment" if place.is_fragment else "table")
+    for track in facts.tracks:
+        if track.info.track_id == place.track_id:
+            track.doubt = track.doubt or doubt(place)
+
+
+def _on_pssh(facts: ContentFacts, row: PsshRow) -> None:
+    for code, ask in PSSH_QUESTIONS.items():
+        facts.note(code, 0).add(ask(row), "row")
+
+
+def _begun(content: Content, info: TrackInfo) -> TrackFacts:
+    constant_ivs = frozenset(each.constant_iv for each in info.protections if each and each.constant_iv)
+    own_iv_kids = frozenset(each.key_id for each in info.protections if each and each.iv_size)
+    tally = Tally(info.track_id, None, constant_ivs, own_iv_kids)
+    return TrackFacts(info, content.scheme_type(info.track_id), tally, entries=content.sample_entries(info.track_id))
+
+
+def _read(source: ByteSource, content: Content, track: TrackFacts, media_data: list[tuple[int, int]] | None) -> None:
+    tally, ask = track.tally, asked_of(track.info)
+    inside = _Inside(media_data) if media_data is not None else None
+    try:
+        for sample in content.samples(track.info.track_id):
+            tally.add(sample)
+            if inside is not None and not inside.holds(sample):
+                track.outside = track.outside[0] + 1, track.outside[1] or tally.samples
+            if ask is not None and sample.crypto is not None and _is_looked_at(tally.encrypted):
+                _look(source, sample, track, ask)
+    except MediaError as error:
+        track.error = error
+    finally:
+        tally.close()
+
+
+def _is_looked_at(encrypted: int) -> bool:
+    return encrypted <= LOOKED_AT or not encrypted % _THEN_EACH
+
+
+def _look(source: ByteSource, sample: Sample, track: TrackFacts, ask: Asked) -> None:
+    def read(at: int, size: int) -> bytes:
+        return source.read_at(sample.offset + at, size)
+
+    track.headers.add(ask(sample, track.tally.samples, read))
+
+
+class _Inside:
+    """Whether samples lie in media data, which they mostly do in the box of the one before."""
+
+    def __init__(self, boxes: list[tuple[int, int]]) -> None:
+        self._boxes = boxes  # in the order of the file
+        self._start, self._end = 0, 0
+
+    def holds(self, sample: Sample) -> bool:
+        start, end = sample.offset, sample.offset + sample.size
+        if self._start <= start and end <= self._end:
+            return True
+        at = bisect.bisect_left(self._boxes, end, key=lambda box: box[1])
+        if at == len(self._boxes) or self._boxes[at][0] > start:
+            return not sample.size
+        self._start, self._end = self._boxes[at]
+        return True
+
+
+def _compare(source: ByteSource, content: Content, tracks: Sequence[TrackFacts], counters: CounterUse) -> CounterFacts:
+    meetings = counters.meetings()
+    if not meetings:
+        return CounterFacts((), 0, counters.samples, counters.is_complete)
+    search = ReuseSearch(meetings, source.read_at)
+    for track in (each for each in tracks if not each.doubt):
+        with contextlib.suppress(MediaError):  # it was met before, and is told of the track
+            for number, sample in enumerate(content.samples(track.info.track_id), 1):
+                search.add(sample, number)
+    is_complete = counters.is_complete and search.is_complete
+    return CounterFacts(tuple(search.found.values()), search.copies, counters.samples, is_complete)
