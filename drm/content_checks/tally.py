@@ -128,7 +128,8 @@ class Tally:
         self.subsamples = [min(low, count), max(high, count), total + count]
         self.subsample_bytes[0] += size - protected
         self.subsample_bytes[1] += protected
-        if scheme is not Scheme.CBCS and any(part % BLOCK for _, part in subsamples):
+        is_whole = subsamples == ((0, size),)  # the same as no subsamples, and its last block may be partial
+        if scheme is not Scheme.CBCS and not is_whole and any(part % BLOCK for _, part in subsamples):
             self.unaligned += 1
 
     def _period(self, sample: Sample, crypto: SampleCrypto) -> Period:

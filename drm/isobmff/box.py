@@ -180,7 +180,8 @@ def _descend(box: Reader) -> bool:
 
 def _enter_sample_entry(box: Reader) -> bool:
     # Which kind of entry it is stands in `hdlr`; the tree is content with what looks like boxes.
-    for prefix in (_VISUAL, _AUDIO, 8):
+    # Sound first: where its fields are passed over as if it were a picture, what follows can be boxes of `sinf`.
+    for prefix in (_AUDIO, _VISUAL, 8):
         probe = box.copy()
         if probe.remaining < prefix + 8:
             continue
