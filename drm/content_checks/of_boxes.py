@@ -160,10 +160,10 @@ def _entries(place: AuxPlace) -> SencBox | None:
 def _stray(offsets: tuple[int, ...], base: int, senc: SencBox) -> int | None:
     """The first of several offsets, in rising order, at which no entry begins."""
     starts = _starts(senc)
-    reached = next(starts)
+    reached = next(starts, None)
     for offset in offsets:
-        while reached < base + offset:
-            reached = next(starts, senc.end + 1)
+        while reached is not None and reached < base + offset:
+            reached = next(starts, None)
         if reached != base + offset:
             return offset
     return None

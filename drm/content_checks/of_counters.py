@@ -21,10 +21,8 @@ def iv_reused(facts: ContentFacts) -> Iterator[Judgement]:
         yield Judgement.unknown("samples behind the second movie box may be under other keys than they seem")
         return
     yield from map(_reused, counters.reuses)
-    if not counters.is_complete:
-        yield Judgement.unknown("too many separate IVs: not all were compared")
-    elif any(track.error is not None for track in facts.tracks):
-        yield Judgement.unknown("a track could not be read to its end")
+    if why := _left_out(facts):
+        yield Judgement.unknown(why)
     elif not counters.reuses:
         yield Judgement.no()
 
@@ -33,11 +31,20 @@ def samples_repeated(facts: ContentFacts) -> Iterator[Judgement]:
     """Whether samples come twice, counter and cipher text."""
     if not facts.counters.samples:
         return
+    why = _left_out(facts)
     if not facts.counters.copies:
-        yield Judgement.no()
+        yield Judgement.unknown(why) if why else Judgement.no()
         return
     text = f"{facts.counters.copies} samples are copies of others, IV and cipher text: the same content, protected once"
     yield Judgement.yes(text)
+
+
+def _left_out(facts: ContentFacts) -> str:
+    """Why not every counter was compared; empty: all were."""
+    if not facts.counters.is_complete:
+        return "too many separate IVs: not all were compared"
+    broken = any(track.error is not None for track in facts.tracks)
+    return "a track could not be read to its end" if broken else ""
 
 
 def _reused(reuse: CounterReuse) -> Judgement:

@@ -230,6 +230,7 @@ def _harmless() -> Iterator[Flaw]:
     yield Flaw("second-moov", "an equal one", VIDEO, _repeated(lambda moov: moov))
     yield Flaw("saio-beside", "another box between", VIDEO, appended("traf", free))
     yield Flaw("saio-beside", "offsets from the file's start", VIDEO, _from_the_start)
+    yield Flaw("saio-beside", "to a copy of the entries", VIDEO, _points_to_copy)
     yield Flaw("saiz-against-senc", "of another type", VIDEO, appended("traf", _foreign_saiz()))
     yield Flaw("senc-twice", "PIFF's form beside it", VIDEO, _piff_beside)
     yield Flaw("leftover-boxes", "auxiliary information of another type", CLEAR,
@@ -271,6 +272,14 @@ def _from_the_start(data: bytes) -> bytes:
         at = box(data, "saio", number).body + 8
         data = put(data, at, (box(data, "senc", number).body + 8).to_bytes(4, "big"))
     return data
+
+
+def _points_to_copy(data: bytes) -> bytes:
+    """The entries once more behind the last box, and the first fragment's saio points there."""
+    senc, moof = box(data, "senc"), box(data, "moof")
+    offset = len(data) + 8 - moof.start
+    copy = encode_box("free", data[senc.body + 8 : senc.end])
+    return put(data, box(data, "saio").body + 8, offset.to_bytes(4, "big")) + copy
 
 
 def _foreign_saiz() -> bytes:

@@ -12,7 +12,7 @@ from drm.container import open_container
 from drm.content_checks.checks import judge
 from drm.content_checks.facts import ContentFacts, TrackFacts
 from drm.content_checks.gather import gather_facts
-from drm.content_checks.judgement import Answer, Level
+from drm.content_checks.judgement import Answer, Judgement, Level
 from drm.content_checks.tally import Tally
 from drm.errors import MediaError
 from drm.media import Presentation, TrackInfo
@@ -69,12 +69,17 @@ def _judged(facts: ContentFacts) -> tuple[list[Finding], list[Unjudged]]:
         if each.answer is Answer.YES:
             evidence = tuple(map(for_people, each.evidence))
             findings.append(Finding(check.level.value, check.code, text, each.track_id, check.requirement, evidence))
-        elif each.answer is Answer.UNKNOWN and not (each.track_id in broken or (broken and not each.track_id)):
+        elif each.answer is Answer.UNKNOWN and check.level is not Level.INFO and not _is_told(each, broken):
             unjudged.append(Unjudged(check.code, text, each.track_id, check.requirement))
-            if check.code == "iv-reused":
+            if check.code == "iv-reused" and not facts.counters.is_complete:
                 findings.append(Finding("info", "iv-check-partial", text, 0, check.requirement))
     levels = [level.value for level in Level]
     return sorted(findings, key=lambda each: levels.index(each.level)), unjudged
+
+
+def _is_told(judgement: Judgement, broken: set[int]) -> bool:
+    """What a broken track leaves unknown, its error has told."""
+    return bool(broken) and judgement.track_id in {0, *broken}
 
 
 def _track(presentation: Presentation, facts: TrackFacts) -> TrackReport:

@@ -114,6 +114,9 @@ def test_the_counter_wraps_within_its_lower_half() -> None:
     wrapping = sample(bytes(8) + LAST.to_bytes(8, "big"), 32, 0)  # its second block has the counter 0 of the same half
     assert search([wrapping, sample(bytes(7) + b"\1" + bytes(8), 16, 200)], NOISE).found == {}
     assert len(search([wrapping, sample(bytes(16), 16, 200)], NOISE).found) == 1
+    data = NOISE[:32] + NOISE[16:32] + NOISE[:16]  # the second sample is the first one's second block
+    assert search([wrapping, sample(bytes(16), 16, 32)], data).copies == 1
+    assert len(search([wrapping, sample(bytes(16), 16, 48)], data).found) == 1
     assert counter_ranges(bytes(8) + LAST.to_bytes(8, "big"), 2) == ((LAST, LAST + 1), (0, 1))
 
 
