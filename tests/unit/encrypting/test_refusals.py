@@ -16,6 +16,7 @@ from drm.isobmff.box import top_boxes
 from drm.isobmff.reader import Reader
 from drm.keys import ContentKey, KeyId
 from drm.media import Scheme, TrackType
+from tests.interop.peers.samples import samples_of
 
 VIDEO, AUDIO = TrackType.VIDEO, TrackType.AUDIO
 
@@ -142,8 +143,8 @@ def test_flipped_bits_are_refused_in_words_or_encrypted(
     bad, target = tmp_path / "bad.mp4", tmp_path / "target.mp4"
     chance = random.Random(5)
     tracks = {VIDEO: TrackEncryption(*keys[0]), AUDIO: TrackEncryption(*keys[1])}
-    refused = 0
-    for _ in range(150):
+    refused, encrypted = 0, 0
+    for turn in range(150):
         data = bytearray(whole)
         for _ in range(chance.randint(1, 3)):
             data[chance.randrange(3000)] ^= 1 << chance.randrange(8)
@@ -152,8 +153,16 @@ def test_flipped_bits_are_refused_in_words_or_encrypted(
             encrypt_file(bad, target, scheme=Scheme.CENC, tracks=tracks)
         except DRMError:  # anything else is a traceback for a user, and fails here
             refused += 1
+            assert list(tmp_path.iterdir()) == [bad], f"turn {turn}: something was left behind"
+            continue
+        encrypted += 1
+        # What was not refused was understood: it decrypts to the samples that the clear file has, spoilt as it is.
+        clear, hidden = samples_of(bad), samples_of(target)
+        assert samples_of(target, dict(keys)) == clear, f"turn {turn}"
+        assert all(hidden[kind] != samples for kind, samples in clear.items() if samples), f"turn {turn}"
+        target.unlink()
     assert refused > 15
-    assert {path.name for path in tmp_path.iterdir()} <= {"bad.mp4", "target.mp4"}
+    assert encrypted > 15
 
 
 @pytest.mark.parametrize("movflags", ["dash+delay_moov+global_sidx", "dash+delay_moov", "frag_keyframe+delay_moov"])

@@ -85,6 +85,7 @@ def test_the_reports_of_other_peoples_files(vectors_folder: Path) -> None:
     for vector in (*manifest["vectors"], *manifest["parse_only"]):
         if files := files_of(vectors_folder, vector):
             ran = inspect(*files)
+            assert ran.exit_code == 0, f"{vector['id']}: {ran.exception}"
             holds(REPORT, json.loads(ran.stdout))
             checked += 1
     assert checked >= 70
