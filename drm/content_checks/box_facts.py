@@ -19,9 +19,9 @@ from drm.errors import MediaError
 from drm.isobmff.fragment import Tfhd
 from drm.isobmff.movie import Tkhd
 from drm.isobmff.pssh import Pssh
-from drm.isobmff.reader import ByteSource
 from drm.isobmff.sample_aux import PIFF_SENC, Saio, Saiz
 from drm.isobmff.sample_group import Sgpd, grouping_type
+from drm.media import ByteSource
 
 __all__ = ["MEDIA_DATA", "BoxWalk"]
 

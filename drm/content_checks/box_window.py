@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from drm.errors import MalformedMediaError
-from drm.isobmff.reader import ByteSource, Reader, printable
+from drm.isobmff.reader import Reader, printable
+from drm.media import ByteSource
 
 __all__ = ["BoxSpan", "Window", "load", "spans"]
 

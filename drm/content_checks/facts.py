@@ -16,7 +16,7 @@ from drm.errors import MediaError
 from drm.isobmff.pssh import Pssh
 from drm.isobmff.sample_aux import Saio, Saiz
 from drm.keys import KeyId
-from drm.media import TrackInfo
+from drm.media import InitBox, TrackInfo
 
 __all__ = ["AuxPlace", "ContentFacts", "CounterFacts", "MovieBox", "PsshRow", "TrackFacts"]
 
@@ -91,7 +91,7 @@ class ContentFacts:
     name: str
     is_mp4: bool
     tracks: tuple[TrackFacts, ...] = ()
-    pssh: tuple[Pssh, ...] = ()
+    pssh: tuple[InitBox, ...] = ()
     movies: list[MovieBox] = field(default_factory=list)
     announces_fragments: bool = False  # mvex
     fragments: int = 0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import bisect
 import contextlib
-from collections.abc import Iterator, Sequence
-from typing import Final, Protocol
+from collections.abc import Sequence
+from typing import Final
 
 from drm.content_checks.box_facts import BoxWalk
 from drm.content_checks.checks import PLACE_QUESTIONS, PSSH_QUESTIONS
@@ -16,42 +16,20 @@ from drm.content_checks.facts import AuxPlace, ContentFacts, CounterFacts, PsshR
 from drm.content_checks.of_boxes import doubt
 from drm.content_checks.tally import Tally
 from drm.errors import MediaError
-from drm.isobmff.pssh import Pssh
-from drm.isobmff.reader import ByteSource
-from drm.media import Sample, TrackInfo
+from drm.media import ByteSource, Presentation, Sample, TrackInfo
 
-__all__ = ["Content", "gather_facts"]
+__all__ = ["gather_facts"]
 
 LOOKED_AT: Final = 512  # encrypted samples of a track, from the first on, whose headers are looked at;
 _THEN_EACH: Final = 64  # behind them one in so many, so that a long film costs little
 
 
-class Content(Protocol):
-    """A file that is open for reading samples, of either container."""
-
-    @property
-    def tracks(self) -> tuple[TrackInfo, ...]:
-        """Every track."""
-
-    @property
-    def pssh(self) -> tuple[Pssh, ...]:
-        """The `pssh` boxes; WebM has none."""
-
-    def scheme_type(self, track_id: int) -> str:
-        """The scheme as the file spells it."""
-
-    def sample_entries(self, track_id: int) -> tuple[str, ...]:
-        """What the file calls the form of the track's samples."""
-
-    def samples(self, track_id: int) -> Iterator[Sample]:
-        """The samples of one track in decode order."""
-
-
-def gather_facts(source: ByteSource, content: Content, *, is_mp4: bool) -> ContentFacts:
+def gather_facts(source: ByteSource, content: Presentation) -> ContentFacts:
     """Read every sample's place and encryption, and of some samples the bytes of their headers.
 
     `content` is what was opened over `source`. What breaks a track or the walk over the boxes becomes a fact.
     """
+    is_mp4 = content.container.endswith("MP4")
     facts = ContentFacts(source.name, is_mp4)
     facts.tracks = tuple(_begun(content, info) for info in content.tracks)
     walk = BoxWalk(source, facts.tracks, facts, lambda place: _on_place(facts, place), lambda row: _on_pssh(facts, row))
@@ -62,7 +40,7 @@ def gather_facts(source: ByteSource, content: Content, *, is_mp4: bool) -> Conte
     for track in facts.tracks:
         track.tally.counters = None if track.doubt else counters
         _read(source, content, track, media_data)
-    facts.pssh = content.pssh
+    facts.pssh = tuple(content.pssh)
     facts.counters = _compare(source, content, facts.tracks, counters)
     return facts
 
@@ -80,14 +58,16 @@ def _on_pssh(facts: ContentFacts, row: PsshRow) -> None:
         facts.note(code, 0).add(ask(row), "row")
 
 
-def _begun(content: Content, info: TrackInfo) -> TrackFacts:
+def _begun(content: Presentation, info: TrackInfo) -> TrackFacts:
     constant_ivs = frozenset(each.constant_iv for each in info.protections if each and each.constant_iv)
     own_iv_kids = frozenset(each.key_id for each in info.protections if each and each.iv_size)
     tally = Tally(info.track_id, None, constant_ivs, own_iv_kids)
     return TrackFacts(info, content.scheme_type(info.track_id), tally, entries=content.sample_entries(info.track_id))
 
 
-def _read(source: ByteSource, content: Content, track: TrackFacts, media_data: list[tuple[int, int]] | None) -> None:
+def _read(
+    source: ByteSource, content: Presentation, track: TrackFacts, media_data: list[tuple[int, int]] | None
+) -> None:
     tally, ask = track.tally, asked_of(track.info)
     inside = _Inside(media_data) if media_data is not None else None
     try:
@@ -132,7 +112,9 @@ class _Inside:
         return True
 
 
-def _compare(source: ByteSource, content: Content, tracks: Sequence[TrackFacts], counters: CounterUse) -> CounterFacts:
+def _compare(
+    source: ByteSource, content: Presentation, tracks: Sequence[TrackFacts], counters: CounterUse
+) -> CounterFacts:
     meetings = counters.meetings()
     if not meetings:
         return CounterFacts((), 0, counters.samples, counters.is_complete)

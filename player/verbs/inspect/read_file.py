@@ -43,7 +43,7 @@ def inspect_stream(stream: FileByteStream) -> tuple[Inspection, MediaError | Non
         MediaError: it is neither MP4 nor WebM, or its head is broken: there is nothing to report.
     """
     presentation = open_container(stream)
-    facts = gather_facts(stream, presentation, is_mp4="MP4" in presentation.container)
+    facts = gather_facts(stream, presentation)
     tracks = tuple(_track(presentation, track) for track in facts.tracks)
     findings, unjudged = _judged(facts)
     report = Inspection(

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from drm.app.byte_stream import FileByteStream
+from drm.container import open_container
 from drm.content_checks import of_boxes
 from drm.content_checks.box_window import Window, spans
 from drm.content_checks.checks import CHECKS, judge
@@ -23,7 +24,6 @@ from drm.errors import MalformedMediaError
 from drm.isobmff.sample_aux import Saio, Saiz
 from drm.keys import KeyId
 from drm.media import Sample, SampleCrypto, Scheme, Subsample
-from player.media_file import open_media
 
 KID = KeyId(bytes(range(16)))
 SENC = SencBox(900, 1000, 1060, 3, has_subsamples=True, is_piff=False, version=0, iv_size=8, fits=(8,),
@@ -196,8 +196,7 @@ def test_no_is_never_said_of_what_was_not_read_to_its_end(tmp_path: Path, own_ve
     for data in (whole, whole[:-700]):
         cut.write_bytes(data)
         with FileByteStream([str(cut)]) as stream:
-            content, _ = open_media(stream)
-            facts = gather_facts(stream, content, is_mp4=True)
+            facts = gather_facts(stream, open_container(stream))
             answers.append({check.code: each.answer for check, each in judge(facts)})
     sound, broken = answers
     assert set(sound.values()) == {Answer.NO}
