@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from drm.errors import MalformedMediaError
-from drm.isobmff.reader import Reader, printable
+from drm.isobmff.reader import MAX_DEPTH, Reader, printable
 from drm.media import ByteSource
 
 __all__ = ["BoxSpan", "Window", "load", "spans"]
 
 MAX_LOADED: Final = 64 << 20  # bytes of one box
+MAX_BOXES: Final = 100_000  # side by side
 _WINDOW: Final = 64 << 10  # bytes
 
 
@@ -47,12 +48,19 @@ class BoxSpan:
 
 
 def spans(window: Window, start: int, end: int, path: str = "") -> Iterator[BoxSpan]:
-    """The boxes from `start` to `end`, one behind the other. Raises MalformedMediaError for an impossible size.
+    """The boxes from `start` to `end`, one behind the other; up to seven zero bytes behind the last are passed over.
 
-    Up to seven zero bytes behind the last one are passed over.
+    Raises:
+        MalformedMediaError: an impossible size, or more boxes, or deeper ones, than a file has.
     """
-    at = start
+    at, count = start, 0
     while end - at >= 8:
+        count += 1
+        if count > MAX_BOXES or path.count("/") >= MAX_DEPTH:
+            raise MalformedMediaError(
+                f"more than {MAX_BOXES} boxes side by side, or {MAX_DEPTH} inside one another",
+                where=f"{path or window.name} at byte {at}",
+            )
         head = window.read_at(at, min(32, end - at))
         size, kind, payload = int.from_bytes(head[:4], "big"), head[4:8].decode("latin-1"), 8
         if size == 1:

@@ -82,9 +82,12 @@ CHECKS: Final = (
           "saio points beside the entries of senc, usually because the box moved after it was written.",
           "Take saiz and saio out, or correct the offset; players that read senc are not hurt.", _noted("saio-beside")),
     Check("headers-encrypted", "CKC-12", _FAULT,
-          "The length or header of a NAL unit (AVC 1 byte, HEVC and VVC 2), or the header of an OBU (AV1), is "
-          "enciphered, or whole pictures are. Decoders that decrypt in hardware need them.",
+          "The length or header of a NAL unit is enciphered (AVC has 1 byte, HEVC and VVC 2), or whole pictures are. "
+          "Decoders that decrypt in hardware find the slices by them.",
           "Package it again with subsample encryption: clearkey encrypt does so.", of_tracks.headers_encrypted),
+    Check("obus-encrypted", "CKC-65", _FAULT,
+          "The header of an OBU of AV1, or an OBU that has to stay clear, is enciphered, or whole pictures are.",
+          "Package it again with subsample encryption: clearkey encrypt does so.", of_tracks.obus_encrypted),
     Check("pssh-common-twice", "CKC-09", _FAULT,
           "Two pssh boxes of the common system stand side by side, and browsers ask for the keys of the first alone.",
           "Take both out and make one with every KID: clearkey pssh make.", _noted("pssh-common-twice")),

@@ -87,14 +87,16 @@ def saiz_against_senc(place: AuxPlace) -> Judgement | None:
         return Judgement.unknown(_TAKEN_APART, track_id)
     if not senc.has_subsamples and not senc.iv_size:
         return None  # entries of no bytes: nothing to be wrong about
-    told = bytes((saiz.default_size,)) * saiz.sample_count if saiz.default_size else saiz.sizes
     lengths = list(senc.entry_sizes())
+    # Not beyond one more than there are: in a few bytes a box can speak of four thousand million samples.
+    count = min(saiz.sample_count, len(lengths) + 1)
+    told = bytes((saiz.default_size,)) * count if saiz.default_size else saiz.sizes
     if len(told) != len(lengths):
         told = bytes(size for size in told if size)  # a sample without information has size 0, and may have no entry
     if list(told) == lengths:
         return Judgement.no(track_id)
     if len(told) != len(lengths):
-        seen = f"{place.where}: saiz tells of {len(told)} entries, senc has {len(lengths)}"
+        seen = f"{place.where}: saiz tells of {saiz.sample_count} samples, senc has {len(lengths)} entries"
     else:
         at = next(index for index, (one, other) in enumerate(zip(told, lengths, strict=True)) if one != other)
         seen = f"{place.where}: entry {at + 1} has {told[at]} bytes by saiz and {lengths[at]} in senc"
@@ -144,6 +146,8 @@ def doubt(place: AuxPlace) -> str:
     if place.saiz[0].sample_count != place.samples or not place.saio[0].offsets:
         return ""
     named = {base + place.saio[0].offsets[0] for base in place.bases}
+    if senc.iv_size not in senc.fits:
+        return ""  # and no reader goes on either
     last = senc.end - sum(list(senc.entry_sizes())[-place.samples :]) if place.samples else senc.end
     if last in named:
         return ""

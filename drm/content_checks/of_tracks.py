@@ -15,11 +15,12 @@ from drm.media import TrackType
 
 __all__ = [
     "cbcs_own_ivs", "damaged", "default_kid_unused", "headers_encrypted", "kid_of_zeros", "nothing_encrypted",
-    "nothing_protected", "outside_media_data", "own_ivs_repeated", "unaligned",
+    "nothing_protected", "obus_encrypted", "outside_media_data", "own_ivs_repeated", "unaligned",
 ]  # fmt: skip
 
 ZEROS: Final = KeyId(bytes(16))
-NAL_OR_OBU: Final = frozenset({"h264", "hevc", "vvc", "libdav1d"})
+_NAL: Final = frozenset({"h264", "hevc", "vvc"})
+_OBU: Final = frozenset({"libdav1d"})
 
 _OfTrack = Callable[[TrackFacts], Judgement | None]
 _Asked = Callable[[ContentFacts], Iterator[Judgement]]
@@ -137,16 +138,26 @@ def unaligned(track: TrackFacts) -> Judgement | None:
 
 @_each_track
 def headers_encrypted(track: TrackFacts) -> Judgement | None:
-    """Whether headers of NAL units or OBUs are enciphered, by the samples that were looked at."""
-    if track.info.type is not TrackType.VIDEO or track.info.decoder not in NAL_OR_OBU or not track.tally.encrypted:
+    """Whether lengths or headers of NAL units are enciphered, by the samples that were looked at."""
+    return _headers(track, _NAL)
+
+
+@_each_track
+def obus_encrypted(track: TrackFacts) -> Judgement | None:
+    """Whether headers of OBUs, or OBUs that have to stay clear, are enciphered."""
+    return _headers(track, _OBU)
+
+
+def _headers(track: TrackFacts, decoders: frozenset[str]) -> Judgement | None:
+    track_id = track.info.track_id
+    if track.info.type is not TrackType.VIDEO or track.info.decoder not in decoders or not track.tally.encrypted:
         return None
     found = track.headers.judgement()
     if found is None:
-        return Judgement.unknown("the configuration of its decoder, which says how long a length is, is not there",
-                                 track.info.track_id)  # fmt: skip
+        return Judgement.unknown("the decoder's configuration does not say how long a length is", track_id)
     if found.answer is not Answer.YES:
         return found
     looked, bad = sum(track.headers.counts.values()), track.headers.counts[Answer.YES]
-    text = f"{found.text.partition(' (and')[0]} is enciphered, in {bad} of {looked} samples that were looked at: "
-    text += "hardware decoders cannot find the slices"
-    return Judgement.yes(text, *found.evidence, track_id=track.info.track_id)
+    what = found.text.partition(" (and")[0]
+    text = f"{what} is enciphered, in {bad} of {looked} samples that were looked at: decoders in hardware need it"
+    return Judgement.yes(text, *found.evidence, track_id=track_id)

@@ -179,8 +179,8 @@ def _flaws() -> Iterator[Flaw]:
     yield Flaw("headers-encrypted", "AVC, cbcs, a length", CBCS, moved(0, 1, 9))
     yield Flaw("headers-encrypted", "AVC, a whole picture", VIDEO, _clear_senc(8))
     yield Flaw("headers-encrypted", "HEVC, the second byte of a header", "pk_cbcs_hevc_v.mp4", moved(0, 1, 12))
-    yield Flaw("headers-encrypted", "AV1, the header of an OBU", "pk_cenc_av1_v.mp4", moved(8, 1, 24))
-    yield Flaw("headers-encrypted", "AV1, a frame's header", "pk_cenc_av1_v.mp4", moved(8, 1, 21))
+    yield Flaw("obus-encrypted", "AV1, the header of an OBU", "pk_cenc_av1_v.mp4", moved(8, 1, 24))
+    yield Flaw("obus-encrypted", "AV1, a frame's header", "pk_cenc_av1_v.mp4", moved(8, 1, 21))
     yield Flaw("headers-encrypted", "AVC, in tables", TABLES, moved(16, 2, 11))
 
     yield Flaw("pssh-common-twice", "in the movie box", VIDEO, appended("moov", _common(ONE)))
@@ -241,6 +241,7 @@ def _harmless() -> Iterator[Flaw]:
     yield Flaw("pssh-twice", "apart from one another", VIDEO, appended("moov", _widevine(ONE) + free + _widevine(TWO)))
     yield Flaw("headers-encrypted", "the slice's header is protected, and the unit's is not", VIDEO, moved(8, 1, 5))
     yield Flaw("headers-encrypted", "HEVC, behind the second byte of a header", "pk_cbcs_hevc_v.mp4", moved(0, 1, 11))
+    yield Flaw("obus-encrypted", "AV1, behind a frame's header", "pk_cenc_av1_v.mp4", moved(8, 1, 19))
     yield Flaw("unaligned", "cbcs", CBCS, moved(0, 1, -3))
     yield Flaw("default-kid-unused", "a placeholder of zeros", ROTATED, lambda data: data)
     yield Flaw("kid-of-zeros", "in tenc, and groups name others", ROTATED, lambda data: data)

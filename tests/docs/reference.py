@@ -18,6 +18,8 @@ from typing import Final, get_origin
 
 import drm.app
 from drm import hresult
+from drm.content_checks.checks import CHECKS
+from drm.content_checks.judgement import Level
 from drm.errors import DRMError, error_classes
 from player.verbs.explain import entries
 from tests.docs.http_tables import with_tables
@@ -33,6 +35,7 @@ PAGES: Final = {
     "topology": ("Topologies", ("drm.session.topology", "drm.wire.specs", "drm.session.full_topology")),
     "events": ("Events", ("drm.session.events", "drm.session.event_queue")),
     "errors": ("Errors and HRESULTs", ()),
+    "findings": ("What `clearkey inspect` finds", ()),
     "components": ("The components' protocols", ("drm.component", "drm.media")),
     "pmp": ("PMP host and server", ("drm.app.server", "drm.app.host_proxy", "drm.protection", "drm.class_ids")),
     "rights": ("Rights and policies", (
@@ -56,7 +59,8 @@ def pages() -> dict[str, str]:
     """The text of each page, by file name; without an entry for a page that has nothing to tell."""
     made = {}
     for name, (title, modules) in PAGES.items():
-        body = list(_errors()) if name == "errors" else [line for each in modules for line in _module(each)]
+        made_up = {"errors": _errors, "findings": _findings}.get(name)
+        body = list(made_up()) if made_up else [line for each in modules for line in _module(each)]
         if body:
             made[f"{name}.md"] = _joined([f"# {title}", "", _MADE, "", *body])
     made["http.md"] = with_tables((FOLDER / "http.md").read_text(encoding="utf-8"))
@@ -252,3 +256,33 @@ def _hresult(number: int) -> str:
     value = f"0x{number:08X}"
     name = hresult.name_of(number)
     return f"`{value}`" if name == value else f"`{name}` (`{value}`)"
+
+
+# ------------------------------------------------------------------------------------------------ findings
+_LEVELS: Final = {
+    Level.FAULT: ("Faults", "These weaken the protection, or keep players from decoding."),
+    Level.ODD: ("Odd", "Against the standard, or a known source of trouble on devices."),
+    Level.INFO: ("Worth a look", "In order in many files, and the reason of trouble in some."),
+}
+
+
+_FINDINGS: Final = """\
+Each finding has a code that stays the same when its words change, and names the places and values that were seen
+(`evidence` in `--json`). Behind many stands a requirement of conformance; its id is in the second column. What cannot
+be told is listed as *not judged* (`unjudged`), with the reason: neither sound nor a finding. One more finding,
+`iv-check-partial`, says that a file has more separate IVs than are remembered.
+
+Files that Shaka Packager, FFmpeg and `clearkey` itself write in all their modes come through without a fault, but for
+those that are true: FFmpeg up to 8.1 has `senc-surplus` in fragments with sound, and `headers-encrypted` with HEVC;
+FFmpeg 5 writes fragments that are `damaged`."""
+
+
+def _findings() -> Iterator[str]:
+    """Every check of content: its code, what a finding means, what to do."""
+    yield from _FINDINGS.splitlines()
+    for level, (title, said) in _LEVELS.items():
+        yield from ("", f"## {title}", "", said, "", "| code | requirement | what it means | what to do |")
+        yield "| --- | --- | --- | --- |"
+        for check in CHECKS:
+            if check.level is level:
+                yield f"| `{check.code}` | {check.requirement} | {check.means} | {check.remedy} |"

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from drm.decrypting.file import decrypt_file
 from drm.encrypting.settings import TrackEncryption
 from drm.keys import ContentKey, KeyId
 from drm.media import Scheme
@@ -20,7 +21,7 @@ from drm.session.key_check import KeyOutcome
 from player.verbs.inspect import command
 from player.verbs.keys.check_file import verdicts
 from tests.interop.peers import sealed, writers
-from tests.interop.peers.clips import PROGRESSIVE, Clips
+from tests.interop.peers.clips import FRAGMENTED, PROGRESSIVE, Clips
 from tests.interop.peers.programs import PeerError, Program
 
 TRUE = {
@@ -93,6 +94,18 @@ def test_what_we_package(clips: Clips, tmp_path: Path, codec: str, scheme: Schem
         path = tmp_path / f"{kind}.mp4"
         assert faults(path) == set()
         assert refused([path], keys) == []
+
+
+@pytest.mark.parametrize("scheme", list(Scheme))
+@pytest.mark.parametrize("layout", [FRAGMENTED, PROGRESSIVE])
+def test_what_we_decrypt(clips: Clips, tmp_path: Path, layout: str, scheme: Scheme) -> None:
+    """Nothing of the encryption is left in a clear file."""
+    path, _, keys = sealed.Case("avc+aac", layout, scheme).encrypt(clips, tmp_path)
+    clear = tmp_path / "clear.mp4"
+    decrypt_file(path, clear, {KeyId.parse(kid): ContentKey.parse(key) for kid, key in keys.items()})
+    report = json.loads(CliRunner().invoke(command, ["--json", "--no-boxes", str(clear)]).stdout)
+    assert not report["encrypted"]
+    assert report["findings"] == report["unjudged"] == report["warnings"] == []
 
 
 def test_segments_as_shaka_packager_writes_them(programs: dict[str, Program], clips: Clips, tmp_path: Path) -> None:

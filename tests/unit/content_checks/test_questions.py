@@ -91,15 +91,48 @@ def test_doubt_about_too_many_entries(saiz: int, offset: int, doubtful: bool) ->
     assert not of_boxes.doubt(replace(place, samples=3))
 
 
+def test_counts_of_four_thousand_million_cost_nothing() -> None:
+    many = (1 << 32) - 1
+    told = of_boxes.saiz_against_senc(replace(PLACE, samples=many, saiz=(Saiz(many, 9),)))
+    assert told is not None
+    assert told.answer is Answer.YES
+    assert "saiz tells of 4294967295 samples, senc has 3 entries" in told.evidence[0]
+    senc = replace(SENC, count=many, has_subsamples=False, fits=(), sizes=None)
+    assert of_boxes.doubt(replace(PLACE, saiz=(Saiz(3, 8),), sencs=(senc,))) == ""
+
+
+class Bytes:
+    """A file in memory."""
+
+    name = "made"
+
+    def __init__(self, data: bytes) -> None:
+        self.size, self._data = len(data), data
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        return self._data[offset : offset + size]
+
+
+def depth(window: Window, start: int, end: int, path: str = "") -> int:
+    span = next(spans(window, start, end, path), None)
+    return 1 + depth(window, span.payload, span.end, span.path) if span else 0
+
+
+def test_boxes_without_end_stop_the_walk() -> None:
+    def nested(levels: int) -> Window:
+        return Window(Bytes(b"".join((8 * left).to_bytes(4, "big") + b"mdia" for left in range(levels, 0, -1))))
+
+    assert depth(nested(20), 0, 160) == 20
+    with pytest.raises(MalformedMediaError, match="inside one another"):
+        depth(nested(500), 0, 4000)
+    many = Window(Bytes((bytes((0, 0, 0, 8)) + b"free") * 100_001))
+    with pytest.raises(MalformedMediaError, match="side by side"):
+        list(spans(many, 0, many.size))
+
+
 def test_boxes_that_leave_their_parent_stop_the_walk() -> None:
-    class Source:
-        name, size = "made", 40
-
-        def read_at(self, offset: int, size: int) -> bytes:
-            data = (24).to_bytes(4, "big") + b"free" + bytes(16) + (99).to_bytes(4, "big") + b"free" + bytes(8)
-            return data[offset : offset + size]
-
-    found = spans(Window(Source()), 0, 40)
+    data = (24).to_bytes(4, "big") + b"free" + bytes(16) + (99).to_bytes(4, "big") + b"free" + bytes(8)
+    found = spans(Window(Bytes(data)), 0, 40)
     assert next(found).end == 24
     with pytest.raises(MalformedMediaError, match="impossible size"):
         next(found)
