@@ -163,7 +163,8 @@ def _track_verdicts(
         if key_id not in keys:
             continue
         if use.start is None:
-            found.append(KeyVerdict(track, key_id, KeyOutcome.NOT_REACHED))
+            is_idle = used.is_whole and not use.protects
+            found.append(KeyVerdict(track, key_id, KeyOutcome.UNUSED if is_idle else KeyOutcome.NOT_REACHED))
             continue
         samples = _samples(source, track.track_id, use.start)
         found += check_keys(

@@ -18,6 +18,7 @@ class KeyUse:
     """Where one key is used. `start`: the number, from 0, of the sample to begin decoding with; None: there is none."""
 
     start: int | None = None
+    protects: bool = False  # any byte: a clear lead can be told by samples under a key of which no byte is protected
     has_lead_in: bool = False  # it is a sync sample under other keys, and the first one of this key comes behind it
 
 
@@ -46,6 +47,7 @@ def read_uses(source: MediaSource, descriptor: StreamDescriptor) -> tuple[TrackU
             for key_id in sample.crypto.key_ids if sample.crypto is not None else ():
                 key = use.by_key.setdefault(key_id, KeyUse())
                 if (key.start is None or key.has_lead_in) and tells_of(sample, key_id):
+                    key.protects = True
                     if sample.is_sync:
                         key.start, key.has_lead_in = use.samples, False
                     elif key.start is None and sync is not None:

@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 from drm.decrypting.file import decrypt_file
 from drm.encrypting.settings import TrackEncryption
+from drm.errors import DRMError
 from drm.keys import ContentKey, KeyId
 from drm.media import Scheme
 from drm.packaging.package import package_file
@@ -41,17 +42,16 @@ def faults(*files: Path) -> set[str]:
 
 
 def refused(files: list[Path], keys: dict[str, str]) -> list[str]:
-    """The verdicts that are anything else than good, of a file with its right keys."""
-    told = verdicts(
-        [str(path) for path in files], {KeyId.parse(kid): ContentKey.parse(key) for kid, key in keys.items()}
-    )
-    assert told
-    assert any(verdict.outcome is KeyOutcome.RIGHT for verdict in told)
-    return [
-        f"{verdict.key_id} {verdict.outcome.value}: {verdict.seen}"
-        for verdict in told
-        if verdict.outcome in {KeyOutcome.WRONG, KeyOutcome.MISSING} or verdict.failed
-    ]
+    """What `keys check` has against a file with its right keys."""
+    held = {KeyId.parse(kid): ContentKey.parse(key) for kid, key in keys.items()}
+    checked = verdicts([str(path) for path in files], held)
+    assert any(verdict.outcome is KeyOutcome.RIGHT for verdict in checked.verdicts)
+    said = [f"{verdict.key_id}: {verdict.seen}" for verdict in checked.verdicts if verdict.failed]
+    try:
+        checked.raise_for_status(str(files[0]))
+    except DRMError as error:
+        said.append(error.render())
+    return said
 
 
 @pytest.mark.parametrize("case", sealed.CASES, ids=lambda case: case.name)
