@@ -7,8 +7,9 @@ first under which all entries make sense is taken.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, repeat
 
 from drm.errors import MalformedMediaError, MediaError, UnsupportedMediaError
 from drm.isobmff.multi_key import MultiKeyProtection
@@ -60,7 +61,7 @@ def from_senc(senc: Senc, sizes: Sequence[int], rules: Rules, place: str, warn: 
         if count not in {samples, len(protected)}:
             fail(place, "senc does not match the samples", f"{count} entries, {samples} samples")
         return _opened(senc, sizes, rules, None, place)  # a clear sample has no bytes in this version
-    if not senc.payload and not any(rule.iv_size for rule in protected):
+    if senc.payload == b"" and not any(rule.iv_size for rule in protected):
         return crypto_without_aux(rules, place)
     if count > samples:
         # FFmpeg 8.1 carries the entries of earlier fragments along; those of this one come last.
@@ -109,7 +110,7 @@ def _opened(
     surplus: tuple[int, int] = (0, 0),
 ) -> Cryptos:
     """Open the entries behind the surplus (how many, and their IV size); nothing may be left."""
-    entries = PackedEntries(senc.payload, has_subsamples=senc.has_subsamples, clear_iv_size=clear_iv_size, place=place)
+    entries = PackedEntries(senc, clear_iv_size=clear_iv_size, place=place)
     entries.skip(*surplus)
     cryptos = entries.take(sizes, rules)
     if entries.remaining:
@@ -128,19 +129,19 @@ def _overridden(senc: Senc, rules: Rules) -> Rules:
     return [rule and own for rule in rules]
 
 
-def aux_sizes(saiz: Saiz, samples: int, place: str) -> Sequence[int]:
+def aux_sizes(saiz: Saiz, samples: int, place: str) -> Iterator[int]:
     """The size for each sample; those behind the last have none."""
     count = saiz.sample_count
     if count > samples:
         fail(place, "saiz speaks of more samples than there are", f"{count} sizes, {samples} samples")
-    told: Sequence[int] = bytes((saiz.default_size,)) * count if saiz.default_size else saiz.sizes
-    return bytes(told) + bytes(samples - count)
+    told = repeat(saiz.default_size, count) if saiz.default_size else iter(saiz.sizes)
+    return chain(told, repeat(0, samples - count))
 
 
 def _from_saio(
     source: ByteSource, saiz: Saiz, saio: Saio, sizes: Sequence[int], rules: Rules, place: FragmentPlace
 ) -> Cryptos:
-    lengths = aux_sizes(saiz, len(sizes), place.text)
+    lengths = bytes(aux_sizes(saiz, len(sizes), place.text))
     if len(saio.offsets) == 1:
         cuts = [(saio.offsets[0], 0, len(sizes))]
     elif len(saio.offsets) == len(place.run_lengths):

@@ -193,15 +193,19 @@ class Reader:
             self.fail(f"boxes are nested more than {MAX_DEPTH} deep")
         while self._end - self._at >= 8:
             yield self.next_box()
-        if any(self._view[self._at : self._end]):
+        if any(self.copy().rest()):
             self._past(8)
         self._at = self._end
+
+    def _inside(self, at: int, end: int) -> Reader:
+        """A reader of the same bytes, from `at` to `end`."""
+        return Reader(self._view, base=self._base, at=at, end=end)
 
     def part(self, size: int) -> Reader:
         """Take `size` bytes as a reader of their own, still named as part of this box."""
         begin = self._at
         self.skip(size)
-        part = Reader(self._view, base=self._base, at=begin, end=self._at)
+        part = self._inside(begin, self._at)
         part.path, part.type, part.start = self.path, self.type, self.start
         return part
 
@@ -219,9 +223,9 @@ class Reader:
         if size < self._at - begin or begin + size > self._end:
             room, self._at = self._end - begin, begin
             self.fail(f"the {name} box has an impossible size", seen=f"it says {size} bytes where {room} are left")
-        inner = Reader(self._view, base=self._base, at=self._at, end=begin + size)
+        inner = self._inside(self._at, begin + size)
         inner.type, inner.uuid, inner.start = box_type, uuid, self._base + begin
         inner.path = f"{self.path}/{name}" if self.path else name
-        inner._depth = self._depth + 1
+        inner._depth = self._depth + 1  # noqa: SLF001 - of the same family
         self._at = begin + size
         return inner

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from struct import pack, unpack
+from struct import pack
 from typing import ClassVar
 
 import msgspec
 
 from drm.isobmff.box import encode_box, encode_full_box
 from drm.isobmff.reader import Reader
+from drm.isobmff.table import WINDOW, Numbers, read_numbers
 from drm.keys import KeyId
 from drm.media import Subsample
 
@@ -42,7 +43,7 @@ class Senc:
     TYPE: ClassVar[str] = "senc"
 
     sample_count: int
-    payload: bytes  # the entries, packed
+    payload: bytes | Reader  # the entries, packed; a reader of them where they are long
     has_subsamples: bool
     is_piff: bool = False
     version: int = 0  # 1: entries for several keys per sample (edition of 2023)
@@ -64,7 +65,14 @@ class Senc:
         if is_piff and flags & 1:
             override = (r.u24(), r.u8(), KeyId(r.take(16)))
         count, at = r.u32(), r.offset
-        return cls(count, r.rest(), bool(flags & 2), is_piff, version, override, at)
+        payload = r.rest() if r.remaining <= WINDOW else r.part(r.remaining)
+        return cls(count, payload, bool(flags & 2), is_piff, version, override, at)
+
+    def entries(self) -> Reader:
+        """A reader of the entries, from the first one."""
+        if isinstance(self.payload, Reader):
+            return self.payload.copy()
+        return Reader(self.payload, base=self.payload_offset)
 
     def encode(self) -> bytes:
         """Return the whole box."""
@@ -74,9 +82,10 @@ class Senc:
             algorithm, iv_size, key_id = self.override
             fields = pack(">I", algorithm << 8 | iv_size) + key_id.value
         fields += pack(">I", self.sample_count)
+        payload = self.entries().rest()
         if self.is_piff:
-            return encode_box("uuid", PIFF_SENC, pack(">I", self.version << 24 | flags), fields, self.payload)
-        return encode_full_box(self.TYPE, self.version, flags, fields, self.payload)
+            return encode_box("uuid", PIFF_SENC, pack(">I", self.version << 24 | flags), fields, payload)
+        return encode_full_box(self.TYPE, self.version, flags, fields, payload)
 
 
 class Saiz(msgspec.Struct, frozen=True):
@@ -86,7 +95,7 @@ class Saiz(msgspec.Struct, frozen=True):
 
     sample_count: int
     default_size: int = 0  # not 0: every sample has this many bytes, and `sizes` is empty
-    sizes: bytes = b""
+    sizes: bytes | Numbers = b""
     aux_type: str | None = None
     aux_parameter: int = 0
 
@@ -103,11 +112,12 @@ class Saiz(msgspec.Struct, frozen=True):
         _version, flags = r.full_box()
         aux_type, parameter = (r.fourcc(), r.u32()) if flags & 1 else (None, 0)
         default, count = r.u8(), r.u32()
-        return cls(count, default, b"" if default else r.take(count), aux_type, parameter)
+        sizes = b"" if default else read_numbers(r, count, "B")
+        return cls(count, default, sizes if isinstance(sizes, Numbers) else bytes(sizes), aux_type, parameter)
 
     def encode(self) -> bytes:
         """Return the whole box."""
-        fields = pack(">BI", self.default_size, self.sample_count) + self.sizes
+        fields = pack(">BI", self.default_size, self.sample_count) + bytes(self.sizes)
         return encode_full_box(self.TYPE, 0, int(self.aux_type is not None), _aux_type(self), fields)
 
 
@@ -116,7 +126,7 @@ class Saio(msgspec.Struct, frozen=True):
 
     TYPE: ClassVar[str] = "saio"
 
-    offsets: tuple[int, ...]
+    offsets: tuple[int, ...] | Numbers
     aux_type: str | None = None
     aux_parameter: int = 0
     version: int = 0  # 1: offsets of 64 bits
@@ -126,9 +136,8 @@ class Saio(msgspec.Struct, frozen=True):
         """Read it."""
         version, flags = r.full_box()
         aux_type, parameter = (r.fourcc(), r.u32()) if flags & 1 else (None, 0)
-        count, width = r.u32(), 8 if version else 4
-        offsets = unpack(f">{count}{'Q' if version else 'I'}", r.take_view(count * width))
-        return cls(offsets, aux_type, parameter, version)
+        offsets = read_numbers(r, r.u32(), "Q" if version else "I")
+        return cls(offsets if isinstance(offsets, Numbers) else tuple(offsets), aux_type, parameter, version)
 
     def encode(self) -> bytes:
         """Return the whole box; an offset beyond 32 bits makes it version 1."""

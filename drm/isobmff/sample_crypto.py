@@ -14,6 +14,7 @@ from typing import Final, NoReturn
 from drm.errors import MalformedMediaError
 from drm.isobmff.multi_key import MultiKeyProtection, read_multi_key_entry
 from drm.isobmff.reader import Reader
+from drm.isobmff.sample_aux import Senc
 from drm.media import Protection, SampleCrypto, Subsample
 
 __all__ = ["Cryptos", "PackedEntries", "Rules", "crypto_from_aux", "crypto_without_aux"]
@@ -24,6 +25,8 @@ Cryptos = Sequence[SampleCrypto | None]
 
 _ONE_SUBSAMPLE: Final = {n: Struct(f">{n}sHHI") for n in (0, 8, 16)}  # IV, 1, clear, protected: the usual entry
 _SUBSAMPLE: Final = Struct(">HI")
+_LONGEST: Final = 16 + 2 + 6 * 0xFFFF  # bytes of an entry under one key
+_WINDOW: Final = 128 << 10  # bytes of senc that are read at a time; more only for a longer entry
 
 
 def fail(place: str, what: str, seen: str = "") -> NoReturn:
@@ -89,30 +92,40 @@ def _subsamples(data: memoryview, at: int, count: int) -> tuple[Subsample, ...]:
 
 
 class PackedEntries:
-    """The entries of a `senc`, opened from the front as samples come.
+    """The entries of a `senc`, opened from the front as samples come; a window of them is held.
 
     Args:
-        payload: the entries.
-        has_subsamples: flag 2 of `senc`.
+        senc: the box.
         clear_iv_size: bytes of IV in the entry of an unprotected sample; None when those have no entry at all.
         place: for error messages.
     """
 
-    def __init__(self, payload: bytes, *, has_subsamples: bool, clear_iv_size: int | None, place: str) -> None:
-        self._data = memoryview(payload)
-        self._at = 0
-        self._has_subsamples = has_subsamples
+    def __init__(self, senc: Senc, *, clear_iv_size: int | None, place: str) -> None:
+        self._senc = senc
+        self._box = senc.entries()  # stands behind the window
+        self._size = self._left = self._box.remaining
+        self._data, self._at = memoryview(b""), 0
+        self._has_subsamples = senc.has_subsamples
         self._clear_iv_size = clear_iv_size
         self._place = place
 
     @property
     def remaining(self) -> int:
         """Bytes that no sample has claimed yet; 0 when all fitted."""
-        return len(self._data) - self._at
+        return len(self._data) - self._at + self._left
+
+    def _fill(self, size: int) -> None:
+        """Have the next `size` bytes in the window, or all that are left."""
+        held = self._data[self._at :]
+        if self._left and len(held) < size:
+            more = self._box.take_view(min(self._left, max(size, _WINDOW)))
+            self._data, self._at = memoryview(b"".join((held, more))) if held else more, 0
+            self._left = self._box.remaining
 
     def skip(self, count: int, iv_size: int) -> None:
         """Pass over `count` entries."""
         if not self._has_subsamples:  # they may have no bytes at all, so counting them one by one might never end
+            self._fill(count * iv_size)
             end = self._at + count * iv_size
             self._need(end)
             self._at = end
@@ -125,6 +138,7 @@ class PackedEntries:
         first = rules[0]
         if type(first) is Protection and rules.count(first) == len(rules):
             width = first.iv_size + (8 if self._has_subsamples else 0)
+            self._fill(width * len(sizes))
             end = self._at + width * len(sizes)
             chunk = self._data[self._at : end]
             made: list[SampleCrypto] | None = None
@@ -143,10 +157,7 @@ class PackedEntries:
                 self._entry(self._clear_iv_size)
             return None
         if isinstance(rule, MultiKeyProtection):
-            reader = _reader(self._data, self._at, len(self._data), self._place)
-            crypto = read_multi_key_entry(reader, rule, size)
-            self._at = reader.offset
-            return crypto
+            return self._keyed(size, rule)
         iv, subsamples = self._entry(rule.iv_size)
         told = sum(map(sum, subsamples))
         if told > size:
@@ -154,7 +165,19 @@ class PackedEntries:
         # A count of 0 under the subsample flag means the whole sample, as FFmpeg and Bento4 have it.
         return _crypto(rule, iv, subsamples, self._place)
 
+    def _keyed(self, size: int, rule: MultiKeyProtection) -> SampleCrypto | None:
+        """An entry that says how long it is as it goes: taken from the box, and the window is given up."""
+        box = self._senc.entries()
+        box.path = f"{self._place}, encryption data"
+        box.skip(self._size - self.remaining)
+        crypto = read_multi_key_entry(box, rule, size)
+        self._box, self._left = box, box.remaining
+        self._data, self._at = memoryview(b""), 0
+        return crypto
+
     def _entry(self, iv_size: int) -> tuple[bytes, tuple[Subsample, ...]]:
+        if self._left and len(self._data) - self._at < _LONGEST:
+            self._fill(_LONGEST)
         data, at = self._data, self._at
         if not self._has_subsamples:
             end = at + iv_size
@@ -171,7 +194,7 @@ class PackedEntries:
 
     def _need(self, end: int) -> None:
         if end > len(self._data):
-            fail(self._place, "the encryption data ends before its samples do", f"{len(self._data)} bytes in senc")
+            fail(self._place, "the encryption data ends before its samples do", f"{self._size} bytes in senc")
 
 
 def crypto_from_aux(data: bytes, aux_sizes: Sequence[int], sizes: Sequence[int], rules: Rules, place: str) -> Cryptos:

@@ -13,7 +13,7 @@ import msgspec
 
 from drm.isobmff.box import encode_full_box
 from drm.isobmff.reader import Reader
-from drm.isobmff.table import Table, encode_table, read_table
+from drm.isobmff.table import Numbers, Table, encode_table, read_numbers
 from drm.keys import KeyId
 
 __all__ = ["FRAGMENT_INDEX", "Sbgp", "Seig", "SeigKey", "Sgpd", "grouping_type"]
@@ -121,12 +121,15 @@ class Sgpd(msgspec.Struct, frozen=True):
         count = r.u32()
         if 20 * count > r.remaining:
             r.fail("the sgpd box ends before its entries do", seen=f"{count} entries, {r.remaining} bytes are left")
-        entries = []
+        entries, keys = [], 0
         for _ in range(count):
             if default_length is None:
                 entries.append(Seig.parse(r))
             else:
                 entries.append(Seig.parse(r.part(default_length or r.u32())))
+            keys += max(1, len(entries[-1].keys))
+            if keys > FRAGMENT_INDEX:  # no index reaches further
+                r.fail(f"more than {FRAGMENT_INDEX} encryption groups, or keys in them")
         return cls(tuple(entries), default_index)
 
     def encode(self) -> bytes:
@@ -142,7 +145,7 @@ class Sbgp(msgspec.Struct, frozen=True):
 
     TYPE: ClassVar[str] = "sbgp"
 
-    runs: Table[int]  # flat: samples in the run, then their index
+    runs: Table[int] | Numbers  # flat: samples in the run, then their index
 
     @classmethod
     def parse(cls, r: Reader) -> Sbgp:
@@ -152,8 +155,9 @@ class Sbgp(msgspec.Struct, frozen=True):
             r.fail("sbgp is of another grouping type than seig")
         if version:
             r.skip(4)  # the parameter
-        return cls(read_table(r, 2 * r.u32()))
+        return cls(read_numbers(r, 2 * r.u32()))
 
     def encode(self) -> bytes:
         """Return the whole box."""
-        return encode_full_box(self.TYPE, 0, 0, b"seig", pack(">I", len(self.runs) // 2), encode_table(self.runs))
+        count = pack(">I", len(self.runs) // 2)
+        return encode_full_box(self.TYPE, 0, 0, b"seig", count, encode_table(self.runs[:]))

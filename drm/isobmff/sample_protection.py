@@ -12,6 +12,7 @@ from drm.errors import MalformedMediaError, UnsupportedMediaError
 from drm.isobmff.multi_key import MultiKeyProtection
 from drm.isobmff.sample_entry import SampleEntry
 from drm.isobmff.sample_group import FRAGMENT_INDEX, Sbgp, Seig, Sgpd
+from drm.isobmff.table import spread
 from drm.isobmff.tracks import Track
 from drm.media import Protection
 
@@ -20,8 +21,7 @@ __all__ = ["SampleProtection", "group_indices"]
 
 def group_indices(sbgp: Sbgp | None, default: int = 0) -> Iterator[int]:
     """The group of each sample, without end: behind the last run, and without `sbgp`, it is the default."""
-    runs = sbgp.runs if sbgp else ()
-    return chain(chain.from_iterable(map(repeat, runs[1::2], runs[0::2])), repeat(default))
+    return chain(spread(sbgp.runs) if sbgp else (), repeat(default))
 
 
 class SampleProtection:

@@ -14,9 +14,10 @@ from itertools import islice
 from typing import Final
 
 from drm.errors import InvalidArgumentError, MediaError, UnsupportedMediaError
-from drm.isobmff.box import TopBox, load_box, top_boxes
+from drm.isobmff.box import TopBox, top_boxes
 from drm.isobmff.completeness import Completeness
 from drm.isobmff.container import require_mp4
+from drm.isobmff.file_reader import open_box
 from drm.isobmff.fragmented import Fragments, Traf, fragment_samples
 from drm.isobmff.progressive import table_samples
 from drm.isobmff.pssh import Pssh
@@ -58,7 +59,7 @@ class MP4Presentation:
         """Read the movie box that stands at `moov`; `open_presentation` finds it."""
         self._stream = stream
         self._warnings: dict[str, None] = {}
-        self._movie = parse_moov(load_box(stream, moov), self._warn)
+        self._movie = parse_moov(open_box(stream, moov), self._warn)
         self._by_id = {track.info.track_id: track for track in self._movie.tracks}
         trexs = {track_id: track.trex for track_id, track in self._by_id.items()}
         self._fragments = Fragments(stream, moov.end, trexs, Completeness(self.tracks, self._warn))

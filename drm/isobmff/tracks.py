@@ -19,10 +19,10 @@ from drm.isobmff.reader import Reader, printable
 from drm.isobmff.sample_aux import PIFF_SENC, Saio, Saiz, Senc
 from drm.isobmff.sample_entry import SampleEntry, parse_stsd
 from drm.isobmff.sample_group import Sbgp, Seig, Sgpd, grouping_type
-from drm.isobmff.sample_table import Ctts, Stco, Stsc, Stss, Stsz, Stts
+from drm.isobmff.sample_table import TABLES, SampleTable
 from drm.media import TrackInfo
 
-__all__ = ["EncryptionBoxes", "Movie", "SampleTable", "Track", "parse_moov"]
+__all__ = ["EncryptionBoxes", "Movie", "Track", "parse_moov"]
 
 MAX_TRACKS: Final = 256
 _AUX_TYPES: Final = frozenset({None, "cenc", "cens", "cbc1", "cbcs", "piff"})
@@ -57,17 +57,6 @@ class EncryptionBoxes(msgspec.Struct):
             self.sgpd = Sgpd.parse(box)
         elif box.type == Sbgp.TYPE and grouping_type(box) == "seig":
             self.sbgp = Sbgp.parse(box)
-
-
-class SampleTable(msgspec.Struct):
-    """The boxes of `stbl`, without what `stsd` says."""
-
-    stts: Stts
-    stsc: Stsc
-    stsz: Stsz
-    stco: Stco
-    ctts: Ctts | None
-    stss: Stss | None
 
 
 class Track(msgspec.Struct):
@@ -168,14 +157,7 @@ def _parse_trak(trak: Reader, mvhd: Mvhd, mehd: Mehd | None, trexs: dict[int, Tr
     entries = parse_stsd(found["stsd"], hdlr.track_type)
     if not entries:
         found["stsd"].fail(f"track {tkhd.track_id} has no sample description")
-    table = SampleTable(
-        _need(Stts, found, trak),
-        _need(Stsc, found, trak),
-        _need(Stsz, found, trak),
-        _need(Stco, found, trak),
-        _maybe(Ctts, found),
-        _maybe(Stss, found),
-    )
+    table = SampleTable(found, trak)
     info = _info(tkhd, mdhd, hdlr, elst, entries, mvhd, mehd)
     return Track(info, entries, table, encryption, trexs.get(tkhd.track_id, Trex(tkhd.track_id)))
 
@@ -188,7 +170,7 @@ def _flatten(parent: Reader, found: dict[str, Reader], encryption: EncryptionBox
         elif parent.type == "stbl" or (parent.type == "trak" and (box.type == Senc.TYPE or box.uuid == PIFF_SENC)):
             # ISO/IEC 23001-7, clause 7.2.1, puts senc beside mdia; some writers put it in stbl.
             encryption.offer(box)
-        found.setdefault({"stz2": "stsz", "co64": "stco"}.get(box.type, box.type), box)
+        found.setdefault(TABLES.get(box.type, box.type), box)
 
 
 _B = TypeVar("_B", bound=Box)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from drm.isobmff.box import BoxNode, box_tree
+from drm.isobmff.box_tree import BoxNode, box_tree
 from drm.webm.ebml import Ebml, Element
 from drm.webm.names import id_of
 

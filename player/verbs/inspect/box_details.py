@@ -115,7 +115,8 @@ def _seig_key(key: SeigKey) -> str:
 def _sbgp(r: Reader) -> Details:
     runs = Sbgp.parse(r).runs
     lines, at = [], 0
-    for count, index in zip(runs[0::2][:_MOST], runs[1::2][:_MOST], strict=True):
+    shown = runs[: 2 * _MOST]
+    for count, index in zip(shown[0::2], shown[1::2], strict=True):
         if index > FRAGMENT_INDEX:
             what = f"entry {index - FRAGMENT_INDEX} of this fragment's sgpd"
         else:
@@ -137,7 +138,7 @@ def _saiz(r: Reader) -> Details:
     if box.default_size or not box.sizes:
         sizes = f"{box.default_size} bytes each"
     else:
-        low, high = min(box.sizes), max(box.sizes)
+        low, high = min(found := set(box.sizes)), max(found)
         sizes = f"{low} to {high} bytes" if low != high else f"{low} bytes each"
     return f"{box.sample_count} samples, {sizes}{_aux(box)}", ()
 

@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 import msgspec
 
 from drm.errors import MediaError
-from drm.isobmff.box import BoxNode, box_tree
+from drm.isobmff.box_tree import BoxNode, box_tree
 from drm.isobmff.protection import PIFF_TENC
 from drm.isobmff.reader import printable
 from drm.isobmff.sample_aux import PIFF_SENC

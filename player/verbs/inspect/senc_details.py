@@ -9,7 +9,7 @@ from __future__ import annotations
 from struct import Struct
 from typing import Final
 
-from drm.errors import MediaError
+from drm.errors import MalformedMediaError, MediaError
 from drm.isobmff.reader import Reader
 from drm.isobmff.sample_aux import Senc
 
@@ -60,7 +60,7 @@ def senc_details(r: Reader, ivs: IvSizes) -> tuple[str, tuple[str, ...]]:
     if box.override is not None:
         algorithm, size, key_id = box.override
         lines.append(f"overrides the track: algorithm {algorithm}, IV of {size} bytes, KID {key_id}")
-    payload = Reader(box.payload, base=box.payload_offset)
+    payload = box.entries()
     if box.version and not box.is_piff:
         told = f"several keys for each sample, {told}"
         lines += _keyed_entries(payload, min(box.sample_count, _SHOWN), ivs.of_keys)
@@ -80,15 +80,16 @@ def senc_details(r: Reader, ivs: IvSizes) -> tuple[str, tuple[str, ...]]:
 
 
 def _fits(box: Senc, iv_size: int) -> bool:
+    r = box.entries()
     if not box.has_subsamples:
-        return len(box.payload) == box.sample_count * iv_size
-    data, at = box.payload, 0
-    for _ in range(min(box.sample_count, _TRIED)):
-        at += iv_size
-        if at + 2 > len(data):
-            return False
-        at += 2 + _SUBSAMPLE.size * int.from_bytes(data[at : at + 2], "big")
-    return at <= len(data) if box.sample_count > _TRIED else at == len(data)
+        return r.remaining == box.sample_count * iv_size
+    try:
+        for _ in range(min(box.sample_count, _TRIED)):
+            r.skip(iv_size)
+            r.skip(_SUBSAMPLE.size * r.u16())
+    except MalformedMediaError:
+        return False
+    return box.sample_count > _TRIED or not r.remaining
 
 
 def _entry(r: Reader, number: int, iv_size: int, box: Senc) -> str:

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drm.errors import DRMError
-from drm.isobmff.box import box_tree, encode_box, top_boxes
+from drm.isobmff.box import encode_box, top_boxes
+from drm.isobmff.box_tree import box_tree
 from drm.isobmff.pssh import Pssh
 from drm.isobmff.reader import Reader
 from drm.isobmff.samples import open_presentation

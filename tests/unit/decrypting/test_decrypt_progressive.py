@@ -18,7 +18,8 @@ from drm.decrypting.fast.fragmented import decrypt_fast
 from drm.decrypting.file import decrypt_file
 from drm.decrypting.unmark_boxes import OddLayoutError
 from drm.encrypting.source_file import SourceFile
-from drm.isobmff.box import box_tree, encode_box, encode_full_box
+from drm.isobmff.box import encode_box, encode_full_box
+from drm.isobmff.box_tree import box_tree
 from drm.keys import ContentKey, KeyId
 
 OWN = Path(__file__).parents[2] / "data" / "vectors"

@@ -12,9 +12,9 @@ from drm.isobmff.box import encode_box, encode_full_box
 from drm.isobmff.fragment import Tfdt, Tfhd, Trun
 from drm.isobmff.movie import Elst, Hdlr, Mdhd, Mvhd, Tkhd, Trex
 from drm.isobmff.protection import Frma, Schm, Sinf, Tenc
-from drm.isobmff.sample_table import Stco, Stsc, Stsz, Stts
 from drm.isobmff.samples import MP4Presentation, open_presentation
 from drm.keys import KeyId
+from tests.sample_tables import Stco, Stsc, Stsz, Stts
 
 KID = KeyId(bytes(range(16)))
 

@@ -11,9 +11,9 @@ from drm.isobmff.box import encode_box
 from drm.isobmff.protection import Tenc
 from drm.isobmff.sample_aux import Saio, Saiz, Senc
 from drm.isobmff.sample_group import Sbgp, Seig, Sgpd
-from drm.isobmff.sample_table import Ctts, Stco, Stsc, Stss, Stsz, Stts
 from drm.keys import KeyId
 from drm.media import Edit, SampleCrypto, Scheme
+from tests.sample_tables import Ctts, Stco, Stsc, Stss, Stsz, Stts
 
 KID = KeyId(bytes(range(16)))
 OTHER = KeyId(bytes(range(16, 32)))

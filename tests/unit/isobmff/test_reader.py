@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from drm.errors import MalformedMediaError, TruncatedMediaError
-from drm.isobmff.box import box_tree, encode_box, top_boxes
+from drm.isobmff.box import encode_box, top_boxes
+from drm.isobmff.box_tree import box_tree
 from drm.isobmff.reader import MAX_DEPTH, Reader
 
 

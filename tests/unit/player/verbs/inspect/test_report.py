@@ -25,10 +25,10 @@ from drm.isobmff.box import encode_box, encode_full_box
 from drm.isobmff.movie import Hdlr, Mdhd, Mvhd, Tkhd
 from drm.isobmff.protection import Frma, Schm, Sinf, Tenc
 from drm.isobmff.sample_aux import Senc
-from drm.isobmff.sample_table import Stco, Stsc, Stsz, Stts
 from drm.keys import ContentKey, KeyId
 from drm.media import Sample, SampleCrypto, Scheme
 from player.verbs.inspect import command
+from tests.sample_tables import Stco, Stsc, Stsz, Stts
 
 OWN = Path(__file__).parents[4] / "data" / "vectors"
 MANIFEST = {each["id"]: each for each in json.loads((OWN / "vectors.json").read_text())["vectors"]}
