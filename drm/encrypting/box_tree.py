@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from struct import pack
 from typing import Final
 
-from drm.encrypting.long_payload import LongPayload
+from drm.encrypting.long_payload import LongPayload, Unread
 from drm.errors import MalformedMediaError
 from drm.isobmff.reader import Reader
 
@@ -18,6 +18,7 @@ CONTAINERS: Final = frozenset({"moov", "trak", "mdia", "minf", "stbl", "mvex", "
 """Boxes whose children are known one by one."""
 
 _LARGEST: Final = 0xFFFF_FFFF  # bytes of a box whose size has 32 bits
+_SHORT: Final = 64 << 10  # bytes of a leaf that is held
 
 
 @dataclass(slots=True)
@@ -31,9 +32,11 @@ class BoxTree:
 
     @classmethod
     def parse(cls, box: Reader) -> BoxTree:
-        """Take the whole of `box`."""
+        """Take the whole of `box`; long leaves stay where they lie."""
         if box.type in CONTAINERS:
             return cls(box.type, b"", [cls.parse(child) for child in box.boxes()])
+        if box.remaining > _SHORT:
+            return cls(box.type, box.uuid, body=Unread(box))
         return cls(box.type, box.uuid + box.rest())
 
     @classmethod
@@ -99,7 +102,9 @@ class BoxTree:
         raise MalformedMediaError(f"{self.type} lacks {'/'.join(path)}")
 
     def reader(self) -> Reader:
-        """A reader that stands at the payload of a leaf that is held."""
+        """A reader that stands at the payload of a leaf, which nobody has put together out of parts."""
+        if isinstance(self.body, Unread):
+            return self.body.reader.copy()
         r = Reader(self.payload)
         r.type = r.path = self.type
         return r

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from array import array
 from collections.abc import Iterator
 from typing import Final
 
-from drm.encrypting.long_payload import FilePart, LongPayload
 from drm.errors import MalformedMediaError
+from drm.isobmff.reader import Reader
+from drm.isobmff.table import Numbers, encode_table
 
 __all__ = ["MovedChunks"]
 
@@ -16,21 +16,23 @@ _CODES: Final = {"stco": "I", "co64": "Q"}
 
 
 class MovedChunks:
-    """The offsets of `table`, those from `border` on moved."""
+    """The offsets that the `table` of a sample table has, those from `border` on moved."""
 
-    def __init__(self, table: LongPayload | None, border: int) -> None:
+    def __init__(self, table: Reader, border: int) -> None:
         """Nothing is moved yet. Raises MalformedMediaError."""
-        if not isinstance(table, FilePart):
-            raise MalformedMediaError("offsets of chunks that were changed already")
-        self.count = table.word(4)
-        self._table, self._border = table, border
+        width = array(_CODES[table.type]).itemsize
+        table.full_box()
+        self._offsets = Numbers(table.part(width * table.u32()), _CODES[table.type])
+        self._border = border
         self._distance = 0
         # Where nothing lies inside moov, the last one stays the last one.
-        self._last = max(map(max, self._read()), default=0)
+        self._last = max(map(max, self._offsets.windows()), default=0)
         self.kind = "stco"
 
-    def _read(self) -> Iterator[array[int]]:
-        return self._table.tables(8, self.count, _CODES[self._table.kind])
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self._offsets)
 
     def move(self, distance: int) -> None:
         """Let those behind the border move by `distance` bytes from where they were in the first place."""
@@ -46,13 +48,11 @@ class MovedChunks:
     def pieces(self) -> Iterator[bytes]:
         """The offsets as they are written."""
         distance, border = self._distance, self._border
-        for window in self._read():
+        for window in self._offsets.windows():
             try:
                 table = array(_CODES[self.kind], [each + distance * (each >= border) for each in window])
             except OverflowError:
                 raise MalformedMediaError(
                     "an offset of a chunk cannot be told", seen=f"one lies at {max(window)}"
                 ) from None
-            if sys.byteorder == "little":
-                table.byteswap()
-            yield table.tobytes()
+            yield encode_table(table)

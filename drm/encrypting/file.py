@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from drm.encrypting.box_tree import BoxTree
-from drm.encrypting.clear_movie import read_movie
-from drm.encrypting.clear_sample_table import ClearTable
 from drm.encrypting.fragment_offsets import FragmentOffsetsError
 from drm.encrypting.protected_track import ProtectedTrack
 from drm.encrypting.settings import IvSource, TrackEncryption
@@ -23,8 +21,9 @@ from drm.encrypting.source_file import ClearSource, SourceFile
 from drm.errors import InvalidArgumentError, MediaError, UnsupportedMediaError
 from drm.isobmff.box import TopBox, top_boxes
 from drm.isobmff.container import require_mp4
+from drm.isobmff.file_reader import open_box
 from drm.isobmff.pssh import Pssh
-from drm.isobmff.tracks import Movie, Track
+from drm.isobmff.tracks import Movie, Track, parse_moov
 from drm.keys import KeyId
 from drm.media import Scheme, TrackInfo, TrackType
 from drm.whole_file import WholeFile
@@ -114,13 +113,11 @@ def encrypt_source(
     warnings: list[str] = []
     require_mp4(source)
     tops = list(top_boxes(source))
-    place = _moov_of(tops, source)
-    clear = read_movie(source, place, warnings.append)
-    movie, moov = clear.movie, clear.tree
+    box = open_box(source, _moov_of(tops, source))
+    movie, moov = parse_moov(box.copy(), warnings.append), BoxTree.parse(box)
     by_id = zip(movie.tracks, moov.all("trak"), strict=True)
     traks = {track.info.track_id: trak for track, trak in by_id}
-    tables = {track_id: ClearTable(source, track_id, trak) for track_id, trak in traks.items()}
-    protected = _protected_tracks(movie, tables, tracks, scheme)
+    protected = _protected_tracks(movie, tracks, scheme)
     if pssh:
         key_ids = dict.fromkeys(key_id for track in protected.values() for key_id, _ in track.encryption.keys)
         moov.children.append(BoxTree.of(Pssh.common(*dict.fromkeys((*also, *key_ids))).encode()))
@@ -161,9 +158,7 @@ def _moov_of(tops: list[TopBox], source: ClearSource) -> TopBox:
     )
 
 
-def _protected_tracks(
-    movie: Movie, tables: Mapping[int, ClearTable], tracks: Wanted | Choose, scheme: Scheme
-) -> dict[int, ProtectedTrack]:
+def _protected_tracks(movie: Movie, tracks: Wanted | Choose, scheme: Scheme) -> dict[int, ProtectedTrack]:
     """Join what is wanted with what the file has."""
     chosen = tracks([track.info for track in movie.tracks]) if callable(tracks) else tracks
     wanted = dict[int | TrackType, TrackEncryption](chosen.items())
@@ -174,7 +169,7 @@ def _protected_tracks(
         for name in (track.info.track_id, track.info.type):
             if name in wanted:
                 track_id = track.info.track_id
-                if movie.is_fragmented and tables[track_id].count:
+                if movie.is_fragmented and track.table.count:
                     raise UnsupportedMediaError(
                         f"track {track.info.track_id} has samples both in moov and in fragments",
                         remedy="write the file anew: ffmpeg -i IN -c copy OUT.mp4",

@@ -1,4 +1,4 @@
-"""Payloads of boxes that are too long to be held: a part of the file that is read, or bytes spooled for the output.
+"""Payloads of boxes that are too long to be held: what stays in the file that is read, or bytes spooled for the output.
 
 A film has a million samples, and a table of them more bytes than encrypting it needs memory.
 """
@@ -6,19 +6,13 @@ A film has a million samples, and a table of them more bytes than encrypting it 
 from __future__ import annotations
 
 import os
-import sys
-from array import array
 from collections.abc import Iterator
-from itertools import chain
 from typing import Final, Protocol
 
-from drm.encrypting.source_file import ClearSource
-from drm.errors import MalformedMediaError, TruncatedMediaError
+from drm.isobmff.reader import Reader
+from drm.isobmff.table import WINDOW, windows
 
-__all__ = ["WINDOW", "FilePart", "LongPayload", "Spool"]
-
-WINDOW: Final = 64 << 10
-"""Bytes that are held of a payload at a time."""
+__all__ = ["LongPayload", "Spool", "Unread"]
 
 _HELD: Final = 256 << 10  # bytes of a spool that are in memory
 
@@ -33,62 +27,18 @@ class LongPayload(Protocol):
         """All of them, in order."""
 
 
-class FilePart:
-    """The payload of a box of the type `kind`, from `begin` to `end` of the file that is read."""
+class Unread:
+    """What is left in the box of `reader`, as it stands."""
 
-    def __init__(self, source: ClearSource, kind: str, begin: int, end: int) -> None:
-        self._source, self.kind, self._begin, self._end = source, kind, begin, end
+    def __init__(self, reader: Reader) -> None:
+        self.reader = reader
 
     def __len__(self) -> int:
-        return self._end - self._begin
+        return self.reader.remaining
 
     def pieces(self) -> Iterator[bytes]:
-        """The payload as it stands in the file. Raises TruncatedMediaError."""
-        return self._windows(self._begin, self._end)
-
-    def _windows(self, at: int, end: int) -> Iterator[bytes]:
-        while at < end:
-            data = self._source.read_at(at, min(WINDOW, end - at))
-            if not data:
-                raise TruncatedMediaError("the file became shorter while it was read", where=self._source.name)
-            yield data
-            at += len(data)
-
-    def word(self, at: int) -> int:
-        """The number of 32 bits `at` bytes behind the beginning. Raises MalformedMediaError."""
-        self.require(at + 4)
-        return int.from_bytes(b"".join(self._windows(self._begin + at, self._begin + at + 4)), "big")
-
-    def require(self, size: int) -> None:
-        """Raise MalformedMediaError when the payload has fewer bytes than `size`."""
-        if size > len(self):
-            raise MalformedMediaError(
-                f"the {self.kind} box ends before its contents do",
-                where=f"{self._source.name}, at byte {self._begin}",
-                seen=f"{size} bytes are needed, it has {len(self)}",
-            )
-
-    def tables(self, skip: int, count: int, code: str = "I") -> Iterator[array[int]]:
-        """`count` big-endian numbers behind the first `skip` bytes, many at a time. Raises MalformedMediaError."""
-        width = array(code).itemsize
-        self.require(skip + count * width)
-        begin = self._begin + skip
-        for data in self._in_steps(begin, begin + count * width):
-            table = array(code)
-            table.frombytes(data)
-            if sys.byteorder == "little":
-                table.byteswap()
-            yield table
-
-    def _in_steps(self, at: int, end: int) -> Iterator[bytearray]:
-        while at < end:
-            size = min(WINDOW, end - at)
-            yield self._source.read(at, size)
-            at += size
-
-    def numbers(self, skip: int, count: int, code: str = "I") -> Iterator[int]:
-        """The same, one by one."""
-        return chain.from_iterable(self.tables(skip, count, code))
+        """All of it, in order. Raises TruncatedMediaError: the file became shorter."""
+        return map(bytes, windows(self.reader))
 
 
 class Spool:

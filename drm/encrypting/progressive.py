@@ -113,7 +113,7 @@ def _settle(tops: Sequence[TopBox], moov: BoxTree) -> None:
     """Fill in chunk offsets and saio, as they are when `moov` has the size that they give it."""
     tables = [box for trak in moov.all("trak") for box in trak.one("mdia", "minf", "stbl").children]
     place = next(top for top in tops if top.type == "moov")
-    moved = [(box, MovedChunks(box.body, place.end)) for box in tables if box.type in {"stco", "co64"}]
+    moved = [(box, MovedChunks(box.reader(), place.end)) for box in tables if box.type in {"stco", "co64"}]
     for _ in range(_ROUNDS):
         size = moov.size
         for box, chunks in moved:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import groupby
+from itertools import accumulate, groupby, islice
 from operator import add, le
 from typing import Final
 
 from drm.encrypting.aux_table import SpooledAux
 from drm.encrypting.box_tree import BoxTree
-from drm.encrypting.clear_sample_table import Batch, ClearTable
 from drm.encrypting.copier import CHUNK
 from drm.encrypting.protected_track import ProtectedTrack, group_boxes
 from drm.encrypting.sample_windows import Group
 from drm.encrypting.source_file import ClearSource
+from drm.isobmff.read_budget import ReadBudget
+from drm.isobmff.sample_table import Batch, outside
 
 __all__ = ["TrackPlan"]
 
@@ -33,7 +34,8 @@ class TrackPlan:
             OSError: `folder`, in which is spooled, cannot be written.
         """
         self._track = track
-        self._table = ClearTable(source, track.track.info.track_id, trak)
+        self._place = f"{source.name}, track {track.track.info.track_id}"
+        self._source_size = source.size
         self._aux = SpooledAux(track, folder)
         self._is_ordered = True
         try:
@@ -47,17 +49,30 @@ class TrackPlan:
         """Free what was spooled."""
         self._aux.close()
 
+    def _batches(self) -> Iterator[tuple[Batch, list[int]]]:
+        """All samples in decode order, and when each is decoded. Raises MediaError as `SampleTable` does."""
+        table, place, limit = self._track.track.table, self._place, self._source_size
+        usage = ReadBudget(limit)
+        usage.add(table.count, 0, place)
+        durations, time = table.durations(place), 0
+        for batch in table.batches(usage, place):
+            end, offset = max(zip(map(add, batch.offsets, batch.sizes), batch.offsets, strict=True))
+            if end > limit:
+                raise outside(place, offset, end - offset, limit)
+            *times, time = accumulate(islice(durations, len(batch.sizes)), initial=time)
+            yield batch, times
+
     def _look(self, source: ClearSource) -> list[tuple[int, int]]:
         """Plan every sample; return how many have which key, one behind the other."""
         track = self._track
         reader = _Reader(source)
         runs: list[tuple[int, int]] = []
         reached = 0
-        for batch in self._table.batches(is_timed=track.is_timed):
+        for batch, times in self._batches():
             ends = [reached, *map(add, batch.offsets, batch.sizes)]
             reached = ends[-1]
             self._is_ordered = self._is_ordered and all(map(le, ends, batch.offsets))
-            for offsets, sizes, key in _by_key(batch, track):
+            for offsets, sizes, key in _by_key(batch, times, track):
                 samples = map(reader.view, offsets, sizes)
                 if key == _CLEAR:
                     track.look_at(samples, len(sizes), batch.description)
@@ -88,8 +103,8 @@ class TrackPlan:
 
     def _in_decode_order(self) -> Iterator[Group]:
         track = self._track
-        for batch in self._table.batches(is_timed=track.is_timed):
-            for offsets, sizes, key in _by_key(batch, track):
+        for batch, times in self._batches():
+            for offsets, sizes, key in _by_key(batch, times, track):
                 entries = self._aux.take(len(sizes))
                 if key == _CLEAR:
                     continue
@@ -100,13 +115,13 @@ class TrackPlan:
                     yield Group(track, key, offsets, sizes, entries)
 
 
-def _by_key(batch: Batch, track: ProtectedTrack) -> Iterator[_Part]:
+def _by_key(batch: Batch, times: Sequence[int], track: ProtectedTrack) -> Iterator[_Part]:
     """The samples of `batch`, as many at a time as have one key."""
     if not track.is_timed:
         yield batch.offsets, batch.sizes, 0
         return
     done = 0
-    for key, same in groupby(_CLEAR if time < track.lead else track.key_at(time) for time in batch.times):
+    for key, same in groupby(_CLEAR if time < track.lead else track.key_at(time) for time in times):
         end = done + sum(1 for _ in same)
         yield batch.offsets[done:end], batch.sizes[done:end], key
         done = end

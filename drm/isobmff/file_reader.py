@@ -81,18 +81,20 @@ class FileReader(Reader):
 
 
 class _Window:
-    """The bytes of a file that were read last, for all readers of one box."""
+    """The bytes of a file that were read last, for all readers of one box. Safe to use from several threads."""
 
-    __slots__ = ("_at", "_data", "_source")
+    __slots__ = ("_held", "_source")
 
     def __init__(self, source: ByteSource) -> None:
         self._source = source
-        self._data, self._at = memoryview(b""), 0
+        self._held = 0, memoryview(b"")  # where they begin, and they
 
     def read(self, at: int, size: int) -> memoryview:
-        begin = at - self._at
-        if begin < 0 or begin + size > len(self._data):
-            self._data, self._at, begin = memoryview(self._source.read_at(at, max(size, WINDOW))), at, 0
-            if len(self._data) < size:
+        start, data = self._held
+        begin = at - start
+        if begin < 0 or begin + size > len(data):
+            data, begin = memoryview(self._source.read_at(at, max(size, WINDOW))), 0
+            if len(data) < size:
                 raise TruncatedMediaError("the file became shorter while it was read", where=self._source.name)
-        return self._data[begin : begin + size]
+            self._held = at, data
+        return data[begin : begin + size]

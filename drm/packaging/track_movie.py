@@ -12,11 +12,12 @@ from struct import pack, pack_into, unpack_from
 from typing import Final
 
 from drm.encrypting.box_tree import BoxTree
-from drm.encrypting.clear_movie import read_movie
 from drm.encrypting.source_file import ClearSource
 from drm.errors import MalformedMediaError, UnsupportedMediaError
 from drm.isobmff.box import TopBox, load_box, top_boxes
+from drm.isobmff.file_reader import open_box
 from drm.isobmff.movie import Mehd
+from drm.isobmff.tracks import parse_moov
 from drm.media import TrackInfo, TrackType
 from drm.packaging.segments import FragmentedSamples
 
@@ -44,7 +45,9 @@ class TrackMovie:
         self.notes: list[str] = []
         self._source, self._track, self._samples = source, track, samples
         tops = list(top_boxes(source))
-        tree = read_movie(source, next(top for top in tops if top.type == "moov"), self.notes.append).tree
+        box = open_box(source, next(top for top in tops if top.type == "moov"))
+        parse_moov(box.copy(), self.notes.append)  # which judges it
+        tree = BoxTree.parse(box)
         trak = next(trak for trak in tree.all("trak") if _track_id(trak) == track.track_id)
         self.groups = self._take_tables(trak)
         self.shift, self.delay = self._from_edits(trak)
