@@ -8,6 +8,7 @@ only read and the same bytes are never decrypted twice, so the order of samples 
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,11 +17,13 @@ from typing import TYPE_CHECKING, Final
 
 from drm.cenc.decrypt import SampleDecrypter, decrypt_sample
 from drm.cenc.dialect import Dialect
+from drm.decrypting.fast.movie_skeleton import MovieSkeleton
 from drm.decrypting.unmark_boxes import OddLayoutError, patch_moof, patch_moov
 from drm.decrypting.window_writer import Writer, windows
 from drm.errors import KeyMissingError, MalformedMediaError, NothingReachedError, UnsupportedMediaError
 from drm.forked_work import share_out, write_at
-from drm.isobmff.box import MAX_LOADED, top_boxes
+from drm.isobmff.box import MAX_LOADED, TopBox, top_boxes
+from drm.isobmff.file_reader import HELD
 from drm.isobmff.samples import MP4Presentation, open_presentation
 from drm.keys import ContentKey, KeyId
 from drm.media import Sample, SampleCrypto, TrackInfo
@@ -177,6 +180,10 @@ def _patch(source: JoinedFiles, target: int) -> None:
     for top in top_boxes(source):
         if top.type not in {"moov", "moof"} or (top.type == "moov" and seen_moov) or top.size > MAX_LOADED:
             continue
+        if top.type == "moov" and top.size > HELD:
+            with contextlib.suppress(OddLayoutError):  # of a rare form: then it is held
+                protected, seen_moov = _patch_long(top, target), True
+                continue
         data = bytearray(top.size)
         source.fill(top.start, memoryview(data))
         try:
@@ -189,3 +196,11 @@ def _patch(source: JoinedFiles, target: int) -> None:
                 f"the {top.type} box cannot be rewritten: {odd}", where=f"{source.name}, at byte {top.start}"
             ) from None
         write_at(target, memoryview(data), top.start)
+
+
+def _patch_long(moov: TopBox, target: int) -> set[int]:
+    """Take the marks out of the long `moov` that was copied to `target`; return the tracks that had any. May raise."""
+    skeleton = MovieSkeleton(target, (b"moov", moov.start, moov.start + moov.header, moov.end))
+    protected = patch_moov(skeleton.data, 0, len(skeleton.data))
+    skeleton.write_changes(target)
+    return protected
