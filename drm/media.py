@@ -23,11 +23,13 @@ __all__ = [
     "Protection",
     "Sample",
     "SampleCrypto",
+    "SampleTime",
     "Scheme",
     "StreamDescriptor",
     "Subsample",
     "TrackInfo",
     "TrackType",
+    "sample_time",
 ]
 
 
@@ -113,6 +115,15 @@ class Sample(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields
     size: int
     description_index: int = 1  # 1-based index into `stsd`, the sample's own
     crypto: SampleCrypto | None = None
+
+
+SampleTime: TypeAlias = tuple[int, int, bool]
+"""Decode time and composition minus decode time, in the track's timescale; whether it is a sync sample."""
+
+
+def sample_time(sample: Sample) -> SampleTime:
+    """When `sample` is decoded."""
+    return sample.dts, sample.cts_offset, sample.is_sync
 
 
 class Edit(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
@@ -241,5 +252,8 @@ class Presentation(Protocol):
     def sample_entries(self, track_id: int) -> tuple[str, ...]:
         """What the file calls the form of the track's samples."""
 
-    def samples(self, track_id: int) -> Iterator[Sample]:
-        """The samples of one track in decode order, from the start, read as they are asked for."""
+    def times(self, track_id: int) -> Iterator[SampleTime]:
+        """When the samples of one track are decoded, in decode order; for whoever looks for a place to begin."""
+
+    def samples(self, track_id: int, start: int = 0) -> Iterator[Sample]:
+        """The samples of one track in decode order, from number `start` (from 0) on, read as they are asked for."""

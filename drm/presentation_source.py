@@ -16,7 +16,7 @@ import msgspec
 from drm.class_ids import CLEARKEY_ITA
 from drm.component import ByteStream, PMPHost, SourceCharacteristic
 from drm.errors import InvalidArgumentError, InvalidRequestError, TruncatedMediaError
-from drm.media import InitBox, Presentation, Sample, StreamDescriptor, TrackInfo, TrackType
+from drm.media import InitBox, Presentation, Sample, SampleTime, StreamDescriptor, TrackInfo, TrackType
 from drm.wire.specs import RemoteObject
 
 __all__ = ["PresentationSource"]
@@ -90,13 +90,11 @@ class PresentationSource:
         self._iterators = {each: self._from(self._descriptor(each).track, position) for each in stream_ids}
 
     def _from(self, track: TrackInfo, position: int) -> Iterator[Sample]:
-        samples = self._presentation.samples(track.track_id)
         if position <= 0:
-            return samples
-        # Samples are counted once and gone through a second time: keeping them would take memory by the file's length.
-        return itertools.islice(
-            samples, _first_needed(self._presentation.samples(track.track_id), track, position), None
-        )
+            return self._presentation.samples(track.track_id)
+        # Times are gone through first, then samples: keeping them would take memory by the file's length.
+        first = _first_needed(self._presentation.times(track.track_id), track, position)
+        return self._presentation.samples(track.track_id, first)
 
     def next_sample(self, stream_id: int) -> Sample | None:
         """Return the next sample of the stream, or None at its end.
@@ -145,16 +143,16 @@ class PresentationSource:
         )
 
 
-def _first_needed(samples: Iterator[Sample], track: TrackInfo, position: int) -> int:
+def _first_needed(times: Iterator[SampleTime], track: TrackInfo, position: int) -> int:
     """The index of the sample that decoding must begin at to present `position` (ISO/IEC 14496-12, 8.6.6: edits)."""
     moment = position * track.timescale // _HUNDRED_NS
     empty = sum(edit.duration for edit in itertools.takewhile(lambda edit: edit.media_time < 0, track.edits))
     begin = next((edit.media_time for edit in track.edits if edit.media_time >= 0), 0)
     target = moment + begin - empty * track.timescale // max(1, track.movie_timescale)
     found = 0
-    for index, sample in enumerate(samples):
-        if sample.dts > target:
+    for index, (dts, cts_offset, is_sync) in enumerate(times):
+        if dts > target:
             break
-        if sample.is_sync and sample.dts + sample.cts_offset <= target:
+        if is_sync and dts + cts_offset <= target:
             found = index
     return max(0, found - _SOUND_BEFORE) if track.type is TrackType.AUDIO else found

@@ -23,8 +23,8 @@ __all__ = ["table_samples"]
 _WINDOW: Final = 64 << 10  # bytes of auxiliary information read ahead
 
 
-def table_samples(track: Track, source: ByteSource, usage: ReadBudget) -> Iterator[Sample]:
-    """The samples that a track's own table lists, in decode order.
+def table_samples(track: Track, source: ByteSource, usage: ReadBudget, start: int = 0) -> Iterator[Sample]:
+    """The samples that a track's own table lists, in decode order; the first `start` are passed over.
 
     Raises:
         TruncatedMediaError: a sample lies outside the file.
@@ -38,11 +38,14 @@ def table_samples(track: Track, source: ByteSource, usage: ReadBudget) -> Iterat
     rules = _BatchRules(track, place)
     crypto_source = _crypto_source(track, source, place)
     times = table.durations(place), table.cts_offsets(), table.sync_flags(place)
-    dts = 0
+    dts, left = 0, start  # to be passed over
     for batch in table.batches(usage, place, by_chunk=crypto_source.by_chunk):
         description = batch.description
         cryptos = crypto_source.take(batch, rules.take(batch))
         rows = zip(batch.offsets, batch.sizes, cryptos, *times, strict=False)
+        if left:
+            dts += sum(row[3] for row in islice(rows, left))
+            left -= min(left, len(batch.sizes))
         for offset, size, crypto, duration, cts_offset, is_sync in rows:
             if offset + size > limit:
                 raise outside(place, offset, size, limit)

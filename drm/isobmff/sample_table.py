@@ -16,6 +16,7 @@ from drm.errors import MalformedMediaError, TruncatedMediaError
 from drm.isobmff.read_budget import ReadBudget
 from drm.isobmff.reader import Reader
 from drm.isobmff.table import Numbers, spread
+from drm.media import SampleTime
 
 __all__ = ["TABLES", "Batch", "SampleTable", "outside"]
 
@@ -166,6 +167,11 @@ class SampleTable:
     def sync_flags(self, place: str) -> Iterator[bool]:
         """Whether each sample is a sync sample, without end. Raises MalformedMediaError: they are in no order."""
         return repeat(True) if self._sync is None else chain.from_iterable(_flags(self._sync, place))
+
+    def times(self, place: str) -> Iterator[SampleTime]:
+        """When each sample is decoded. Raises as `durations` and `sync_flags` do."""
+        decoded = accumulate(self.durations(place), initial=0)
+        return islice(zip(decoded, self.cts_offsets(), self.sync_flags(place), strict=False), self.count)
 
 
 def outside(place: str, offset: int, size: int, limit: int) -> TruncatedMediaError:

@@ -24,7 +24,7 @@ from drm.isobmff.pssh import Pssh
 from drm.isobmff.read_budget import ReadBudget
 from drm.isobmff.tracks import Track, parse_moov, read_pssh
 from drm.keys import KeyId
-from drm.media import ByteSource, Sample, StreamDescriptor, TrackInfo
+from drm.media import ByteSource, Sample, SampleTime, StreamDescriptor, TrackInfo, sample_time
 
 __all__ = ["MP4Presentation", "open_presentation"]
 
@@ -109,24 +109,32 @@ class MP4Presentation:
         entries = self._track(track_id).entries
         return tuple(e.format if e.format == e.codec else f"{e.format}/{e.codec}" for e in entries)
 
-    def samples(self, track_id: int) -> Iterator[Sample]:
-        """The samples of one track in decode order, read as they are asked for.
+    def samples(self, track_id: int, start: int = 0) -> Iterator[Sample]:
+        """The samples of one track in decode order, from number `start` on, read as they are asked for.
 
         Raises (while it is iterated):
             MalformedMediaError: boxes contradict one another.
             TruncatedMediaError: the file ends before what it announces.
             UnsupportedMediaError: a scheme or a pattern that is not read.
         """
-        return self._samples(self._track(track_id))
+        track = self._track(track_id)
+        if self._movie.is_fragmented:
+            return islice(self._with_fragments(track), start, None)
+        return table_samples(track, self._stream, ReadBudget(self._stream.size), start)
 
-    def _samples(self, track: Track) -> Iterator[Sample]:
+    def times(self, track_id: int) -> Iterator[SampleTime]:
+        """When each sample of one track is decoded. Raises as `samples` does, of fewer boxes."""
+        if self._movie.is_fragmented:
+            return map(sample_time, self.samples(track_id))
+        return self._track(track_id).table.times(f"{self._stream.name}, track {track_id}")
+
+    def _with_fragments(self, track: Track) -> Iterator[Sample]:
         usage = ReadBudget(self._stream.size)
         dts = 0
         for sample in table_samples(track, self._stream, usage):
             yield sample
             dts = sample.dts + sample.duration
-        if self._movie.is_fragmented:
-            yield from fragment_samples(track, self._by_id, self._fragments, self._stream, usage, self._warn, dts)
+        yield from fragment_samples(track, self._by_id, self._fragments, self._stream, usage, self._warn, dts)
 
     def _track(self, track_id: int) -> Track:
         if track_id not in self._by_id:

@@ -8,10 +8,11 @@ other clothes, so nothing behind this package knows the difference.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final
 
 from drm.errors import InvalidArgumentError, MediaError, TruncatedMediaError, UnsupportedMediaError
-from drm.media import ByteSource, Sample, StreamDescriptor, TrackInfo
+from drm.media import ByteSource, Sample, SampleTime, StreamDescriptor, TrackInfo, sample_time
 from drm.webm.container import read_header
 from drm.webm.ebml import Ebml, Element
 from drm.webm.names import id_of
@@ -94,8 +95,12 @@ class WebMPresentation:
         """The CodecID, which WebM does not change when it encrypts."""
         return (self._track(track_id).info.codec,)
 
-    def samples(self, track_id: int) -> Iterator[Sample]:
-        """The samples of one track in the order of the file, read as they are asked for.
+    def times(self, track_id: int) -> Iterator[SampleTime]:
+        """When each sample of one track is decoded. Raises as `samples` does."""
+        return map(sample_time, self.samples(track_id))
+
+    def samples(self, track_id: int, start: int = 0) -> Iterator[Sample]:
+        """The samples of one track in the order of the file, from number `start` on, read as they are asked for.
 
         `dts` never goes back: it is the latest presentation time so far, since WebM tells no decode times.
 
@@ -110,7 +115,8 @@ class WebMPresentation:
         track = self._track(track_id)
         if track.refusal:
             raise _refused(track, self._stream)
-        return samples_of(Ebml(self._stream), track, self._info, self._segment, self._start)
+        samples = samples_of(Ebml(self._stream), track, self._info, self._segment, self._start)
+        return islice(samples, start, None) if start else samples
 
     def _track(self, track_id: int) -> Track:
         if track_id not in self._tracks:
