@@ -50,16 +50,19 @@ class TrackPlan:
         self._aux.close()
 
     def _batches(self) -> Iterator[tuple[Batch, list[int]]]:
-        """All samples in decode order, and when each is decoded. Raises MediaError as `SampleTable` does."""
+        """All samples in decode order, and when each is decoded if that matters. Raises MediaError as `SampleTable`."""
         table, place, limit = self._track.track.table, self._place, self._source_size
         usage = ReadBudget(limit)
         usage.add(table.count, 0, place)
+        table.require_durations(place)
         durations, time = table.durations(place), 0
+        times: list[int] = []
         for batch in table.batches(usage, place):
             end, offset = max(zip(map(add, batch.offsets, batch.sizes), batch.offsets, strict=True))
             if end > limit:
                 raise outside(place, offset, end - offset, limit)
-            *times, time = accumulate(islice(durations, len(batch.sizes)), initial=time)
+            if self._track.is_timed:
+                *times, time = accumulate(islice(durations, len(batch.sizes)), initial=time)
             yield batch, times
 
     def _look(self, source: ClearSource) -> list[tuple[int, int]]:

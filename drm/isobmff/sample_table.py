@@ -160,6 +160,11 @@ class SampleTable:
         """How long each sample is, without end: raises MalformedMediaError where the table has no more."""
         return chain(spread(self._durations), _ended(self.count, place))
 
+    def require_durations(self, place: str) -> None:
+        """Raise MalformedMediaError unless the table has one for every sample."""
+        if sum(sum(rows[0::2]) for rows in self._durations.windows()) < self.count:
+            raise _short(self.count, place)
+
     def cts_offsets(self) -> Iterator[int]:
         """Composition minus decoding time of each sample, without end."""
         return repeat(0) if self._cts_offsets is None else chain(spread(self._cts_offsets, "i"), repeat(0))
@@ -201,7 +206,11 @@ def _require_rising(chunks: Numbers, box: Reader) -> None:
 
 def _ended(count: int, place: str) -> Iterator[int]:
     yield from ()
-    raise MalformedMediaError(
+    raise _short(count, place)
+
+
+def _short(count: int, place: str) -> MalformedMediaError:
+    return MalformedMediaError(
         "stts ends before the samples do",
         where=place,
         seen=f"{count} samples",
