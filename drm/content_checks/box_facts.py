@@ -18,7 +18,7 @@ from drm.content_checks.senc_entries import SencBox, read_senc
 from drm.errors import MediaError
 from drm.isobmff.fragment import Tfhd
 from drm.isobmff.movie import Tkhd
-from drm.isobmff.pssh import Pssh
+from drm.isobmff.pssh.box import Pssh
 from drm.isobmff.sample_aux import PIFF_SENC, Saio, Saiz
 from drm.isobmff.sample_group import Sgpd, grouping_type
 from drm.media import ByteSource

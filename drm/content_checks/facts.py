@@ -13,7 +13,7 @@ from drm.content_checks.judgement import Summary
 from drm.content_checks.senc_entries import SencBox
 from drm.content_checks.tally import Tally
 from drm.errors import MediaError
-from drm.isobmff.pssh import Pssh
+from drm.isobmff.pssh.box import Pssh
 from drm.isobmff.sample_aux import Saio, Saiz
 from drm.keys import KeyId
 from drm.media import InitBox, TrackInfo

@@ -5,7 +5,7 @@ One cause, one answer: entries that cannot be taken apart leave every question u
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from drm.content_checks.facts import AuxPlace
@@ -161,7 +161,7 @@ def _entries(place: AuxPlace) -> SencBox | None:
     return next((senc for senc in place.sencs if not senc.is_piff), place.sencs[0] if place.sencs else None)
 
 
-def _stray(offsets: tuple[int, ...], base: int, senc: SencBox) -> int | None:
+def _stray(offsets: Sequence[int], base: int, senc: SencBox) -> int | None:
     """The first of several offsets, in rising order, at which no entry begins."""
     starts = _starts(senc)
     reached = next(starts, None)

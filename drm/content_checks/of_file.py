@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from drm.content_checks.facts import ContentFacts
 from drm.content_checks.judgement import Judgement
-from drm.isobmff.pssh_payload import notes_for_players
+from drm.isobmff.pssh.payload import notes_for_players
 from drm.keys import KeyId
 
 __all__ = ["no_mvex", "no_pssh", "pssh_notes", "pssh_on_clear", "second_movie"]

@@ -10,7 +10,7 @@ from collections import Counter
 
 from drm.content_checks.facts import PsshRow
 from drm.content_checks.judgement import Judgement
-from drm.isobmff.pssh import Pssh
+from drm.isobmff.pssh.box import Pssh
 from drm.keys import COMMON_SYSTEM, SystemId
 
 __all__ = ["common_twice", "other_twice"]

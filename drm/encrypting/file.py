@@ -22,7 +22,7 @@ from drm.errors import InvalidArgumentError, MediaError, UnsupportedMediaError
 from drm.isobmff.box import TopBox, top_boxes
 from drm.isobmff.container import require_mp4
 from drm.isobmff.file_reader import open_box
-from drm.isobmff.pssh import Pssh
+from drm.isobmff.pssh.box import Pssh
 from drm.isobmff.tracks import Movie, Track, parse_moov
 from drm.keys import KeyId
 from drm.media import Scheme, TrackInfo, TrackType

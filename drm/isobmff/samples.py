@@ -20,7 +20,7 @@ from drm.isobmff.container import require_mp4
 from drm.isobmff.file_reader import open_box
 from drm.isobmff.fragmented import Fragments, Traf, fragment_samples
 from drm.isobmff.progressive import table_samples
-from drm.isobmff.pssh import Pssh
+from drm.isobmff.pssh.box import Pssh
 from drm.isobmff.read_budget import ReadBudget
 from drm.isobmff.tracks import Track, parse_moov, read_pssh
 from drm.keys import KeyId

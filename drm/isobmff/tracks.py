@@ -14,7 +14,7 @@ from drm.errors import MalformedMediaError, MediaError, UnsupportedMediaError
 from drm.isobmff.box import Box
 from drm.isobmff.codec import codec_of, wave_rates
 from drm.isobmff.movie import Elst, Hdlr, Mdhd, Mehd, Mvhd, Tkhd, Trex
-from drm.isobmff.pssh import Pssh
+from drm.isobmff.pssh.box import Pssh
 from drm.isobmff.reader import Reader, printable
 from drm.isobmff.sample_aux import PIFF_SENC, Saio, Saiz, Senc
 from drm.isobmff.sample_entry import SampleEntry, parse_stsd

@@ -18,8 +18,8 @@ import msgspec
 
 from drm.bounded_xml import XmlElement
 from drm.errors import DRMError, InvalidArgumentError, MalformedMediaError, MediaError
-from drm.isobmff.pssh import Pssh
-from drm.isobmff.pssh_payload import PLAYREADY, WIDEVINE, PsshContents, read_contents
+from drm.isobmff.pssh.box import Pssh
+from drm.isobmff.pssh.payload import PLAYREADY, WIDEVINE, PsshContents, read_contents
 from drm.isobmff.reader import Reader
 from drm.keys import KeyId, SystemId
 

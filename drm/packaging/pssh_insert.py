@@ -18,8 +18,8 @@ from drm.errors import InvalidArgumentError, MediaError, UnsupportedMediaError
 from drm.isobmff.box import TopBox, encode_box, load_box, top_boxes
 from drm.isobmff.container import require_mp4
 from drm.isobmff.fragmented import Fragments
-from drm.isobmff.pssh import Pssh
-from drm.isobmff.pssh_payload import read_contents
+from drm.isobmff.pssh.box import Pssh
+from drm.isobmff.pssh.payload import read_contents
 from drm.isobmff.reader import Reader
 from drm.isobmff.tracks import Movie, parse_moov, read_pssh
 from drm.keys import COMMON_SYSTEM, KeyId

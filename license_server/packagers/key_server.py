@@ -21,8 +21,8 @@ import msgspec
 from flask import Blueprint, Response, request
 
 from drm.errors import DRMError
-from drm.isobmff.pssh import Pssh
-from drm.isobmff.pssh_payload import WIDEVINE, make_data
+from drm.isobmff.pssh.box import Pssh
+from drm.isobmff.pssh.payload import WIDEVINE, make_data
 from drm.keys import ContentKey, KeyId
 from license_server.cors import NO_CORS
 from license_server.decisions import Decision, KeyRequest

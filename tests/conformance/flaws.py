@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from drm.isobmff.box import encode_box
-from drm.isobmff.pssh import Pssh
-from drm.isobmff.pssh_payload import WIDEVINE
-from drm.isobmff.pssh_widevine import WidevineData
+from drm.isobmff.pssh.box import Pssh
+from drm.isobmff.pssh.payload import WIDEVINE
+from drm.isobmff.pssh.widevine import WidevineData
 from drm.keys import KeyId
 from tests.conformance.edits import (
     Edit,

@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 from drm.errors import DRMError
-from drm.isobmff.pssh_payload import PLAYREADY, WIDEVINE, make_data, read_contents
+from drm.isobmff.pssh.payload import PLAYREADY, WIDEVINE, make_data, read_contents
 from drm.keyfile.formats import parse_keys_file
 from drm.keyfile.spellings import parse_keys
 from drm.keyfile.writing import WRITERS

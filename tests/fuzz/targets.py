@@ -10,7 +10,7 @@ from collections.abc import Callable
 from itertools import islice
 
 from drm.errors import DRMError
-from drm.isobmff.pssh import Pssh
+from drm.isobmff.pssh.box import Pssh
 from drm.isobmff.reader import Reader
 from drm.isobmff.samples import open_presentation
 from drm.media import Sample, SampleCrypto

@@ -9,8 +9,8 @@ from typing import Final
 
 from drm.component import MediaSource
 from drm.errors import MediaError
-from drm.isobmff.pssh import Pssh
-from drm.isobmff.pssh_payload import read_contents
+from drm.isobmff.pssh.box import Pssh
+from drm.isobmff.pssh.payload import read_contents
 from drm.rights.enablers import EnableURL, URLTrustStatus
 
 __all__ = ["url_in_media"]

@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 from drm.isobmff.fragment import Tfdt, Tfhd, Trun
 from drm.isobmff.movie import Hdlr, Tkhd
 from drm.isobmff.protection import PIFF_TENC, Frma, PiffTenc, Schm, Tenc
-from drm.isobmff.pssh import Pssh
+from drm.isobmff.pssh.box import Pssh
 from drm.isobmff.reader import Reader, printable
 from drm.isobmff.sample_aux import PIFF_SENC, Saio, Saiz
 from drm.isobmff.sample_group import FRAGMENT_INDEX, Sbgp, Seig, SeigKey, Sgpd, grouping_type

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from drm.isobmff.pssh_payload import read_contents
+from drm.isobmff.pssh.payload import read_contents
 from drm.keys import KeyId
 from drm.media import InitBox, Protection
 

@@ -20,7 +20,7 @@ from drm.class_ids import AV_DECODER
 from drm.component import Decoder, MediaSource
 from drm.container import open_container
 from drm.errors import DRMError, ExitCode, KeyMissingError, KeyNotJudgedError, MediaError, NothingReachedError
-from drm.isobmff.pssh_payload import read_contents
+from drm.isobmff.pssh.payload import read_contents
 from drm.keys import COMMON_SYSTEM, ContentKey, KeyId
 from drm.media import InitBox, Sample, SampleCrypto, StreamDescriptor
 from drm.session.key_check import KeyOutcome, KeyVerdict, check_keys, place, raise_for_verdict

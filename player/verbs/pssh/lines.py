@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from drm.isobmff.pssh import Pssh
-from drm.isobmff.pssh_payload import notes_for_players
+from drm.isobmff.pssh.box import Pssh
+from drm.isobmff.pssh.payload import notes_for_players
 from drm.keys import KeyId
 from drm.manifests.key_ids import Statement
 from player.verbs.pssh.inputs import PsshInput

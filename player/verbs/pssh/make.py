@@ -10,8 +10,8 @@ from typing import Final
 import click
 
 from drm.errors import InvalidArgumentError, MediaError
-from drm.isobmff.pssh import Pssh
-from drm.isobmff.pssh_payload import PLAYREADY, WIDEVINE, make_data
+from drm.isobmff.pssh.box import Pssh
+from drm.isobmff.pssh.payload import PLAYREADY, WIDEVINE, make_data
 from drm.keys import COMMON_SYSTEM, KeyId, SystemId
 from drm.packaging.pssh_insert import insert_common_pssh
 from drm.whole_file import write_whole

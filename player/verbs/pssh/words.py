@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from drm.errors import MalformedMediaError, UnsupportedMediaError
-from drm.isobmff.pssh_payload import PLAYREADY, WIDEVINE
+from drm.isobmff.pssh.payload import PLAYREADY, WIDEVINE
 from drm.keys import KeyId
 from drm.manifests.key_ids import MAX_TEXT, Statement, box_statements, data_statement, kid_statement, unbase64
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from drm.errors import DRMError
 from drm.isobmff.box import encode_box, top_boxes
 from drm.isobmff.box_tree import box_tree
-from drm.isobmff.pssh import Pssh
+from drm.isobmff.pssh.box import Pssh
 from drm.isobmff.reader import Reader
 from drm.isobmff.samples import open_presentation
 from drm.media import Sample

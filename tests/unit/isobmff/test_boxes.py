@@ -11,7 +11,7 @@ from drm.isobmff.box import Box
 from drm.isobmff.fragment import Tfdt, Tfhd, Trun
 from drm.isobmff.movie import Elst, Hdlr, Mdhd, Mehd, Mvhd, Tkhd, Trex
 from drm.isobmff.protection import Frma, PiffTenc, Schm, Sinf, Tenc
-from drm.isobmff.pssh import Pssh
+from drm.isobmff.pssh.box import Pssh
 from drm.isobmff.reader import Reader
 from drm.isobmff.sample_aux import Saio, Saiz, Senc
 from drm.isobmff.sample_group import Sbgp, Seig, SeigKey, Sgpd

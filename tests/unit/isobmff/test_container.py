@@ -7,7 +7,7 @@ import pytest
 from drm.errors import InvalidArgumentError, MalformedMediaError, TruncatedMediaError, UnsupportedMediaError
 from drm.isobmff.box import encode_box
 from drm.isobmff.protection import Tenc
-from drm.isobmff.pssh import Pssh
+from drm.isobmff.pssh.box import Pssh
 from drm.keys import KeyId
 from drm.media import TrackType
 

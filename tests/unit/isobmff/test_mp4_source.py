@@ -15,7 +15,7 @@ from drm.class_ids import CLEARKEY_ITA, MP4_SOURCE
 from drm.component import PMPClient
 from drm.components.mp4_source.source import Mp4Source
 from drm.errors import InvalidArgumentError, InvalidRequestError, TruncatedMediaError
-from drm.isobmff.pssh import Pssh
+from drm.isobmff.pssh.box import Pssh
 from drm.wire.messages import RemoteObject
 
 

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drm.errors import InvalidArgumentError, MalformedMediaError
-from drm.isobmff.pssh import Pssh
-from drm.isobmff.pssh_payload import PLAYREADY, WIDEVINE, make_data, notes_for_players, read_contents
-from drm.isobmff.pssh_playready import PlayReadyData
-from drm.isobmff.pssh_widevine import WidevineData
+from drm.isobmff.pssh.box import Pssh
+from drm.isobmff.pssh.payload import PLAYREADY, WIDEVINE, make_data, notes_for_players, read_contents
+from drm.isobmff.pssh.playready import PlayReadyData
+from drm.isobmff.pssh.widevine import WidevineData
 from drm.keys import COMMON_SYSTEM, KeyId, SystemId
 
 KID = KeyId.parse("00112233-4455-6677-8899-aabbccddeeff")

@@ -13,8 +13,8 @@ import pytest
 from drm.encrypting.source_file import SourceFile
 from drm.errors import DRMError, InvalidArgumentError, MediaError, UnsupportedMediaError
 from drm.isobmff.box import load_box, top_boxes
-from drm.isobmff.pssh import Pssh
-from drm.isobmff.pssh_payload import PLAYREADY, WIDEVINE, make_data
+from drm.isobmff.pssh.box import Pssh
+from drm.isobmff.pssh.payload import PLAYREADY, WIDEVINE, make_data
 from drm.isobmff.samples import open_presentation
 from drm.keys import COMMON_SYSTEM, KeyId
 from drm.packaging.pssh_insert import insert_common_pssh

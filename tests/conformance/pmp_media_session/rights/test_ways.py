@@ -14,9 +14,9 @@ from drm.app.rights.license_server import LicenseAccess
 from drm.component import MediaSource
 from drm.errors import DRMError, InvalidRequestError, NotAvailableError
 from drm.hresult import HResult
-from drm.isobmff.pssh import Pssh
-from drm.isobmff.pssh_payload import PLAYREADY
-from drm.isobmff.pssh_playready import PlayReadyData
+from drm.isobmff.pssh.box import Pssh
+from drm.isobmff.pssh.payload import PLAYREADY
+from drm.isobmff.pssh.playready import PlayReadyData
 from drm.rights.enablers import EnablerActivate, EnableType, EnableURL, URLTrustStatus
 from drm.session.events import MediaEvent
 from drm.session.events import MediaEventType as E

@@ -14,7 +14,7 @@ from drm.app.rights.enabler import ContentEnabler, EnableCallback, EnablerActiva
 from drm.app.rights.managers import LicenseManager
 from drm.errors import DRMError
 from drm.isobmff.box import encode_box, top_boxes
-from drm.isobmff.pssh import Pssh
+from drm.isobmff.pssh.box import Pssh
 from drm.keys import ContentKey, KeyId
 from drm.license.clearkey import encode_jwk_set
 from drm.rights.enablers import LicensePath

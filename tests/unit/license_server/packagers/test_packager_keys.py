@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from werkzeug.serving import make_server
 
 from drm.errors import KeysFileError, StorageError
-from drm.isobmff.pssh import Pssh
+from drm.isobmff.pssh.box import Pssh
 from drm.keys import COMMON_SYSTEM, ContentKey, KeyId
 from license_server.packagers.key_server import MAX_REQUEST, PackagerStatus, Slot, answer, packager_keys
 from license_server.packagers.signers import parse_signers

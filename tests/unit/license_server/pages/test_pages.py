@@ -11,8 +11,8 @@ import pytest
 import requests
 
 from drm.errors import InvalidArgumentError
-from drm.isobmff.pssh import Pssh
-from drm.isobmff.pssh_payload import PLAYREADY, make_data
+from drm.isobmff.pssh.box import Pssh
+from drm.isobmff.pssh.payload import PLAYREADY, make_data
 from drm.keys import ContentKey, KeyId
 from drm.rights.policy import Policy
 from license_server.decisions import Decision

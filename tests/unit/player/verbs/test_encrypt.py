@@ -17,8 +17,8 @@ import pytest
 
 import player
 from drm.app.byte_stream import FileByteStream
-from drm.isobmff.pssh import Pssh
-from drm.isobmff.pssh_payload import WIDEVINE, make_data
+from drm.isobmff.pssh.box import Pssh
+from drm.isobmff.pssh.payload import WIDEVINE, make_data
 from drm.keys import ContentKey, KeyId
 from player.digests import TrackDigest, digest_tracks
 from player.quick.encrypt import encrypt_at_once, read_words

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drm.errors import DRMError
-from drm.isobmff.pssh import Pssh
-from drm.isobmff.pssh_payload import PLAYREADY, WIDEVINE, make_data
+from drm.isobmff.pssh.box import Pssh
+from drm.isobmff.pssh.payload import PLAYREADY, WIDEVINE, make_data
 from drm.keys import COMMON_SYSTEM, KeyId
 from player.verbs.pssh.comparison import Finding, compare_inputs, compare_within
 from player.verbs.pssh.inputs import PsshInput, read_input

@@ -9,8 +9,8 @@ import shutil
 
 import pytest
 
-from drm.isobmff.pssh import Pssh
-from drm.isobmff.pssh_payload import PLAYREADY, WIDEVINE, make_data
+from drm.isobmff.pssh.box import Pssh
+from drm.isobmff.pssh.payload import PLAYREADY, WIDEVINE, make_data
 from drm.keys import KeyId
 from drm.media import Scheme
 from tests.unit.player.verbs.signal.signal_case import FIELD, A, Case, M, V, against, answers, case, of

@@ -9,7 +9,7 @@ import shutil
 import pytest
 
 from drm.errors import ExitCode, InvalidArgumentError
-from drm.isobmff.pssh_payload import PLAYREADY, make_data
+from drm.isobmff.pssh.payload import PLAYREADY, make_data
 from drm.keys import KeyId
 from drm.manifests.forms import Player
 from drm.media import Scheme

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from drm.errors import InvalidArgumentError, MediaError
-from drm.isobmff.pssh_playready import PlayReadyData
-from drm.isobmff.pssh_widevine import WidevineData
+from drm.isobmff.pssh.playready import PlayReadyData
+from drm.isobmff.pssh.widevine import WidevineData
 from drm.keys import COMMON_SYSTEM, KeyId, SystemId
 from drm.media import InitBox
 
