@@ -1,1 +1,1 @@
-"""The `pssh` box of each protection system: whose it is, and which keys it names. Runs in either process; no I/O of its own."""
+"""The `pssh` box of each protection system: whose it is, which keys it names. Runs in either process; does no I/O."""
