@@ -176,19 +176,18 @@ def _place(source: JoinedFiles, sample: Sample) -> str:
 def _patch(source: JoinedFiles, target: int) -> None:
     """Write the movie box and the fragments' boxes once more, without the marks of encryption."""
     protected: set[int] = set()
-    seen_moov = False
     for top in top_boxes(source):
-        if top.type not in {"moov", "moof"} or (top.type == "moov" and seen_moov) or top.size > MAX_LOADED:
+        if top.type not in {"moov", "moof"} or top.size > MAX_LOADED:
             continue
         if top.type == "moov" and top.size > HELD:
             with contextlib.suppress(OddLayoutError):  # of a rare form: then it is held
-                protected, seen_moov = _patch_long(top, target), True
+                protected = _patch_long(top, target)
                 continue
         data = bytearray(top.size)
         source.fill(top.start, memoryview(data))
         try:
             if top.type == "moov":
-                protected, seen_moov = patch_moov(data, top.header, top.size), True
+                protected = patch_moov(data, top.header, top.size)  # a second one repeats the first
             else:
                 patch_moof(data, top.header, top.size, protected)
         except OddLayoutError as odd:

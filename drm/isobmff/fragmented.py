@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from itertools import islice, repeat
 from typing import Final
 
-from drm.errors import MalformedMediaError, MediaError, TruncatedMediaError
-from drm.isobmff.box import load_box, top_boxes
+from drm.errors import MalformedMediaError, MediaError, TruncatedMediaError, UnsupportedMediaError
+from drm.isobmff.box import TopBox, load_box, top_boxes
 from drm.isobmff.completeness import Completeness
 from drm.isobmff.fragment import NON_SYNC, Tfdt, Tfhd, Trun
 from drm.isobmff.fragment_crypto import FragmentPlace, fragment_crypto
@@ -24,11 +24,12 @@ from drm.isobmff.sample_protection import SampleProtection, group_indices
 from drm.isobmff.tracks import EncryptionBoxes, Track, Warn
 from drm.media import ByteSource, Sample
 
-__all__ = ["Fragments", "Moof", "Traf", "fragment_samples"]
+__all__ = ["Fragments", "Moof", "Traf", "fragment_samples", "has_fragments", "refuse_other_movie"]
 
 MAX_SAMPLES: Final = 1 << 21  # of one track in one fragment
 MAX_RUNS: Final = 1 << 16
 _CACHED: Final = 8  # fragments kept parsed
+_COMPARED: Final = 1 << 18  # bytes of two movie boxes that are held at a time
 
 
 @dataclass(slots=True)
@@ -83,20 +84,57 @@ class Moof:
         return cls(r.start, trafs, _bases(r.start, trafs, trexs), pssh)
 
 
+def refuse_other_movie(source: ByteSource, first: TopBox, other: TopBox) -> None:
+    """A file has one `moov` (ISO/IEC 14496-12, clause 8.2.1): a repeat of it says nothing new, another one does.
+
+    Raises:
+        UnsupportedMediaError: `other` does not hold the same bytes as `first`.
+    """
+    if first.size == other.size and all(
+        source.read_at(first.start + at, _COMPARED)[: first.size - at]
+        == source.read_at(other.start + at, _COMPARED)[: other.size - at]
+        for at in range(0, first.size, _COMPARED)
+    ):
+        return
+    raise UnsupportedMediaError(
+        "a second moov box that is not the first one again: what follows it has other tracks, keys or descriptions",
+        where=f"{source.name}, moov at byte {other.start}",
+        seen=f"{other.size} bytes; the first, of {first.size} bytes, is at byte {first.start}",
+        maybe="periods of a manifest that were joined, or segments from before and behind a change of EXT-X-MAP",
+        remedy="give each initialization segment with its own media segments: INIT.mp4 SEGMENT.m4s …",
+    )
+
+
+def has_fragments(source: ByteSource, moov: TopBox) -> bool:
+    """Whether fragments stand behind `moov`, though it does not announce any. Raises as `refuse_other_movie` does."""
+    found = False
+    with contextlib.suppress(MalformedMediaError, TruncatedMediaError):  # said when a sample lies behind that place
+        for top in top_boxes(source, moov.end):
+            if top.type == "moov":
+                refuse_other_movie(source, moov, top)
+            found = found or top.type == "moof"
+    return found
+
+
 class Fragments:
-    """The movie fragments of a file, from `start` on; every iteration walks the file anew."""
+    """The movie fragments of a file, behind its `moov`; every iteration walks the file anew.
+
+    It raises UnsupportedMediaError at another `moov`: it cannot be said what the samples behind it are.
+    """
 
     def __init__(
-        self, source: ByteSource, start: int, trexs: Mapping[int, Trex], reach: Completeness | None = None
+        self, source: ByteSource, moov: TopBox, trexs: Mapping[int, Trex], reach: Completeness | None = None
     ) -> None:
         self._source = source
         self.reach = reach or Completeness((), lambda _: None)
         self._trexs = trexs
-        self._start = start
+        self._moov = moov
         self._cache: OrderedDict[int, Moof] = OrderedDict()
 
     def __iter__(self) -> Iterator[Moof]:
-        for top in top_boxes(self._source, self._start):
+        for top in top_boxes(self._source, self._moov.end):
+            if top.type == "moov":
+                refuse_other_movie(self._source, self._moov, top)
             if top.type == "styp":
                 self.reach.is_joined = True
             if top.type == "sidx":
@@ -185,6 +223,8 @@ def _runs(track: Track, traf: Traf, base: int, source: ByteSource, place: str) -
     default_size = trex.size if tfhd.size is None else tfhd.size
     default_duration = trex.duration if tfhd.duration is None else tfhd.duration
     default_flags = trex.flags if tfhd.flags is None else tfhd.flags
+    if not trex.is_told:
+        _refuse_untold(track, traf, place)
     runs: list[_Run] = []
     at, total = base, 0
     for trun in traf.truns:
@@ -216,6 +256,25 @@ def _runs(track: Track, traf: Traf, base: int, source: ByteSource, place: str) -
             )
         )
     return runs
+
+
+def _refuse_untold(track: Track, traf: Traf, place: str) -> None:
+    """Raise MalformedMediaError when a fragment leaves something to `trex` (clause 8.8.3), which is not there."""
+    tfhd, runs = traf.tfhd, [run for run in traf.truns if run.sample_count]
+    needs = {
+        "sizes": tfhd.size is None and any(run.sizes is None for run in runs),
+        "durations": tfhd.duration is None and any(run.durations is None for run in runs),
+        "description": tfhd.description_index is None and len(track.entries) > 1,
+    }
+    lacks = [name for name, is_needed in needs.items() if is_needed]
+    if lacks:
+        raise MalformedMediaError(
+            f"a fragment does not say the {' and the '.join(lacks)} of its samples, and the movie box has no trex that "
+            "says them for this track",
+            where=place,
+            maybe="mvex was lost when the movie box was rewritten, or this is the initialization segment of another",
+            remedy="give the initialization segment that the media segments were made with",
+        )
 
 
 def _bases(start: int, trafs: list[Traf], trexs: Mapping[int, Trex]) -> list[int]:

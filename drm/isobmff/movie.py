@@ -203,6 +203,7 @@ class Trex(msgspec.Struct, frozen=True):
     duration: int = 0
     size: int = 0  # bytes
     flags: int = 0
+    is_told: bool = True  # False: the file has none for this track, and the numbers above are nobody's
 
     @classmethod
     def parse(cls, r: Reader) -> Trex:

@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Final
 
-from drm.errors import InvalidArgumentError, MediaError, UnsupportedMediaError
+from drm.errors import InvalidArgumentError, MalformedMediaError, TruncatedMediaError, UnsupportedMediaError
 from drm.isobmff.box import TopBox, top_boxes
 from drm.isobmff.completeness import Completeness
 from drm.isobmff.container import require_mp4
 from drm.isobmff.file_reader import open_box
-from drm.isobmff.fragmented import Fragments, Traf, fragment_samples
+from drm.isobmff.fragmented import Fragments, Traf, fragment_samples, has_fragments
 from drm.isobmff.progressive import table_samples
 from drm.isobmff.pssh.box import Pssh
 from drm.isobmff.read_budget import ReadBudget
@@ -39,7 +39,8 @@ def open_presentation(stream: ByteSource) -> MP4Presentation:
     An initialization segment and the media segments that belong to it are given as one stream, one behind the other.
 
     Raises:
-        UnsupportedMediaError: not MP4 (named, with the next step), or media segments without their initialization.
+        UnsupportedMediaError: not MP4 (named, with the next step), media segments without their initialization, or a
+            second movie box behind one that announces no fragments; where it does, reading it on says so.
         TruncatedMediaError: the file ends before the movie box does.
         MalformedMediaError: the movie box breaks the format.
     """
@@ -62,7 +63,11 @@ class MP4Presentation:
         self._movie = parse_moov(open_box(stream, moov), self._warn)
         self._by_id = {track.info.track_id: track for track in self._movie.tracks}
         trexs = {track_id: track.trex for track_id, track in self._by_id.items()}
-        self._fragments = Fragments(stream, moov.end, trexs, Completeness(self.tracks, self._warn))
+        # What a movie box without mvex does not announce is read all the same, and has no defaults then.
+        self._is_fragmented = self._movie.is_fragmented or has_fragments(stream, moov)
+        if self._is_fragmented and not self._movie.is_fragmented:
+            self._warn("there are fragments, and the movie box does not announce them (mvex): they have no defaults")
+        self._fragments = Fragments(stream, moov, trexs, Completeness(self.tracks, self._warn))
         self._key_ids: dict[int, dict[KeyId, None]] | None = None
         self._pssh = dict.fromkeys(self._movie.pssh)
         for track in self._movie.tracks:
@@ -76,8 +81,8 @@ class MP4Presentation:
 
     @property
     def is_fragmented(self) -> bool:
-        """Whether movie fragments may follow (`mvex`)."""
-        return self._movie.is_fragmented
+        """Whether movie fragments may follow (`mvex`), or do."""
+        return self._is_fragmented
 
     @property
     def container(self) -> str:
@@ -118,13 +123,13 @@ class MP4Presentation:
             UnsupportedMediaError: a scheme or a pattern that is not read.
         """
         track = self._track(track_id)
-        if self._movie.is_fragmented:
+        if self._is_fragmented:
             return islice(self._with_fragments(track), start, None)
         return table_samples(track, self._stream, ReadBudget(self._stream.size), start)
 
     def times(self, track_id: int) -> Iterator[SampleTime]:
         """When each sample of one track is decoded. Raises as `samples` does, of fewer boxes."""
-        if self._movie.is_fragmented:
+        if self._is_fragmented:
             return map(sample_time, self.samples(track_id))
         return self._track(track_id).table.times(f"{self._stream.name}, track {track_id}")
 
@@ -149,8 +154,9 @@ class MP4Presentation:
             return self._key_ids
         named = {track_id: _track_keys(track) for track_id, track in self._by_id.items()}
         protected = any(track.info.is_protected for track in self._movie.tracks)
-        if protected and self._movie.is_fragmented:
-            with contextlib.suppress(MediaError):  # what is broken further on is said when samples are read there
+        if protected and self._is_fragmented:
+            # What is broken further on is said when samples are read there.
+            with contextlib.suppress(MalformedMediaError, TruncatedMediaError):
                 self._survey_fragments(named)
         for track_id, kids in named.items():
             # A file whose keys rotate has no default key: its tenc then names the id of zeros, which no sample uses.

@@ -159,7 +159,7 @@ def _parse_trak(trak: Reader, mvhd: Mvhd, mehd: Mehd | None, trexs: dict[int, Tr
         found["stsd"].fail(f"track {tkhd.track_id} has no sample description")
     table = SampleTable(found, trak)
     info = _info(tkhd, mdhd, hdlr, elst, entries, mvhd, mehd)
-    return Track(info, entries, table, encryption, trexs.get(tkhd.track_id, Trex(tkhd.track_id)))
+    return Track(info, entries, table, encryption, trexs.get(tkhd.track_id, Trex(tkhd.track_id, is_told=False)))
 
 
 def _flatten(parent: Reader, found: dict[str, Reader], encryption: EncryptionBoxes) -> None:

@@ -105,7 +105,7 @@ def _wanted(source: SourceFile, moov: TopBox, more: Iterable[KeyId]) -> tuple[li
     boxes = dict.fromkeys(movie.pssh)
     used = _of_tracks(movie)
     if movie.is_fragmented:
-        for moof in Fragments(source, moov.end, {track.info.track_id: track.trex for track in movie.tracks}):
+        for moof in Fragments(source, moov, {track.info.track_id: track.trex for track in movie.tracks}):
             for packed in moof.pssh:
                 boxes.update(dict.fromkeys(read_pssh(packed.copy(), warn)))
             for traf in moof.trafs:
