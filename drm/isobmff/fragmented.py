@@ -168,7 +168,7 @@ def fragment_samples(
         MalformedMediaError, UnsupportedMediaError: as the boxes and the rules do.
     """
     track_id = track.info.track_id
-    is_first = True
+    is_first, reached = True, 0
     for moof in fragments:
         for number, traf in enumerate(moof.trafs):
             if traf.tfhd.track_id != track_id:
@@ -186,6 +186,7 @@ def fragment_samples(
             if not sizes:
                 continue
             usage.add(len(sizes), sum(sizes), place)
+            before, reached = reached, reached + len(sizes)
             description = traf.tfhd.description_index or track.trex.description_index
             book = SampleProtection(track, place, traf.encryption.sgpd)
             if traf.encryption.sbgp or book.default_group:
@@ -193,7 +194,8 @@ def fragment_samples(
                 rules = [book.rule(description, group) for group in groups]
             else:
                 rules = [book.rule(description, 0)] * len(sizes)
-            where = FragmentPlace(moof.start, traf.tfhd.base_data_offset, [len(run.sizes) for run in runs], place)
+            lengths = [len(run.sizes) for run in runs]
+            where = FragmentPlace(moof.start, traf.tfhd.base_data_offset, lengths, place, before)
             cryptos = iter(fragment_crypto(source, traf.encryption, sizes, rules, where, warn))
             for run in runs:
                 at = run.start

@@ -6,7 +6,7 @@ Which process: either. Who may be lying: the file, in every number.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Final, NoReturn, TypeVar
 
 import msgspec
 
@@ -40,9 +40,14 @@ class EncryptionBoxes(msgspec.Struct):
     sbgp: Sbgp | None = None
 
     def offer(self, box: Reader) -> None:
-        """Keep `box` if it is one of ours; auxiliary information of foreign types is passed over."""
+        """Keep `box` if it is one of ours; auxiliary information of foreign types is passed over.
+
+        Raises MalformedMediaError when there are two of one kind: nothing says which of them holds.
+        """
         if box.type == Senc.TYPE or box.uuid == PIFF_SENC:
             # A file with both has the same entries in both; the standard's own box is the one to believe.
+            if self.senc is not None and self.senc.is_piff is (box.type != Senc.TYPE):
+                _two(box)
             if self.senc is None or self.senc.is_piff:
                 self.senc = Senc.parse(box)
         elif box.type == Saiz.TYPE:
@@ -54,9 +59,21 @@ class EncryptionBoxes(msgspec.Struct):
             if saio.aux_type in _AUX_TYPES and self.saio is None:
                 self.saio = saio
         elif box.type == Sgpd.TYPE and grouping_type(box) == "seig":
+            if self.sgpd is not None:
+                _two(box)
             self.sgpd = Sgpd.parse(box)
         elif box.type == Sbgp.TYPE and grouping_type(box) == "seig":
+            if self.sbgp is not None:
+                _two(box)
             self.sbgp = Sbgp.parse(box)
+
+
+def _two(box: Reader) -> NoReturn:
+    place = box.path.rpartition("/")[0].rpartition("/")[2]
+    box.fail(
+        f"a second {printable(box.type)} box about encryption in one {place}",
+        maybe="encrypted twice, or boxes left behind by a tool that decrypted the file before it was encrypted again",
+    )
 
 
 class Track(msgspec.Struct):

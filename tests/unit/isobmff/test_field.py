@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
+from array import array
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,17 @@ from drm.app.byte_stream import FileByteStream
 from drm.errors import MalformedMediaError, UnsupportedMediaError
 from drm.isobmff.box import encode_box, top_boxes
 from drm.isobmff.fragment import Tfhd, Trun
+from drm.isobmff.protection import Tenc
+from drm.isobmff.sample_aux import Senc
+from drm.isobmff.sample_group import Sbgp, Seig, Sgpd
 from drm.isobmff.samples import open_presentation
 from drm.keys import ContentKey, KeyId
 from player.digests import digest_tracks
 
 FIELD = Path(__file__).parents[2] / "data" / "field"
 PICTURE = "91da6df112ffcfe320507d1395d1ef35363a829e08d6c2a7042a2aed5c12040d"
+KID = KeyId(bytes(range(16)))
+CENC = Tenc(KID, 8)
 SOUND = "b7e7ee1baf0f4e3adb92046535ecba141cbcfceed2f21ab50b021b25fe512599"
 
 
@@ -87,3 +93,82 @@ def test_what_such_fragments_leave_to_defaults_is_named(build, tmp_path: Path, l
     film = written(tmp_path, [build.moov(build.trak([build.entry(None)])), moof, encode_box("mdat", bytes(48))])
     with FileByteStream([str(film)]) as stream, pytest.raises(MalformedMediaError, match=f"does not say the {lacks}"):
         list(open_presentation(stream).samples(1))
+
+
+# ------------------------------------------------------------------------------------------------ too many entries
+def test_of_too_many_entries_those_count_that_saiz_and_saio_name() -> None:
+    assert digests("surplus_senc", FIELD / "surplus_senc" / "F36d.mp4") == {2: SOUND}
+
+
+def test_entries_of_earlier_fragments_come_first(tmp_path: Path) -> None:
+    """What FFmpeg 8.1 writes: saiz counts them too. Without the first fragment nothing tells, and that is said."""
+    film = FIELD.parent / "vectors" / "generated" / "ff_cenc_frag_av.mp4"
+    with FileByteStream([str(film)]) as stream:
+        opened = open_presentation(stream)
+        ivs = [sample.crypto.iv for sample in opened.samples(2) if sample.crypto]
+        assert "the last ones" in " ".join(opened.warnings)
+    assert len(ivs) == len(set(ivs)) == 142
+    boxes = [data for _, data in parts(film)]
+    first = next(n for n, (kind, _) in enumerate(parts(film)) if kind == "moof")
+    cut = written(tmp_path, boxes[:first] + boxes[first + 2 :])
+    with FileByteStream([str(cut)]) as stream, pytest.raises(MalformedMediaError, match="nothing tells which") as told:
+        list(open_presentation(stream).samples(2))
+    assert "from the first one on" in told.value.remedy
+
+
+@pytest.mark.parametrize("begins", [True, False], ids=["surplus-behind", "surplus-before"])
+def test_without_saiz_the_entries_decide_that_fill_their_samples(build, begins: bool) -> None:
+    own = [(bytes((n,)) * 8, [(4, size - 4)]) for n, size in enumerate((20, 30, 40), 1)]
+    other = [(bytes(8), [(4, 7)])]
+    box = Senc.pack(own + other if begins else other + own, with_subsamples=True).encode()
+    opened = build.open(build.init(build.entry(CENC)) + build.fragment(bytes(90), (20, 30, 40), box))
+    assert [s.crypto.iv[0] for s in opened.samples(1) if s.crypto] == [1, 2, 3]
+    assert f"the {'first' if begins else 'last'} ones" in opened.warnings[0]
+
+
+def test_too_many_entries_of_which_none_fit_are_refused(build) -> None:
+    box = Senc.pack([(bytes(8), [(4, 7)])] * 4, with_subsamples=True).encode()
+    opened = build.open(build.init(build.entry(CENC)) + build.fragment(bytes(90), (20, 30, 40), box))
+    with pytest.raises(MalformedMediaError, match="too many entries, and none fit"):
+        list(opened.samples(1))
+
+
+@pytest.mark.parametrize("kind", ["senc", "piff", "sgpd", "sbgp"])
+def test_two_boxes_about_the_same_samples_are_refused(build, kind: str) -> None:
+    bare = [(bytes((n,)) * 8, []) for n in range(3)]
+    senc = Senc.pack(bare, with_subsamples=False)
+    box = {
+        "senc": senc.encode(),
+        "piff": replace(senc, is_piff=True).encode(),
+        "sgpd": Sgpd((Seig(KID, 8),)).encode(),
+        "sbgp": Sbgp(array("I", [3, 0])).encode(),
+    }[kind]
+    opened = build.open(build.init(build.entry(CENC)) + build.fragment(bytes(90), (20, 30, 40), box, box))
+    with pytest.raises(MalformedMediaError, match=r"a second (senc|uuid|sgpd|sbgp) box about encryption in one traf"):
+        list(opened.samples(1))
+
+
+# ------------------------------------------------------------------------------------------------ sizes of IVs
+def test_the_size_that_the_ivs_have_is_named() -> None:
+    with pytest.raises(MalformedMediaError, match="longer than their sample") as refused:
+        digests("iv_size", FIELD / "iv_size" / "F06.mp4")
+    assert refused.value.maybe == "tenc, or the sample group, says IVs of 16 bytes, and the IVs in senc have 8"
+
+
+@pytest.mark.parametrize(("told", "real"), [(8, 16), (16, 8)])
+@pytest.mark.parametrize("subsamples", [False, True])
+def test_the_size_is_named_for_ivs_of_every_form(build, told: int, real: int, subsamples: bool) -> None:
+    entries = [(bytes(real), [(4, size - 4)]) for size in (20, 30, 40)]
+    box = Senc.pack(entries, with_subsamples=subsamples).encode()
+    opened = build.open(build.init(build.entry(Tenc(KID, told))) + build.fragment(bytes(90), (20, 30, 40), box))
+    with pytest.raises(MalformedMediaError) as refused:
+        list(opened.samples(1))
+    assert f"says IVs of {told} bytes, and the IVs in senc have {real}" in refused.value.maybe
+
+
+def test_no_size_is_named_when_none_fits(build) -> None:
+    box = Senc.pack([(bytes(5), [])] * 3, with_subsamples=False).encode()
+    opened = build.open(build.init(build.entry(CENC)) + build.fragment(bytes(90), (20, 30, 40), box))
+    with pytest.raises(MalformedMediaError) as refused:
+        list(opened.samples(1))
+    assert "IVs in senc" not in refused.value.maybe
