@@ -249,6 +249,9 @@ class Presentation(Protocol):
     def scheme_type(self, track_id: int) -> str:
         """The scheme as the file spells it; empty for a track that is not encrypted."""
 
+    def left_out(self, track_id: int) -> str:
+        """Why a track that is neither picture nor sound cannot be read; empty for every other one."""
+
     def sample_entries(self, track_id: int) -> tuple[str, ...]:
         """What the file calls the form of the track's samples."""
 

@@ -37,6 +37,8 @@ def digest_tracks(
 ) -> tuple[list[TrackDigest], tuple[str, ...]]:
     """Decrypt and hash every track; return the digests, and what was odd in the file.
 
+    Text and metadata that cannot be read are left out beside other tracks, and named among what was odd.
+
     Raises:
         NothingReachedError: there is no sample to hash.
         KeyMissingError: a sample needs a key that is not in `keys`; names the KID and the track.
@@ -44,7 +46,8 @@ def digest_tracks(
     """
     presentation = open_container(stream)
     decrypters = {key_id: SampleDecrypter(key, dialects=dialects) for key_id, key in keys.items()}
-    digests = [_digest(stream, presentation, track, decrypters) for track in presentation.tracks]
+    readable = [track for track in presentation.tracks if not presentation.left_out(track.track_id)]
+    digests = [_digest(stream, presentation, track, decrypters) for track in readable or presentation.tracks]
     if not any(digest.samples for digest in digests):
         raise NothingReachedError.of(stream.name)
     return digests, presentation.warnings

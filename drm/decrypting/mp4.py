@@ -59,6 +59,10 @@ def decrypt_mp4(
     if not _is_encrypted(presentation):
         Writer(source.fill, source.size, target, progress).copy(0, source.size)
         return False, presentation.warnings
+    left_out = _left_out(presentation)
+    if all(track.track_id in left_out or not track.is_protected for track in presentation.tracks):
+        for track_id in left_out:
+            next(presentation.samples(track_id), None)  # raises what is wrong: there is nothing else to decrypt
     shares = jobs if _judge(source, presentation, keys) else 1
 
     def work(share: int) -> None:
@@ -72,8 +76,13 @@ def decrypt_mp4(
         writer.write(windows(_protected(presentation)), decrypt, share, shares)
 
     share_out(work, shares)
-    _patch(source, target)
-    return True, presentation.warnings
+    _patch(source, target, left_out)
+    return True, (*presentation.warnings, *(f"track {track_id} stays encrypted" for track_id in sorted(left_out)))
+
+
+def _left_out(presentation: MP4Presentation) -> frozenset[int]:
+    """The tracks of text and metadata that cannot be read: they stay encrypted, and marked so."""
+    return frozenset(track.track_id for track in presentation.tracks if presentation.left_out(track.track_id))
 
 
 def _is_encrypted(presentation: MP4Presentation) -> bool:
@@ -83,8 +92,10 @@ def _is_encrypted(presentation: MP4Presentation) -> bool:
 
 
 def _samples(presentation: MP4Presentation) -> Iterator[Sample]:
-    """The samples of all tracks, by place if each track has them so."""
-    tracks = (presentation.samples(track.track_id) for track in presentation.tracks)
+    """The samples of all tracks that can be read, by place if each track has them so."""
+    left_out = _left_out(presentation)
+    ids = (track.track_id for track in presentation.tracks)
+    tracks = (presentation.samples(track_id) for track_id in ids if track_id not in left_out)
     return heapq.merge(*tracks, key=attrgetter("offset"))
 
 
@@ -173,21 +184,21 @@ def _place(source: JoinedFiles, sample: Sample) -> str:
 
 
 # ------------------------------------------------------------------------------------------------ boxes
-def _patch(source: JoinedFiles, target: int) -> None:
-    """Write the movie box and the fragments' boxes once more, without the marks of encryption."""
+def _patch(source: JoinedFiles, target: int, left_out: frozenset[int]) -> None:
+    """Write the movie box and the fragments' boxes once more, without the marks of encryption of other tracks."""
     protected: set[int] = set()
     for top in top_boxes(source):
         if top.type not in {"moov", "moof"} or top.size > MAX_LOADED:
             continue
         if top.type == "moov" and top.size > HELD:
             with contextlib.suppress(OddLayoutError):  # of a rare form: then it is held
-                protected = _patch_long(top, target)
+                protected = _patch_long(top, target, left_out)
                 continue
         data = bytearray(top.size)
         source.fill(top.start, memoryview(data))
         try:
             if top.type == "moov":
-                protected = patch_moov(data, top.header, top.size)  # a second one repeats the first
+                protected = patch_moov(data, top.header, top.size, left_out)  # a second one repeats the first
             else:
                 patch_moof(data, top.header, top.size, protected)
         except OddLayoutError as odd:
@@ -197,9 +208,9 @@ def _patch(source: JoinedFiles, target: int) -> None:
         write_at(target, memoryview(data), top.start)
 
 
-def _patch_long(moov: TopBox, target: int) -> set[int]:
+def _patch_long(moov: TopBox, target: int, left_out: frozenset[int]) -> set[int]:
     """Take the marks out of the long `moov` that was copied to `target`; return the tracks that had any. May raise."""
     skeleton = MovieSkeleton(target, (b"moov", moov.start, moov.start + moov.header, moov.end))
-    protected = patch_moov(skeleton.data, 0, len(skeleton.data))
+    protected = patch_moov(skeleton.data, 0, len(skeleton.data), left_out)
     skeleton.write_changes(target)
     return protected

@@ -93,13 +93,16 @@ def unprotect(data: bytearray, start: int) -> None:
     data[start + 4 : start + 8] = b"free"
 
 
-def patch_moov(data: bytearray, at: int, end: int) -> set[int]:
-    """Take the marks of encryption out of the payload of a `moov`; return the tracks that had any. May raise."""
+def patch_moov(data: bytearray, at: int, end: int, kept: Container[int] = ()) -> set[int]:
+    """Take the marks of encryption out of the payload of a `moov`; return the tracks that had any. May raise.
+
+    Tracks whose ids are `kept` stay as they are: their samples were not decrypted.
+    """
     protected = set()
     for kind, start, body, stop in boxes(data, at, end):
         if kind == b"pssh" or (kind == b"uuid" and data[body : body + 16] == PIFF_PSSH):
             unprotect(data, start)
-        elif kind == b"trak" and _patch_trak(data, body, stop):
+        elif kind == b"trak" and track_id_of(data, body, stop) not in kept and _patch_trak(data, body, stop):
             protected.add(track_id_of(data, body, stop))
     return protected
 
@@ -184,12 +187,25 @@ def entry_boxes(data: bytearray, start: int, stop: int) -> Iterator[BoxPlace]:
         # ISO's own version 1 has no more fields: there a box follows at once.
         if not (version == 1 and _box_follows(data, at, stop)):
             at += _QUICKTIME_MORE.get(version, 0)
+    elif bytes(data[start + 4 : start + 8]) in _ENCRYPTED:
+        at += _fields_of_text(data, at, stop)
     if at > stop:
         raise OddLayoutError("a sample entry is cut")
     for found in boxes(data, at, stop):
         yield found
         if found[0] == b"wave":
             yield from boxes(data, found[2], found[3])
+
+
+def _fields_of_text(data: bytearray, at: int, stop: int) -> int:
+    """Bytes of fields in an encrypted entry of text or metadata. Raises OddLayoutError."""
+    from drm.isobmff.reader import Reader  # noqa: PLC0415 - the way that starts fast never comes here
+    from drm.isobmff.sample_entry import encrypted_fields  # noqa: PLC0415
+
+    size = encrypted_fields(Reader(data, at=at, end=stop))
+    if size is None:
+        raise OddLayoutError("a text entry without sinf")
+    return size
 
 
 def _box_follows(data: bytearray, at: int, stop: int) -> bool:

@@ -10,6 +10,7 @@ import msgspec
 from drm.isobmff.box import MAX_LOADED, top_boxes
 from drm.isobmff.file_reader import open_box
 from drm.isobmff.reader import Reader
+from drm.isobmff.sample_entry import encrypted_fields
 from drm.media import ByteSource
 
 __all__ = ["BoxNode", "box_tree"]
@@ -76,6 +77,12 @@ def _descend(box: Reader) -> bool:
 
 def _enter_sample_entry(box: Reader) -> bool:
     # Which kind of entry it is stands in `hdlr`; the tree is content with what looks like boxes.
+    if box.type in {"enct", "encs", "encm", "encu"}:
+        probe = box.copy()
+        probe.skip(8)
+        size = encrypted_fields(probe)
+        box.skip(0 if size is None else 8 + size)
+        return size is not None
     # Sound first: where its fields are passed over as if it were a picture, what follows can be boxes of `sinf`.
     for prefix in (_AUDIO, _VISUAL, 8):
         probe = box.copy()

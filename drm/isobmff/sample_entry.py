@@ -5,19 +5,32 @@ ISO/IEC 14496-12, clause 8.5.2 (`stsd`) and 12.1.3, 12.2.3 (the entries); ISO/IE
 
 from __future__ import annotations
 
+import contextlib
 from typing import ClassVar, Final
 
 import msgspec
 
+from drm.errors import MalformedMediaError
 from drm.isobmff.protection import PiffTenc, Sinf, Tenc
 from drm.isobmff.reader import Reader, printable
 from drm.media import Protection, Scheme, TrackType
 
-__all__ = ["SampleEntry", "parse_stsd"]
+__all__ = ["FIELDS_OF_TEXT", "SampleEntry", "encrypted_fields", "parse_stsd"]
 
 MAX_ENTRIES: Final = 1024
 _PIFF_SCHEMES: Final = {0: Scheme.CENC, 1: Scheme.CENC, 2: Scheme.CBC1}  # 0: not encrypted
 _ENCRYPTED: Final = frozenset({"encv", "enca", "enct", "encs", "encm", "encu"})
+FIELDS_OF_TEXT: Final = {
+    "stpp": (0, 3), "metx": (0, 3),  # namespace, schema location, types; encoding, namespace, schema location
+    "sbtt": (0, 2), "stxt": (0, 2), "mett": (0, 2),  # encoding, format
+    "tx3g": (30, 0),
+    "wvtt": (0, 0), "urim": (0, 0), "mp4s": (0, 0), "c608": (0, 0), "c708": (0, 0),
+}  # fmt: skip
+"""Fields before the boxes of a text or metadata entry, by its format: bytes, then strings that end with a zero.
+
+ISO/IEC 14496-12, clauses 12.3.3, 12.5.3 and 12.6.3; ISO/IEC 14496-30, 7.5 (`wvtt`); 3GPP TS 26.245, 5.16 (`tx3g`). An
+encrypted entry has the fields of the one that its `frma` names (14496-12, clause 8.12.1).
+"""
 
 
 class SampleEntry(msgspec.Struct, frozen=True):
@@ -42,20 +55,58 @@ class SampleEntry(msgspec.Struct, frozen=True):
         """Read one entry; which fields it has stands in the track's handler."""
         r.skip(8)  # reserved, data reference index
         width = height = channels = rate = 0
-        if track_type is TrackType.VIDEO:
+        boxes: dict[str, bytes] = {}
+        sinfs: list[Sinf] = []
+        if track_type is TrackType.OTHER and r.type not in {"encv", "enca"}:
+            return cls._of_text(r) if r.type in _ENCRYPTED else cls(r.type, r.type)
+        if track_type is TrackType.VIDEO or r.type == "encv":
             r.skip(16)
             width, height = r.u16(), r.u16()
             r.skip(50)
-        elif track_type is TrackType.AUDIO:
+        else:
             channels, rate = _sound_fields(r)
-        boxes: dict[str, bytes] = {}
-        sinfs: list[Sinf] = []
-        if track_type is not TrackType.OTHER or r.type in _ENCRYPTED:
-            _collect(r, boxes, sinfs)
+        _collect(r, boxes, sinfs)
         if r.type not in _ENCRYPTED:
             return cls(r.type, r.type, width, height, channels, rate, boxes)
         codec = sinfs[0].frma.format if sinfs else r.type
         return cls(r.type, codec, width, height, channels, rate, boxes, *_protection(sinfs))
+
+    @classmethod
+    def _of_text(cls, r: Reader) -> SampleEntry:
+        """Read an encrypted entry of text or metadata: no damage in it keeps anybody from pictures and sound."""
+        boxes: dict[str, bytes] = {}
+        sinfs: list[Sinf] = []
+        size = encrypted_fields(r)
+        if size is None:
+            return cls(r.type, r.type, refusal="no sinf with frma is found in its sample entry, or it is damaged")
+        r.skip(size)
+        _collect(r, boxes, sinfs)
+        protection = _protection(sinfs)
+        return cls(r.type, sinfs[0].frma.format, 0, 0, 0, 0, boxes, *protection)
+
+
+def encrypted_fields(r: Reader) -> int | None:
+    """Bytes before the boxes of an encrypted text or metadata entry, whose reader stands behind its first eight.
+
+    They hang on the format that `frma` names, and that box lies behind them: each form is tried. A format that we do not
+    know has the form under which its boxes fit. None: there is no such form.
+    """
+    fitting = None
+    for size, strings in dict.fromkeys(FIELDS_OF_TEXT.values()):
+        probe = r.copy()
+        with contextlib.suppress(MalformedMediaError):
+            probe.skip(size)
+            for _ in range(strings):
+                while probe.u8():
+                    pass
+            at = probe.offset - r.offset
+            sinfs: list[Sinf] = []
+            _collect(probe, {}, sinfs)
+            if sinfs and FIELDS_OF_TEXT.get(sinfs[0].frma.format) == (size, strings):
+                return at
+            if sinfs and sinfs[0].frma.format not in FIELDS_OF_TEXT and fitting is None:
+                fitting = at
+    return fitting
 
 
 def parse_stsd(r: Reader, track_type: TrackType) -> tuple[SampleEntry, ...]:

@@ -24,7 +24,7 @@ from drm.isobmff.pssh.box import Pssh
 from drm.isobmff.read_budget import ReadBudget
 from drm.isobmff.tracks import Track, parse_moov, read_pssh
 from drm.keys import KeyId
-from drm.media import ByteSource, Sample, SampleTime, StreamDescriptor, TrackInfo, sample_time
+from drm.media import ByteSource, Sample, SampleTime, StreamDescriptor, TrackInfo, TrackType, sample_time
 
 __all__ = ["MP4Presentation", "open_presentation"]
 
@@ -108,6 +108,16 @@ class MP4Presentation:
     def scheme_type(self, track_id: int) -> str:
         """The scheme as `schm` spells it ("cenc", "piff"); empty for a track that is not encrypted."""
         return next((entry.scheme_type for entry in self._track(track_id).entries if entry.scheme_type), "")
+
+    def left_out(self, track_id: int) -> str:
+        """Why a text or metadata track cannot be read; empty for one that can, and for all pictures and sound.
+
+        Whoever goes through all tracks leaves such a one out, and says so: a film is not lost for its subtitles.
+        """
+        track = self._track(track_id)
+        if track.info.type is not TrackType.OTHER:
+            return ""
+        return next((entry.refusal for entry in track.entries if entry.refusal), "")
 
     def sample_entries(self, track_id: int) -> tuple[str, ...]:
         """The four-cc of each sample description, with the clear one behind it: "encv/avc1"."""

@@ -91,6 +91,10 @@ class WebMPresentation:
         """The scheme's name; empty for a track that is not encrypted."""
         return SCHEME_TYPE if self._track(track_id).info.is_protected else ""
 
+    def left_out(self, track_id: int) -> str:  # noqa: ARG002 - of every container
+        """Nothing is."""
+        return ""
+
     def sample_entries(self, track_id: int) -> tuple[str, ...]:
         """The CodecID, which WebM does not change when it encrypts."""
         return (self._track(track_id).info.codec,)

@@ -22,7 +22,7 @@ from drm.container import open_container
 from drm.errors import DRMError, ExitCode, KeyMissingError, KeyNotJudgedError, MediaError, NothingReachedError
 from drm.isobmff.pssh.payload import read_contents
 from drm.keys import COMMON_SYSTEM, ContentKey, KeyId
-from drm.media import InitBox, Sample, SampleCrypto, StreamDescriptor
+from drm.media import InitBox, Sample, SampleCrypto, StreamDescriptor, TrackType
 from drm.session.key_check import KeyOutcome, KeyVerdict, check_keys, place, raise_for_verdict
 from player.key_mistakes import explain
 from player.verbs.keys.track_use import TrackUse, read_uses
@@ -53,10 +53,21 @@ def verdicts(paths: Sequence[str], keys: Mapping[KeyId, ContentKey]) -> Checked:
     """Check the key of each KID that a sample uses. Raises MediaError when nothing can be read of the file."""
     with FileByteStream(list(paths)) as stream:
         source = open_source(stream)
-        uses = [(descriptor, *read_uses(source, descriptor)) for descriptor in source.streams()]
+        uses = [(descriptor, *read_uses(source, descriptor)) for descriptor in _readable(stream, source)]
         found = [verdict for descriptor, used, _ in uses for verdict in _track_verdicts(source, descriptor, used, keys)]
         damage = next((damage for _, _, damage in uses if damage is not None), None)
         return Checked(found, sum(used.samples for _, used, _ in uses), damage)
+
+
+def _readable(stream: FileByteStream, source: MediaSource) -> Sequence[StreamDescriptor]:
+    """The streams without text and metadata that cannot be read, unless there is nothing else."""
+    presentation = open_container(stream)
+    streams = [found for found in source.streams() if not presentation.left_out(found.track.track_id)]
+    if len(streams) == len(source.streams()):
+        return streams
+    for warning in presentation.warnings:
+        click.echo(f"note: {warning}", err=True)
+    return streams or source.streams()
 
 
 def run(file: str, segments: Sequence[str], keys: Mapping[KeyId, ContentKey]) -> int:
@@ -107,7 +118,11 @@ class Checked:
             raise self.damage
         if not self.samples:
             raise NothingReachedError.of(file, what="no sample of any track was reached, so no key was tried")
+        right = {verdict.key_id for verdict in self.verdicts if verdict.outcome is KeyOutcome.RIGHT}
         for verdict in self.verdicts:
+            # Nothing decodes text here, and its key was seen to be right in another track.
+            if verdict.key_id in right and verdict.track.type is TrackType.OTHER:
+                continue
             if verdict.outcome in {KeyOutcome.NOT_REACHED, KeyOutcome.NOT_DISPROVED}:
                 raise _not_judged(verdict, file)
 
