@@ -24,7 +24,7 @@ from drm.isobmff.sample_protection import SampleProtection, group_indices
 from drm.isobmff.tracks import EncryptionBoxes, Track, Warn
 from drm.media import ByteSource, Sample
 
-__all__ = ["Fragments", "Moof", "Traf", "fragment_samples", "has_fragments", "refuse_other_movie"]
+__all__ = ["MAX_SAMPLES", "Fragments", "Moof", "Traf", "fragment_samples", "has_fragments", "refuse_other_movie"]
 
 MAX_SAMPLES: Final = 1 << 21  # of one track in one fragment
 MAX_RUNS: Final = 1 << 16

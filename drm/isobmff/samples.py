@@ -18,10 +18,11 @@ from drm.isobmff.box import TopBox, top_boxes
 from drm.isobmff.completeness import Completeness
 from drm.isobmff.container import require_mp4
 from drm.isobmff.file_reader import open_box
-from drm.isobmff.fragmented import Fragments, Traf, fragment_samples, has_fragments
+from drm.isobmff.fragmented import MAX_SAMPLES, Fragments, Traf, fragment_samples, has_fragments
 from drm.isobmff.progressive import table_samples
 from drm.isobmff.pssh.box import Pssh
 from drm.isobmff.read_budget import ReadBudget
+from drm.isobmff.sample_protection import SampleProtection, group_indices
 from drm.isobmff.tracks import Track, parse_moov, read_pssh
 from drm.keys import KeyId
 from drm.media import ByteSource, Sample, SampleTime, StreamDescriptor, TrackInfo, TrackType, sample_time
@@ -69,6 +70,7 @@ class MP4Presentation:
             self._warn("there are fragments, and the movie box does not announce them (mvex): they have no defaults")
         self._fragments = Fragments(stream, moov, trexs, Completeness(self.tracks, self._warn))
         self._key_ids: dict[int, dict[KeyId, None]] | None = None
+        self._in_no_group: dict[int, bool | None] = {}  # by track: whether a sample is; None: none was seen
         self._pssh = dict.fromkeys(self._movie.pssh)
         for track in self._movie.tracks:
             for refusal in dict.fromkeys(entry.refusal for entry in track.entries if entry.refusal):
@@ -101,7 +103,10 @@ class MP4Presentation:
         return tuple(self._pssh)
 
     def streams(self) -> tuple[StreamDescriptor, ...]:
-        """Every track with the key ids that its descriptions, its groups and its first fragments name."""
+        """Every track with the key ids that its descriptions, its groups and its first fragments name.
+
+        The default of a description is among them unless groups give every sample seen there another one.
+        """
         named = self._survey()
         return tuple(StreamDescriptor(info, tuple(named[info.track_id])) for info in self.tracks)
 
@@ -163,12 +168,16 @@ class MP4Presentation:
         if self._key_ids is not None:
             return self._key_ids
         named = {track_id: _track_keys(track) for track_id, track in self._by_id.items()}
+        self._in_no_group = {track_id: _needs_default(track) for track_id, track in self._by_id.items()}
         protected = any(track.info.is_protected for track in self._movie.tracks)
         if protected and self._is_fragmented:
             # What is broken further on is said when samples are read there.
             with contextlib.suppress(MalformedMediaError, TruncatedMediaError):
                 self._survey_fragments(named)
         for track_id, kids in named.items():
+            # Groups may give every sample a key of its own; what no sample seen so far uses is asked for when one does.
+            if self._in_no_group[track_id] is not False:
+                named[track_id] = kids = dict.fromkeys((*_default_keys(self._by_id[track_id]), *kids))
             # A file whose keys rotate has no default key: its tenc then names the id of zeros, which no sample uses.
             if len(kids) > 1:
                 kids.pop(_NO_KEY, None)
@@ -181,18 +190,36 @@ class MP4Presentation:
             for box in moof.pssh:
                 self._pssh.update(dict.fromkeys(read_pssh(box.copy(), self._warn)))
             for traf in moof.trafs:
-                if traf.tfhd.track_id in named:
-                    named[traf.tfhd.track_id].update(_group_keys(traf))
+                track_id = traf.tfhd.track_id
+                if track_id in named:
+                    named[track_id].update(_group_keys(traf))
+                    if not self._in_no_group[track_id]:
+                        needs = _needs_default(self._by_id[track_id], traf)
+                        self._in_no_group[track_id] = self._in_no_group[track_id] if needs is None else needs
 
     def _warn(self, text: str) -> None:
         if len(self._warnings) < _MAX_WARNINGS:
             self._warnings[text] = None
 
 
+def _default_keys(track: Track) -> Iterator[KeyId]:
+    """The key ids of its sample descriptions, for samples in no group."""
+    return (e.protection.key_id for e in track.entries if e.protection and not e.is_clear_by_default)
+
+
 def _track_keys(track: Track) -> dict[KeyId, None]:
-    """The key ids that the movie box names for samples of this track."""
-    defaults = (e.protection.key_id for e in track.entries if e.protection and not e.is_clear_by_default)
-    return dict.fromkeys((*defaults, *(kid for seig in track.seigs for kid in seig.key_ids)))
+    """The key ids that the movie box names for groups of samples of this track."""
+    return dict.fromkeys(kid for seig in track.seigs for kid in seig.key_ids)
+
+
+def _needs_default(track: Track, traf: Traf | None = None) -> bool | None:
+    """Whether a sample of the track's own table, or of `traf`, is in no group; None: there are no samples."""
+    boxes = traf.encryption if traf else track.encryption
+    count = min(MAX_SAMPLES, sum(run.sample_count for run in traf.truns)) if traf else track.table.count
+    if not count:
+        return None
+    default = SampleProtection(track, "", boxes.sgpd if traf else None).default_group
+    return 0 in islice(group_indices(boxes.sbgp, default), count) if boxes.sbgp else not default
 
 
 def _group_keys(traf: Traf) -> dict[KeyId, None]:

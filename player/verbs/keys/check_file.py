@@ -6,7 +6,7 @@ Also the diagnosis that playback makes in the worker, here for every KID at once
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, cast
 
@@ -165,7 +165,9 @@ def _track_verdicts(
     source: MediaSource, descriptor: StreamDescriptor, used: TrackUse, keys: Mapping[KeyId, ContentKey]
 ) -> list[KeyVerdict]:
     track = descriptor.track
-    named = descriptor.key_ids or track.key_ids if descriptor.is_protected else ()
+    named: Iterable[KeyId] = ()
+    if descriptor.is_protected:  # the default key too, which may be one that no sample uses
+        named = dict.fromkeys((*descriptor.key_ids, *(kid for kid in track.key_ids if any(kid.value))))
     # Of samples that nobody saw, it is not known which keys they use.
     unused = [each for each in named if each not in used.by_key]
     outcome = KeyOutcome.UNUSED if used.is_whole and used.samples else KeyOutcome.NOT_REACHED

@@ -253,3 +253,39 @@ def test_beside_decrypted_pictures_such_text_stays_encrypted_and_marked_so(build
         assert media.sample_entries(2) == ("enct/stpp",)
         assert stream.read_at(stream.size - 4, 4) == b"efgh"
         assert stream.read_at(stream.size - 8, 4) != b"abcd"
+
+
+# ------------------------------------------------------------------------------------------------ default key ids
+OTHER = KeyId(bytes(range(16, 32)))
+
+
+def test_a_default_key_that_no_sample_uses_is_not_named_for_playback() -> None:
+    with FileByteStream([str(FIELD / "default_kid_unused" / "F01.mp4")]) as stream:
+        (found,) = open_presentation(stream).streams()
+    assert found.key_ids == tuple(keys_of("default_kid_unused"))
+    assert found.track.key_ids != found.key_ids
+
+
+@pytest.mark.parametrize(
+    ("runs", "default", "needed"),
+    [([3, 1], 0, False), ([2, 1], 0, True), ([2, 1, 1, 0], 0, True), ([2, 1], 1, False), (None, 1, False), (None, 0, True)],
+)  # fmt: skip
+@pytest.mark.parametrize("in_fragment", [True, False])
+def test_the_default_key_is_named_when_a_sample_is_in_no_group(
+    build, in_fragment: bool, runs: list[int] | None, default: int, needed: bool
+) -> None:
+    groups = Sgpd((Seig(OTHER, 0, bytes(16)),), default).encode()
+    groups += Sbgp(array("I", runs)).encode() if runs else b""
+    entry = build.entry(Tenc(KID, 0, bytes(16), version=1))
+    if in_fragment:
+        data = build.init(entry) + build.fragment(bytes(90), (20, 30, 40), groups)
+    else:
+        ones = Stts(array("I", [3, 1])), Stsc(array("I", [1, 3, 1])), Stsz(3, 4), Stco(array("I", [0]))
+        data = build.moov(build.trak([entry], *(box.encode() for box in ones), stbl=groups))
+    (found,) = build.open(data).streams()
+    assert found.key_ids == ((KID, OTHER) if needed else (OTHER,))
+
+
+def test_before_any_sample_is_seen_the_default_key_is_named(build) -> None:
+    (found,) = build.open(build.init(build.entry(CENC))).streams()
+    assert found.key_ids == (KID,)
