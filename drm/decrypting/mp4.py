@@ -1,7 +1,7 @@
 """Decrypts any MP4 that the readers read, to a file of the same size: fragmented, progressive, mixed, in any order.
 
 Where samples lie and how they are encrypted is said by `drm.isobmff.samples`, one at a time. A first pass judges: are
-all keys there, does every protected sample lie in media data, does none overlap another. A second pass writes, in
+all keys there, does no protected sample overlap another. A second pass writes, in
 windows of about 1 MiB of consecutive samples, copying what lies between them; then the boxes are patched. The source is
 only read and the same bytes are never decrypted twice, so the order of samples does not matter.
 """
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import heapq
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final
@@ -36,7 +35,6 @@ __all__ = ["MAX_SAMPLE", "Needed", "decrypt_mp4", "key_missing"]
 
 MAX_SAMPLE: Final = 256 << 20  # bytes; held in memory
 _MAX_UNORDERED: Final = 1 << 20  # samples of a file that does not store them in order, whose places are held in memory
-_MEDIA_DATA: Final = frozenset({"mdat", "imda"})
 
 Needed = tuple[TrackInfo, float]
 """The track of the first sample that needs a key, and the sample's time in seconds."""
@@ -109,8 +107,6 @@ def _protected(presentation: MP4Presentation) -> Iterator[tuple[int, int, Sample
 # ------------------------------------------------------------------------------------------------ first pass
 def _judge(source: JoinedFiles, presentation: MP4Presentation, keys: Mapping[KeyId, ContentKey]) -> bool:
     """Return whether the samples are stored in order. Raises KeyMissingError and MediaError for what cannot be done."""
-    media = [(top.start + top.header, top.end) for top in top_boxes(source) if top.type in _MEDIA_DATA]
-    starts = [start for start, _ in media]
     infos = {track.track_id: track for track in presentation.tracks}
     missing: dict[KeyId, Needed] = {}
     in_order, reached, count = True, 0, 0
@@ -126,11 +122,6 @@ def _judge(source: JoinedFiles, presentation: MP4Presentation, keys: Mapping[Key
                     missing[key_id] = track, sample.dts / track.timescale
             if sample.size > MAX_SAMPLE:
                 raise UnsupportedMediaError(f"a sample of {sample.size} bytes", where=_place(source, sample))
-            index = bisect_right(starts, sample.offset) - 1
-            if index < 0 or end > media[index][1]:
-                raise MalformedMediaError(
-                    "a protected sample lies outside the media data", where=_place(source, sample), seen=f"to {end}"
-                )
         in_order = in_order and sample.offset >= reached
         reached = max(reached, end)
     if not count:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from array import array
+from bisect import bisect_right
 from collections.abc import Iterator
 from struct import pack
 from typing import ClassVar, Final, Protocol, Self
@@ -12,9 +14,13 @@ from drm.errors import MalformedMediaError, TruncatedMediaError
 from drm.isobmff.reader import Reader, printable
 from drm.media import ByteSource
 
-__all__ = ["MAX_LOADED", "Box", "TopBox", "encode_box", "encode_full_box", "load_box", "top_boxes"]
+__all__ = ["MAX_LOADED", "Box", "MediaData", "TopBox", "encode_box", "encode_full_box", "load_box", "top_boxes"]
 
 MAX_LOADED: Final = 256 << 20  # bytes of one box (moov, moof …) that may be held in memory; mdat is never loaded
+
+
+MEDIA_DATA: Final = frozenset({"mdat", "imda"})  # ISO/IEC 14496-12, clauses 8.1.1 and 9.1.4
+_MAX_MEDIA_DATA: Final = 1 << 20  # such boxes of one file whose places are held
 
 
 class Box(Protocol):
@@ -91,6 +97,59 @@ def top_boxes(source: ByteSource, start: int = 0) -> Iterator[TopBox]:
             )
         yield TopBox(box_type, start, header, size)
         start += size
+
+
+class MediaData:
+    """The places of a file's media data boxes, found as far as somebody asks. One thread at a time."""
+
+    def __init__(self, source: ByteSource) -> None:
+        self._source = source
+        self._tops = top_boxes(source)
+        self._reached = 0  # by the walk
+        self._starts, self._ends = array("Q"), array("Q")
+        self._last = 0, 0
+
+    def require(self, start: int, end: int, place: str) -> None:
+        """Return when the bytes from `start` to `end` lie in one of them.
+
+        Raises MalformedMediaError when not: what stands there is no sample, and would decrypt to noise.
+        """
+        if start == end or (self._last[0] <= start and end <= self._last[1]):
+            return
+        while self._reached <= start and self._walk():
+            pass
+        index = bisect_right(self._starts, start) - 1
+        if index >= 0 and end <= self._ends[index]:
+            self._last = self._starts[index], self._ends[index]
+            return
+        raise MalformedMediaError(
+            "samples lie outside the media data",
+            where=place,
+            seen=f"bytes {start} to {end}"
+            + (f", the media data box before them ends at {self._ends[index]}" if index >= 0 else ""),
+            maybe="offsets that were true of another file (base_data_offset, stco): segments were cut or joined since",
+            remedy="package the file again, or join the segments with a tool that corrects offsets",
+        )
+
+    def _walk(self) -> bool:
+        """Take one more outermost box; False behind the last."""
+        try:
+            top = next(self._tops, None)
+        except TruncatedMediaError:  # it may be media data, as far as it goes: whoever reads on finds the end
+            head = self._source.read_at(self._reached, 8)
+            top = TopBox(head[4:].decode("latin-1"), self._reached, 8, self._source.size - self._reached)
+        except MalformedMediaError:
+            top = None
+        if top is None:
+            self._reached = self._source.size
+            return False
+        self._reached = top.end
+        if top.type in MEDIA_DATA:
+            if len(self._starts) == _MAX_MEDIA_DATA:
+                raise MalformedMediaError(f"more than {_MAX_MEDIA_DATA} media data boxes", where=self._source.name)
+            self._starts.append(top.start + top.header)
+            self._ends.append(top.end)
+        return True
 
 
 def _cut(source: ByteSource, start: int, seen: str) -> TruncatedMediaError:

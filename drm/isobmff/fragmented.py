@@ -13,7 +13,7 @@ from itertools import islice, repeat
 from typing import Final
 
 from drm.errors import MalformedMediaError, MediaError, TruncatedMediaError, UnsupportedMediaError
-from drm.isobmff.box import TopBox, load_box, top_boxes
+from drm.isobmff.box import MediaData, TopBox, load_box, top_boxes
 from drm.isobmff.completeness import Completeness
 from drm.isobmff.fragment import NON_SYNC, Tfdt, Tfhd, Trun
 from drm.isobmff.fragment_crypto import FragmentPlace, fragment_crypto
@@ -155,6 +155,7 @@ def fragment_samples(
     known: Container[int],
     fragments: Fragments,
     source: ByteSource,
+    media: MediaData,
     usage: ReadBudget,
     warn: Warn,
     dts: int,
@@ -165,6 +166,7 @@ def fragment_samples(
 
     Raises:
         TruncatedMediaError: a run lies outside the file.
+        MalformedMediaError: it lies outside its media data.
         MalformedMediaError, UnsupportedMediaError: as the boxes and the rules do.
     """
     track_id = track.info.track_id
@@ -181,7 +183,7 @@ def fragment_samples(
                     fragments.reach.gap(track_id, dts, traf.tfdt.decode_time, moof.start)
                 dts = traf.tfdt.decode_time
             is_first = False
-            runs = _runs(track, traf, moof.bases[number], source, place)
+            runs = _runs(track, traf, moof.bases[number], source, media, place)
             sizes = runs[0].sizes if len(runs) == 1 else [size for run in runs for size in run.sizes]
             if not sizes:
                 continue
@@ -220,7 +222,7 @@ class _Run:
     cts_offsets: Iterator[int]
 
 
-def _runs(track: Track, traf: Traf, base: int, source: ByteSource, place: str) -> list[_Run]:
+def _runs(track: Track, traf: Traf, base: int, source: ByteSource, media: MediaData, place: str) -> list[_Run]:
     tfhd, trex = traf.tfhd, track.trex
     default_size = trex.size if tfhd.size is None else tfhd.size
     default_duration = trex.duration if tfhd.duration is None else tfhd.duration
@@ -245,6 +247,7 @@ def _runs(track: Track, traf: Traf, base: int, source: ByteSource, place: str) -
                 seen=f"a run from byte {start} to {at}, the file has {source.size}",
                 maybe="a download that was interrupted, or segments without those before them",
             )
+        media.require(start, at, place)
         flags = list(repeat(default_flags, count)) if trun.flags is None else trun.flags.tolist()
         if trun.first_flags is not None and flags:
             flags[0] = trun.first_flags

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Final, Protocol
 
+from drm.isobmff.box import MediaData
 from drm.isobmff.fragment_crypto import aux_sizes, check_version
 from drm.isobmff.read_budget import ReadBudget
 from drm.isobmff.sample_aux import Saio, Saiz, Senc
@@ -23,12 +24,14 @@ __all__ = ["table_samples"]
 _WINDOW: Final = 64 << 10  # bytes of auxiliary information read ahead
 
 
-def table_samples(track: Track, source: ByteSource, usage: ReadBudget, start: int = 0) -> Iterator[Sample]:
+def table_samples(
+    track: Track, source: ByteSource, media: MediaData, usage: ReadBudget, start: int = 0
+) -> Iterator[Sample]:
     """The samples that a track's own table lists, in decode order; the first `start` are passed over.
 
     Raises:
         TruncatedMediaError: a sample lies outside the file.
-        MalformedMediaError: two tables contradict one another.
+        MalformedMediaError: two tables contradict one another, or a sample lies outside the media data.
     """
     table, track_id, limit = track.table, track.info.track_id, source.size
     if not table.count:
@@ -49,6 +52,7 @@ def table_samples(track: Track, source: ByteSource, usage: ReadBudget, start: in
         for offset, size, crypto, duration, cts_offset, is_sync in rows:
             if offset + size > limit:
                 raise outside(place, offset, size, limit)
+            media.require(offset, offset + size, place)
             yield Sample(track_id, dts, cts_offset, duration, is_sync, offset, size, description, crypto)
             dts += duration
     crypto_source.finish()

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Final
 
 from drm.errors import InvalidArgumentError, MalformedMediaError, TruncatedMediaError, UnsupportedMediaError
-from drm.isobmff.box import TopBox, top_boxes
+from drm.isobmff.box import MediaData, TopBox, top_boxes
 from drm.isobmff.completeness import Completeness
 from drm.isobmff.container import require_mp4
 from drm.isobmff.file_reader import open_box
@@ -60,6 +60,7 @@ class MP4Presentation:
     def __init__(self, stream: ByteSource, moov: TopBox) -> None:
         """Read the movie box that stands at `moov`; `open_presentation` finds it."""
         self._stream = stream
+        self._media = MediaData(stream)
         self._warnings: dict[str, None] = {}
         self._movie = parse_moov(open_box(stream, moov), self._warn)
         self._by_id = {track.info.track_id: track for track in self._movie.tracks}
@@ -140,7 +141,7 @@ class MP4Presentation:
         track = self._track(track_id)
         if self._is_fragmented:
             return islice(self._with_fragments(track), start, None)
-        return table_samples(track, self._stream, ReadBudget(self._stream.size), start)
+        return table_samples(track, self._stream, self._media, ReadBudget(self._stream.size), start)
 
     def times(self, track_id: int) -> Iterator[SampleTime]:
         """When each sample of one track is decoded. Raises as `samples` does, of fewer boxes."""
@@ -151,10 +152,12 @@ class MP4Presentation:
     def _with_fragments(self, track: Track) -> Iterator[Sample]:
         usage = ReadBudget(self._stream.size)
         dts = 0
-        for sample in table_samples(track, self._stream, usage):
+        for sample in table_samples(track, self._stream, self._media, usage):
             yield sample
             dts = sample.dts + sample.duration
-        yield from fragment_samples(track, self._by_id, self._fragments, self._stream, usage, self._warn, dts)
+        yield from fragment_samples(
+            track, self._by_id, self._fragments, self._stream, self._media, usage, self._warn, dts
+        )
 
     def _track(self, track_id: int) -> Track:
         if track_id not in self._by_id:

@@ -6,12 +6,13 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from struct import pack
 
 import pytest
 
 from drm.app.byte_stream import FileByteStream
 from drm.decrypting.file import decrypt_file
-from drm.errors import MalformedMediaError, UnsupportedMediaError
+from drm.errors import MalformedMediaError, TruncatedMediaError, UnsupportedMediaError
 from drm.isobmff.box import encode_box, top_boxes
 from drm.isobmff.fragment import Tfhd, Trun
 from drm.isobmff.protection import Frma, Schm, Sinf, Tenc
@@ -203,6 +204,7 @@ def test_encrypted_subtitles_are_decrypted(tmp_path: Path, name: str, track: int
 
 def _with_text(build, fields: bytes, sinf: bytes, tenc: Tenc | None = None) -> bytes:
     """One picture, encrypted by `tenc`, and one sample of text in an entry with these fields and boxes."""
+
     def tables(at: int) -> tuple[bytes, ...]:
         ones = Stts(array("I", [1, 1])), Stsc(array("I", [1, 1, 1])), Stsz(1, 4), Stco(array("I", [at]))
         return tuple(box.encode() for box in ones)
@@ -289,3 +291,39 @@ def test_the_default_key_is_named_when_a_sample_is_in_no_group(
 def test_before_any_sample_is_seen_the_default_key_is_named(build) -> None:
     (found,) = build.open(build.init(build.entry(CENC))).streams()
     assert found.key_ids == (KID,)
+
+
+# ------------------------------------------------------------------------------------------------ outside media data
+@pytest.mark.parametrize("tenc", [None, CENC], ids=["clear", "encrypted"])
+@pytest.mark.parametrize("base", [0, -8, 40], ids=["in-moov", "in-the-header", "beyond-mdat"])
+def test_a_stale_base_data_offset_is_refused_and_no_key_is_blamed(build, tenc: Tenc | None, base: int) -> None:
+    init = build.init(build.entry(tenc))
+    senc = Senc.pack([(bytes((n,)) * 8, []) for n in range(3)], with_subsamples=False).encode()
+    at = len(init) + 8 + base if base else 40
+    moof = build.moof(build.traf((20, 30, 40), senc, offset=0, tfhd=Tfhd(1, base_data_offset=at, base_is_moof=False)))
+    opened = build.open(init + encode_box("mdat", bytes(90)) + moof)
+    with pytest.raises(MalformedMediaError, match="outside the media data") as refused:
+        list(opened.samples(1))
+    assert "base_data_offset" in refused.value.maybe
+
+
+def test_each_sample_of_a_table_lies_in_media_data(build) -> None:
+    def film(at: int) -> bytes:
+        table = Stts(array("I", [2, 1])), Stsc(array("I", [1, 1, 1])), Stsz(2, 4), Stco(array("I", [100, at]))
+        moov = build.moov(build.trak([build.entry(None)], *(box.encode() for box in table)))
+        assert len(moov) > 100
+        return moov.replace(pack(">I", 100), pack(">I", len(moov) + 8)) + encode_box("mdat", bytes(8))
+
+    good = len(film(100)) - 4
+    assert len(list(build.open(film(good)).samples(1))) == 2
+    for at in (good - 12, 30):
+        with pytest.raises(MalformedMediaError, match="outside the media data"):
+            list(build.open(film(at)).samples(1))
+
+
+def test_a_cut_last_box_of_media_data_gives_what_is_left(build) -> None:
+    data = build.init(build.entry(None)) + build.fragment(bytes(90), (20, 30, 40)) * 2
+    samples = build.open(data[:-1]).samples(1)
+    assert [next(samples).size for _ in range(3)] == [20, 30, 40]
+    with pytest.raises(TruncatedMediaError, match="outside the file"):
+        next(samples)

@@ -38,10 +38,10 @@ def test_without_tfdt_time_goes_on_from_the_fragment_before(build) -> None:
 
 def test_defaults_come_from_tfhd_before_trex(build) -> None:
     init = build.init(build.entry(None), trex=Trex(1, 1, 7, 15, NON_SYNC))
-    run = Trun(2, 0).encode()
-    plain = build.moof(encode_box("traf", Tfhd(1).encode(), run))
+    plain = build.moof(encode_box("traf", Tfhd(1).encode(), Trun(2, -len(MEDIA)).encode()))
+    run = Trun(2, -len(plain) - len(MEDIA)).encode()
     own = build.moof(encode_box("traf", Tfhd(1, None, 1, 8, 16, 0).encode(), run))
-    found = list(build.open(init + plain + own + encode_box("mdat", MEDIA)).samples(1))
+    found = list(build.open(init + encode_box("mdat", MEDIA) + plain + own).samples(1))
     assert [(s.size, s.duration, s.is_sync) for s in found] == [(15, 7, False)] * 2 + [(16, 8, True)] * 2
 
 
@@ -68,7 +68,7 @@ def test_where_the_second_track_fragment_starts(build, base_is_moof: bool) -> No
 
 def test_an_explicit_base_data_offset_wins(build) -> None:
     init = build.init(build.entry(None))
-    media = encode_box("mdat", MEDIA)
+    media = encode_box("mdat", bytes(10) + MEDIA)
     tfhd = Tfhd(1, base_data_offset=len(init) + 8, base_is_moof=False)
     data = init + media + build.moof(build.traf(SIZES, offset=10, tfhd=tfhd))
     with pytest.raises(TruncatedMediaError):
@@ -78,10 +78,10 @@ def test_an_explicit_base_data_offset_wins(build) -> None:
 
 def test_several_runs_follow_one_another(build) -> None:
     init = build.init(build.entry(None))
-    runs = Trun(1, 0, None, None, array("I", [20])).encode(), Trun(2, None, None, None, array("I", [30, 40])).encode()
+    runs = Trun(1, -90, None, None, array("I", [20])).encode(), Trun(2, None, None, None, array("I", [30, 40])).encode()
     moof = build.moof(encode_box("traf", Tfhd(1).encode(), *runs))
-    found = build.open(init + moof + encode_box("mdat", MEDIA)).samples(1)
-    assert [s.offset - len(init) for s in found] == [0, 20, 50]
+    found = build.open(init + encode_box("mdat", MEDIA) + moof).samples(1)
+    assert [s.offset - len(init) - 8 for s in found] == [0, 20, 50]
 
 
 def test_a_run_outside_the_file_is_truncated_media(build) -> None:
@@ -103,8 +103,8 @@ def test_a_huge_count_in_a_tiny_file_fails_before_anything_is_made(build, size: 
 
 def test_samples_that_overlap_cannot_keep_the_reader_busy(build) -> None:
     init = build.init(build.entry(None), trex=Trex(1, 1, 7, 1000))
-    runs = [Trun(1, 0).encode()] * 500
-    data = init + build.moof(encode_box("traf", Tfhd(1).encode(), *runs)) + encode_box("mdat", bytes(1000))
+    runs = [Trun(1, -1000).encode()] * 500
+    data = init + encode_box("mdat", bytes(1000)) + build.moof(encode_box("traf", Tfhd(1).encode(), *runs))
     with pytest.raises(MalformedMediaError, match="more than the file can hold"):
         list(build.open(data).samples(1))
 
