@@ -128,7 +128,7 @@ def _patch_table(data: bytearray, at: int, end: int) -> None:
         if (
             kind == b"senc"
             or (kind in {b"saiz", b"saio"} and is_of_encryption(data, body, stop))
-            or (kind in {b"sbgp", b"sgpd"} and data[body + 4 : body + 8] == b"seig")
+            or (kind in {b"sbgp", b"csgp", b"sgpd"} and data[body + 4 : body + 8] == b"seig")
             or (kind == b"uuid" and data[body : body + 16] == PIFF_SENC)
         ):
             unprotect(data, start)
@@ -202,7 +202,7 @@ def _fields_of_text(data: bytearray, at: int, stop: int) -> int:
     from drm.isobmff.reader import Reader  # noqa: PLC0415 - the way that starts fast never comes here
     from drm.isobmff.sample_entry import encrypted_fields  # noqa: PLC0415
 
-    size = encrypted_fields(Reader(data, at=at, end=stop))
+    size = encrypted_fields(Reader(memoryview(data), at=at, end=stop))
     if size is None:
         raise OddLayoutError("a text entry without sinf")
     return size

@@ -19,7 +19,7 @@ from drm.isobmff.fragment import NON_SYNC, Tfdt, Tfhd, Trun
 from drm.isobmff.fragment_crypto import FragmentPlace, fragment_crypto
 from drm.isobmff.movie import Trex
 from drm.isobmff.read_budget import ReadBudget
-from drm.isobmff.reader import Reader
+from drm.isobmff.reader import Reader, printable
 from drm.isobmff.sample_protection import SampleProtection, group_indices
 from drm.isobmff.tracks import EncryptionBoxes, Track, Warn
 from drm.media import ByteSource, Sample
@@ -197,6 +197,8 @@ def fragment_samples(
             else:
                 rules = [book.rule(description, 0)] * len(sizes)
             lengths = [len(run.sizes) for run in runs]
+            for group in traf.encryption.unknown_groups:
+                warn(f"track {track_id}: sample groups of type {printable(group)} are not known here")
             where = FragmentPlace(moof.start, traf.tfhd.base_data_offset, lengths, place, before)
             cryptos = iter(fragment_crypto(source, traf.encryption, sizes, rules, where, warn))
             for run in runs:

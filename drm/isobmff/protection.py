@@ -77,7 +77,7 @@ class Tenc(msgspec.Struct, frozen=True):
     @classmethod
     def parse(cls, r: Reader) -> Tenc:
         """Read it. The pattern is only there from version 1 on; the constant IV only when protected without own IVs."""
-        version, _flags = r.full_box()
+        version, _flags = r.known_full_box(1)
         _reserved, pattern = r.u8(), r.u8()
         is_protected, iv_size = r.u8(), r.u8()
         if is_protected > 1:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from struct import Struct
 from typing import Any, Final, NoReturn
 
-from drm.errors import MalformedMediaError
+from drm.errors import MalformedMediaError, UnsupportedMediaError
 
 __all__ = ["MAX_DEPTH", "Reader", "printable"]
 
@@ -176,6 +176,18 @@ class Reader:
         """Take version and flags (ISO/IEC 14496-12, clause 4.2)."""
         word = self.u32()
         return word >> 24, word & 0xFFFFFF
+
+    def known_full_box(self, newest: int) -> tuple[int, int]:
+        """The same of a box whose fields change what samples mean. Raises UnsupportedMediaError beyond `newest`."""
+        version, flags = self.full_box()
+        if version > newest:
+            raise UnsupportedMediaError(
+                f"the {printable(self.type)} box is of version {version}, and versions up to {newest} are read",
+                where=f"{self.path} at byte {self.start}",
+                maybe="a later edition of the standard, or a damaged box",
+                remedy="package the file again without it, or ask its packager for an earlier form",
+            )
+        return version, flags
 
     def expect_end(self) -> None:
         """Raise if anything is left: for boxes whose length says nothing else."""

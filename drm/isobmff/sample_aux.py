@@ -109,7 +109,7 @@ class Saiz(msgspec.Struct, frozen=True):
     @classmethod
     def parse(cls, r: Reader) -> Saiz:
         """Read it."""
-        _version, flags = r.full_box()
+        _version, flags = r.known_full_box(0)
         aux_type, parameter = (r.fourcc(), r.u32()) if flags & 1 else (None, 0)
         default, count = r.u8(), r.u32()
         sizes = b"" if default else read_numbers(r, count, "B")
@@ -134,7 +134,7 @@ class Saio(msgspec.Struct, frozen=True):
     @classmethod
     def parse(cls, r: Reader) -> Saio:
         """Read it."""
-        version, flags = r.full_box()
+        version, flags = r.known_full_box(1)
         aux_type, parameter = (r.fourcc(), r.u32()) if flags & 1 else (None, 0)
         offsets = read_numbers(r, r.u32(), "Q" if version else "I")
         return cls(offsets if isinstance(offsets, Numbers) else tuple(offsets), aux_type, parameter, version)

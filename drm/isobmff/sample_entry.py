@@ -88,8 +88,8 @@ class SampleEntry(msgspec.Struct, frozen=True):
 def encrypted_fields(r: Reader) -> int | None:
     """Bytes before the boxes of an encrypted text or metadata entry, whose reader stands behind its first eight.
 
-    They hang on the format that `frma` names, and that box lies behind them: each form is tried. A format that we do not
-    know has the form under which its boxes fit. None: there is no such form.
+    They hang on the format that `frma` names, and that box lies behind them: each form is tried. A format that is not
+    known has the form under which its boxes fit. None: there is no such form.
     """
     fitting = None
     for size, strings in dict.fromkeys(FIELDS_OF_TEXT.values()):

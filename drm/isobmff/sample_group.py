@@ -1,11 +1,13 @@
 """Sample groups of type `seig`: samples with a key, an IV size or a pattern of their own.
 
-ISO/IEC 14496-12, clause 8.9 (`sgpd`, `sbgp`) and ISO/IEC 23001-7, clause 6 (the entry). Groups of other types are read
-by nobody here.
+ISO/IEC 14496-12, clause 8.9 (`sgpd`, `sbgp`, `csgp`) and ISO/IEC 23001-7, clause 6 (the entry). Groups of other types
+are read by nobody here: those of `HARMLESS_GROUPS` are about seeking, timing and layers.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import chain, cycle, islice
 from struct import pack
 from typing import ClassVar, Final
 
@@ -13,17 +15,21 @@ import msgspec
 
 from drm.isobmff.box import encode_full_box
 from drm.isobmff.reader import Reader
-from drm.isobmff.table import Numbers, Table, encode_table, read_numbers
+from drm.isobmff.table import Numbers, Table, encode_table, read_numbers, spread
 from drm.keys import KeyId
 
-__all__ = ["FRAGMENT_INDEX", "Sbgp", "Seig", "SeigKey", "Sgpd", "grouping_type"]
+__all__ = ["FRAGMENT_INDEX", "HARMLESS_GROUPS", "Csgp", "Sbgp", "Seig", "SeigKey", "Sgpd", "grouping_type"]
 
 FRAGMENT_INDEX: Final = 0x10000  # indices above it count in the fragment's own sgpd (ISO/IEC 14496-12, 8.9.4)
+HARMLESS_GROUPS: Final = frozenset(
+    {"alst", "av1f", "av1m", "av1s", "avll", "avss", "dtrt", "linf", "mvif", "nalm", "oinf", "prol", "rap ", "rash",
+     "roll", "sap ", "scif", "scnm", "stsa", "sync", "tele", "trif", "tsas", "tscl", "vipr"}
+)  # fmt: skip
 _MULTI_KEY, _WIDE_PATTERN = 0x80, 0x40  # flags of the edition of 2023, in a byte that was reserved before
 
 
 def grouping_type(r: Reader) -> str:
-    """The type of group that an `sgpd` or `sbgp` box is about, without taking anything."""
+    """The type of group that an `sgpd`, `sbgp` or `csgp` box is about, without taking anything."""
     peek = r.copy()
     peek.full_box()
     return peek.fourcc()
@@ -112,7 +118,7 @@ class Sgpd(msgspec.Struct, frozen=True):
     @classmethod
     def parse(cls, r: Reader) -> Sgpd:
         """Read it."""
-        version, _flags = r.full_box()
+        version, _flags = r.known_full_box(2)
         if r.fourcc() != "seig":
             r.fail("sgpd is of another grouping type than seig")
         # Version 0 gives no lengths; each seig entry then ends where its own fields end.
@@ -150,7 +156,7 @@ class Sbgp(msgspec.Struct, frozen=True):
     @classmethod
     def parse(cls, r: Reader) -> Sbgp:
         """Read it."""
-        version, _flags = r.full_box()
+        version, _flags = r.known_full_box(1)
         if r.fourcc() != "seig":
             r.fail("sbgp is of another grouping type than seig")
         if version:
@@ -161,3 +167,61 @@ class Sbgp(msgspec.Struct, frozen=True):
         """Return the whole box."""
         count = pack(">I", len(self.runs) // 2)
         return encode_full_box(self.TYPE, 0, 0, b"seig", count, encode_table(self.runs[:]))
+
+    def indices(self) -> Iterator[int]:
+        """The group of each sample."""
+        return spread(self.runs)
+
+
+class Csgp(msgspec.Struct, frozen=True):
+    """Compact Sample to Group, of `seig` (clause 8.9.5): patterns of groups, each repeated over some samples."""
+
+    TYPE: ClassVar[str] = "csgp"
+
+    patterns: tuple[tuple[int, tuple[int, ...]], ...]  # samples, and the groups that repeat over them
+
+    @classmethod
+    def parse(cls, r: Reader) -> Csgp:
+        """Read it; group indices become those of `sbgp`: above `FRAGMENT_INDEX` they count in the fragment's sgpd."""
+        _version, flags = r.known_full_box(0)
+        if r.fourcc() != "seig":
+            r.fail("csgp is of another grouping type than seig")
+        if flags & 0x40:
+            r.skip(4)  # the parameter
+        length_bits, count_bits, index_bits = (4 << (flags >> shift & 3) for shift in (4, 2, 0))
+        count = r.u32()
+        if count * (length_bits + count_bits) > 8 * r.remaining:
+            r.fail("the csgp box ends before its patterns do", seen=f"{count} patterns, {r.remaining} bytes are left")
+        bits = _Bits(r.rest())
+        heads = [(bits.take(length_bits), bits.take(count_bits)) for _ in range(count)]
+        if sum(length for length, _ in heads) * index_bits > bits.remaining:
+            r.fail("the csgp box ends before its group indices do")
+        if any(samples and not length for length, samples in heads):
+            r.fail("a pattern of csgp has samples and names no group")
+        local = 1 << (index_bits - 1) if flags & 0x80 else 0
+
+        def index() -> int:
+            found = bits.take(index_bits)
+            return found - local + FRAGMENT_INDEX if found & local else found
+
+        return cls(tuple((samples, tuple(index() for _ in range(length))) for length, samples in heads))
+
+    def indices(self) -> Iterator[int]:
+        """The group of each sample."""
+        return chain.from_iterable(islice(cycle(groups), samples) for samples, groups in self.patterns)
+
+
+class _Bits:
+    """Fields of 4, 8, 16 or 32 bits out of bytes, one behind the other."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data, self._at = data, 0  # in half bytes
+
+    @property
+    def remaining(self) -> int:
+        return 8 * len(self._data) - 4 * self._at
+
+    def take(self, bits: int) -> int:
+        first, self._at = self._at, self._at + bits // 4
+        part = int.from_bytes(self._data[first // 2 : (self._at + 1) // 2], "big") >> 4 * (self._at % 2)
+        return part & ((1 << bits) - 1)

@@ -11,17 +11,16 @@ from itertools import chain, repeat
 from drm.errors import MalformedMediaError, UnsupportedMediaError
 from drm.isobmff.multi_key import MultiKeyProtection
 from drm.isobmff.sample_entry import SampleEntry
-from drm.isobmff.sample_group import FRAGMENT_INDEX, Sbgp, Seig, Sgpd
-from drm.isobmff.table import spread
+from drm.isobmff.sample_group import FRAGMENT_INDEX, Csgp, Sbgp, Seig, Sgpd
 from drm.isobmff.tracks import Track
 from drm.media import Protection
 
 __all__ = ["SampleProtection", "group_indices"]
 
 
-def group_indices(sbgp: Sbgp | None, default: int = 0) -> Iterator[int]:
-    """The group of each sample, without end: behind the last run, and without `sbgp`, it is the default."""
-    return chain(spread(sbgp.runs) if sbgp else (), repeat(default))
+def group_indices(sbgp: Sbgp | Csgp | None, default: int = 0) -> Iterator[int]:
+    """The group of each sample, without end: behind the last one told, and where nothing tells, it is the default."""
+    return chain(sbgp.indices() if sbgp else (), repeat(default))
 
 
 class SampleProtection:

@@ -22,6 +22,7 @@ from drm.isobmff.fragmented import MAX_SAMPLES, Fragments, Traf, fragment_sample
 from drm.isobmff.progressive import table_samples
 from drm.isobmff.pssh.box import Pssh
 from drm.isobmff.read_budget import ReadBudget
+from drm.isobmff.reader import printable
 from drm.isobmff.sample_protection import SampleProtection, group_indices
 from drm.isobmff.tracks import Track, parse_moov, read_pssh
 from drm.keys import KeyId
@@ -76,6 +77,8 @@ class MP4Presentation:
         for track in self._movie.tracks:
             for refusal in dict.fromkeys(entry.refusal for entry in track.entries if entry.refusal):
                 self._warn(f"track {track.info.track_id}: {refusal}")
+            for group in track.encryption.unknown_groups:
+                self._warn(f"track {track.info.track_id}: sample groups of type {printable(group)} are not known here")
 
     @property
     def tracks(self) -> tuple[TrackInfo, ...]:
@@ -177,14 +180,14 @@ class MP4Presentation:
             # What is broken further on is said when samples are read there.
             with contextlib.suppress(MalformedMediaError, TruncatedMediaError):
                 self._survey_fragments(named)
-        for track_id, kids in named.items():
+        for track_id, track in self._by_id.items():
             # Groups may give every sample a key of its own; what no sample seen so far uses is asked for when one does.
-            if self._in_no_group[track_id] is not False:
-                named[track_id] = kids = dict.fromkeys((*_default_keys(self._by_id[track_id]), *kids))
+            defaults = () if self._in_no_group[track_id] is False else _default_keys(track)
+            kids = named[track_id] = dict.fromkeys((*defaults, *named[track_id]))
             # A file whose keys rotate has no default key: its tenc then names the id of zeros, which no sample uses.
             if len(kids) > 1:
                 kids.pop(_NO_KEY, None)
-            kids.update({} if kids else dict.fromkeys(self._by_id[track_id].info.key_ids))
+            kids.update({} if kids else dict.fromkeys(track.info.key_ids))
         self._key_ids = named
         return named
 

@@ -18,7 +18,7 @@ from drm.isobmff.pssh.box import Pssh
 from drm.isobmff.reader import Reader, printable
 from drm.isobmff.sample_aux import PIFF_SENC, Saio, Saiz, Senc
 from drm.isobmff.sample_entry import SampleEntry, parse_stsd
-from drm.isobmff.sample_group import Sbgp, Seig, Sgpd, grouping_type
+from drm.isobmff.sample_group import HARMLESS_GROUPS, Csgp, Sbgp, Seig, Sgpd, grouping_type
 from drm.isobmff.sample_table import TABLES, SampleTable
 from drm.media import TrackInfo
 
@@ -37,7 +37,8 @@ class EncryptionBoxes(msgspec.Struct):
     saiz: Saiz | None = None
     saio: Saio | None = None
     sgpd: Sgpd | None = None
-    sbgp: Sbgp | None = None
+    sbgp: Sbgp | Csgp | None = None
+    unknown_groups: tuple[str, ...] = ()  # grouping types of which we do not know whether they matter
 
     def offer(self, box: Reader) -> None:
         """Keep `box` if it is one of ours; auxiliary information of foreign types is passed over.
@@ -58,14 +59,22 @@ class EncryptionBoxes(msgspec.Struct):
             saio = Saio.parse(box)
             if saio.aux_type in _AUX_TYPES and self.saio is None:
                 self.saio = saio
-        elif box.type == Sgpd.TYPE and grouping_type(box) == "seig":
+        elif box.type in {Sgpd.TYPE, Sbgp.TYPE, Csgp.TYPE}:
+            self._offer_group(box)
+
+    def _offer_group(self, box: Reader) -> None:
+        kind = grouping_type(box)
+        if kind != "seig":
+            if kind not in HARMLESS_GROUPS and len(self.unknown_groups) < MAX_TRACKS:
+                self.unknown_groups = tuple(dict.fromkeys((*self.unknown_groups, kind)))
+        elif box.type == Sgpd.TYPE:
             if self.sgpd is not None:
                 _two(box)
             self.sgpd = Sgpd.parse(box)
-        elif box.type == Sbgp.TYPE and grouping_type(box) == "seig":
+        else:
             if self.sbgp is not None:
                 _two(box)
-            self.sbgp = Sbgp.parse(box)
+            self.sbgp = (Csgp if box.type == Csgp.TYPE else Sbgp).parse(box)
 
 
 def _two(box: Reader) -> NoReturn:

@@ -95,7 +95,7 @@ class _Fragment:
                 if is_of_encryption(data, inner, inner_end):
                     aux = True
                     marks.append(at)
-            elif kind in {b"sbgp", b"sgpd"}:
+            elif kind in {b"sbgp", b"csgp", b"sgpd"}:
                 if data[inner + 4 : inner + 8] == b"seig":
                     raise OddLayoutError("encryption groups")
             elif kind == b"uuid" and data[inner : inner + 16] == PIFF_SENC:

@@ -45,7 +45,7 @@ class MovieSkeleton:
         kind, start, body, end = top
         at = len(self.data)
         if path[:-1] == (b"trak", b"mdia", b"minf", b"stbl"):
-            if kind in self.tables[-1] and kind not in {b"sgpd", b"sbgp", b"uuid", b"free"}:
+            if kind in self.tables[-1] and kind not in {b"sgpd", b"sbgp", b"csgp", b"uuid", b"free"}:
                 raise OddLayoutError("a table twice")
             self.tables[-1][kind] = body, end
         if kind in _HOLDERS:

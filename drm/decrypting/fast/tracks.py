@@ -82,7 +82,7 @@ def track_ciphers(data: bytearray, at: int, end: int, keys: Mapping[bytes, bytes
     wanted = _ENTRIES.get(handlers[0] if handlers else b"", b"")
     for stbl, stbl_end in inside(data, at, end, (b"mdia", b"minf", b"stbl")):
         for kind, _, body, _ in boxes(data, stbl, stbl_end):
-            if kind in {b"sgpd", b"sbgp"} and data[body + 4 : body + 8] == b"seig":
+            if kind in {b"sgpd", b"sbgp", b"csgp"} and data[body + 4 : body + 8] == b"seig":
                 raise OddLayoutError("encryption groups")
             if kind == b"uuid" and data[body : body + 16] == PIFF_SENC:
                 raise OddLayoutError("the boxes of PIFF")

@@ -11,7 +11,7 @@ from drm.isobmff.protection import PIFF_TENC, Frma, PiffTenc, Schm, Tenc
 from drm.isobmff.pssh.box import Pssh
 from drm.isobmff.reader import Reader, printable
 from drm.isobmff.sample_aux import PIFF_SENC, Saio, Saiz
-from drm.isobmff.sample_group import FRAGMENT_INDEX, Sbgp, Seig, SeigKey, Sgpd, grouping_type
+from drm.isobmff.sample_group import FRAGMENT_INDEX, Csgp, Sbgp, Seig, SeigKey, Sgpd, grouping_type
 from player.verbs.inspect.report import PsshReport, pattern_text
 from player.verbs.inspect.senc_details import IvSizes, senc_details
 
@@ -33,7 +33,7 @@ def describe(r: Reader, ivs: IvSizes) -> Details:
         return _piff_tenc(r, ivs)
     if r.uuid == PIFF_SENC or r.type == "senc":
         return senc_details(r, ivs)
-    if r.type in {"sgpd", "sbgp"}:
+    if r.type in {"sgpd", "sbgp", "csgp"}:
         return _group(r, ivs)
     if r.type == "tenc":
         return _tenc(r, ivs)
@@ -77,7 +77,16 @@ def _group(r: Reader, ivs: IvSizes) -> Details:
     kind = grouping_type(r)
     if kind != "seig":
         return f"groups of type {printable(kind)}", ()
+    if r.type == "csgp":
+        return _csgp(r)
     return _sgpd(r, ivs) if r.type == "sgpd" else _sbgp(r)
+
+
+def _csgp(r: Reader) -> Details:
+    patterns = Csgp.parse(r).patterns
+    lines = [f"{samples} samples in turn: {len(groups)} groups" for samples, groups in patterns[: 2 * _MOST]]
+    total = len(patterns)
+    return f"seig, {total} {'pattern' if total == 1 else 'patterns'}", _few(lines, total)
 
 
 def _sgpd(r: Reader, ivs: IvSizes) -> Details:

@@ -21,7 +21,7 @@ __all__ = ["ListedBox", "list_boxes"]
 _ENCRYPTION: Final = frozenset(
     {"encv", "enca", "enct", "encs", "sinf", "frma", "schm", "schi", "tenc", "senc", "saiz", "saio", "pssh"}
 )
-_GROUPS: Final = frozenset({"sgpd", "sbgp"})
+_GROUPS: Final = frozenset({"sgpd", "sbgp", "csgp"})
 _Shape: TypeAlias = tuple[object, ...]
 
 
