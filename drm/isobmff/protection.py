@@ -19,6 +19,7 @@ __all__ = ["PIFF_TENC", "Frma", "PiffTenc", "Schm", "Sinf", "Tenc"]
 PIFF_TENC = bytes.fromhex("8974dbce7be74c5184f97148f9882554")
 """Extended type of PIFF 1.1's Track Encryption box, the forerunner of `tenc`."""
 
+_MAX_FOREIGN = 16
 _NO_KEY = KeyId(bytes(16))
 
 
@@ -134,10 +135,12 @@ class Sinf(msgspec.Struct, frozen=True):
     frma: Frma
     schm: Schm | None = None
     tenc: Tenc | PiffTenc | None = None
+    foreign: frozenset[str] = frozenset()  # types of other boxes in schi, by which a scheme of others is known
 
     @classmethod
     def parse(cls, r: Reader) -> Sinf:
-        """Read it and the boxes in it; others are passed over."""
+        """Read it and the boxes in it; of others the types are kept."""
+        foreign: set[str] = set()
         frma: Frma | None = None
         schm: Schm | None = None
         tenc: Tenc | PiffTenc | None = None
@@ -152,9 +155,11 @@ class Sinf(msgspec.Struct, frozen=True):
                         tenc = Tenc.parse(inner)
                     elif inner.uuid == PIFF_TENC:
                         tenc = PiffTenc.parse(inner)
+                    elif len(foreign) < _MAX_FOREIGN:
+                        foreign.add(inner.type)
         if frma is None:
             r.fail("sinf lacks frma, which names the original format")
-        return cls(frma, schm, tenc)
+        return cls(frma, schm, tenc, frozenset(foreign))
 
     def encode(self) -> bytes:
         """Return the whole box."""

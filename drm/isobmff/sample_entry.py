@@ -15,10 +15,16 @@ from drm.isobmff.protection import PiffTenc, Sinf, Tenc
 from drm.isobmff.reader import Reader, printable
 from drm.media import Protection, Scheme, TrackType
 
-__all__ = ["FIELDS_OF_TEXT", "SampleEntry", "encrypted_fields", "parse_stsd"]
+__all__ = ["FIELDS_OF_TEXT", "FOREIGN_SCHEMES", "SampleEntry", "encrypted_fields", "parse_stsd"]
 
 MAX_ENTRIES: Final = 1024
 _PIFF_SCHEMES: Final = {0: Scheme.CENC, 1: Scheme.CENC, 2: Scheme.CBC1}  # 0: not encrypted
+FOREIGN_SCHEMES: Final = {
+    "iAEC": "ISMACryp", "iKMS": "ISMACryp", "iSFM": "ISMACryp", "iSLT": "ISMACryp",
+    "adkm": "Adobe Access", "adaf": "Adobe Access", "itun": "Apple FairPlay of iTunes", "odkm": "OMA DRM 2",
+    "ACBC": "Marlin", "ACGK": "Marlin",
+}  # fmt: skip
+"""Protection of others, by the scheme that `schm` names or by a box in `schi`; refused by name."""
 _ENCRYPTED: Final = frozenset({"encv", "enca", "enct", "encs", "encm", "encu"})
 FIELDS_OF_TEXT: Final = {
     "stpp": (0, 3), "metx": (0, 3),  # namespace, schema location, types; encoding, namespace, schema location
@@ -162,6 +168,10 @@ def _protection(sinfs: list[Sinf]) -> tuple[str, Protection | None, bool, str]:
             scheme = _PIFF_SCHEMES[tenc.algorithm]
             return scheme_type, Protection(scheme, tenc.key_id, tenc.iv_size), tenc.algorithm == 0, ""
     found = sorted({printable(s.schm.scheme) for s in sinfs if s.schm})
+    for mark in (*found, *sorted({box for s in sinfs for box in s.foreign})):
+        if mark in FOREIGN_SCHEMES:
+            told = f"it is protected by {FOREIGN_SCHEMES[mark]} ({mark}), which is no Common Encryption"
+            return found[0] if found else "", None, True, told
     if not found:
         return (
             "",

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Final
 
-from drm.errors import InvalidArgumentError, MalformedMediaError, TruncatedMediaError, UnsupportedMediaError
+from drm.errors import InvalidArgumentError, MalformedMediaError, TruncatedMediaError
 from drm.isobmff.box import MediaData, TopBox, top_boxes
 from drm.isobmff.completeness import Completeness
-from drm.isobmff.container import require_mp4
+from drm.isobmff.container import no_movie, require_mp4
 from drm.isobmff.file_reader import open_box
 from drm.isobmff.fragmented import MAX_SAMPLES, Fragments, Traf, fragment_samples, has_fragments
 from drm.isobmff.progressive import table_samples
@@ -52,7 +52,7 @@ def open_presentation(stream: ByteSource) -> MP4Presentation:
         if top.type == "moov":
             return MP4Presentation(stream, top)
         seen.add(top.type)
-    raise _no_moov(stream, seen)
+    raise no_movie(stream, seen)
 
 
 class MP4Presentation:
@@ -234,20 +234,3 @@ def _group_keys(traf: Traf) -> dict[KeyId, None]:
     if traf.encryption.senc and traf.encryption.senc.override:
         named[traf.encryption.senc.override[2]] = None
     return named
-
-
-def _no_moov(stream: ByteSource, seen: set[str]) -> UnsupportedMediaError:
-    if seen & {"moof", "styp", "sidx"}:
-        return UnsupportedMediaError(
-            "these are media segments without their initialization segment",
-            where=stream.name,
-            seen="moof and no moov",
-            remedy="give the initialization segment first, then the media segments: INIT.mp4 SEGMENT.m4s …",
-        )
-    return UnsupportedMediaError(
-        "this MP4 has no movie box, which describes the tracks",
-        where=stream.name,
-        seen=f"boxes {', '.join(sorted(seen))}",
-        maybe="a recording or a download that was not finished: the movie box is often written last",
-        remedy="finish the download, or repair the recording with the tool that made it",
-    )

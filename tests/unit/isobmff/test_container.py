@@ -6,7 +6,7 @@ import pytest
 
 from drm.errors import InvalidArgumentError, MalformedMediaError, TruncatedMediaError, UnsupportedMediaError
 from drm.isobmff.box import encode_box
-from drm.isobmff.protection import Tenc
+from drm.isobmff.protection import Frma, Schm, Tenc
 from drm.isobmff.pssh.box import Pssh
 from drm.keys import KeyId
 from drm.media import TrackType
@@ -20,6 +20,9 @@ KID = KeyId(bytes(range(16)))
         (b"", "empty"),
         (b"\x1a\x45\xdf\xa3" + bytes(40), "WebM"),
         ((b"G" + bytes(187)) * 3, "transport stream"),
+        ((b"G" + b"zavc" + bytes(183)) * 3, "encrypted samples"),
+        ((b"G" + bytes(187)) * 20 + b"G" + bytes(100) + b"zaac" + bytes(83), "SAMPLE-AES"),
+        (b"\xf8\x06iamf\0\0" + bytes(40), "IAMF"),
         (b"ID3\4" + bytes(40), "MPEG audio"),
         (b"\xff\xf1\x50\x80" + bytes(40), "MPEG audio"),
         (b"\xff\xfb\x90\x64" + bytes(40), "MPEG audio"),
@@ -52,6 +55,32 @@ def test_media_segments_alone_ask_for_their_initialization(build) -> None:
 def test_a_file_without_a_movie_box(build) -> None:
     with pytest.raises(UnsupportedMediaError, match="no movie box"):
         build.open(encode_box("ftyp", b"isom") + encode_box("mdat", bytes(9)))
+
+
+@pytest.mark.parametrize("brand", [b"heic", b"mif1", b"avif"])
+@pytest.mark.parametrize("protected", [True, False])
+def test_a_still_image_is_named(build, brand: bytes, protected: bool) -> None:
+    items = encode_box("meta", bytes(4), encode_box("ienc" if protected else "iinf", bytes(8)))
+    with pytest.raises(UnsupportedMediaError, match=r"still image \(HEIF\)") as refused:
+        build.open(encode_box("ftyp", brand, bytes(4)) + items + encode_box("mdat", bytes(9)))
+    assert ("some of them protected" in refused.value.seen) is protected
+    assert "heif-info" in refused.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("scheme", "boxes", "name"),
+    [
+        ("iAEC", b"", "ISMACryp"), (None, encode_box("iSFM", bytes(3)) + encode_box("iSLT", bytes(8)), "ISMACryp"),
+        ("adkm", encode_box("adaf", bytes(8)), "Adobe"), ("itun", b"", "FairPlay"), ("odkm", b"", "OMA"),
+        ("ACBC", b"", "Marlin"),
+    ],
+)  # fmt: skip
+def test_protection_of_others_is_named(build, scheme: str | None, boxes: bytes, name: str) -> None:
+    schm = Schm(scheme).encode() if scheme else b""
+    sinf = encode_box("sinf", Frma("avc1").encode(), schm, encode_box("schi", boxes))
+    init = build.init(encode_box("encv", bytes(78), sinf))
+    with pytest.raises(UnsupportedMediaError, match=f"protected by .*{name}"):
+        list(build.open(init + build.fragment(bytes(30), [30])).samples(1))
 
 
 def test_every_truncation_of_an_initialization_segment_is_refused(build) -> None:

@@ -397,3 +397,9 @@ def test_compact_groups_of_a_decrypted_file_are_gone(build, tmp_path: Path) -> N
     film = written(tmp_path, [init + build.fragment(bytes(64), (16,) * 4, csgp(0, 1, 0x14, 0x10))])
     decrypt_file(film, tmp_path / "out.mp4", {OTHER: ContentKey(bytes(16))})
     assert b"csgp" not in (tmp_path / "out.mp4").read_bytes()
+
+
+def test_a_still_image_is_called_one() -> None:
+    with pytest.raises(UnsupportedMediaError, match=r"still image \(HEIF\)") as refused:
+        digests("heif", FIELD / "heif" / "HEIF.heic")
+    assert "some of them protected" in refused.value.seen
