@@ -125,7 +125,7 @@ def _without_surplus(
 ) -> Cryptos:
     """Take from a `senc` of too many entries those that belong to the samples: the first or the last of them.
 
-    What `saiz` and `saio` name decides, and without them which entries fit their samples exactly. Where all fit, as many
+    What `saiz` and `saio` name decides, and without them which entries fit their samples exactly. Where all do, as many
     too many as the fragments before have samples are their entries: FFmpeg 8.1 carries them along, in `saiz` too.
 
     Raises:
