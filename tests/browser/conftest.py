@@ -4,17 +4,16 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlencode
 
 import pytest
 
 from license_server.process import LicenseServer
 from tests.browser import players
 from tests.browser.chromium import chromium
-from tests.browser.site import site
+from tests.browser.site import PAGES, site
 from tests.interop.command import Command
 
-PAGES = Path(__file__).parent / "pages"
+
 
 
 @pytest.fixture(scope="module")
@@ -87,8 +86,3 @@ def server(request: pytest.FixtureRequest, store: Path) -> Iterator[LicenseServe
     """A server with the keys that the module's `KEYS` are."""
     with LicenseServer(keys=request.module.KEYS, store=store) as started:
         yield started
-
-
-def trial_url(site_url: str, player: str, **options: str) -> str:
-    """The page of a player, with what it is to play."""
-    return f"{site_url}/pages/{player}.html?{urlencode(options)}"

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+PAGES = Path(__file__).parent / "pages"
 TYPES = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript",
@@ -27,6 +28,12 @@ def site(folders: Mapping[str, Path]) -> Iterator[str]:
             name, _, rest = self.path.partition("?")[0].lstrip("/").partition("/")
             folder = folders.get(name)
             path = None if folder is None else (folder / rest).resolve()
+            # Modules are asked for as bundlers find them: without `.js`, or by their folder.
+            if path is not None and (module := path.with_name(f"{path.name}.js")).is_file():
+                path = module
+            elif path is not None and (path / "index.js").is_file():
+                self._answer(302, b"", Location=f"/{name}/{rest}/index.js")
+                return
             if path is None or not path.is_file() or not path.is_relative_to(folder.resolve()):
                 self._answer(404, b"")
                 return
@@ -35,17 +42,18 @@ def site(folders: Mapping[str, Path]) -> Iterator[str]:
             if match := re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", "")):
                 first = int(match[1])
                 last = min(int(match[2] or len(data)), len(data) - 1)
-                self._answer(206, data[first : last + 1], kind, f"bytes {first}-{last}/{len(data)}")
+                said = {"Content-Range": f"bytes {first}-{last}/{len(data)}"}
+                self._answer(206, data[first : last + 1], kind, **said)
             else:
                 self._answer(200, data, kind)
 
-        def _answer(self, status: int, body: bytes, kind: str = "text/plain", content_range: str = "") -> None:
+        def _answer(self, status: int, body: bytes, kind: str = "text/plain", **headers: str) -> None:
             self.send_response(status)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
             self.send_header("Accept-Ranges", "bytes")
-            if content_range:
-                self.send_header("Content-Range", content_range)
+            for header, value in headers.items():
+                self.send_header(header, value)
             self.end_headers()
             with contextlib.suppress(ConnectionError):  # a player may give up what it asked for
                 self.wfile.write(body)

@@ -1,20 +1,12 @@
 // No player at all: EME and MSE as a page uses them by hand. The MPD says which files, which codecs and which server.
-import { fail, options, start, video } from "./trial.js";
+import { fail, license, options, start, video } from "./trial.js";
 
 const manifest = new URL(options.get("manifest"), location.href);
-
-async function license(url, message) {
-  const answer = await fetch(url, { method: "POST", body: message }); // no Content-Type: EME names none
-  if (!answer.ok) {
-    throw new Error(`${answer.status} ${await answer.text()}`);
-  }
-  return answer.arrayBuffer();
-}
 
 async function play() {
   const text = await (await fetch(manifest)).text();
   const mpd = new DOMParser().parseFromString(text, "text/xml");
-  const url = mpd.getElementsByTagNameNS("https://dashif.org/CPS", "Laurl")[0].textContent;
+  const url = mpd.getElementsByTagNameNS("*", "Laurl")[0].textContent;
   const tracks = [...mpd.querySelectorAll("Representation")].map((representation) => ({
     type: `${representation.getAttribute("mimeType") || representation.parentNode.getAttribute("mimeType")}; codecs="${
       representation.getAttribute("codecs") || representation.parentNode.getAttribute("codecs")

@@ -1,6 +1,7 @@
-// Shaka Player without a word about DRM: all that it knows comes from the manifest.
-import { fail, options, start, video } from "./trial.js";
+// Shaka Player. Without a license URL all that it knows comes from the manifest.
+import { fail, load, options, start, video } from "./trial.js";
 
+await load();
 shaka.polyfill.installAll();
 const player = new shaka.Player();
 const told = (error) => fail({ code: error.code, category: error.category, data: plain(error.data) });
@@ -13,6 +14,9 @@ function plain(data) {
 }
 
 player.addEventListener("error", (event) => told(event.detail));
+if (options.get("license")) {
+  player.configure({ drm: { servers: { "org.w3.clearkey": options.get("license") } } });
+}
 await player.attach(video);
 try {
   await player.load(options.get("manifest"));

@@ -1,0 +1,113 @@
+"""Every player in every version, with each form of manifest that it reads, each codec and each scheme: what plays.
+
+    python -m tests.browser.matrix        tries all, and writes down what was measured
+
+The answers are data of the product (drm/manifests/played.json): verdicts on manifests name the versions. Tests try a part
+of it anew at every run.
+"""
+
+import json
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from license_server.process import LicenseServer
+from tests.browser import players
+from tests.browser.chromium import chromium
+from tests.browser.films import Film
+from tests.browser.players import PLAYERS, Player
+from tests.browser.site import PAGES, site
+from tests.browser.trial import trial_url, watch
+from tests.interop.command import Command
+
+RECORD = Path(__file__).parents[2] / "drm" / "manifests" / "played.json"
+CODECS = ("h264", "vp9", "av1")  # this Chromium has no decoder for HEVC
+SCHEMES = ("cenc", "cbcs")
+FILMS = {(codec, scheme): Film(codec, scheme) for codec in CODECS for scheme in SCHEMES}
+
+# by kind: what an application tells the player besides the manifest, least first
+SETTINGS = {
+    "shaka": ("manifest", "config"),
+    "dashjs": ("manifest", "config"),
+    "hlsjs": ("manifest", "config", "code"),
+    "rxplayer": ("manifest", "code"),
+    "videojs": ("manifest", "config"),
+}
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One cell of the table."""
+
+    player: Player
+    form: str
+    codec: str
+    scheme: str
+
+    @property
+    def id(self) -> str:
+        return f"{self.player.id}-{self.form}-{self.codec}-{self.scheme}"
+
+    @property
+    def film(self) -> Film:
+        return FILMS[self.codec, self.scheme]
+
+
+def trials() -> Iterator[Trial]:
+    for player in PLAYERS:
+        for form in player.forms:
+            for codec, scheme in FILMS:
+                yield Trial(player, form, codec, scheme)
+
+
+def tried(trial: Trial, page, site_url: str, server: LicenseServer) -> dict[str, str]:
+    """Play it with as few words from the application as it takes: `plays` names them, `cause` is why fewer do not."""
+    cause = ""
+    for setting in SETTINGS[trial.player.kind]:
+        options = {"manifest": f"{site_url}/films/{trial.film.name}/{trial.form}", "rate": "2"}
+        if setting != "manifest":
+            options["license"] = server.license_url
+        if setting == "code":
+            options["request"] = "1"
+        watched = watch(page, trial_url(site_url, trial.player, **options), server.url)
+        if watched.plays:
+            return {"plays": setting, "cause": cause}
+        cause = watched.cause
+    return {"plays": "no", "cause": cause}
+
+
+def measured() -> Iterator[dict[str, str]]:
+    """Try all of it; one row for each trial."""
+    with tempfile.TemporaryDirectory() as name, chromium() as browser:
+        folder = Path(name)
+        films = folder / "films"
+        clearkey = Command(folder / "home")
+        keys = {kid: key for film in FILMS.values() for kid, key in film.keys.values()}
+        folders = {"pages": PAGES, "films": films, "vendored": players.VENDORED, "players": players.CACHE}
+        with LicenseServer(keys=keys, store=folder / "keys.db") as server, site(folders) as site_url:
+            for trial in trials():
+                trial.film.make(clearkey, films, server.license_url)
+                context = browser.new_context()
+                answer = tried(trial, context.new_page(), site_url, server)
+                context.close()
+                row = {"player": trial.player.name, "version": trial.player.version, "form": trial.form}
+                yield row | {"codec": trial.codec, "scheme": trial.scheme} | answer
+
+
+def main() -> None:
+    rows = []
+    try:
+        for row in measured():
+            rows.append(row)
+            print(*row.values(), file=sys.stderr, flush=True)
+    except pytest.skip.Exception as lacking:
+        sys.exit(f"nothing is written: {lacking}")
+    RECORD.write_text("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n")
+
+
+if __name__ == "__main__":
+    main()
