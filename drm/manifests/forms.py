@@ -1,7 +1,8 @@
 """How Clear Key is written into manifests: the forms that browsers' players play, in one place.
 
-DASH: the system id of DASH-IF's Clear Key with its license URL in two spellings and no `pssh`. Shaka Player goes by
-namespace, dash.js by the very prefix; dash.js hands any `pssh` it finds there to the CDM as something it is not.
+DASH: the system id of DASH-IF's Clear Key with its license URL in one element and no `pssh`. Shaka Player goes by
+namespace and `Lic_type`, dash.js by the very prefix; before 5 it reads none where there are two. It hands any `pssh` it
+finds there to the CDM as something it is not.
 HLS: Shaka Player takes the key itself from a URL (RFC 8216, 4.3.2.4, KEYFORMAT "identity"), hls.js asks a license
 server for the KID that the line names. Text in, text out.
 """
@@ -80,36 +81,24 @@ def default_kid_lines(scheme: Scheme, kid: KeyId | None) -> list[str]:
     return [f'<ContentProtection schemeIdUri="{MP4_PROTECTION}" value="{scheme.value}"{named}/>']
 
 
-def clearkey_lines(license_url: str, *, dashif: str = "", ck: str = "") -> list[str]:
-    """The element that says where licenses are; `dashif` and `ck` are declarations that its children need."""
-    url = html.escape(license_url)
+def clearkey_lines(license_url: str, *, declared: str = "") -> list[str]:
+    """The element that says where licenses are; `declared` is the declaration of `clearkey:`, where it needs its own."""
     return [
         f'<ContentProtection schemeIdUri="{CLEARKEY_URN}" value="ClearKey1.0">',
-        f"  <dashif:Laurl{dashif}>{url}</dashif:Laurl>",
-        f'  <ck:Laurl{ck} Lic_type="EME-1.0">{url}</ck:Laurl>',
+        f'  <clearkey:Laurl{declared} Lic_type="EME-1.0">{html.escape(license_url)}</clearkey:Laurl>',
         "</ContentProtection>",
     ]
 
 
-def hls_key_line(
-    player: Player,
-    scheme: Scheme,
-    kid: KeyId,
-    license_url: str,
-    keys_base: str | None = None,
-    *,
-    has_own_url: bool = False,
-) -> str:
+def hls_key_line(player: Player, scheme: Scheme, kid: KeyId, license_url: str, keys_base: str | None = None) -> str:
     """The EXT-X-KEY for `player`. `scheme` is cenc or cbcs: no player takes another.
 
-    `has_own_url`: the line's URI is this key's alone. hls.js knows a key by its URI, so where keys change, and all have
-    the license URL, it asks for the first alone. Servers pass the word over; the license request names the key.
+    hls.js knows a key by its URI, so each has one of its own. The license server passes over the word in it, as hls.js
+    does: it asks where the application says.
     """
     method = HLS_METHODS[scheme]
     if player is Player.HLSJS:
-        url = license_url
-        if has_own_url:
-            path, _, query = license_url.partition("#")[0].partition("?")
-            url = f"{path}?{query}{'&' if query else ''}kid={kid.hex}"
+        path, _, query = license_url.partition("#")[0].partition("?")
+        url = f"{path}?{query}{'&' if query else ''}kid={kid.hex}"
         return f'#EXT-X-KEY:METHOD={method},URI="{url}",KEYID=0x{kid.hex},KEYFORMAT="{CLEARKEY_FORMAT}"'
     return f'#EXT-X-KEY:METHOD={method},URI="{key_url(kid, license_url, keys_base)}",KEYFORMAT="identity"'

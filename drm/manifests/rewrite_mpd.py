@@ -16,7 +16,6 @@ from drm.manifests.check_mpd import check_mpd, names_kid, protections_of, scheme
 from drm.manifests.forms import (
     CK_NAMESPACE,
     CLEARKEY_URNS,
-    DASHIF_NAMESPACE,
     MP4_PROTECTION,
     checked_url,
     clearkey_lines,
@@ -215,7 +214,9 @@ class _Rewriter:
             yield (place, place, "".join(line.strip() for line in lines).encode())
 
     def _clearkey_lines(self) -> list[str]:
-        return clearkey_lines(self._license_url, dashif=self._declared("dashif"), ck=self._declared("ck"))
+        """Our element; it declares its prefix itself where the root's stands for something else."""
+        is_ours = self._root.prefixes.get("clearkey", CK_NAMESPACE) == CK_NAMESPACE
+        return clearkey_lines(self._license_url, declared="" if is_ours else f' xmlns:clearkey="{CK_NAMESPACE}"')
 
     def _general_lines(self, element: XmlElement, first: XmlElement) -> list[str]:
         """The element of the scheme, where only protection systems have theirs."""
@@ -251,17 +252,10 @@ class _Rewriter:
 
     def _declarations(self) -> Iterator[Change]:
         """Namespaces, last in the root's start tag: Shaka Player keeps the last prefix that it saw for each."""
-        wanted = {"dashif": DASHIF_NAMESPACE, "ck": CK_NAMESPACE} | (
-            {"cenc": CENC_NAMESPACE} if self._needs_cenc else {}
-        )
+        wanted = {"clearkey": CK_NAMESPACE} | ({"cenc": CENC_NAMESPACE} if self._needs_cenc else {})
         missing = "".join(f' xmlns:{p}="{uri}"' for p, uri in wanted.items() if p not in self._root.prefixes)
         if missing:
             yield (self._root.tag_end - 1, self._root.tag_end - 1, missing.encode())
-
-    def _declared(self, prefix: str) -> str:
-        """What our element has to declare itself, because the root's prefix stands for something else."""
-        uri = {"dashif": DASHIF_NAMESPACE, "ck": CK_NAMESPACE}[prefix]
-        return "" if self._root.prefixes.get(prefix, uri) == uri else f' xmlns:{prefix}="{uri}"'
 
     def _indent(self, element: XmlElement) -> str | None:
         """What stands before the element on its line, or None if that is not only space."""

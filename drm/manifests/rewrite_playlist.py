@@ -104,12 +104,11 @@ class _Writer:
     def rewritten(self, lines: Sequence[Line], groups: Sequence[KeyGroup]) -> Iterator[str]:
         """Every line with its end."""
         places = list(self._places(groups, is_told=any(group.keys for group in groups)))
-        has_own_urls = len({place.kid for place in places}) > 1
         instead: dict[int, list[str]] = {}  # by the number of the line that they take the place of
         behind: dict[int, list[str]] = {}
         texts = {line.number: line.text for line in lines}
         for place in places:
-            made = self._key_lines(place, has_own_url=has_own_urls)
+            made = self._key_lines(place)
             if place.is_behind:
                 behind[place.number] = made
             else:
@@ -146,13 +145,13 @@ class _Writer:
                     holds = wanted
                     yield _Place(group.map_line.number, True, (), *holds)
 
-    def _key_lines(self, place: _Place, *, has_own_url: bool) -> list[str]:
+    def _key_lines(self, place: _Place) -> list[str]:
         players = [self._player] if self._player else [Player.SHAKA, Player.HLSJS]
         if self._player is None and place.scheme is Scheme.CBCS:
             players = [Player.SHAKA]
             self.notes.append("no playlist serves both players with cbcs: this one is Shaka Player's")
         urls = (self._license_url, self._keys_base)
-        return [hls_key_line(each, place.scheme, place.kid, *urls, has_own_url=has_own_url) for each in players]
+        return [hls_key_line(each, place.scheme, place.kid, *urls) for each in players]
 
     def _scheme(self, said: Initialization | None, group: KeyGroup) -> Scheme:
         given = self._kids.get(ANY)

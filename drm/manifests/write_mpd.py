@@ -13,7 +13,6 @@ from typing import Final
 from drm.isobmff.reader import printable
 from drm.manifests.forms import (
     CK_NAMESPACE,
-    DASHIF_NAMESPACE,
     checked_url,
     clearkey_lines,
     default_kid_lines,
@@ -25,8 +24,7 @@ __all__ = ["write_mpd"]
 _NAMESPACES: Final = (
     'xmlns="urn:mpeg:dash:schema:mpd:2011"',
     'xmlns:cenc="urn:mpeg:cenc:2013"',
-    f'xmlns:dashif="{DASHIF_NAMESPACE}"',
-    f'xmlns:ck="{CK_NAMESPACE}"',
+    f'xmlns:clearkey="{CK_NAMESPACE}"',
 )
 _CHANNELS: Final = "urn:mpeg:dash:23003:3:audio_channel_configuration:2011"
 

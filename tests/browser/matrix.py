@@ -1,6 +1,7 @@
 """Every player in every version, with each form of manifest that it reads, each codec and each scheme: what plays.
 
-    python -m tests.browser.matrix        tries all, and writes down what was measured
+    python -m tests.browser.matrix               tries all, and writes down what was measured
+    python -m tests.browser.matrix WORD...       tries those that have a word in their name, and only prints
 
 The answers are data of the product (drm/manifests/played.json): verdicts on manifests name the versions. Tests try a part
 of it anew at every run.
@@ -31,8 +32,8 @@ FILMS = {(codec, scheme): Film(codec, scheme) for codec in CODECS for scheme in 
 
 # by kind: what an application tells the player besides the manifest, least first
 SETTINGS = {
-    "shaka": ("manifest", "config"),
-    "dashjs": ("manifest", "config"),
+    "shaka": ("manifest", "config", "keys"),
+    "dashjs": ("manifest", "config", "code"),
     "hlsjs": ("manifest", "config", "code"),
     "rxplayer": ("manifest", "code"),
     "videojs": ("manifest", "config"),
@@ -69,10 +70,12 @@ def tried(trial: Trial, page, site_url: str, server: LicenseServer) -> dict[str,
     cause = ""
     for setting in SETTINGS[trial.player.kind]:
         options = {"manifest": f"{site_url}/films/{trial.film.name}/{trial.form}", "rate": "2"}
-        if setting != "manifest":
+        if setting in ("config", "code"):
             options["license"] = server.license_url
         if setting == "code":
             options["request"] = "1"
+        if setting == "keys":
+            options["keys"] = json.dumps({kid.hex: key.secret.hex() for kid, key in trial.film.keys.values()})
         watched = watch(page, trial_url(site_url, trial.player, **options), server.url)
         if watched.plays:
             return {"plays": setting, "cause": cause}
@@ -80,8 +83,8 @@ def tried(trial: Trial, page, site_url: str, server: LicenseServer) -> dict[str,
     return {"plays": "no", "cause": cause}
 
 
-def measured() -> Iterator[dict[str, str]]:
-    """Try all of it; one row for each trial."""
+def measured(words: list[str]) -> Iterator[dict[str, str]]:
+    """Try all of it, or those that have one of `words` in their name; one row for each trial."""
     with tempfile.TemporaryDirectory() as name, chromium() as browser:
         folder = Path(name)
         films = folder / "films"
@@ -90,6 +93,8 @@ def measured() -> Iterator[dict[str, str]]:
         folders = {"pages": PAGES, "films": films, "vendored": players.VENDORED, "players": players.CACHE}
         with LicenseServer(keys=keys, store=folder / "keys.db") as server, site(folders) as site_url:
             for trial in trials():
+                if words and not any(word in trial.id for word in words):
+                    continue
                 trial.film.make(clearkey, films, server.license_url)
                 context = browser.new_context()
                 answer = tried(trial, context.new_page(), site_url, server)
@@ -101,12 +106,13 @@ def measured() -> Iterator[dict[str, str]]:
 def main() -> None:
     rows = []
     try:
-        for row in measured():
+        for row in measured(sys.argv[1:]):
             rows.append(row)
             print(*row.values(), file=sys.stderr, flush=True)
     except pytest.skip.Exception as lacking:
         sys.exit(f"nothing is written: {lacking}")
-    RECORD.write_text("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n")
+    if not sys.argv[1:]:
+        RECORD.write_text("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n")
 
 
 if __name__ == "__main__":

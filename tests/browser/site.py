@@ -32,7 +32,7 @@ def site(folders: Mapping[str, Path]) -> Iterator[str]:
             if path is not None and (module := path.with_name(f"{path.name}.js")).is_file():
                 path = module
             elif path is not None and (path / "index.js").is_file():
-                self._answer(302, b"", Location=f"/{name}/{rest}/index.js")
+                self._answer(302, b"", Location=f"/{name}/{path.relative_to(folder.resolve())}/index.js")
                 return
             if path is None or not path.is_file() or not path.is_relative_to(folder.resolve()):
                 self._answer(404, b"")

@@ -197,7 +197,7 @@ def test_the_tools_say_what_players_make_of_a_manifest_and_what_a_box_holds(admi
     admin.click("button:has-text('Signal')")
     assert admin.locator("#signal tbody tr").all_inner_texts()[0].split("\t")[:2] == ["shaka", "not known"]
     assert admin.locator("#signal tbody tr").all_inner_texts()[0].split("\t")[2] == "right"
-    assert "<dashif:Laurl>" in admin.locator("#signal pre").inner_text()
+    assert '<clearkey:Laurl Lic_type="EME-1.0">' in admin.locator("#signal pre").inner_text()
     admin.fill("textarea[name=pssh]", "AAAANHBzc2gBAAAAEHfv7MCyTQKs4zweUuL7SwAAAAEAESIzRFVmd4iZqrvM3e7/AAAAAA==")
     admin.click("button:has-text('Decode')")
     assert "00112233-4455-6677-8899-aabbccddeeff" in admin.locator("#pssh").inner_text()

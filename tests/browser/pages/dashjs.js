@@ -1,4 +1,5 @@
-// dash.js. Without a license URL all that it knows comes from the manifest.
+// dash.js. Without a license URL all that it knows comes from the manifest. Version 3 sends "[object Object]" as the
+// license request: with `request` the page puts it right.
 import { fail, load, options, start, video } from "./trial.js";
 
 await load();
@@ -10,6 +11,11 @@ player.on(dashjs.MediaPlayer.events.ERROR, ({ error }) =>
 player.initialize(video, undefined, true);
 if (options.get("license")) {
   player.setProtectionData({ "org.w3.clearkey": { serverURL: options.get("license") } });
+}
+if (options.has("request")) {
+  player.registerLicenseRequestFilter(async (request) => {
+    request.data = JSON.stringify(request.data);
+  });
 }
 player.attachSource(options.get("manifest"));
 start();

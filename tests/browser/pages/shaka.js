@@ -17,6 +17,9 @@ player.addEventListener("error", (event) => told(event.detail));
 if (options.get("license")) {
   player.configure({ drm: { servers: { "org.w3.clearkey": options.get("license") } } });
 }
+if (options.get("keys")) {
+  player.configure({ drm: { clearKeys: JSON.parse(options.get("keys")) } });
+}
 await player.attach(video);
 try {
   await player.load(options.get("manifest"));

@@ -47,5 +47,5 @@ def test_a_server_believes_its_proxy_only_where_it_was_told_to(headers: dict[str
         made = requests.post(f"{server.url}/signal", data=MPD, headers=headers, timeout=10).content
         home = requests.get(server.url, headers=headers, timeout=10).text
     base = "https://films.example" if trusts else server.url
-    assert f"<dashif:Laurl>{base}/license</dashif:Laurl>".encode() in made
+    assert f'Lic_type="EME-1.0">{base}/license</clearkey:Laurl>'.encode() in made
     assert f"to {base}/license\n" in home
