@@ -10,7 +10,7 @@ SESSIONS ?= 500
 FUZZ   ?= 1000000
 PYTHON ?=
 
-.PHONY: play test check bench soak fuzz clean
+.PHONY: play test players check bench soak fuzz clean
 .SILENT:
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
@@ -22,6 +22,10 @@ play: $(RUN)
 # The suite that proves it. One part: make test ARGS="tests/unit -k pssh"
 test: $(TEST)
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+
+# Every pinned player with each form of manifest, codec and scheme in Chromium: writes the table of what plays.
+players: $(TEST)
+	$(BIN)/python -m tests.browser.matrix $(ARGS)
 
 # What a reader should not have to look for: style, types, import contracts, the rules of the house.
 check: $(TEST)

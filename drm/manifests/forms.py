@@ -82,7 +82,7 @@ def default_kid_lines(scheme: Scheme, kid: KeyId | None) -> list[str]:
 
 
 def clearkey_lines(license_url: str, *, declared: str = "") -> list[str]:
-    """The element that says where licenses are; `declared` is the declaration of `clearkey:`, where it needs its own."""
+    """The element that says where licenses are; `declared` declares `clearkey:`, where the document does not."""
     return [
         f'<ContentProtection schemeIdUri="{CLEARKEY_URN}" value="ClearKey1.0">',
         f'  <clearkey:Laurl{declared} Lic_type="EME-1.0">{html.escape(license_url)}</clearkey:Laurl>',

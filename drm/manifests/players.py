@@ -1,7 +1,8 @@
 """The table of what plays: which form of a manifest each player takes, what it needs besides, and what ends it.
 
-Measured with Chromium and Shaka Player 5.2, dash.js 5.2 and hls.js 1.7, each form on real media; other versions may do
-otherwise, and this file alone would change. Numbers in parentheses are the players' error codes. Values in, values out.
+Measured with Chromium, each form on real media. Verdicts are those of Shaka Player 5.2, dash.js 5.2 and hls.js 1.7;
+which other versions do the same is in `drm.manifests.played`, and said with them. Numbers in parentheses are the
+players' error codes. Values in, values out.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from drm.manifests.forms import (
     MP4_PROTECTION,
     Player,
 )
+from drm.manifests.played import lines
 from drm.manifests.verdicts import Plays, Verdict
 from drm.media import Scheme
 
@@ -65,6 +67,7 @@ _CBCS: Final = HLS_METHODS[Scheme.CBCS]
 _UNPLAYED: Final = frozenset({"cens", "cbc1"})
 _IN_BAND: Final = "keys change in the media itself, which it plays in no form (113)"
 _BY_PERIODS: Final = "begin a Period, with a default_KID of its own, where a key changes"
+_OURS: Final = "clearkey:Laurl"
 _CLEAR: Final = "it is not encrypted"
 _REPACK: Final = "package it anew with scheme cenc or cbcs"
 _PREFIXES: Final = frozenset({"clearkey", "dashif", "ck"})
@@ -112,8 +115,9 @@ def _shaka_dash(statements: Sequence[DashStatement]) -> Verdict:
     if not ours:
         return Verdict(Player.SHAKA, Plays.NO, "it does not say that Clear Key is to be used (6001)", _SHAKA_KEYS)
     # It takes the first element of the two systems, and looks for a URL in no other.
-    if any(_is_shaka_url(url) for url in ours[0].urls):
-        return Verdict(Player.SHAKA, Plays.FROM_MANIFEST, "it names Clear Key and the license URL")
+    read = [url for url in ours[0].urls if _is_shaka_url(url)]
+    if read:  # by its namespace, under whatever prefix
+        return _reads(Player.SHAKA, ["dashif:Laurl" if url.namespace == DASHIF_NAMESPACE else _OURS for url in read])
     if any(_is_shaka_url(url) for statement in ours[1:] for url in statement.urls):
         why = "the license URL stands in a later element than the first of Clear Key's, which alone is read (6012)"
     elif any(url.url for statement in ours for url in statement.urls):
@@ -142,15 +146,25 @@ def _dashjs(statements: Sequence[DashStatement]) -> Verdict:
         why = "it names no cenc:default_KID, from which the license request is made"
         return Verdict(Player.DASHJS, Plays.NO, why, "clearkey signal the manifest with --kid KID")
     has_pssh = any(statement.has_pssh for statement in statements if statement.scheme_id in CLEARKEY_URNS)
-    if any(_is_dashjs_url(url) for statement in ours for url in statement.urls):
+    read = [url for statement in ours for url in statement.urls if _is_dashjs_url(url)]
+    if read:
         careful = "configure no serverURL: with one it takes the pssh of the common system (113)" if has_pssh else ""
-        return Verdict(Player.DASHJS, Plays.FROM_MANIFEST, "it names Clear Key and the license URL", careful)
+        return _reads(Player.DASHJS, [f"{url.prefix}:{url.name}" for url in read], careful)
     if has_pssh:
         why = "it names no license URL, and with one configured it takes the pssh of the common system (113)"
         return Verdict(Player.DASHJS, Plays.NO, why, _DASHJS_KEYS)
     prefixes = {url.prefix for statement in ours for url in statement.urls}
     why = "the license URL's element has another prefix than" if prefixes else "it names no license URL in an element"
     return Verdict(Player.DASHJS, Plays.WITH_CONFIG, f"{why} dashif:, ck: or clearkey: (111)", _DASHJS_SERVER)
+
+
+def _reads(player: Player, spellings: Sequence[str], careful: str = "") -> Verdict:
+    """The verdict on an MPD that has all; older versions do not read every spelling of the license URL."""
+    told = lines(player, spellings[0] if len(spellings) == 1 else "two of Laurl")
+    best = lines(player, _OURS)
+    why = f"it names Clear Key and the license URL{told and f', in a spelling that {told} read'}"
+    mended = f"clearkey signal writes the spelling that {best} read" if told not in {"", best} else ""
+    return Verdict(player, Plays.FROM_MANIFEST, why, "; ".join(filter(None, (careful, mended))))
 
 
 def _is_dashjs_url(url: LicenseUrl) -> bool:
@@ -221,7 +235,8 @@ def _shaka_hls(keys: Sequence[HlsKey]) -> Verdict:
     if any(key.uri.lower().startswith("data:") for key in identity):
         why = "the key's URI holds data, which Shaka Packager fills with the key id, not the key: a decode error"
         return Verdict(Player.SHAKA, Plays.NO, why, _resign(Player.SHAKA))
-    return Verdict(Player.SHAKA, Plays.FROM_MANIFEST, "the key's URL gives its sixteen bytes")
+    why = f"the key's URL gives its sixteen bytes, which {lines(Player.SHAKA, 'identity')} fetch"
+    return Verdict(Player.SHAKA, Plays.FROM_MANIFEST, why)
 
 
 def _hlsjs(keys: Sequence[HlsKey]) -> Verdict:
@@ -237,5 +252,7 @@ def _hlsjs(keys: Sequence[HlsKey]) -> Verdict:
     if any(key.key_format == "identity" for key in keys) and any(key.method == _CBCS for key in keys):
         why = "beside a key of KEYFORMAT identity it plays no cbcs"
         return Verdict(Player.HLSJS, Plays.NO, why, f"a playlist of its own: {_resign(Player.HLSJS)}")
-    why = "it names Clear Key and the KID; the license URL is the application's to give"
+    by_url, by_request = (lines(Player.HLSJS, CLEARKEY_FORMAT, plays) for plays in ("config", "code"))
+    why = f"it names Clear Key and the KID; the application gives the license URL, which is all that {by_url} needs"
+    why += f" ({by_request}: the license request as well)" if by_request else ""
     return Verdict(Player.HLSJS, Plays.WITH_CONFIG, why, _HLSJS_CONFIG)

@@ -14,8 +14,6 @@ from tests.browser.site import PAGES, site
 from tests.interop.command import Command
 
 
-
-
 @pytest.fixture(scope="module")
 def browser():
     with chromium() as started:

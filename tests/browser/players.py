@@ -34,18 +34,13 @@ class Script:
 
 @dataclass(frozen=True)
 class Player:
-    """One version of a player. `kind` names its page; `forms` are the manifests that it is tried with."""
+    """One version of a player. `kind` names its page, `reads` the kinds of manifests that it is tried with."""
 
     name: str
     version: str
     kind: str
-    forms: tuple[str, ...]
+    reads: tuple[str, ...]
     scripts: tuple[Script, ...]
-
-    @property
-    def line(self) -> str:
-        """The version without its last part, as people name it."""
-        return self.version.rpartition(".")[0]
 
     @property
     def id(self) -> str:
@@ -54,39 +49,39 @@ class Player:
 
 def _shaka(version: str, digest: str, inside: str = "dist/shaka-player.compiled.js") -> Player:
     script = Script(f"shaka-player@{version}", inside, digest)
-    return Player("Shaka Player", version, "shaka", ("manifest.mpd", "shaka.m3u8"), (script,))
+    return Player("Shaka Player", version, "shaka", ("DASH", "HLS"), (script,))
 
 
 def _dashjs(version: str, digest: str, inside: str = "dist/dash.all.min.js") -> Player:
-    return Player("dash.js", version, "dashjs", ("manifest.mpd",), (Script(f"dashjs@{version}", inside, digest),))
+    return Player("dash.js", version, "dashjs", ("DASH",), (Script(f"dashjs@{version}", inside, digest),))
 
 
 def _hlsjs(version: str, digest: str) -> Player:
-    return Player("hls.js", version, "hlsjs", ("hlsjs.m3u8",), (Script(f"hls.js@{version}", "dist/hls.min.js", digest),))
+    return Player("hls.js", version, "hlsjs", ("HLS",), (Script(f"hls.js@{version}", "dist/hls.min.js", digest),))
 
 
 PLAYERS = (
     _shaka("3.3.7", "cfd9f067796480ce2b90aee92f060dd7244d0c019b655c022684c07594c58848"),
     _shaka("4.3.16", "117a0a6e7ebc855195fa3c46b94e8c31dc8e66b40701be88918a836364a0a8ce"),
     _shaka("4.16.50", "89c7bb218465102ae86d7388e8c5717e73300ffd59f0e91c79f4b4cbe4e7fe0f"),
-    _shaka("5.2.12", "1c57fdc3fdf98ae0405af66234986bc21ef1e453034bfcd6b19ebf009bd5d3d6", "dist/shaka-player.compiled-es2021.js"),
+    _shaka("5.2.12", "1c57fdc3fdf98ae0405af66234986bc21ef1e453034bfcd6b19ebf009bd5d3d6",
+           "dist/shaka-player.compiled-es2021.js"),
     _dashjs("3.2.2", "41f6dfad06c1f2fea2f93206249ce801ceade21f1b379996baa9d67845df09d4"),
     _dashjs("4.7.4", "3a1db51ed00412c16f9edb304db69ac84f1ffce8aa2d61caf4895aa9c9bdf0df"),
-    _dashjs("5.2.1", "3a22b1f4576ab294f41e56f156cec7972a5f83edda379416778293ff22d2eb49", "dist/modern/umd/dash.all.min.js"),
+    _dashjs("5.2.1", "3a22b1f4576ab294f41e56f156cec7972a5f83edda379416778293ff22d2eb49",
+            "dist/modern/umd/dash.all.min.js"),
     _hlsjs("1.5.20", "d016c1230496ee59f3f5b01c16cce4cc01b5a1d3d357adec200c908b131ebe49"),
     _hlsjs("1.6.19", "72b87a6e58db623feca73ab370970c1126ec06eb3dcd0a67fd14b47b6340b820"),
     _hlsjs("1.7.4", "cfc70cc9e9fc63d071919e087670abc760c8fd1bc889b88588026e4d22193bbe"),
-    Player("rx-player", "4.5.0", "rxplayer", ("manifest.mpd",), (Script("rx-player@4.5.0", "dist/es2017", "2b8428cc7fcaa0099f299603f8ae8513d9b3316853222c3884b3ba14d031f7d2"),)),
-    Player(
-        "video.js",
-        "8.24.1",
-        "videojs",
-        ("manifest.mpd", "shaka.m3u8", "hlsjs.m3u8"),
-        (
-            Script("video.js@8.24.1", "dist/video.min.js", "22394426b1c285f77afd575cd9cd63ae84f033ef08d39b315c2a5c6726d3f8b7"),
-            Script("videojs-contrib-eme@5.5.2", "dist/videojs-contrib-eme.min.js", "40463a0f0bfab006970e89268f07db9a5f854f50c68637c4e4c16b6fa5b628b4"),
-        ),
-    ),
+    Player("rx-player", "4.5.0", "rxplayer", ("DASH",), (
+        Script("rx-player@4.5.0", "dist/es2017", "2b8428cc7fcaa0099f299603f8ae8513d9b3316853222c3884b3ba14d031f7d2"),
+    )),
+    Player("video.js", "8.24.1", "videojs", ("DASH", "HLS"), (
+        Script("video.js@8.24.1", "dist/video.min.js",
+               "22394426b1c285f77afd575cd9cd63ae84f033ef08d39b315c2a5c6726d3f8b7"),
+        Script("videojs-contrib-eme@5.5.2", "dist/videojs-contrib-eme.min.js",
+               "40463a0f0bfab006970e89268f07db9a5f854f50c68637c4e4c16b6fa5b628b4"),
+    )),
 )  # fmt: skip
 
 

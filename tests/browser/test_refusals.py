@@ -11,9 +11,8 @@ from drm.rights.policy import Policy
 from license_server.process import LicenseServer
 from license_server.store.keyring import find_keyring
 from license_server.store.opening import open_store
-from tests.browser.conftest import trial_url
 from tests.browser.films import Film
-from tests.browser.players import fetched
+from tests.browser.trial import trial_url
 from tests.interop.command import Command
 
 FILMS = {case: Film("vp9", "cenc", take=case) for case in ("expired", "revoked", "unknown")}
@@ -39,8 +38,6 @@ def server(store: Path) -> Iterator[LicenseServer]:
 def test_the_players_error_holds_the_servers_words(
     player: str, case: str, page, server: LicenseServer, site_url: str, films_folder: Path, clearkey: Command
 ) -> None:
-    if player == "dashjs":
-        fetched()
     film = FILMS[case]
     film.make(clearkey, films_folder, server.license_url)
     page.goto(trial_url(site_url, player, manifest=f"{site_url}/films/{film.name}/manifest.mpd"))
@@ -62,7 +59,6 @@ def test_the_players_error_holds_the_servers_words(
 def test_a_players_retries_do_not_trip_the_limit_and_one_more_attempt_does(
     page, site_url: str, films_folder: Path, clearkey: Command
 ) -> None:
-    fetched()
     with LicenseServer(keys=dict(GOOD.keys.values()), faults=True, rate_limit=f"{LIMIT}/60") as server:
         GOOD.make(clearkey, films_folder, f"{server.license_url}?fault=status-503")
         answers = []

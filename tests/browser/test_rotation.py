@@ -1,12 +1,19 @@
-"""Keys that change while a film plays: Shaka Player asks once for each new key, as the `pssh` in its fragment says."""
+"""Keys that change while a film plays: each new key is asked for once.
+
+Shaka Player goes by the `pssh` in the fragment, hls.js by the URI of the key line.
+"""
 
 from pathlib import Path
+
+import pytest
 
 from drm.keys import ContentKey, KeyId
 from license_server.process import LicenseServer
 from sample_content.clip import Clip, make_clip
-from tests.browser.conftest import Ledger, trial_url
-from tests.browser.films import shaka_packager
+from tests.browser.conftest import Ledger
+from tests.browser.films import Film, shaka_packager
+from tests.browser.players import PLAYERS, Player
+from tests.browser.trial import trial_url
 from tests.interop.command import Command
 
 KID, KEY = bytes(range(16)), bytes(range(16, 32))
@@ -19,7 +26,10 @@ def turned(value: bytes, period: int) -> bytes:
     return value[period:] + value[:period]
 
 
-KEYS = {KeyId(turned(KID, period)): ContentKey(turned(KEY, period)) for period in range(PERIODS)}
+PARTS = [Film("vp9", "cenc", take=f"part-{number}") for number in range(2)]
+KEYS = {KeyId(turned(KID, period)): ContentKey(turned(KEY, period)) for period in range(PERIODS)} | dict(
+    part.keys["video"] for part in PARTS
+)
 
 
 def test_each_new_key_is_asked_for_once(
@@ -40,8 +50,36 @@ def test_each_new_key_is_asked_for_once(
     measured = page.evaluate("measured()")
     assert measured["errors"] == []
     assert measured["frames"] > 300
-    kids = {kid.hex for kid in KEYS}
+    kids = {turned(KID, period).hex() for period in range(PERIODS)}
     rows = ledger.new(PERIODS)
     assert {(action, status) for action, status, _code, _kids in rows} == {("license", 200)}
     assert sorted(asked for _action, _status, _code, asked in rows) == sorted([kid] for kid in kids)
+    assert measured["statuses"] == dict.fromkeys(kids, "usable")
+
+
+@pytest.mark.parametrize(
+    "player", [player for player in PLAYERS if player.kind == "hlsjs"], ids=lambda player: player.id
+)
+def test_hls_js_asks_for_the_key_of_each_part(
+    player: Player, page, server: LicenseServer, ledger: Ledger, site_url: str, films_folder: Path, clearkey: Command
+) -> None:
+    """Two films, one behind the other: each part has its own initialization segment and its own key line."""
+    ledger.new(0)
+    lines = []
+    for part in PARTS:
+        folder = part.make(clearkey, films_folder, server.license_url)
+        text = (folder / "hlsjs-video.m3u8").read_text().replace("video.mp4", f"{folder.name}/video.mp4")
+        lines += ["#EXT-X-DISCONTINUITY", *text.splitlines()[4:-1]]
+    (films_folder / "parts.m3u8").write_text("\n".join([*text.splitlines()[:4], *lines[1:], "#EXT-X-ENDLIST", ""]))
+    options = {"manifest": f"{site_url}/films/parts.m3u8", "rate": "2", "license": server.license_url}
+    if player.version < "1.7":
+        options["request"] = "1"
+    page.goto(trial_url(site_url, player, **options))
+    page.wait_for_function("measured().time > 5 || trial.errors.length", polling=50)
+    measured = page.evaluate("measured()")
+    assert measured["errors"] == []
+    assert measured["decoded"] > 100
+    kids = sorted(part.keys["video"][0].hex for part in PARTS)
+    rows = ledger.new(len(kids))
+    assert sorted(row[3] for row in rows) == [[kid] for kid in kids], "each key is asked for once, by itself"
     assert measured["statuses"] == dict.fromkeys(kids, "usable")

@@ -7,7 +7,8 @@ from urllib.parse import urlencode
 from tests.browser.players import Player, fetched, newest
 
 FRAMES = 50  # of the 72 that a film has
-QUIET = 8.0  # seconds in which nothing is shown and nothing asked for: it has stalled
+_QUIET = 8.0  # seconds in which nothing is shown and nothing asked for: it has stalled
+_MUTE = 5.0  # the same, while it has asked for no license at all
 _LIMIT = 60.0  # seconds; no player tries for longer than that
 
 
@@ -23,7 +24,7 @@ class Watched:
     def plays(self) -> bool:
         """Whether frames were decoded, the picture moved and nothing went wrong."""
         return (
-            self.measured["frames"] >= FRAMES
+            self.measured["decoded"] >= FRAMES
             and self.measured["errors"] == []
             and self.measured["error"] is None
             and len(set(self.pictures)) > 1
@@ -71,12 +72,12 @@ def watch(page, url: str, server_url: str) -> Watched:
         measured = page.evaluate("window.measured()")
         if len(pictures) < 2 and measured["time"] > (0.5, 2)[len(pictures)]:
             pictures.append(page.locator("video").screenshot())
-        if measured["errors"] or measured["error"] or (measured["frames"] >= FRAMES and len(pictures) == 2):
+        if measured["errors"] or measured["error"] or (measured["decoded"] >= FRAMES and len(pictures) == 2):
             break
-        now = (measured["frames"], measured["time"], heard)
+        now = (measured["decoded"], measured["time"], heard)
         if now != state:
             state, changed = now, time.monotonic()
-        if time.monotonic() > min(changed + QUIET, began + _LIMIT):
+        if time.monotonic() > min(changed + (_QUIET if asked else _MUTE), began + _LIMIT):
             break
         page.wait_for_timeout(50)
     page.remove_listener("request", hear)

@@ -8,7 +8,7 @@ from drm.keys import KeyId
 from drm.manifests.check_mpd import check_mpd
 from drm.manifests.forms import Player
 from drm.manifests.initialization import Initialization
-from drm.manifests.players import HlsKey, hls_verdicts
+from drm.manifests.players import DashStatement, HlsKey, LicenseUrl, dash_verdicts, hls_verdicts
 from drm.manifests.rewrite import check_manifest
 from drm.manifests.verdicts import Plays, worst
 
@@ -97,6 +97,31 @@ def test_a_representation_that_does_not_play_decides() -> None:
     assert forms(whole) == {"shaka": CONFIG, "dash.js": CONFIG}
 
 
+OF_CPS = LicenseUrl("dashif", CPS, "Laurl", "", "http://h/l")
+OF_CK = LicenseUrl("ck", CK, "Laurl", "EME-1.0", "http://h/l")
+OURS = LicenseUrl("clearkey", CK, "Laurl", "EME-1.0", "http://h/l")
+
+
+@pytest.mark.parametrize(
+    ("urls", "shaka", "dashjs"),
+    [
+        pytest.param((OURS,), "4.3, 4.16 and 5.2", "4.7 and 5.2", id="as we write it"),
+        pytest.param((OF_CPS,), "4.16 and 5.2", "4.7 and 5.2", id="dashif"),
+        pytest.param((OF_CK,), "4.3, 4.16 and 5.2", "5.2", id="ck"),
+        pytest.param((OF_CPS, OF_CK), "4.3, 4.16 and 5.2", "5.2", id="two"),
+    ],
+)
+def test_a_verdict_names_the_versions_that_read_the_spelling(
+    urls: tuple[LicenseUrl, ...], shaka: str, dashjs: str
+) -> None:
+    general = DashStatement("urn:mpeg:dash:mp4protection:2011", "cenc", has_kid=True)
+    found = dash_verdicts([general, DashStatement(f"urn:uuid:{CLEAR_KEY}", urls=urls)])
+    for verdict, told, best in zip(found, (shaka, dashjs), ("4.3, 4.16 and 5.2", "4.7 and 5.2"), strict=True):
+        assert verdict.plays is MANIFEST
+        assert verdict.why.endswith(f" in a spelling that {told} read")
+        assert verdict.remedy == ("" if told == best else f"clearkey signal writes the spelling that {best} read")
+
+
 IDENTITY = HlsKey("SAMPLE-AES", "identity", "http://h/hls/key/00", has_kid=False)
 CLEARKEY = HlsKey("SAMPLE-AES", "org.w3.clearkey", "http://h/license", has_kid=True)
 
@@ -126,6 +151,12 @@ def with_uri(key: HlsKey, uri: str) -> HlsKey:
 def test_which_key_lines_a_playlist_has_decides_who_plays_it(keys: list[HlsKey], shaka: Plays, hlsjs: Plays) -> None:
     found = {each.player: each.plays for each in hls_verdicts(keys, is_protected=True, is_fmp4=True)}
     assert found == {Player.SHAKA: shaka, Player.HLSJS: hlsjs}
+
+
+def test_a_verdict_on_a_playlist_names_the_versions_that_need_more() -> None:
+    shaka, hlsjs = hls_verdicts([ctr(IDENTITY), ctr(CLEARKEY)], is_protected=True, is_fmp4=True)
+    assert "4.16 and 5.2 fetch" in shaka.why
+    assert "all that 1.7 needs (1.5 and 1.6: the license request as well)" in hlsjs.why
 
 
 def test_hls_js_needs_a_pssh_in_the_media() -> None:

@@ -36,9 +36,8 @@ def identity(kid: KeyId, method: str = "SAMPLE-AES") -> str:
     )
 
 
-def clearkey(kid: KeyId, method: str = "SAMPLE-AES", *, own: bool = False) -> str:
-    url = f"{URL}?kid={kid.hex}" if own else URL
-    return f'#EXT-X-KEY:METHOD={method},URI="{url}",KEYID=0x{kid.hex},KEYFORMAT="org.w3.clearkey"\n'
+def clearkey(kid: KeyId, method: str = "SAMPLE-AES") -> str:
+    return f'#EXT-X-KEY:METHOD={method},URI="{URL}?kid={kid.hex}",KEYID=0x{kid.hex},KEYFORMAT="org.w3.clearkey"\n'
 
 
 def signalled(text: str, kids: dict[str, Initialization], player: Player | None = None, **options: bool) -> str:
@@ -86,7 +85,7 @@ def test_another_initialization_segment_gets_a_key_line_of_its_own() -> None:
     other = '#EXT-X-DISCONTINUITY\n#EXT-X-MAP:URI="other.mp4"\n'
     text = TOP + MAP + clearkey(V) + SEGMENTS + other + SEGMENTS
     kids = {"init.mp4": CBCS, "other.mp4": Initialization((A,), Scheme.CBCS)}
-    first, second = clearkey(V, own=True), clearkey(A, own=True)
+    first, second = clearkey(V), clearkey(A)
     assert signalled(text, kids, Player.HLSJS) == TOP + MAP + first + SEGMENTS + other + second + SEGMENTS
     kids["other.mp4"] = CBCS
     assert signalled(text, kids, Player.HLSJS) == text

@@ -104,7 +104,7 @@ def test_method_and_keyid_of_other_systems_tell_scheme_and_kid(case: Case, metho
     text = case.text("h03_multidrm.m3u8").replace("METHOD=SAMPLE-AES,", f"METHOD={method},")
     code, told = case.mend(case.put("it.m3u8", text), player=Player.HLSJS)
     assert (code, told["changed"], told["verdicts"][0]["answer"]) == (0, True, "unknown")
-    line = f'#EXT-X-KEY:METHOD={method},URI="{URL}",KEYID=0x{M.hex},KEYFORMAT="org.w3.clearkey"\n'
+    line = f'#EXT-X-KEY:METHOD={method},URI="{URL}?kid={M.hex}",KEYID=0x{M.hex},KEYFORMAT="org.w3.clearkey"\n'
     assert case.text("out").replace(line, "") == text
 
 

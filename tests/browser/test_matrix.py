@@ -1,0 +1,43 @@
+"""The recorded table of what plays is what players do: a part of it is tried anew, and verdicts and page follow it."""
+
+import json
+import random
+
+import pytest
+
+from drm.manifests.played import played
+from tests.browser import matrix, table
+from tests.browser.matrix import FILMS, Trial, tried
+
+KEYS = {kid: key for film in FILMS.values() for kid, key in film.keys.values()}
+ROWS = json.loads(matrix.RECORD.read_text())
+TRIALS = {(row["player"], row["version"], row["form"], row["codec"], row["scheme"]): row for row in ROWS}
+
+
+def sample() -> list[Trial]:
+    """One trial of each version, the same at every run; those of test_playback.py are tried there."""
+    chosen = random.Random("players")
+    by_version: dict[str, list[Trial]] = {}
+    for trial in matrix.trials():
+        by_version.setdefault(trial.player.id, []).append(trial)
+    return [chosen.choice(group) for group in by_version.values()]
+
+
+@pytest.mark.parametrize("trial", sample(), ids=lambda trial: trial.id)
+def test_a_player_does_what_is_recorded(trial: Trial, page, server, site_url: str, films_folder, clearkey) -> None:
+    folder = trial.film.make(clearkey, films_folder, server.license_url)
+    answer = tried(trial, page, site_url, server, folder)
+    assert TRIALS[trial.key] == TRIALS[trial.key] | answer, "run `make players`, and look at what changed"
+
+
+def test_every_trial_is_recorded() -> None:
+    assert list(TRIALS) == [trial.key for trial in matrix.trials()], "run `make players`"
+
+
+def test_the_page_has_the_recorded_table() -> None:
+    page = table.PAGE.read_text()
+    assert table.written(page, ROWS) == page, "run `make players`"
+
+
+def test_every_row_is_read_by_verdicts() -> None:
+    assert [row.player for row in played()] == [row["player"] for row in ROWS]
