@@ -109,10 +109,17 @@ def manifest(trial: Trial, folder: Path) -> str:
     return made.name
 
 
-def tried(trial: Trial, page, site_url: str, server: LicenseServer, folder: Path) -> dict[str, str]:
-    """Play it with as few words from the application as it takes: `plays` names them, `cause` is why fewer do not."""
+def tried(
+    trial: Trial, page, site_url: str, server: LicenseServer, folder: Path, recorded: str = "manifest"
+) -> dict[str, str]:
+    """Play it with as few words from the application as it takes: `plays` names them, `cause` is why fewer do not.
+
+    Where some are `recorded` to be enough, nothing is tried but these, more of them, and the last that are not.
+    """
+    settings = SETTINGS[trial.player.kind]
+    first = settings.index(recorded) if recorded in settings else len(settings)
     cause = ""
-    for setting in SETTINGS[trial.player.kind]:
+    for setting in settings[max(first - 1, 0) :]:
         options = {"manifest": f"{site_url}/films/{folder.name}/{manifest(trial, folder)}", "rate": "2"}
         if setting in ("config", "code"):
             options["license"] = server.license_url

@@ -58,6 +58,10 @@ def site(folders: Mapping[str, Path]) -> Iterator[str]:
             with contextlib.suppress(ConnectionError):  # a player may give up what it asked for
                 self.wfile.write(body)
 
+        def handle(self) -> None:
+            with contextlib.suppress(ConnectionError):  # a browser that ends does not say goodbye
+                super().handle()
+
         def log_message(self, *_words: object) -> None:
             pass
 

@@ -16,18 +16,19 @@ WORDS = {
 
 
 def table(rows: Iterable[Mapping[str, str]]) -> str:
-    """A line for each version and form: what most of its trials came to, then those that came to something else."""
+    """A line for the forms of each version that come to the same: most of their trials, then those that differ."""
     answers: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
     for row in rows:
         told = WORDS[row["plays"]] + (f" (else: {row['cause']})" if row["cause"] else "")
         told = told.replace("no (else: ", "no (")
         answers[f"{row['player']} {row['version']}", row["form"]][f"{row['codec']} {row['scheme']}"] = told
-    lines = ["| player | form | from the manifest alone, or |", "| --- | --- | --- |"]
+    forms: dict[tuple[str, str], list[str]] = defaultdict(list)
     for (player, form), told in answers.items():
         most = Counter(told.values()).most_common(1)[0][0]
         others = [f"{film}: {answer}" for film, answer in told.items() if answer != most]
-        lines.append(f"| {player} | `{form}` | {'; '.join([most, *others])} |")
-    return "\n".join(lines)
+        forms[player, "; ".join([most, *others])].append(f"`{form}`")
+    lines = ["| player | form | from the manifest alone, or |", "| --- | --- | --- |"]
+    return "\n".join([*lines, *(f"| {player} | {', '.join(of)} | {told} |" for (player, told), of in forms.items())])
 
 
 def written(text: str, rows: Iterable[Mapping[str, str]]) -> str:

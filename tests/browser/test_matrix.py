@@ -8,6 +8,7 @@ import pytest
 from drm.manifests.played import played
 from tests.browser import matrix, table
 from tests.browser.matrix import FILMS, Trial, tried
+from tests.browser.players import newest
 
 KEYS = {kid: key for film in FILMS.values() for kid, key in film.keys.values()}
 ROWS = json.loads(matrix.RECORD.read_text())
@@ -15,10 +16,12 @@ TRIALS = {(row["player"], row["version"], row["form"], row["codec"], row["scheme
 
 
 def sample() -> list[Trial]:
-    """One trial of each version, the same at every run; those of test_playback.py are tried there."""
+    """One trial of each version, the same at every run. Those that test_playback.py plays are not tried again."""
     chosen = random.Random("players")
     by_version: dict[str, list[Trial]] = {}
     for trial in matrix.trials():
+        if trial.player in {newest(kind) for kind in ("shaka", "dashjs", "hlsjs")}:
+            continue
         by_version.setdefault(trial.player.id, []).append(trial)
     return [chosen.choice(group) for group in by_version.values()]
 
@@ -26,8 +29,9 @@ def sample() -> list[Trial]:
 @pytest.mark.parametrize("trial", sample(), ids=lambda trial: trial.id)
 def test_a_player_does_what_is_recorded(trial: Trial, page, server, site_url: str, films_folder, clearkey) -> None:
     folder = trial.film.make(clearkey, films_folder, server.license_url)
-    answer = tried(trial, page, site_url, server, folder)
-    assert TRIALS[trial.key] == TRIALS[trial.key] | answer, "run `make players`, and look at what changed"
+    row = TRIALS[trial.key]
+    answer = tried(trial, page, site_url, server, folder, row["plays"])
+    assert row == row | answer, "run `make players`, and look at what changed"
 
 
 def test_every_trial_is_recorded() -> None:

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from tests.browser.players import Player, fetched, newest
 
 FRAMES = 50  # of the 72 that a film has
-_QUIET = 8.0  # seconds in which nothing is shown and nothing asked for: it has stalled
+_QUIET = 8.0  # seconds in which nothing is shown and nothing new asked for: it has stalled
 _MUTE = 5.0  # the same, while it has asked for no license at all
 _LIMIT = 60.0  # seconds; no player tries for longer than that
 
@@ -55,11 +55,10 @@ def trial_url(site_url: str, player: Player | str, **options: str) -> str:
 def watch(page, url: str, server_url: str) -> Watched:
     """Open a trial and look at it till it has played, failed or stalled."""
     asked = []
-    heard = 0
+    heard = set()
 
     def hear(request) -> None:
-        nonlocal heard
-        heard += 1
+        heard.add((request.url, request.headers.get("range")))
         if request.url.startswith(server_url):
             asked.append(request)
 
@@ -74,7 +73,7 @@ def watch(page, url: str, server_url: str) -> Watched:
             pictures.append(page.locator("video").screenshot())
         if measured["errors"] or measured["error"] or (measured["decoded"] >= FRAMES and len(pictures) == 2):
             break
-        now = (measured["decoded"], measured["time"], heard)
+        now = (measured["decoded"], measured["time"], len(heard))
         if now != state:
             state, changed = now, time.monotonic()
         if time.monotonic() > min(changed + (_QUIET if asked else _MUTE), began + _LIMIT):
