@@ -160,6 +160,7 @@ class Playback:
         session.set_topology(topology)
         resolved = self._wait(session, MediaEventType.SESSION_TOPOLOGY_SET, result, watched)
         result.license_path = session.license_path
+        result.notes += getattr(self._configuration.content_protection_manager, "notes", ())
         result.report = session.protection_report
         started = time.monotonic()
         result.commands.append((started, "start"))

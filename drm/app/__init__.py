@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from drm.app.http.byte_stream import HttpByteStream
     from drm.app.local_session import create_media_session
     from drm.app.rights.enabler import ContentEnabler, ContentProtectionManager, EnablerActivation, EnableResult
+    from drm.app.rights.license_forms import LicenseForm
     from drm.app.rights.managers import LicenseManager, LocalKeysManager
     from drm.app.server import PMPServer, WorkerConfiguration, create_pmp_server
     from drm.app.session_configuration import NO_QUALITY_MANAGER, PMPSessionFlags, SessionConfiguration
@@ -34,6 +35,7 @@ __all__ = [
     "EnablerActivation",
     "FileByteStream",
     "HttpByteStream",
+    "LicenseForm",
     "LicenseManager",
     "LocalKeysManager",
     "MediaSessionProxy",
@@ -63,6 +65,7 @@ _PLACES: Final = {
     "ContentEnabler": "rights.enabler",
     "EnablerActivation": "rights.enabler",
     "EnableResult": "rights.enabler",
+    "LicenseForm": "rights.license_forms",
     "LicenseManager": "rights.managers",
     "LocalKeysManager": "rights.managers",
     "ComponentTrust": "components.trust",

@@ -16,8 +16,11 @@ from drm.errors import InvalidArgumentError, LicenseMalformedError
 from drm.keys import ContentKey, KeyId
 
 __all__ = [
+    "FORMS_HEADER",
     "MAX_KIDS",
     "MAX_MESSAGE",
+    "PLAIN_FORM",
+    "SEALED_FORM",
     "LicenseRequest",
     "b64url",
     "decode_kid",
@@ -57,6 +60,13 @@ class _Jwk(msgspec.Struct, frozen=True):
 class _LenientJwkSet(msgspec.Struct, frozen=True):
     keys: list[msgspec.Raw]
     type: str = "temporary"
+
+
+FORMS_HEADER: Final = "Clearkey-Forms"
+"""In the answer to OPTIONS of a license URL: the forms of license that are given there, separated by commas."""
+
+PLAIN_FORM: Final = "plain"
+SEALED_FORM: Final = "sealed"
 
 
 def b64url(data: bytes) -> str:

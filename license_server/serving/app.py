@@ -21,7 +21,7 @@ from license_server.packagers.key_server import packager_keys
 from license_server.packagers.keys import StoredPackagerKeys
 from license_server.problems import PROBLEM_TYPE, ProblemError
 from license_server.rules import ServerRules
-from license_server.web.fast_path import LICENSE_ALLOW, in_pieces
+from license_server.web.fast_path import LICENSE_OPTIONS, in_pieces
 from license_server.web.signalling import signaller
 from license_server.web.trusted_proxy import TrustedProxy
 from license_server.web.updates import updates
@@ -69,7 +69,7 @@ def create_app(service: LicenseService, state: Health, rules: ServerRules | None
     @app.route("/license", methods=["POST", "OPTIONS"], provide_automatic_options=False)
     def license_() -> Response:
         if request.method == "OPTIONS":
-            answer = Response(status=204, headers={"Allow": LICENSE_ALLOW})
+            answer = Response(status=204, headers=LICENSE_OPTIONS)
             del answer.headers["Content-Type"]
             return answer
         # The raw body, whatever its media type says: most players send none (EME names none).

@@ -12,7 +12,7 @@ from http import HTTPStatus
 from time import sleep
 from typing import TYPE_CHECKING, Final
 
-from drm.license.clearkey import MAX_MESSAGE
+from drm.license.clearkey import FORMS_HEADER, MAX_MESSAGE, PLAIN_FORM, SEALED_FORM
 from license_server.cors import Cors
 from license_server.decisions import Decision, KeyRequest
 from license_server.issuing.service import LicenseService
@@ -20,9 +20,11 @@ from license_server.issuing.service import LicenseService
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-__all__ = ["LICENSE_ALLOW", "FastPath", "in_pieces"]
+__all__ = ["LICENSE_OPTIONS", "FastPath", "in_pieces"]
 
-LICENSE_ALLOW: Final = "OPTIONS, POST"
+LICENSE_OPTIONS: Final = (("Allow", "OPTIONS, POST"), (FORMS_HEADER, f"{PLAIN_FORM}, {SEALED_FORM}"))
+"""What `OPTIONS /license` is answered with: a client learns of the sealed form before it asks for a key."""
+
 _LICENSE: Final = "/license"
 _HLS_KEY: Final = "/hls/key/"
 # RFC 9111 5.2.2.5: keys are no thing to keep, nor is a refusal.
@@ -51,7 +53,7 @@ class FastPath:
                 return self._send(decision, method, environ, start_response)
             if method == "OPTIONS":
                 page = self._for_page(environ.get("HTTP_ORIGIN"), method)
-                start_response(_STATUS[204], [("Allow", LICENSE_ALLOW), *_ALWAYS, *page])
+                start_response(_STATUS[204], [*LICENSE_OPTIONS, *_ALWAYS, *page])
                 return []
         elif path.startswith(_HLS_KEY) and method in ("GET", "HEAD"):
             kid = path[len(_HLS_KEY) :]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from drm.app.rights.enabler import ContentProtectionManager
+from drm.app.rights.license_forms import LicenseForm
 from drm.app.rights.managers import LicenseManager, LocalKeysManager
 from drm.errors import DRMError, InvalidArgumentError, KeyMissingError, KeyWrongError
 from drm.keys import ContentKey, KeyId
@@ -55,6 +56,7 @@ def assert_plays(
     license_url: str | None = None,
     headers: Mapping[str, str] | None = None,
     cacert: Path | str | None = None,
+    license_form: LicenseForm | str = LicenseForm.AUTO,
     frames: int | Mapping[str, int] | None = None,
     compare: Path | str | None = None,
     min_level: int = 1,
@@ -62,7 +64,8 @@ def assert_plays(
     """Play a file (or an init segment and its media segments) to its end in a worker of its own; return what came out.
 
     Rights come from `keys` or from the server at `license_url`; the environment names the components' authority, as for
-    `clearkey play`. `frames` is how many frames must come out: of all streams together, or by stream,
+    `clearkey play`. `license_form` is what the server is asked for: "auto" (what it says that it takes), "sealed" or
+    "plain". `frames` is how many frames must come out: of all streams together, or by stream,
     `{"video 1": 250}`. With `compare`, the clear original, every decoded frame must be equal, and both files must have
     the same streams.
 
@@ -72,8 +75,9 @@ def assert_plays(
     __tracebackhide__ = _PYTEST_HIDES
     names = [os.fspath(path)] if isinstance(path, str | Path) else [os.fspath(each) for each in path]
     try:
-        return _played(names, _Wanted(frames, os.fspath(compare) if compare else None, min_level), keys, license_url,
-                       headers, os.fspath(cacert) if cacert else None)  # fmt: skip
+        manager = rights_from(keys, license_url, headers, os.fspath(cacert) if cacert else None, license_form)
+        wanted = _Wanted(frames, os.fspath(compare) if compare else None, min_level)
+        return _played(names, wanted, keys, manager)
     except DRMError as error:
         raised = PlaysError(error)
     raise raised  # outside of `except`: the paragraph says it all, and no second traceback stands above it
@@ -96,12 +100,17 @@ def rights_from(
     license_url: str | None,
     headers: Mapping[str, str] | None = None,
     cacert: str | None = None,
+    form: LicenseForm | str = LicenseForm.AUTO,
 ) -> ContentProtectionManager | None:
     """Return what obtains the rights. None: there are none, which does for clear content."""
+    if form not in set(LicenseForm):
+        raise InvalidArgumentError(
+            f"{form!r} is no form of license", remedy=f"give license_form one of {', '.join(LicenseForm)}"
+        )
     if keys is not None and license_url:
         raise InvalidArgumentError("keys come either from keys or from license_url", remedy="leave one of the two out")
     if license_url:
-        return LicenseManager(license_url, headers=headers, cacert=cacert)
+        return LicenseManager(license_url, headers=headers, cacert=cacert, form=LicenseForm(form))
     return LocalKeysManager(content_keys(keys)) if keys is not None else None
 
 
@@ -112,15 +121,7 @@ class _Wanted:
     min_level: int
 
 
-def _played(
-    names: list[str],
-    wanted: _Wanted,
-    keys: Keys | None,
-    license_url: str | None,
-    headers: Mapping[str, str] | None,
-    cacert: str | None,
-) -> Played:
-    manager = rights_from(keys, license_url, headers, cacert)
+def _played(names: list[str], wanted: _Wanted, keys: Keys | None, manager: ContentProtectionManager | None) -> Played:
     with contextlib.ExitStack() as stack:
         hashes = os.memfd_create("framemd5", os.MFD_CLOEXEC)
         stack.callback(os.close, hashes)

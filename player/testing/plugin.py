@@ -111,12 +111,18 @@ def pmp_session(pytestconfig: pytest.Config) -> Iterator[Callable[..., MediaSess
 
     with contextlib.ExitStack() as running:
 
-        def make(*, keys: Keys | None = None, license_url: str | None = None, **attributes: Any) -> MediaSessionProxy:  # noqa: ANN401
+        def make(
+            *,
+            keys: Keys | None = None,
+            license_url: str | None = None,
+            license_form: str = "auto",
+            **attributes: Any,  # noqa: ANN401
+        ) -> MediaSessionProxy:
             __tracebackhide__ = True
             attributes.setdefault("min_level", _min_level(pytestconfig))
             with _failing_in_full():
                 if keys is not None or license_url:
-                    attributes["content_protection_manager"] = rights_from(keys, license_url)
+                    attributes["content_protection_manager"] = rights_from(keys, license_url, form=license_form)
                 attributes.setdefault("trust", component_trust())
                 session = create_pmp_media_session(configuration=SessionConfiguration(**attributes))
             return running.enter_context(session)

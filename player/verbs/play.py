@@ -8,6 +8,7 @@ import sys
 
 import click
 
+from drm.app.rights.license_forms import LicenseForm
 from drm.app.rights.managers import LicenseManager, LocalKeysManager
 from drm.errors import DRMError, InvalidArgumentError
 from drm.keys import ContentKey, KeyId
@@ -16,6 +17,7 @@ from drm.session.events import MediaEvent
 from player.comparison import compare
 from player.component_renewal import RenewalLines, renewing
 from player.key_mistakes import explain
+from player.license_form_option import form_options
 from player.options import component_trust, dialect_option, key_options, open_output
 from player.playback import Playback, PlaybackResult, Snapshot
 from player.progress import Progress
@@ -29,6 +31,7 @@ __all__ = ["command"]
 @click.option("--license-url", metavar="URL", help="Clear Key license server to ask.")
 @click.option("--header", "headers", metavar="'K: V'", multiple=True, help="Header for the license server.")
 @click.option("--cacert", metavar="FILE", type=click.Path(exists=True), help="CA certificates for its TLS.")
+@form_options
 @click.option("--framemd5", metavar="FILE", help="Write a hash of each frame, as ffmpeg -f framemd5; '-': stdout.")
 @click.option("--snapshot", metavar="FILE", help="Write a contact sheet (PNG), if the license grants snapshots.")
 @click.option("--at", "moments", metavar="SECONDS", type=float, multiple=True, help="Moment of the snapshot.")
@@ -47,6 +50,7 @@ def command(
     license_url: str | None,
     headers: tuple[str, ...],
     cacert: str | None,
+    form: LicenseForm,
     framemd5: str | None,
     snapshot: str | None,
     moments: tuple[float, ...],
@@ -71,7 +75,7 @@ def command(
         raise InvalidArgumentError(
             "keys come either from --license-url or from --key and --keys-file", remedy="leave one of them out"
         )
-    manager = _manager(license_url, headers, cacert, keys)
+    manager = _manager(license_url, headers, cacert, form, keys)
     with contextlib.ExitStack() as stack:
         hashes_fd = stack.enter_context(open_output(framemd5)) if framemd5 else None
         if clear is not None and hashes_fd is None:
@@ -110,10 +114,10 @@ def command(
 
 
 def _manager(
-    url: str | None, headers: tuple[str, ...], cacert: str | None, keys: dict[KeyId, ContentKey]
+    url: str | None, headers: tuple[str, ...], cacert: str | None, form: LicenseForm, keys: dict[KeyId, ContentKey]
 ) -> LicenseManager | LocalKeysManager | None:
     if url:
-        return LicenseManager(url, headers=dict(_header(text) for text in headers), cacert=cacert)
+        return LicenseManager(url, headers=dict(_header(text) for text in headers), cacert=cacert, form=form)
     return LocalKeysManager(keys) if keys else None
 
 

@@ -9,6 +9,8 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 
+from drm.license.clearkey import FORMS_HEADER
+
 
 @contextlib.contextmanager
 def relay(target: str, *, wanted: tuple[str, str] | None = None, drop_pmp: bool = False, keep: float = 0.0,
@@ -21,6 +23,16 @@ def relay(target: str, *, wanted: tuple[str, str] | None = None, drop_pmp: bool 
     """
 
     class Handler(http.server.BaseHTTPRequestHandler):
+        def do_OPTIONS(self) -> None:
+            if wanted and self.headers.get(wanted[0]) != wanted[1]:
+                self.answer(401, "text/plain", b"")
+                return
+            asked = urllib.request.Request(target.removesuffix("/license") + self.path, method="OPTIONS")
+            with urllib.request.urlopen(asked, timeout=10) as answer:
+                self.send_response(answer.status)
+                self.send_header(FORMS_HEADER, answer.headers[FORMS_HEADER])
+                self.end_headers()
+
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             if wanted and self.headers.get(wanted[0]) != wanted[1]:

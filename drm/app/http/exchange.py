@@ -90,6 +90,10 @@ class HttpClient:
         """Send `body` to `url`, and read the head of the answer. Raises what requests raises."""
         return self._ask("POST", url, headers, {}, body)
 
+    def options(self, url: str, headers: Mapping[str, str]) -> Answer:
+        """Ask what may be done with `url` (RFC 9110, section 9.3.7). Raises what requests raises."""
+        return self._ask("OPTIONS", url, headers, {}, None)
+
     def _ask(
         self, method: str, url: str, headers: Mapping[str, str], private: Mapping[str, str], body: bytes | None
     ) -> Answer:

@@ -1,4 +1,4 @@
-"""One bounded POST over HTTP: time, size and place of the answer are limited. Application only.
+"""One bounded request of a license server over HTTP: time, size and place of the answer are limited. Application only.
 
 The server is not trusted. A request ends within `Limits.total` seconds whatever the server does, also when it sends a
 byte now and then, or when the name service hangs; it can be cancelled at any moment.
@@ -19,9 +19,9 @@ from drm.app.http.exchange import Answer, Failure, HttpClient, innermost
 from drm.app.http.urls import shown_url, trusted
 from drm.errors import InvalidArgumentError, LicenseError, LicenseMalformedError, LicenseServerUnreachableError
 from drm.hresult import HResult
-from drm.license.clearkey import MAX_MESSAGE
+from drm.license.clearkey import FORMS_HEADER, MAX_MESSAGE
 
-__all__ = ["USUAL_LIMITS", "HttpAnswer", "Limits", "post"]
+__all__ = ["USUAL_LIMITS", "HttpAnswer", "Limits", "ask_options", "post"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +53,7 @@ class HttpAnswer:
     media_type: str  # lower case, without parameters
     body: bytes = field(repr=False)
     location: str = ""  # of a redirection, without query
+    forms: frozenset[str] = frozenset()  # of license, that the server says it gives
 
 
 def post(
@@ -80,6 +81,31 @@ def post(
         LicenseMalformedError: the answer is too large or compressed.
         LicenseError: cancelled.
     """
+    usual = {"Content-Type": "application/json", "Accept": "application/jose, application/json"}
+    return _asked(url, body, {**usual, **(headers or {})}, cacert, cancel, limits)
+
+
+def ask_options(
+    url: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    cacert: str | None = None,
+    cancel: threading.Event | None = None,
+    limits: Limits = USUAL_LIMITS,
+) -> HttpAnswer:
+    """Send OPTIONS, which asks for no key, and return the answer without its body. Arguments and errors as `post`."""
+    return _asked(url, None, headers or {}, cacert, cancel, limits)
+
+
+def _asked(
+    url: str,
+    body: bytes | None,
+    headers: Mapping[str, str],
+    cacert: str | None,
+    cancel: threading.Event | None,
+    limits: Limits,
+) -> HttpAnswer:
+    """Send `body`, or OPTIONS without one."""
     _check_url(url)
     client = HttpClient(connect=limits.connect, gap=limits.gap, trust=trusted(cacert))
     where, ends = shown_url(url), time.monotonic() + limits.total
@@ -94,7 +120,7 @@ def post(
                 f"the license server did not finish its answer within {limits.total:g} seconds", where=where
             )
 
-    answers = _answers(client, url, body, headers or {}, limits)
+    answers = _answers(client, url, body, headers, limits)
     with closing(in_background(answers, look, "clearkey-http")) as waiting:
         try:
             return next(waiting)
@@ -103,17 +129,17 @@ def post(
 
 
 def _answers(
-    client: HttpClient, url: str, body: bytes, headers: Mapping[str, str], limits: Limits
+    client: HttpClient, url: str, body: bytes | None, headers: Mapping[str, str], limits: Limits
 ) -> Generator[HttpAnswer, None, None]:
     """Yield the one answer; in a thread of its own, since a blocked name look-up cannot be cut."""
-    usual = {"Content-Type": "application/json", "Accept": "application/jose, application/json"}
     try:
-        with closing(client.post(url, body, {**usual, **headers})) as answer:
+        with closing(client.options(url, headers) if body is None else client.post(url, body, headers)) as answer:
             whole = HttpAnswer(
                 answer.status,
                 answer.headers.get("Content-Type", "").partition(";")[0].strip().lower(),
-                b"" if answer.status // 100 == 3 else _bounded_body(answer, url, limits.answer),
+                b"" if body is None or answer.status // 100 == 3 else _bounded_body(answer, url, limits.answer),
                 shown_url(answer.headers.get("Location", "")),
+                frozenset(answer.headers.get(FORMS_HEADER, "").lower().replace(",", " ").split()),
             )
     except Exception as error:  # noqa: BLE001 - requests and urllib3 raise of many kinds
         raise _translated(error, client, url) from None

@@ -1,7 +1,7 @@
 """What the application does for a license: POST what the worker made, and relay what came back. Application only.
 
-A sealed license is opaque here. A server that is not ours may refuse a request because of its member `pmp`, which
-EME allows it to ignore but some do not: such a request is made once more without it.
+A sealed license is opaque here. Something before a server that takes the sealed form may refuse a request because of
+its member `pmp`, or of its size: such a request is made once more without it.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 import enum
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 from urllib.parse import urljoin, urlsplit
 
 import msgspec
 
-from drm.app.http.post import USUAL_LIMITS, HttpAnswer, Limits, post
+from drm.app.http.post import USUAL_LIMITS, HttpAnswer, Limits, ask_options, post
 from drm.app.http.urls import shown_url
 from drm.errors import (
     DRMError,
@@ -28,11 +28,13 @@ from drm.hresult import HResult
 from drm.keys import KeyId
 from drm.license.clearkey import decode_kid
 
-__all__ = ["Answer", "AnswerKind", "exchange", "individualize"]
+__all__ = ["Answer", "AnswerKind", "exchange", "individualize", "without_pmp"]
 
+_LICENSE_PATH: Final = "/license"  # of our own server
+_HINT: Final = 5.0  # seconds that looking for a better URL may take
 _SEALED_TYPE: Final = "application/jose"
 _OUR_PROBLEMS: Final = "urn:clearkey:problem:"
-_TOOK_OFFENCE: Final = frozenset({400, 415, 422})
+_TOOK_OFFENCE: Final = frozenset({400, 406, 413, 415, 422})
 _SHOWN: Final = 300  # characters of a server's words
 _FINAL: Final = HResult.MF_E_LICENSE_INCORRECT_RIGHTS  # its word, which asking again by another way does not change
 
@@ -47,11 +49,15 @@ class AnswerKind(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The server's answer. `body` may hold keys and is not shown; `individualize_url` is set for that kind alone."""
+    """The server's answer. `body` may hold keys and is not shown; `individualize_url` is set for that kind alone.
+
+    `offence` is the status with which the sealed form was refused before; 0: it was not.
+    """
 
     kind: AnswerKind
     body: bytes = field(default=b"", repr=False)
     individualize_url: str = ""
+    offence: int = 0
 
 
 class _Problem(msgspec.Struct, frozen=True):
@@ -73,8 +79,12 @@ def exchange(
     cacert: str | None = None,
     cancel: threading.Event | None = None,
     limits: Limits = USUAL_LIMITS,
+    or_plain: bool = True,
 ) -> Answer:
-    """Send a license request and return what came back; `limits` holds for each of at most two requests.
+    """Send a license request and return what came back; `limits` holds for each of at most three requests.
+
+    `or_plain`: where `pmp` seems to be what was refused, ask once more without it. That is not so where our own server
+    says why it refuses: or anybody on the way could turn a sealed request into a plain one with a word of its own.
 
     Raises:
         LicenseServerUnreachableError: no whole answer came.
@@ -85,16 +95,21 @@ def exchange(
     """
     answer = post(url, body, headers=headers, cacert=cacert, cancel=cancel, limits=limits)
     problem = _problem(answer)
-    if answer.status in _TOOK_OFFENCE and not problem.type.startswith(_OUR_PROBLEMS):
-        plain = _without_pmp(body)
-        if plain is not None:
+    offence = 0
+    if or_plain and answer.status in _TOOK_OFFENCE and not problem.type.startswith(_OUR_PROBLEMS):
+        plain = without_pmp(body)
+        if plain != body:
+            offence = answer.status
             answer = post(url, plain, headers=headers, cacert=cacert, cancel=cancel, limits=limits)
             problem = _problem(answer)
     if answer.status == 200:
-        return _license(answer, url)
+        return _license(answer, url, offence)
     if answer.status == 403 and problem.code == "individualization_required" and problem.individualize:
         return Answer(AnswerKind.NEEDS_INDIVIDUALIZATION, b"", _same_origin(url, problem.individualize))
-    raise _refusal(answer, problem, url)
+    error = _refusal(answer, problem, url)
+    if answer.status in {404, 405} and isinstance(error, LicenseRefusedError):
+        error.remedy = _likely_url(url, headers, cacert, cancel, limits)
+    raise error
 
 
 def individualize(
@@ -113,12 +128,12 @@ def individualize(
         raise _refusal(answer, _problem(answer), url)
 
 
-def _license(answer: HttpAnswer, url: str) -> Answer:
+def _license(answer: HttpAnswer, url: str, offence: int) -> Answer:
     start = answer.body.lstrip()[:1]
     if answer.media_type == _SEALED_TYPE:
-        return Answer(AnswerKind.SEALED, answer.body)
+        return Answer(AnswerKind.SEALED, answer.body, offence=offence)
     if start == b"{":  # whatever its media type: EME does not ask for one
-        return Answer(AnswerKind.PLAIN, answer.body)
+        return Answer(AnswerKind.PLAIN, answer.body, offence=offence)
     seen = {b"": "it is empty", b"<": "it begins like HTML or XML", b"[": "it is a JSON array"}
     raise LicenseMalformedError(
         "the answer is not a license",
@@ -184,13 +199,38 @@ def _problem(answer: HttpAnswer) -> _Problem:
         return _Problem()
 
 
-def _without_pmp(body: bytes) -> bytes | None:
-    """Return the request without its member `pmp`, or None if it has none."""
+def without_pmp(body: bytes) -> bytes:
+    """Return a license request as EME has it, without the member that asks for the sealed form.
+
+    What has none, or is no request, is returned as it is.
+    """
     try:
         request = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    return msgspec.json.encode(request) if request.pop("pmp", None) is not None else None
+        return body
+    return msgspec.json.encode(request) if request.pop("pmp", None) is not None else body
+
+
+def _likely_url(
+    url: str,
+    headers: Mapping[str, str] | None,
+    cacert: str | None,
+    cancel: threading.Event | None,
+    limits: Limits,
+) -> str:
+    """What to try where nothing answers license requests: below `url`, or at the root of its server, one may be."""
+    asked, limits = urlsplit(url), replace(limits, total=min(limits.total, _HINT))
+    for path in dict.fromkeys((f"{asked.path.rstrip('/')}{_LICENSE_PATH}", _LICENSE_PATH)):
+        likely = asked._replace(path=path, fragment="").geturl()
+        try:
+            if (
+                path != asked.path
+                and ask_options(likely, headers=headers, cacert=cacert, cancel=cancel, limits=limits).forms
+            ):
+                return f"--license-url {shown_url(likely)}: a license server answers there"
+        except DRMError:
+            break
+    return "" if asked.path.strip("/") else f"give the whole URL; that of `clearkey serve` ends in {_LICENSE_PATH}"
 
 
 def _same_origin(url: str, reference: str) -> str:

@@ -13,6 +13,7 @@ from typing import Final
 
 from drm.app.components.renewal import RENEWING
 from drm.app.rights.enabler import ContentEnabler, EnableCallback, EnablerActivation, EnableResult
+from drm.app.rights.license_forms import LicenseForm
 from drm.app.rights.license_server import LicenseAccess
 from drm.component import MediaSource
 from drm.errors import DRMError, InvalidRequestError, LicenseError
@@ -34,12 +35,25 @@ class LicenseManager:
     A server that let people wait for seconds is not asked a second time.
     Without a URL of the user's there is no automatic way, and the URL that the media name is not trusted: nothing is
     sent there, and the enabler fails with E_FAIL.
+
+    A server gets what EME's Clear Key has, `kids` and `type`, unless it says by itself that it takes the sealed form.
     """
 
     def __init__(
-        self, url: str | None = None, *, headers: Mapping[str, str] | None = None, cacert: str | None = None
+        self,
+        url: str | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        cacert: str | None = None,
+        form: LicenseForm = LicenseForm.AUTO,
     ) -> None:
-        self._access = LicenseAccess(url, headers=headers, cacert=cacert) if url else None
+        """`form`: what to ask for, where it is not to be learnt from the server. A form alone, without URL, is none."""
+        self._access = LicenseAccess(url, headers=headers, cacert=cacert, form=form) if url else None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know of the way that the keys came."""
+        return tuple(self._access.notes) if self._access else ()
 
     def begin_enable_content(
         self,

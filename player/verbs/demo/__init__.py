@@ -18,6 +18,7 @@ import click
 import msgspec
 
 from drm.app.byte_stream import FileByteStream
+from drm.app.rights.license_forms import LicenseForm
 from drm.app.rights.managers import LicenseManager
 from drm.app.session_proxy import MediaSessionProxy
 from drm.errors import DRMError, ExitCode
@@ -121,7 +122,7 @@ def _play(
         progress = stack.enter_context(Progress(quiet=False))
         playback = Playback(
             [str(sample)],
-            manager=LicenseManager(license_url),
+            manager=LicenseManager(license_url, form=LicenseForm.SEALED),  # it is the one that was just started
             framemd5=hashes,
             snapshot=Snapshot(picture.descriptor),
             on_progress=progress.show,

@@ -8,12 +8,14 @@ import json
 import click
 
 from drm.app.rights.enabler import ContentProtectionManager
+from drm.app.rights.license_forms import LicenseForm
 from drm.app.rights.managers import LicenseManager, LocalKeysManager
 from drm.errors import DRMError, InvalidArgumentError
 from drm.keys import ContentKey, KeyId
 from drm.protection import Level
 from license_server.process import LicenseServer
 from player.key_mistakes import explain
+from player.license_form_option import form_options
 from player.options import component_trust, key_options
 from player.verbs.trace.log import TraceLog
 from player.verbs.trace.run import Scenario, Tracer
@@ -34,6 +36,7 @@ _SCENARIOS = [scenario.value for scenario in Scenario]
 )
 @key_options
 @click.option("--license-url", metavar="URL", help="Clear Key license server to ask.")
+@form_options
 @click.option("--seconds", type=click.FloatRange(min=0.1), help="Play only so much from the beginning.")
 @click.option("--unprotected", is_flag=True, help="Isolated but not locked down; plays clear content only.")
 @click.option("--min-level", type=click.IntRange(1, 3), default=1, show_default=True, help="Isolation level to demand.")
@@ -43,6 +46,7 @@ def command(
     scenario: str,
     keys: dict[KeyId, ContentKey],
     license_url: str | None,
+    form: LicenseForm,
     seconds: float | None,
     unprotected: bool,
     min_level: int,
@@ -66,8 +70,9 @@ def command(
         manager: ContentProtectionManager | None = LocalKeysManager(keys) if keys else None
         if wanted is Scenario.LICENSE and keys:
             license_url = stack.enter_context(LicenseServer(keys=keys)).license_url
+            form = LicenseForm.SEALED  # nobody needs to ask it what it takes
         if license_url:
-            manager = LicenseManager(license_url)
+            manager = LicenseManager(license_url, form=form)
         tracer = Tracer(
             files,
             log,

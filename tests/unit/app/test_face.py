@@ -17,8 +17,8 @@ ROOT = Path(__file__).parents[3]
 # What programs import. A name that is taken away, or moved, breaks them: add here, and take nothing off.
 NAMES = [
     "ComponentSupply", "ComponentTrust", "ContentEnabler", "ContentProtectionManager", "EnableResult",
-    "EnablerActivation", "FileByteStream", "HttpByteStream", "LicenseManager", "LocalKeysManager", "MediaSessionProxy",
-    "NO_QUALITY_MANAGER", "PMPServer", "PMPSessionFlags", "SessionConfiguration", "SourceResolver",
+    "EnablerActivation", "FileByteStream", "HttpByteStream", "LicenseForm", "LicenseManager", "LocalKeysManager",
+    "MediaSessionProxy", "NO_QUALITY_MANAGER", "PMPServer", "PMPSessionFlags", "SessionConfiguration", "SourceResolver",
     "WorkerConfiguration", "component_folders", "create_media_session", "create_pmp_media_session",
     "create_pmp_server", "open_source",
 ]  # fmt: skip
