@@ -35,7 +35,7 @@ def test_a_server_that_says_nothing_of_itself_gets_what_eme_has(clearkey, film, 
         ran = clearkey("play", *film.files, "--license-url", server.url)
     assert ran.code == 0, ran.err
     assert "license_path: clear" in ran.err
-    assert server.lines == ["OPTIONS /license", "POST /license"], "it is asked what it takes before it is asked for keys"
+    assert server.lines == ["OPTIONS /license", "POST /license"], "asked what it takes before asked for keys"
     assert [json.loads(body) for body in server.bodies] == [{"kids": sorted(keys), "type": "temporary"}]
 
 
