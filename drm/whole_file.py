@@ -15,10 +15,11 @@ import stat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from types import TracebackType
     from typing import Literal, Self
 
-__all__ = ["TargetError", "WholeFile", "sync_folder", "write_whole"]
+__all__ = ["InputTargetError", "TargetError", "WholeFile", "sync_folder", "write_whole"]
 
 _NAME = 48  # characters of the file's own name in its draft's, so that a long one still fits
 _PERMISSIONS = 0o777
@@ -32,6 +33,10 @@ class TargetError(OSError):
 
     `filename` is the name that was given. Commands end with exit code 2: another name helps.
     """
+
+
+class InputTargetError(TargetError):
+    """The file that was to be made is one that is read for it, by whatever name."""
 
 
 class WholeFile:
@@ -50,6 +55,7 @@ class WholeFile:
         mode: int | None = None,
         replace: bool = True,
         only_writer: bool = False,
+        keep: Collection[tuple[int, int]] = (),
     ) -> None:
         """Nothing is done before the `with` block begins.
 
@@ -62,6 +68,8 @@ class WholeFile:
             replace: whether a file that is there may be replaced; a link is one then.
             only_writer: the caller holds the lock under which alone this target is written. Its draft has one name, so
                 that what a killed run left is removed by the next.
+            keep: st_dev and st_ino of files that must stay as they are, such as the input: a target that is one of
+                them, be it by a link or through another mount, is refused.
         """
         self.descriptor = -1
         self.path = ""
@@ -73,11 +81,14 @@ class WholeFile:
         self._kept: int | None = None  # permissions to give it in the end
         self._replace = replace
         self._only_writer = only_writer
+        self._keep = keep
 
     def __enter__(self) -> Self:
         """Raises TargetError."""
         try:
             self._open()
+        except InputTargetError:
+            raise
         except OSError as error:
             why = error.strerror
             if error.errno == errno.ENOENT:
@@ -87,9 +98,13 @@ class WholeFile:
 
     def _open(self) -> None:
         try:
-            there = os.stat(self._target, follow_symlinks=self._follows).st_mode  # noqa: PTH116 - as above
+            told = os.stat(self._target, follow_symlinks=self._follows)  # noqa: PTH116 - as above
         except FileNotFoundError:
             there = None
+        else:
+            there = told.st_mode
+            if (told.st_dev, told.st_ino) in self._keep:
+                raise InputTargetError(errno.EEXIST, "it is the input", self._named)
         if there is not None and not self._replace:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
         if there is not None and stat.S_ISDIR(there):
@@ -156,12 +171,15 @@ def write_whole(
     follow_links: bool = True,
     replace: bool = True,
     only_writer: bool = False,
+    keep: Collection[tuple[int, int]] = (),
 ) -> None:
     """Write `data` to the file at `path`, which has its old content or all of it. Arguments are those of WholeFile.
 
     Raises TargetError when it cannot be begun, OSError when it cannot be completed.
     """
-    with WholeFile(path, follow_links=follow_links, mode=mode, replace=replace, only_writer=only_writer) as file:
+    with WholeFile(
+        path, follow_links=follow_links, mode=mode, replace=replace, only_writer=only_writer, keep=keep
+    ) as file:
         left = memoryview(data)
         while left:
             left = left[os.write(file.descriptor, left) :]

@@ -10,7 +10,7 @@ from typing import Final
 import click
 
 from drm.errors import DRMError, ExitCode, InvalidArgumentError
-from drm.whole_file import TargetError
+from drm.whole_file import InputTargetError, TargetError
 
 __all__ = ["main"]
 
@@ -83,6 +83,8 @@ def main(argv: list[str] | None = None) -> None:
         sys.exit(ExitCode.INTERRUPTED)
     except TargetError as error:
         refused = InvalidArgumentError(f"cannot write {error.filename}: {error.strerror}")
+        if isinstance(error, InputTargetError):
+            refused.remedy = "give -o another name; encrypt and decrypt replace their input with --in-place"
         click.echo(refused.render(), err=True)
         sys.exit(refused.exit_code)
     except OSError as error:

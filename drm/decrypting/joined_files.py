@@ -28,6 +28,7 @@ class JoinedFiles:
         more = len(paths) - 1
         self.name = f"{paths[0]} and {more} more" if more else str(paths[0])
         self.descriptors: list[int] = []
+        self.identities: list[tuple[int, int]] = []  # st_dev and st_ino: which files they are, whatever their names
         self.size = 0
         self._starts: list[int] = []
         try:
@@ -47,6 +48,7 @@ class JoinedFiles:
         told = os.fstat(file)
         if not stat.S_ISREG(told.st_mode):
             raise InvalidArgumentError("this is not a regular file", where=str(path))
+        self.identities.append((told.st_dev, told.st_ino))
         self._starts.append(self.size)
         self.size += told.st_size
 

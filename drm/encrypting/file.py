@@ -8,7 +8,7 @@ Opens files; the keys are the caller's own. Not for the PMP worker.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -67,8 +67,9 @@ def encrypt_file(
     also: Sequence[KeyId] = (),
     jobs: int = 1,
     progress: Callable[[int, int], None] | None = None,
+    in_place: bool = False,
 ) -> Encryption:
-    """Write the file at `source_path` encrypted to `target_path`, which then is whole; it may be the same path.
+    """Write the file at `source_path` encrypted to `target_path`, which then is whole.
 
     Args:
         source_path: a clear MP4.
@@ -80,22 +81,25 @@ def encrypt_file(
         also: key ids that this `pssh` lists besides, of other files that are played together with this one.
         jobs: processes to share the work among. The caller has no other threads when it is more than 1.
         progress: told bytes done and bytes in all, from time to time.
+        in_place: `target_path` may be the file that is read, which is then lost.
 
     Raises:
+        InputTargetError: `target_path` is the file that is read, by whatever name.
         InvalidArgumentError: a track that the file does not have, or settings that the scheme does not have.
         UnsupportedMediaError: a codec, layout or protection that is not encrypted here; the message names it.
         MediaError: the file is malformed or truncated.
         OSError: the target cannot be written; nothing is left of it.
     """
     with SourceFile(source_path) as source:
+        keep = () if in_place else [source.identity]
         try:
-            return encrypt_source(source, target_path, scheme, tracks, jobs, progress, pssh=pssh, also=also)
+            return encrypt_source(source, target_path, scheme, tracks, jobs, progress, pssh=pssh, also=also, keep=keep)
         except (FragmentOffsetsError, MediaError):
             if jobs == 1:
                 raise
         # Whatever another process met, this one meets again, and says what it was; and a file that calls samples sync
         # samples which are none can be read in its order alone.
-        return encrypt_source(source, target_path, scheme, tracks, 1, progress, pssh=pssh, also=also)
+        return encrypt_source(source, target_path, scheme, tracks, 1, progress, pssh=pssh, also=also, keep=keep)
 
 
 def encrypt_source(
@@ -108,8 +112,12 @@ def encrypt_source(
     *,
     pssh: bool = True,
     also: Sequence[KeyId] = (),
+    keep: Collection[tuple[int, int]] = (),
 ) -> Encryption:
-    """Do the same with what is no file, or is open already. Arguments and errors are those of `encrypt_file`."""
+    """Do the same with what is no file, or is open already. Arguments and errors are those of `encrypt_file`.
+
+    `keep`: st_dev and st_ino of files that are not to be replaced.
+    """
     warnings: list[str] = []
     require_mp4(source)
     tops = list(top_boxes(source))
@@ -121,7 +129,7 @@ def encrypt_source(
     if pssh:
         key_ids = dict.fromkeys(key_id for track in protected.values() for key_id, _ in track.encryption.keys)
         moov.children.append(BoxTree.of(Pssh.common(*dict.fromkeys((*also, *key_ids))).encode()))
-    with WholeFile(target_path) as file:
+    with WholeFile(target_path, keep=keep) as file:
         if movie.is_fragmented:
             from drm.encrypting.fragmented import encrypt_fragmented  # noqa: PLC0415 - one of the two is needed
 

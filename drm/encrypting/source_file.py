@@ -41,7 +41,9 @@ class SourceFile:
             self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except OSError as error:
             raise MediaError(f"the file cannot be opened: {error.strerror}", where=self.name) from error
-        self.size = os.fstat(self._descriptor).st_size
+        told = os.fstat(self._descriptor)
+        self.size = told.st_size
+        self.identity = told.st_dev, told.st_ino  # which file it is, whatever its name
 
     def __enter__(self) -> Self:
         return self

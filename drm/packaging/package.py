@@ -5,6 +5,7 @@ Opens and writes files; the keys are the caller's own. Not for the PMP worker.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -23,7 +24,7 @@ from drm.manifests.write_mpd import write_mpd
 from drm.manifests.write_playlists import playlist_name, write_playlists
 from drm.media import Scheme, TrackInfo, TrackType
 from drm.packaging.fragmenter import FragmentedTrack
-from drm.whole_file import WholeFile, write_whole
+from drm.whole_file import InputTargetError, WholeFile, write_whole
 
 __all__ = ["MPD_NAME", "Package", "package_file"]
 
@@ -73,6 +74,7 @@ def package_file(
 
     Raises:
         InvalidArgumentError: settings that do not fit.
+        InputTargetError: the input lies in `folder` under a name of the package; nothing was written.
         UnsupportedMediaError: a file that is encrypted, or a codec or layout that is not packaged here.
         MediaError: the file is malformed or truncated.
         OSError: the folder cannot be written.
@@ -102,6 +104,9 @@ def package_file(
     steps = 2 * len(media)
     notes: dict[str, None] = {}
     with SourceFile(source_path) as source:
+        keep = [source.identity]
+        for name in (*_names(media), MPD_NAME, *(playlist_name(player) for player in hls_for)):
+            _refuse_input(folder / name, source)
         origin = _origin(source)
         for number, (track, name) in enumerate(zip(media, _names(media), strict=True)):
             clear = FragmentedTrack(source, track, segment_seconds, origin)
@@ -110,9 +115,10 @@ def package_file(
                 progress(2 * number + 1, steps)
             # Encrypted as it is made: the clear track is written nowhere.
             if track.track_id in chosen:
-                encrypt_source(clear, folder / name, scheme, {1: chosen[track.track_id]}, pssh=pssh, also=key_ids)
+                told = {1: chosen[track.track_id]}
+                encrypt_source(clear, folder / name, scheme, told, pssh=pssh, also=key_ids, keep=keep)
             else:
-                with WholeFile(folder / name) as file:
+                with WholeFile(folder / name, keep=keep) as file:
                     clear.write(file.descriptor)
             with SourceFile(folder / name) as made:
                 renditions.append(read_rendition(made, name))
@@ -123,7 +129,7 @@ def package_file(
         written |= write_playlists(renditions, player, license_url, keys_base)
     written[MPD_NAME] = write_mpd(renditions, license_url)
     for name, data in written.items():
-        write_whole(folder / name, data)
+        write_whole(folder / name, data, keep=keep)
     manifests = (MPD_NAME, *(playlist_name(player) for player in hls_for))
     files = (*(rendition.file_name for rendition in renditions), *written)
     return Package(tuple(renditions), manifests, files, left_out, tuple(notes))
@@ -151,6 +157,16 @@ def _origin(source: SourceFile) -> Fraction:
     opened = open_presentation(source)
     first = ((track, next(opened.samples(track.track_id), None)) for track in opened.tracks)
     return min((Fraction(sample.dts, track.timescale) for track, sample in first if sample), default=Fraction(0))
+
+
+def _refuse_input(target: Path, source: SourceFile) -> None:
+    """Before anything is written. Raises InputTargetError."""
+    try:
+        there = target.stat()
+    except OSError:
+        return  # whoever writes it says so
+    if (there.st_dev, there.st_ino) == source.identity:
+        raise InputTargetError(errno.EEXIST, "it is the input", str(target))
 
 
 def _names(media: Sequence[TrackInfo]) -> list[str]:

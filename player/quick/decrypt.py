@@ -44,14 +44,15 @@ def decrypt_at_once(argv: list[str]) -> int | None:
         if not 1 <= jobs <= MAX_JOBS:
             return None
         source = os.open(source_path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        if not stat.S_ISREG(os.fstat(source).st_mode):
+        at = os.fstat(source)
+        if not stat.S_ISREG(at.st_mode):
             return None
     except (_UnusualError, ValueError, OSError):
         return None
     end_tidily()
     try:
-        with WholeFile(options["output"][-1]) as file, _Bar(quiet=quiet) as bar:
-            jobs = useful_jobs(jobs, os.fstat(source).st_size)
+        with WholeFile(options["output"][-1], keep=((at.st_dev, at.st_ino),)) as file, _Bar(quiet=quiet) as bar:
+            jobs = useful_jobs(jobs, at.st_size)
             decrypt_fast(source, file.descriptor, keys, jobs=jobs, progress=bar.show)
     except (OddLayoutError, TargetError):
         return None

@@ -48,10 +48,13 @@ class Request:
     jobs: int = 1
     as_json: bool = False
     quiet: bool = False
+    in_place: bool = False
 
 
 def encrypt(request: Request) -> None:
     """Do it, with a progress bar where one can be seen. Raises DRMError and OSError."""
+    if request.in_place and request.output != request.source:
+        raise InvalidArgumentError("--in-place writes INPUT itself", remedy="leave -o out")
     if request.output == "-":
         raise InvalidArgumentError("encrypt writes a file, not a stream", remedy="give a name to -o")
     keys: list[tuple[Label, KeyId, ContentKey]] = [(None, *pair) for pair in request.keys_of_file]
@@ -70,6 +73,7 @@ def encrypt(request: Request) -> None:
             pssh=request.pssh == "common",
             jobs=jobs,
             progress=None if bar is None else bar.show,
+            in_place=request.in_place,
         )
     finally:
         if bar is not None:

@@ -22,7 +22,8 @@ __all__ = ["command"]
 
 @click.command("decrypt")
 @click.argument("files", metavar="INPUT [SEGMENT…]", nargs=-1, required=True, type=click.Path())
-@click.option("-o", "--output", metavar="FILE", required=True, type=click.Path(), help="The file to write.")
+@click.option("-o", "--output", metavar="FILE", type=click.Path(), help="The file to write.")
+@click.option("--in-place", is_flag=True, help="Write INPUT itself: it is replaced when every key was found right.")
 @key_options
 @dialect_option
 @click.option("--check", is_flag=True, help="Decode a little with each key first, and stop if one is wrong.")
@@ -37,7 +38,8 @@ __all__ = ["command"]
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
 def command(
     files: tuple[str, ...],
-    output: str,
+    output: str | None,
+    in_place: bool,
     keys: dict[KeyId, ContentKey],
     dialects: tuple[str, ...],
     check: bool,
@@ -49,8 +51,15 @@ def command(
     The output has the size of the input; the boxes that told of the encryption are renamed to `free` (in WebM its
     elements become Void), and nothing moves. It appears when it is complete, or not at all. A missing key ends this
     with exit code 4 before anything is written. A wrong one makes noise, which no file tells by itself: --check finds
-    it (exit code 5), and takes a moment, since it loads a decoder.
+    it (exit code 5), and takes a moment, since it loads a decoder. --in-place does that too, and takes no key of which
+    the decoder says nothing.
     """
+    if in_place:
+        if output is not None or len(files) > 1:
+            raise InvalidArgumentError("--in-place writes INPUT itself, and one alone", remedy="leave it out, or -o")
+        output, check = files[0], True
+    if output is None:
+        raise InvalidArgumentError("there is no file to write", remedy="name it with --output, or give --in-place")
     if output == "-":
         raise InvalidArgumentError("decrypt writes a file, not a stream", remedy="give a name to -o")
     end_tidily()
@@ -60,7 +69,13 @@ def command(
         jobs = useful_jobs(jobs, sum(Path(file).stat().st_size for file in files if Path(file).is_file()))
         with Progress(quiet=quiet, what="decrypting") as progress:
             done = decrypt_file(
-                files, output, keys, dialects=frozenset(map(Dialect, dialects)), jobs=jobs, progress=progress.show
+                files,
+                output,
+                keys,
+                dialects=frozenset(map(Dialect, dialects)),
+                jobs=jobs,
+                progress=progress.show,
+                in_place=in_place,
             )
     except (KeyMissingError, KeyWrongError) as error:
         raise explain(error, keys) from None

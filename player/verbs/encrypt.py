@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from drm.errors import InvalidArgumentError
 from drm.media import Scheme
 from player.options import keys_file_of, read_keys_file
 from player.quick.common import MAX_JOBS
@@ -14,7 +15,8 @@ __all__ = ["command"]
 
 @click.command("encrypt")
 @click.argument("source", metavar="INPUT", type=click.Path())
-@click.option("-o", "--output", metavar="FILE", required=True, type=click.Path(), help="The file to write.")
+@click.option("-o", "--output", metavar="FILE", type=click.Path(), help="The file to write.")
+@click.option("--in-place", is_flag=True, help="Write INPUT itself: it is replaced when all went well.")
 @click.option(
     "--key",
     "key_words",
@@ -53,7 +55,8 @@ __all__ = ["command"]
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
 def command(
     source: str,
-    output: str,
+    output: str | None,
+    in_place: bool,
     key_words: tuple[str, ...],
     keys_file: str | None,
     scheme: str,
@@ -71,15 +74,17 @@ def command(
 
     Video is encrypted behind the headers that a player must read, sound whole; other tracks stay clear. One key is for
     every track; or each has its own: --key video=KID:KEY --key audio=KID:KEY. The output appears when it is complete,
-    or not at all.
+    or not at all, and it is another file than INPUT, unless --in-place says otherwise.
     """
+    if output is None and not in_place:
+        raise InvalidArgumentError("there is no file to write", remedy="name it with --output, or give --in-place")
     named = [keys_file_of(word) for word in key_words]
     files = [path for path in (keys_file, *named) if path is not None]
     keys = [pair for path in files for pair in read_keys_file(path).items()]
     encrypt(
         Request(
             source=source,
-            output=output,
+            output=source if output is None else output,
             key_words=[word for word, path in zip(key_words, named, strict=True) if path is None],
             keys_file=files[0] if files else None,
             keys_of_file=keys,
@@ -93,5 +98,6 @@ def command(
             jobs=jobs,
             as_json=as_json,
             quiet=quiet,
+            in_place=in_place,
         )
     )

@@ -163,9 +163,7 @@ def test_what_is_remembered_is_the_origin(tmp_path, url: str, same: bool) -> Non
     assert remembered.holds(url) is same
 
 
-def test_what_was_remembered_counts_in_the_next_process_and_no_answer_is_no_word(
-    tmp_path, keys, through_proxy
-) -> None:
+def test_what_was_remembered_counts_in_the_next_process_and_no_answer_is_no_word(tmp_path, keys, through_proxy) -> None:
     SealedServers(tmp_path).remember(ELSEWHERE)
     with recorder(keys) as server:
         through_proxy(server.url)

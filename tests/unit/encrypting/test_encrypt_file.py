@@ -13,6 +13,7 @@ from drm.encrypting.source_file import SourceFile
 from drm.isobmff.samples import open_presentation
 from drm.keys import COMMON_SYSTEM
 from drm.media import SampleCrypto, Scheme, TrackType
+from drm.whole_file import InputTargetError
 
 VIDEO, AUDIO = TrackType.VIDEO, TrackType.AUDIO
 
@@ -177,10 +178,13 @@ def test_sound_of_cbcs_has_no_auxiliary_information_and_says_so(
     assert count == len(cryptos(sealed)["audio"]) or fragmented
 
 
-def test_the_same_path_may_be_source_and_target(tmp_path: Path, clips: Any, keys: Any, by_us: Any) -> None:
+def test_source_and_target_may_be_the_same_if_that_is_meant(tmp_path: Path, clips: Any, keys: Any, by_us: Any) -> None:
     path = tmp_path / "movie.mp4"
     path.write_bytes(clips().read_bytes())
-    encrypt_file(path, path, scheme=Scheme.CENC, tracks={VIDEO: TrackEncryption(*keys[0])})
+    with pytest.raises(InputTargetError):
+        encrypt_file(path, path, scheme=Scheme.CENC, tracks={VIDEO: TrackEncryption(*keys[0])})
+    assert path.read_bytes() == clips().read_bytes()
+    encrypt_file(path, path, scheme=Scheme.CENC, tracks={VIDEO: TrackEncryption(*keys[0])}, in_place=True)
     assert by_us(path, *keys) == by_us(clips())
 
 
