@@ -12,6 +12,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from drm.encrypting.box_tree import BoxTree
+from drm.encrypting.leftovers import Leftovers, is_common_pssh
 from drm.errors import MalformedMediaError
 from drm.isobmff.box import TopBox
 from drm.isobmff.fragment import NON_SYNC, Tfdt, Tfhd, Trun
@@ -105,8 +106,12 @@ class Fragment:
 class ClearMoof:
     """Reads a `moof` that begins at `start` and may come to lie anywhere."""
 
-    def __init__(self, moof: BoxTree, start: int, tracks: Mapping[int, Track], file_size: int) -> None:
-        """Raises MalformedMediaError."""
+    def __init__(
+        self, moof: BoxTree, start: int, tracks: Mapping[int, Track], file_size: int, leftovers: Leftovers
+    ) -> None:
+        """What an earlier encryption left is taken out of `moof`. Raises MalformedMediaError, UnsupportedMediaError."""
+        if not any(track.info.is_protected for track in tracks.values()):
+            moof.children = [box for box in moof.children if not is_common_pssh(box)]
         self._moof = moof
         self._start = start
         self._file_size = file_size
@@ -116,6 +121,8 @@ class ClearMoof:
             tfhd = Tfhd.parse(traf.one("tfhd").reader())
             if tfhd.track_id not in tracks:
                 raise MalformedMediaError(f"a fragment is of track {tfhd.track_id}, which moov does not have")
+            if not tracks[tfhd.track_id].info.is_protected:
+                leftovers.take_out(tfhd.track_id, traf)
             trex = tracks[tfhd.track_id].trex
             runs, follows = self._runs(traf, tfhd, trex, follows)
             time = None

@@ -15,6 +15,7 @@ import msgspec
 
 from drm.encrypting.box_tree import BoxTree
 from drm.encrypting.fragment_offsets import FragmentOffsetsError
+from drm.encrypting.leftovers import Leftovers, is_common_pssh
 from drm.encrypting.protected_track import ProtectedTrack
 from drm.encrypting.settings import IvSource, TrackEncryption
 from drm.encrypting.source_file import ClearSource, SourceFile
@@ -45,7 +46,8 @@ class EncryptedTrack(msgspec.Struct, frozen=True):
     type: str  # "video", "audio" or "other"
     codec: str  # four-cc of its samples
     samples: int = 0  # of a track that stays clear they are not counted
-    encrypted: int = 0
+    encrypted: int = 0  # those of which one byte is, or more
+    too_short: int = 0  # those that were to be, and have no byte that the scheme and the codec let be encrypted
     key_ids: tuple[KeyId, ...] = ()  # in the order of their periods; none: it stays clear
 
 
@@ -126,15 +128,19 @@ def encrypt_source(
     by_id = zip(movie.tracks, moov.all("trak"), strict=True)
     traks = {track.info.track_id: trak for track, trak in by_id}
     protected = _protected_tracks(movie, tracks, scheme)
+    leftovers = Leftovers()
+    for track in movie.tracks:
+        if not track.info.is_protected:
+            leftovers.take_out(track.info.track_id, traks[track.info.track_id].one("mdia", "minf", "stbl"))
     if pssh:
         key_ids = dict.fromkeys(key_id for track in protected.values() for key_id, _ in track.encryption.keys)
-        moov.children.append(BoxTree.of(Pssh.common(*dict.fromkeys((*also, *key_ids))).encode()))
+        _put_pssh(moov, (*also, *key_ids), adds=any(track.info.is_protected for track in movie.tracks))
     with WholeFile(target_path, keep=keep) as file:
         if movie.is_fragmented:
             from drm.encrypting.fragmented import encrypt_fragmented  # noqa: PLC0415 - one of the two is needed
 
             encrypt_fragmented(
-                source, tops, moov, movie, protected, traks, file.descriptor, jobs=jobs, progress=progress
+                source, tops, moov, movie, protected, traks, leftovers, file.descriptor, jobs=jobs, progress=progress
             )
         else:
             from drm.encrypting.progressive import encrypt_progressive  # noqa: PLC0415 - as above
@@ -143,7 +149,18 @@ def encrypt_source(
             encrypt_progressive(
                 source, tops, moov, protected, traks, file.descriptor, folder, jobs=jobs, progress=progress
             )
+        for made in protected.values():
+            made.require_protected()
+    warnings += leftovers.notes()
     return Encryption(scheme, tuple(_told(track, protected) for track in movie.tracks), tuple(warnings))
+
+
+def _put_pssh(moov: BoxTree, key_ids: Sequence[KeyId], *, adds: bool) -> None:
+    """Put in the one `pssh` of the common system; what one says that is there counts if tracks are encrypted by it."""
+    found = [box for box in moov.children if is_common_pssh(box)]
+    old = [key_id for box in found if adds for key_id in Pssh.parse(box.reader()).key_ids]
+    moov.children = [box for box in moov.children if box not in found]
+    moov.children.append(BoxTree.of(Pssh.common(*dict.fromkeys((*old, *key_ids))).encode()))
 
 
 def _told(track: Track, protected: Mapping[int, ProtectedTrack]) -> EncryptedTrack:
@@ -152,7 +169,9 @@ def _told(track: Track, protected: Mapping[int, ProtectedTrack]) -> EncryptedTra
     if done is None:
         return EncryptedTrack(info.track_id, info.type, info.codec)
     key_ids = tuple(dict.fromkeys(key_id for key_id, _ in done.encryption.keys))
-    return EncryptedTrack(info.track_id, info.type, info.codec, done.samples, done.protected, key_ids)
+    return EncryptedTrack(
+        info.track_id, info.type, info.codec, done.samples, done.protected, done.chosen - done.protected, key_ids
+    )
 
 
 def _moov_of(tops: list[TopBox], source: ClearSource) -> TopBox:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import mmap
 import os
 import select
+from collections.abc import Iterable
 from struct import Struct
 from typing import Final, Self
 
@@ -30,10 +31,12 @@ class FragmentOffsets:
     Made before the processes are forked. A context manager.
     """
 
-    def __init__(self, start: int, count: int, jobs: int) -> None:
+    def __init__(self, start: int, count: int, jobs: int, counters: int = 0) -> None:
+        """`counters`: how many numbers each process tells at its end."""
         self._jobs = jobs
-        # One more than there are: where the last one ends.
-        self._table = mmap.mmap(-1, _OFFSET.size * (count + 1))
+        # One more than there are: where the last one ends. Behind it the numbers that processes tell.
+        self._counters, self._counters_at = counters, count + 1
+        self._table = mmap.mmap(-1, _OFFSET.size * (count + 1 + jobs * counters))
         _OFFSET.pack_into(self._table, 0, start)
         self._pipes = [os.pipe() for _ in range(jobs)] if jobs > 1 else []
         if self._pipes:
@@ -69,6 +72,17 @@ class FragmentOffsets:
         """Let nobody wait for a fragment of this process."""
         for _, end in self._pipes:
             os.write(end, b"-")
+
+    def tell(self, share: int, counts: Iterable[int]) -> None:
+        """Say what process `share` counted, to whoever asks for `total` when all have ended."""
+        for number, count in enumerate(counts):
+            place = self._counters_at + share * self._counters + number
+            _OFFSET.pack_into(self._table, _OFFSET.size * place, count)
+
+    def total(self, number: int) -> int:
+        """The sum of what all processes told as their count `number`, from 0."""
+        places = range(self._counters_at + number, self._counters_at + self._jobs * self._counters, self._counters)
+        return sum(_OFFSET.unpack_from(self._table, _OFFSET.size * place)[0] for place in places)
 
     def offset(self, number: int) -> int:
         """Where fragment `number` begins; known when it was taken."""

@@ -20,6 +20,7 @@ from drm.encrypting.clear_fragment import ClearMoof, Fragment, Run
 from drm.encrypting.copier import CHUNK, Copier
 from drm.encrypting.fragment_offsets import FragmentOffsets
 from drm.encrypting.index_boxes import Moves
+from drm.encrypting.leftovers import Leftovers
 from drm.encrypting.protected_track import Entry, ProtectedTrack, group_boxes
 from drm.encrypting.segment_index import MOST, FreshIndex
 from drm.encrypting.source_file import ClearSource
@@ -61,6 +62,7 @@ def encrypt_fragmented(
     movie: Movie,
     protected: Mapping[int, ProtectedTrack],
     traks: Mapping[int, BoxTree],
+    leftovers: Leftovers,
     target: int,
     *,
     jobs: int = 1,
@@ -101,21 +103,24 @@ def encrypt_fragmented(
     learning = [track for track in protected.values() if track.learns]
     if len(learning) > 1 or not all(track.restarts for track in learning):
         jobs = 1  # how a sample is read may stand in any one before it, which another process would have
-    with FragmentOffsets(copier.written, len(units), jobs) as relay:
+    with FragmentOffsets(copier.written, len(units), jobs, len(protected)) as relay:
 
         def work(share: int) -> None:
             own = Copier(source, target, progress) if share else copier
-            fragments = _Fragments(source, movie, protected, own, relay, index if share == 0 else None)
+            fragments = _Fragments(source, movie, protected, leftovers, own, relay, index if share == 0 else None)
             try:
                 for unit in units:
                     fragments.encrypt(unit) if unit.number % jobs == share else fragments.pass_over(unit)
                 own.flush()
+                relay.tell(share, (track.protected for track in protected.values()))
             except BaseException:
                 relay.fail()
                 raise
 
         share_out(work, jobs)
         offsets = [relay.offset(number) for number in range(len(units) + 1)]
+        for number, track in enumerate(protected.values()):
+            track.protected = relay.total(number)
     for unit in units:
         moves.note(unit.moof, offsets[unit.number])
         for top in unit.rest:
@@ -150,6 +155,7 @@ class _Fragments:
         source: ClearSource,
         movie: Movie,
         protected: Mapping[int, ProtectedTrack],
+        leftovers: Leftovers,
         copier: Copier,
         relay: FragmentOffsets,
         index: FreshIndex | None,
@@ -158,6 +164,7 @@ class _Fragments:
         self._protected = protected
         self._tracks: dict[int, Track] = {track.info.track_id: track for track in movie.tracks}
         self._clock = dict.fromkeys(self._tracks, 0)
+        self._leftovers = leftovers
         self._copier = copier
         self._relay = relay
         self._index = index
@@ -177,7 +184,7 @@ class _Fragments:
         unseen, self._unseen = self._unseen, []
         for unit in () if _starts_anew(fragments) else unseen:
             box = BoxTree.parse(load_box(self._source, unit.moof))
-            for fragment in ClearMoof(box, unit.moof.start, self._tracks, self._source.size).fragments:
+            for fragment in self._clear(box, unit.moof.start).fragments:
                 track = self._protected.get(fragment.track_id)
                 if track is None or not track.learns:
                     continue
@@ -222,7 +229,7 @@ class _Fragments:
     def _read(self, unit: _Unit) -> tuple[ClearMoof, list[_Choice]]:
         """The `moof`, and for each of its fragments which track and key encrypts it; no key: it stays clear."""
         box = BoxTree.parse(load_box(self._source, unit.moof))
-        moof = ClearMoof(box, unit.moof.start, self._tracks, self._source.size)
+        moof = self._clear(box, unit.moof.start)
         began = {id(fragment): self._advance(fragment) for fragment in moof.fragments}
         leads: dict[float, bool] = {}
         for fragment in sorted(moof.fragments, key=self._is_sound):
@@ -240,6 +247,9 @@ class _Fragments:
         if self._index is not None:
             self._note(self._index, [(f, began[id(f)]) for f in moof.fragments if f.track_id == self._index.track_id])
         return moof, chosen
+
+    def _clear(self, moof: BoxTree, start: int) -> ClearMoof:
+        return ClearMoof(moof, start, self._tracks, self._source.size, self._leftovers)
 
     def _note(self, index: FreshIndex, fragments: Sequence[tuple[Fragment, int]]) -> None:
         """A row of the index for each `moof`; those that have nothing of the track are there and last no time."""

@@ -45,7 +45,9 @@ class ProtectedTrack:
         self.scheme = scheme
         self.encryption = encryption.settled(scheme, kind)
         self.lead = round(encryption.clear_lead * track.info.timescale)  # in the track's timescale
-        self.samples = self.protected = 0  # how many there were, and how many of them were encrypted
+        # How many there were, how many of them were not to stay clear, and how many have a byte that is encrypted.
+        self.samples = self.chosen = self.protected = 0
+        self._least = 1 if scheme is Scheme.CENC else BLOCK  # bytes of a protected range that has such a byte
         self._period = encryption.period * track.info.timescale
         self.is_timed = bool(self.lead or self._period)  # whether it depends on a sample's time what becomes of it
         self._keys = [(ivs.place_of(key, encryption.first_iv), SampleEncrypter(key)) for _, key in self.encryption.keys]
@@ -88,8 +90,19 @@ class ProtectedTrack:
             raise MalformedMediaError(f"a sample names description {description}, and stsd has {len(self._layouts)}")
         ivs = self._ivs.take(self._keys[key][0], len(sizes), self.encryption.iv_size or 0, self.scheme)
         self.samples += len(sizes)
-        self.protected += len(sizes)
+        self.chosen += len(sizes)
         layout = self._layouts[description - 1]
+        entries = self._entries(samples, sizes, layout, ivs)
+        least = self._least
+        self.protected += sum(
+            parts[-1][1] >= least or any(protected >= least for _, protected in parts) if parts else size >= least
+            for (_, parts), size in zip(entries, sizes, strict=True)
+        )
+        return entries
+
+    def _entries(
+        self, samples: Iterable[memoryview], sizes: Sequence[int], layout: SampleLayout | None, ivs: Sequence[bytes]
+    ) -> list[Entry]:
         if layout is None:
             if not self.has_subsamples:
                 return [(iv, ()) for iv in ivs]
@@ -100,11 +113,11 @@ class ProtectedTrack:
         return [(iv, find(sample)) for iv, sample in zip(ivs, samples, strict=True)]
 
     def pass_over(self, count: int, key: int | None) -> None:
-        """The next samples are planned by another process; no key: they stay clear."""
+        """The next samples are planned and counted by another process; no key: they stay clear."""
         self.samples += count
         if key is None:
             return
-        self.protected += count
+        self.chosen += count
         if self.encryption.iv_size:
             self._ivs.skip(self._keys[key][0], count)
 
@@ -133,6 +146,19 @@ class ProtectedTrack:
         """Encrypt the samples that begin at `begins` in `data`, in place, as `plan` said."""
         self._keys[key][1].encrypt_run(
             data, begins, sizes, entries, self.scheme, self._pattern, self.encryption.constant_iv
+        )
+
+    def require_protected(self) -> None:
+        """See that of the samples that were to be encrypted one byte is. Raises UnsupportedMediaError."""
+        if not self.chosen or self.protected:
+            return
+        info = self.track.info
+        least = "" if self._least == 1 else f": no range of {BLOCK} bytes, which {self.scheme.value} encrypts whole"
+        scheme = "" if self._least == 1 else f"--scheme {Scheme.CENC.value} encrypts each byte; or "
+        raise UnsupportedMediaError(
+            f"not one byte of track {info.track_id} ({info.type.value} {info.codec}) would be encrypted",
+            seen=f"{self.chosen} samples without a protected byte{least}",
+            remedy=f"{scheme}leave the track clear: --clear {info.track_id}",
         )
 
     def protect_descriptions(self, stsd: BoxTree, *, clear_copies: bool) -> None:

@@ -138,6 +138,7 @@ def _told(request: Request, done: Encryption) -> dict[str, object]:
             "codec": track.codec,
             "samples": track.samples,
             "encrypted_samples": track.encrypted,
+            "too_short_samples": track.too_short,
             "key_ids": [str(kid) for kid in track.key_ids],
         }
         for track in done.tracks
@@ -161,4 +162,5 @@ def _what(track: EncryptedTrack, done: Encryption) -> str:
     if not track.key_ids:
         return "stays clear"
     kids = ", ".join(str(kid) for kid in track.key_ids)
-    return f"{done.scheme.value}, {track.encrypted} of {track.samples} samples encrypted, KID {kids}"
+    short = f" ({track.too_short} are too short for it)" if track.too_short else ""
+    return f"{done.scheme.value}, {track.encrypted} of {track.samples} samples encrypted{short}, KID {kids}"
