@@ -166,7 +166,7 @@ def test_a_key_that_nothing_confirms_spoils_nothing_in_place(folder: Path, keys:
     encrypt_file(data, sealed, scheme=Scheme.CENC, tracks={TrackType.AUDIO: TrackEncryption(*keys[0])})
     before = sealed.read_bytes()
     ran = run("decrypt", sealed, "--in-place", f"--key={keys[0][0].hex}:{'5a' * 16}")
-    assert ran.returncode == 2, ran.stderr
+    assert ran.returncode == 3, ran.stderr
     assert "cannot be told" in ran.stderr
     assert sealed.read_bytes() == before
 
