@@ -110,7 +110,7 @@ __all__ = [
     "UnlistedFileError", "UnsupportedActionError", "UnsupportedMediaError", "UnsupportedSchemeError",
     "UnsupportedServiceError", "UpdateCancelledError", "UpdateError", "UpdateHttpError", "UpdateTamperedError",
     "UpdateTimeoutError", "UpdateTooLargeError", "UpdateTruncatedError", "UpdateUnreachableError", "WireError",
-    "WrongNamespaceError", "error_classes", "error_from_record",
+    "WrongNamespaceError", "error_classes", "error_from_record", "readable",
 ]  # fmt: skip
 
 
@@ -128,6 +128,16 @@ class ExitCode(enum.IntEnum):
     LICENSE_SERVER = 8
     ISOLATION = 9
     INTERRUPTED = 130
+
+
+def readable(text: str) -> str:
+    r"""Return `text` with the bytes of file names that are no UTF-8 as `\xff`: it goes where only text may go."""
+    if text.isascii():
+        return text
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # what no file name has
+        return text.encode("utf-8", "backslashreplace").decode()
 
 
 class ErrorRecord(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -208,9 +218,8 @@ class DRMError(Exception):
 
     def to_record(self) -> ErrorRecord:
         """Return the error as it goes over the wire; `error_from_record` is the way back."""
-        return ErrorRecord(
-            self.code, self.hresult, self.what, self.where, self.seen, self.maybe, self.remedy, self.kids
-        )
+        what, where, seen, maybe, remedy = map(readable, (self.what, self.where, self.seen, self.maybe, self.remedy))
+        return ErrorRecord(self.code, self.hresult, what, where, seen, maybe, remedy, self.kids)
 
     def to_dict(self) -> dict[str, object]:
         """Return the error for JSON output."""
@@ -218,11 +227,11 @@ class DRMError(Exception):
             "code": self.code,
             "hresult": f"0x{self.hresult:08X}",
             "hresult_name": name_of(self.hresult),
-            "what": self.what,
-            "where": self.where,
-            "seen": self.seen,
-            "maybe": self.maybe,
-            "try": self.remedy,
+            "what": readable(self.what),
+            "where": readable(self.where),
+            "seen": readable(self.seen),
+            "maybe": readable(self.maybe),
+            "try": readable(self.remedy),
             "kids": list(self.kids),
         }
 
@@ -231,7 +240,7 @@ class DRMError(Exception):
         lines = [f"error: {self.what}  [{self.code}]"]
         parts = (("where", self.where), ("seen", self.seen), ("maybe", self.maybe), ("try", self.remedy))
         lines += [f"  {label:<5}  {text}" for label, text in parts if text]
-        return "\n".join(lines)
+        return readable("\n".join(lines))
 
 
 # ------------------------------------------------------------------------------------------------ what was asked

@@ -70,7 +70,7 @@ def key_options(command: Callable[..., _Result]) -> Callable[..., _Result]:
     )
     @functools.wraps(command)
     def with_keys(*args: object, key_pairs: tuple[str, ...], keys_file: str | None, **options: object) -> _Result:
-        if any(keys_file_of(text) is None for text in key_pairs):
+        if any(keys_file_of(text) is None for text in key_pairs) and not options.get("quiet"):
             click.echo(
                 "note: a key on the command line is visible to other users in the process list;"
                 " --keys-file keeps it private",

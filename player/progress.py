@@ -26,8 +26,8 @@ class Progress:
         self._task: rich.progress.TaskID | None = None
 
     def show(self, done: float, total: float) -> None:
-        """Draw, or not yet."""
-        if not self._wanted or total <= 0 or time.monotonic() - self._began < _PATIENCE:
+        """Draw, or not yet. `total` 0: nobody knows it, as with fragmented files; then the bar tells how far it is."""
+        if not self._wanted or time.monotonic() - self._began < _PATIENCE:
             return
         if self._bar is None:
             from rich.console import Console  # noqa: PLC0415 - costs 40 ms, so only when a bar is really drawn
@@ -35,9 +35,13 @@ class Progress:
 
             self._bar = Bar(console=Console(stderr=True), transient=True)
             self._bar.start()
-            self._task = self._bar.add_task(self._what, total=total)
+            self._task = self._bar.add_task(self._what, total=total or None)
         assert self._task is not None
-        self._bar.update(self._task, completed=min(done, total), total=total)
+        if total > 0:
+            self._bar.update(self._task, description=self._what, completed=min(done, total), total=total)
+        else:
+            minutes, seconds = divmod(round(done), 60)
+            self._bar.update(self._task, description=f"{self._what} {minutes}:{seconds:02}", total=None)
 
     def name(self, what: str) -> None:
         """Call what is under way by another name."""

@@ -20,6 +20,7 @@ __all__ = ["DEVICE_KEY_SIZE", "home_folder", "open_device_key"]
 DEVICE_KEY_SIZE = 32  # bytes: the seed of an Ed25519 key
 
 _NAME = "device.key"
+_OTHER_FOLDER = "set CLEARKEY_HOME to a folder that you can write to"
 
 
 def home_folder() -> Path:
@@ -34,16 +35,24 @@ def open_device_key(folder: Path | None = None) -> int:
     The descriptor closes on exec; the caller closes it. Several processes may do this at once: one creates the key.
 
     Raises:
-        StorageError: the file is not ours alone, or is no key.
+        StorageError: the file is not ours alone, or is no key, or there is none and none can be made.
     """
     home = home_folder() if folder is None else folder
     path = home / _NAME
     try:
-        descriptor = _open_checked(path)
+        return _open_checked(path)
     except FileNotFoundError:
+        pass
+    try:
         _create(home, path)
-        descriptor = _open_checked(path)
-    return descriptor
+    except OSError as error:
+        raise StorageError(
+            f"the device key cannot be made: {error.strerror}",
+            where=str(path),
+            maybe=f"the data folder {home} cannot be written to",
+            remedy=_OTHER_FOLDER,
+        ) from None
+    return _open_checked(path)
 
 
 def _create(home: Path, path: Path) -> None:
@@ -70,7 +79,9 @@ def _open_checked(path: Path) -> int:
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise StorageError(f"the device key cannot be opened: {error.strerror}", where=str(path)) from None
+        raise StorageError(
+            f"the device key cannot be opened: {error.strerror}", where=str(path), remedy=_OTHER_FOLDER
+        ) from None
     told = os.fstat(descriptor)
     fault, remedy = "", f"remove {path}: a new device key is made, and must be registered anew"
     if not stat.S_ISREG(told.st_mode):

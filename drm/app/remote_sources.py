@@ -11,7 +11,7 @@ from drm.app.byte_stream_service import ByteStreamService
 from drm.app.remote_source import RemoteMediaSource
 from drm.app.worker_link import WorkerLink
 from drm.component import ByteStream, MediaSource
-from drm.errors import DRMError, SessionShutdownError, TopologyError, WireError, error_from_record
+from drm.errors import DRMError, SessionShutdownError, TopologyError, WireError, error_from_record, readable
 from drm.hresult import HResult
 from drm.media import StreamDescriptor, TrackInfo
 from drm.wire import messages as wire
@@ -79,7 +79,9 @@ class RemoteSources:
         self, resolver: int, number: int, stream: ByteStream, files: tuple[int, ...], fds: tuple[int, ...]
     ) -> None:
         uses_network = bool(getattr(stream, "uses_network", False))
-        spec = wire.ByteStreamSpec(number, stream.name[:1024], min(stream.size, MAX_STREAM), files, uses_network)
+        spec = wire.ByteStreamSpec(
+            number, readable(stream.name)[:1024], min(stream.size, MAX_STREAM), files, uses_network
+        )
         self._link.send(wire.CreateSource(self._session, number, resolver, spec), fds)
 
     def _serve(self, resolver: int, number: int, stream: ByteStream, *, is_own: bool) -> None:

@@ -24,7 +24,7 @@ from drm.manifests.write_mpd import write_mpd
 from drm.manifests.write_playlists import playlist_name, write_playlists
 from drm.media import Scheme, TrackInfo, TrackType
 from drm.packaging.fragmenter import FragmentedTrack
-from drm.whole_file import InputTargetError, WholeFile, write_whole
+from drm.whole_file import InputTargetError, TargetError, WholeFile, write_whole
 
 __all__ = ["MPD_NAME", "Package", "package_file"]
 
@@ -77,6 +77,7 @@ def package_file(
         InputTargetError: the input lies in `folder` under a name of the package; nothing was written.
         UnsupportedMediaError: a file that is encrypted, or a codec or layout that is not packaged here.
         MediaError: the file is malformed or truncated.
+        TargetError: the folder cannot be made.
         OSError: the folder cannot be written.
     """
     if scheme not in HLS_METHODS:
@@ -96,7 +97,10 @@ def package_file(
             "hls.js plays no files without a pssh of the common system, from which it makes its license request",
             remedy="have the pssh put in, or make playlists for Shaka Player alone: --hls-for shaka",
         )
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TargetError(error.errno, error.strerror, str(folder)) from None
     # One pssh names the keys of all tracks: hls.js makes one session for all that have the same license URL.
     key_ids = list(dict.fromkeys(kid for track in media if track.track_id in chosen
                                  for kid, _ in chosen[track.track_id].keys))  # fmt: skip

@@ -12,12 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import msgspec
-
 from drm.encrypting.file import EncryptedTrack, Encryption, TrackEncryption, encrypt_file
 from drm.errors import InvalidArgumentError
 from drm.keys import ContentKey, KeyId
 from drm.media import Scheme
+from player.json_output import encode_json
 from player.quick.common import KEY_IS_VISIBLE, end_tidily, useful_jobs
 from player.quick.encrypt_keys import Chooser, Label, parse_label, parse_labelled_keys
 
@@ -79,7 +78,7 @@ def encrypt(request: Request) -> None:
         if bar is not None:
             bar.close()
     if request.as_json:
-        sys.stdout.write(msgspec.json.encode(_told(request, done)).decode() + "\n")
+        sys.stdout.write(encode_json(_told(request, done)) + "\n")
     if not request.quiet:
         sys.stderr.write("".join(f"{line}\n" for line in _said(request, done)))
 

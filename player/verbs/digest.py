@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import click
-import msgspec
 
 from drm.app.byte_stream import FileByteStream
 from drm.cenc.dialect import Dialect
 from drm.errors import KeyMissingError
 from drm.keys import ContentKey, KeyId
 from player.digests import TrackDigest, digest_tracks
+from player.json_output import encode_json
 from player.key_mistakes import explain
 from player.options import dialect_option, key_options
 
@@ -34,7 +34,7 @@ def command(files: tuple[str, ...], keys: dict[KeyId, ContentKey], dialects: tup
     except KeyMissingError as error:
         raise explain(error, keys) from None
     if as_json:
-        click.echo(msgspec.json.encode({"tracks": digests}))
+        click.echo(encode_json({"tracks": digests}))
         return
     for warning in warnings:
         click.echo(f"note: {warning}", err=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import sys
@@ -11,9 +10,11 @@ from pathlib import Path
 import click
 import msgspec
 
+from drm.app.device_key import home_folder, open_device_key
 from drm.app.process import probe_worker
-from drm.errors import DRMError, ExitCode, IsolationError
+from drm.errors import DRMError, ExitCode, IsolationError, StorageError
 from drm.protection import ADVICE, CONTAINED_LAYERS, WALL_LAYERS, Level, ProtectionReport, missing
+from player.json_output import encode_json
 from player.options import component_trust
 from player.verbs.components.state import Components, look_at_components
 from player.verbs.components.text import summary
@@ -24,22 +25,38 @@ __all__ = ["command"]
 @click.command("doctor")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 def command(as_json: bool) -> int:
-    """Show what isolation this machine gives a PMP worker, and whether its components are trusted.
+    """Show what isolation this machine gives a PMP worker, whether its components are trusted, and your data folder.
 
-    Exits with 9 when protected content cannot be played here: when level 1 is not to be had.
+    Exits with 9 when protected content cannot be played here: when level 1 is not to be had. With 3, when the data
+    folder, which each session needs, cannot be written to.
     """
     try:
         report = probe_worker()
     except IsolationError as error:
         if as_json:
-            click.echo(json.dumps({"level": 0, "host": _machine(), "error": error.to_dict()}, indent=2))
+            click.echo(encode_json({"level": 0, "host": _machine(), "error": error.to_dict()}, indent=2))
         raise
-    components = _components()
+    components, unusable = _components(), _data_folder_error()
     if as_json:
-        click.echo(json.dumps(_as_dict(report) | {"components_trust": _trust_dict(components)}, indent=2))
+        folder = {"path": str(home_folder()), "error": unusable.to_dict() if unusable else None}
+        more = {"components_trust": _trust_dict(components), "data_folder": folder}
+        click.echo(encode_json(_as_dict(report) | more, indent=2))
     else:
-        click.echo(f"{_as_text(report)}\n{_trust_line(components)}")
-    return ExitCode.GOOD if report.level >= Level.CONTAINED else ExitCode.ISOLATION
+        click.echo(f"{_as_text(report, unusable)}\n{_trust_line(components)}\ndata folder: {home_folder()}")
+    if report.level < Level.CONTAINED:
+        return ExitCode.ISOLATION
+    if unusable is not None:
+        raise unusable
+    return ExitCode.GOOD
+
+
+def _data_folder_error() -> StorageError | None:
+    """Do with the data folder what each session does, and return what is wrong with it."""
+    try:
+        os.close(open_device_key())
+    except StorageError as error:
+        return error
+    return None
 
 
 def _components() -> Components | DRMError:
@@ -95,7 +112,7 @@ def _as_dict(report: ProtectionReport) -> dict[str, object]:
     }
 
 
-def _as_text(report: ProtectionReport) -> str:
+def _as_text(report: ProtectionReport, unusable: StorageError | None) -> str:
     machine, versions = _machine(), report.versions
     libraries = [
         f"{name} {versions[name]}" for name in ("av", "cryptography", "joserfc", "msgspec") if name in versions
@@ -115,11 +132,13 @@ def _as_text(report: ProtectionReport) -> str:
     if lacks:
         lines += ["", "what to do"]
         lines += [f"  {name.replace('_', ' ')}: {ADVICE[name]}" for name in lacks]
-    return "\n".join([*lines, "", _verdict(report)])
+    return "\n".join([*lines, "", _verdict(report, unusable)])
 
 
-def _verdict(report: ProtectionReport) -> str:
+def _verdict(report: ProtectionReport, unusable: StorageError | None) -> str:
     withstood = "Not withstood at any level: root, the kernel, screen capture; below level 3, the owner of the account."
     if report.level < Level.CONTAINED:
         return "Protected content cannot be played here; clear content can."
+    if unusable is not None:
+        return "The isolation is there, but nothing can be played: the data folder cannot be used."
     return f"Protected content can be played here.\n{withstood}"

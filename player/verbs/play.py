@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
 
@@ -75,6 +76,8 @@ def command(
         raise InvalidArgumentError(
             "keys come either from --license-url or from --key and --keys-file", remedy="leave one of them out"
         )
+    if quiet:
+        logging.getLogger("drm").setLevel(logging.ERROR)
     manager = _manager(license_url, headers, cacert, form, keys)
     with contextlib.ExitStack() as stack:
         hashes_fd = stack.enter_context(open_output(framemd5)) if framemd5 else None

@@ -68,7 +68,7 @@ class DevelopmentAuthority:
                 return self._said(digests) or self._sign(archives)
         except OSError as error:
             raise StorageError(
-                f"the development authority, which signs the components of this checkout, cannot write: {error}",
+                f"the development authority, which signs the components of this copy, cannot write: {error}",
                 where=str(self._folder),
                 remedy="set XDG_DATA_HOME or CLEARKEY_HOME to a folder that you can write to",
             ) from None

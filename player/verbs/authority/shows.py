@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Final
 
 import click
-import msgspec
 
 from drm.class_ids import BUILT_IN
 from drm.errors import ExitCode
@@ -14,6 +13,7 @@ from drm.trust.authority.bundling import write_bundle
 from drm.trust.authority.home import AuthorityHome
 from drm.trust.authority.published import check_published, root_bytes
 from drm.trust.authority.status import RoleStatus, Status, status_of
+from player.json_output import encode_json
 from player.options import open_output
 from player.verbs.authority.options import authority_options
 
@@ -29,7 +29,7 @@ def _status(home: AuthorityHome, as_json: bool) -> None:
     """Show the roles with their keys and days left, what is published, and what is revoked."""
     status = status_of(home)
     if as_json:
-        click.echo(msgspec.json.encode(status))
+        click.echo(encode_json(status))
         return
     for line in _lines(status):
         click.echo(line)
@@ -58,7 +58,7 @@ def _verify(home: AuthorityHome, root: Path | None, as_json: bool) -> int:
             "list_version": trust.revocations.version,
             "freshness": trust.freshness(now).value,
         }
-        click.echo(msgspec.json.encode(fields))
+        click.echo(encode_json(fields))
     else:
         versions = ", ".join(f"{role} {version}" for role, version in trust.versions.items())
         click.echo(f"verified: {versions}")

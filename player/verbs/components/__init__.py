@@ -19,6 +19,6 @@ _SUBVERBS: Final = {
 def command() -> None:
     """Show, verify and renew the components that a worker runs.
 
-    Without options: those that the package pins an authority for; in a checkout, those that a development authority
-    signs by itself. Exits with 7 when a component that every session needs must not run.
+    Without options: those that the package pins an authority for; in a copy that pins none, those that a development
+    authority signs by itself. Exits with 7 when a component that every session needs must not run.
     """

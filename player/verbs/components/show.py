@@ -12,6 +12,7 @@ from drm.app.server import WorkerConfiguration, create_pmp_server
 from drm.errors import DRMError, ExitCode, TrustError
 from drm.hresult import name_of
 from drm.protection import Level, ProtectionReport, TrustReport
+from player.json_output import encode_json
 from player.options import trust_options
 from player.verbs.components.state import Components, look_at_components
 from player.verbs.components.text import as_json, authority_lines, component_lines
@@ -96,8 +97,8 @@ def _ended(components: Components, *, quiet: bool, but: DRMError | None = None) 
     return ExitCode.GOOD if components.signed else ExitCode.COMPONENT_NOT_TRUSTED
 
 
-def _encoded(document: dict[str, object]) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(document), indent=2)
+def _encoded(document: dict[str, object]) -> str:
+    return encode_json(document, indent=2)
 
 
 COMMANDS: Final = {command.name: command for command in (_list, _verify) if command.name}

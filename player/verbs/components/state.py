@@ -95,7 +95,7 @@ def look_at_components(trust: ComponentTrust) -> Components:
     authorities: list[AuthorityState] = []
     faults: list[TrustError] = []
     for index, stored in enumerate(snapshot.sources):
-        origin = _stored_origin(supply) if has_root and index == 0 else "development authority of this checkout"
+        origin = _stored_origin(supply) if has_root and index == 0 else "development authority of this copy"
         root = stored.root if stored.root is not None else pinned
         try:
             if root is None:

@@ -6,11 +6,11 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 import click
-import msgspec
 
 from drm.app.components.supply import ComponentSupply
 from drm.app.components.trust import ComponentTrust
 from drm.errors import InvalidArgumentError, TrustError
+from player.json_output import encode_json
 from player.options import ROOT_VARIABLE, URL_VARIABLE, trust_options
 from player.progress import Progress
 from player.verbs.components.state import look_at_components
@@ -48,7 +48,7 @@ def _update(trust: ComponentTrust, list_only: bool, as_object: bool, quiet: bool
 
         result = supply.update(replacements=not list_only, progress=say, received=show)
     if as_object:
-        click.echo(msgspec.json.format(msgspec.json.encode(_as_dict(result)), indent=2))
+        click.echo(encode_json(_as_dict(result), indent=2))
     elif not quiet:
         for line in _lines(result, before):
             click.echo(line)

@@ -10,6 +10,7 @@ import msgspec
 from drm.app.byte_stream import FileByteStream
 from drm.errors import MediaError
 from drm.webm.container import begins_as_ebml
+from player.json_output import encode_json
 from player.options import open_output
 from player.verbs.inspect.box_listing import ListedBox, list_boxes
 from player.verbs.inspect.element_listing import list_elements
@@ -93,7 +94,7 @@ def _report(stream: FileByteStream, *, as_json: bool, boxes: bool | None) -> Med
     if as_json:
         head = {"schema": SCHEMA, "version": VERSION}
         tail = {"boxes": listed, "error": error.to_dict() if error else None}
-        click.echo(msgspec.json.encode({**head, **msgspec.structs.asdict(report), **tail}))
+        click.echo(encode_json({**head, **msgspec.structs.asdict(report), **tail}))
     else:
         for line in (*report_lines(report), *tree_lines(listed, everything=boxes is True)):
             click.echo(line)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from dataclasses import asdict
@@ -17,6 +16,7 @@ from drm.keys import KeyId
 from drm.rights.policy import Action
 from license_server.policies import DEFAULT_POLICY
 from license_server.store.opening import Store
+from player.json_output import encode_json
 from player.verbs.keys.store_options import store_options
 
 __all__ = ["COMMANDS"]
@@ -130,7 +130,7 @@ def _devices(enrol: tuple[str, ...], remove: tuple[str, ...], *, as_json: bool, 
     rows = store.devices.rows()
     if as_json:
         shown = [asdict(row) for row in rows]
-        click.echo(json.dumps({"schema": "clearkey.devices", "version": 1, "devices": shown}, indent=2))
+        click.echo(encode_json({"schema": "clearkey.devices", "version": 1, "devices": shown}, indent=2))
         return
     for row in rows:
         level = "no level yet" if row.claimed_level is None else f"level {row.claimed_level}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import Final
 
@@ -14,6 +13,7 @@ from drm.keys import KeyId
 from license_server.store.contents import check_content, check_track
 from license_server.store.keys import LAST_PERIOD, Place
 from license_server.store.opening import Store
+from player.json_output import encode_json
 from player.options import read_keys_file
 from player.verbs.keys.store_options import store_options
 from player.verbs.keys.table import parse_placed_keys
@@ -72,7 +72,7 @@ def _list(*, as_json: bool, store: Store) -> None:
             }
             for row in rows
         ]
-        click.echo(json.dumps({"schema": "clearkey.keys", "version": 1, "keys": shown}, indent=2))
+        click.echo(encode_json({"schema": "clearkey.keys", "version": 1, "keys": shown}, indent=2))
         return
     for row in rows:
         made = time.strftime("%Y-%m-%d %H:%M", time.gmtime(row.created_at))

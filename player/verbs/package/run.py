@@ -5,7 +5,6 @@ player/schemas/package-1.json describes what `--json` prints.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from drm.manifests.forms import Player
 from drm.manifests.rendition import Rendition
 from drm.media import Scheme
 from drm.packaging.package import Package, package_file
+from player.json_output import encode_json
 from player.progress import Progress
 from player.quick.common import KEY_IS_VISIBLE
 from player.quick.encrypt_keys import Chooser, Label, parse_labelled_keys
@@ -78,7 +78,7 @@ def package(request: PackageRequest) -> None:
             progress=bar.show,
         )
     if request.as_json:
-        click.echo(json.dumps(_told(request, done)))
+        click.echo(encode_json(_told(request, done)))
     if not request.quiet:
         for line in _said(request, done):
             click.echo(line, err=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 import click
-import msgspec
 
 from drm.errors import ExitCode
+from player.json_output import encode_json
 from player.verbs.pssh.comparison import compare_inputs, compare_within
 from player.verbs.pssh.inputs import read_input
 from player.verbs.pssh.lines import as_json, as_lines
@@ -25,7 +25,7 @@ def _show(told: str, *, json: bool) -> None:
     """
     found = read_input(told)
     if json:
-        click.echo(msgspec.json.encode(as_json(found)))
+        click.echo(encode_json(as_json(found)))
         return
     for line in as_lines(found):
         click.echo(line)
@@ -44,7 +44,7 @@ def _compare(one: str, other: str | None, *, json: bool) -> int:
     found = compare_within(first) if other is None else compare_inputs(first, read_input(other))
     differs = any(each.differs for each in found)
     if json:
-        click.echo(msgspec.json.encode({"schema": "clearkey-pssh-compare", "version": 1, "findings": found}))
+        click.echo(encode_json({"schema": "clearkey-pssh-compare", "version": 1, "findings": found}))
     else:
         for each in found:
             click.echo(each.text if each.differs else f"note: {each.text}")

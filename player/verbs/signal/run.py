@@ -5,7 +5,6 @@ player/schemas/signal-1.json describes what `--json` prints.
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -34,6 +33,7 @@ from drm.manifests.rewritten import (
 from drm.manifests.verdicts import Verdict, worst
 from drm.media import Scheme
 from drm.whole_file import write_whole
+from player.json_output import encode_json
 from player.verbs.signal.beside import Beside, is_beside, read_manifest
 from player.verbs.signal.words import lines
 
@@ -204,7 +204,7 @@ def _say(request: SignalRequest, done: Signalled, reader: Beside, *, is_changed:
             "findings": [finding_members(finding) for finding in done.findings],
         }
         # The manifest has standard output when no file is named.
-        click.echo(json.dumps(told), err=output == "-")
+        click.echo(encode_json(told), err=output == "-")
         return
     if request.quiet:
         return

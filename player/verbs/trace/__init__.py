@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 
 import click
 
@@ -14,6 +13,7 @@ from drm.errors import DRMError, InvalidArgumentError
 from drm.keys import ContentKey, KeyId
 from drm.protection import Level
 from license_server.process import LicenseServer
+from player.json_output import encode_json
 from player.key_mistakes import explain
 from player.license_form_option import form_options
 from player.options import component_trust, key_options
@@ -88,7 +88,7 @@ def command(
             failure = explain(error, keys)
     if as_json:
         document = {"files": list(files), "scenario": scenario, "level": level, "log": log.rows()}
-        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        click.echo(encode_json(document, indent=2))
     else:
         if level is not None:
             click.echo(f"isolation level {level} ({Level(level).label})", err=True)

@@ -46,7 +46,7 @@ def test_what_is_installed_runs_and_is_test_signed(user: User) -> None:
 def test_a_checkout_without_options_has_its_development_authority() -> None:
     found = look_at_components(ComponentTrust())
     assert found.signed == "test-signed"
-    assert [authority.origin for authority in found.authorities] == ["development authority of this checkout"]
+    assert [authority.origin for authority in found.authorities] == ["development authority of this copy"]
     assert {row.class_id for row in found.rows} >= {str(class_id) for class_id in BUILT_IN}
 
 

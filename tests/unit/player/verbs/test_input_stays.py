@@ -161,7 +161,7 @@ def test_a_wrong_key_spoils_nothing_in_place(sealed: Path, keys: Any) -> None:
 
 def test_a_key_that_nothing_confirms_spoils_nothing_in_place(folder: Path, keys: Any) -> None:
     """PCM decodes with any key."""
-    data = Path(__file__).parents[2] / "data" / "field" / "pcm_cbcs" / "a_pcm.mov"
+    data = Path(__file__).parents[3] / "data" / "field" / "pcm_cbcs" / "a_pcm.mov"
     sealed = folder / "sound.mov"
     encrypt_file(data, sealed, scheme=Scheme.CENC, tracks={TrackType.AUDIO: TrackEncryption(*keys[0])})
     before = sealed.read_bytes()
