@@ -14,7 +14,7 @@ from drm.encrypting.file import Encryption, TrackEncryption, encrypt_file
 from drm.encrypting.source_file import SourceFile
 from drm.errors import UnsupportedMediaError
 from drm.isobmff.box import load_box, top_boxes
-from drm.isobmff.pssh import Pssh
+from drm.isobmff.pssh.box import Pssh
 from drm.isobmff.samples import open_presentation
 from drm.keys import COMMON_SYSTEM, ContentKey, KeyId
 from drm.media import Scheme, TrackType
