@@ -33,7 +33,7 @@ class License:
 
     policy: Policy
     path: LicensePath
-    received: float = field(default_factory=time.monotonic)
+    received: float = field(default_factory=lambda: time.monotonic())
     first_played: float | None = None
 
     def check(self, actions: Iterable[Action], *, level: int, playing: bool = False) -> None:

@@ -290,3 +290,23 @@ def test_mf_124_a_pattern_of_one_number_ends_playback_in_the_worker(film: Path) 
     with playing(Source(film, at_sample(40, crypt_blocks=1)), LOCAL) as at:
         ended = at.play()
         assert (ended.type, ended.status) == (E.ERROR, HResult.MF_E_INVALID_STREAM_DATA)
+
+
+@pytest.mark.parametrize("count", [255, 256, 257, 1900])
+def test_a_sample_of_very_many_subsamples_reaches_the_worker_whole(film: Path, count: int) -> None:
+    """One protected range, told in so many parts, is the same range: CTR runs on from part to part."""
+
+    def spoil(index: int, sample: Sample) -> Sample:
+        if index != 0:
+            return sample
+        assert sample.crypto is not None
+        ((clear, protected),) = sample.crypto.subsamples
+        assert protected > count
+        parts = ((clear, 1), *((0, 1) for _ in range(count - 2)), (0, protected - count + 1))
+        assert len(parts) == count
+        return msgspec.structs.replace(sample, crypto=msgspec.structs.replace(sample.crypto, subsamples=parts))
+
+    with playing(Source(film, spoil), LOCAL) as at, playing(Source(film), LOCAL) as plain:
+        assert at.play().type == plain.play().type == E.SESSION_ENDED
+        assert at.lines() == plain.lines()
+        assert len(plain.lines()) == FRAMES

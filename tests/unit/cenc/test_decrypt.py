@@ -159,6 +159,16 @@ def test_one_decrypter_serves_sample_after_sample(model: Any) -> None:
         assert bytes(target) == model(KEYS[2], crypto, data)
 
 
+@pytest.mark.parametrize("name", ENGINE_NAMES)
+@pytest.mark.parametrize("scheme", Scheme)
+@pytest.mark.parametrize("count", [255, 256, 257, 1000])
+def test_a_sample_may_have_very_many_subsamples(model: Any, name: str, scheme: Scheme, count: int) -> None:
+    pattern = (1, 1) if scheme in (Scheme.CENS, Scheme.CBCS) else (0, 0)
+    crypto = SampleCrypto(KID, scheme, bytes(range(8, 24)), tuple((at % 3, 1 + at % 70) for at in range(count)), *pattern)
+    data = bytes(at * 7 & 255 for at in range(sum(map(sum, crypto.subsamples)) + 5))
+    assert decrypted(name, KEYS[2], crypto, data) == model(KEYS[2], crypto, data)
+
+
 @pytest.mark.parametrize("scheme", Scheme)
 @pytest.mark.parametrize(
     ("change", "words"),

@@ -26,6 +26,7 @@ from drm.license.clearkey import encode_jwk_set
 from drm.license.sealed import seal, verify_registration, verify_request
 from drm.rights.enablers import EnableType, LicensePath
 from drm.rights.policy import PLAIN_LICENSE_POLICY, Action, Policy
+from tests.clocks import HeldClock
 from tests.unit.ita.world import (
     CLEAR,
     KEYS,
@@ -170,20 +171,16 @@ def test_a_worker_without_device_key_cannot_be_individualized() -> None:
 
 
 # ------------------------------------------------------------------------------------------------ policy in time
-def test_decryption_stops_when_the_license_ends() -> None:
+def test_decryption_stops_when_the_license_ends(clock: HeldClock) -> None:
     ita, activate, token = sealing()
-    policy = Policy(expires=int(time.time()) + 2)
+    policy = Policy(expires=int(clock.now) + 60)
     ita.accept(activate, seal(verify_request(token), {A: KEYS[A], B: KEYS[B]}, policy), LicensePath.SEALED)
     ita.request_access(Action.PLAY)
     decrypter = enabled(ita)
     assert decrypt(decrypter) == CLEAR
-    while time.time() < policy.expires + 3:
-        try:
-            decrypt(decrypter)
-        except LicenseExpiredError:
-            break
-        time.sleep(0.01)
-    assert policy.expires - 0.1 < time.time() < policy.expires + 1.3
+    clock.advance(59)
+    assert decrypt(decrypter) == CLEAR
+    clock.advance(1)
     with pytest.raises(LicenseExpiredError):
         decrypt(decrypter)
     with pytest.raises(LicenseExpiredError):

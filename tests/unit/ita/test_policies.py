@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from drm.errors import IsolationError, LicenseExpiredError, PolicyChangedError
@@ -12,6 +10,7 @@ from drm.license.sealed import seal, verify_request
 from drm.media import SampleCrypto, Scheme
 from drm.rights.enablers import LicensePath
 from drm.rights.policy import Action, Policy
+from tests.clocks import HeldClock
 from tests.unit.ita.world import (
     CLEAR,
     CRYPTO,
@@ -140,22 +139,23 @@ def test_nothing_is_asked_before_a_key_is_bound_and_the_first_license_is_a_chang
 
 
 # ------------------------------------------------------------------------------------------------ clocks
-@pytest.mark.parametrize(("rule", "seconds"), [("play_duration", 2), ("rental", 1)])
-def test_a_licenses_clock_runs_out_and_no_other_topology_sets_it_back(rule: str, seconds: int) -> None:
+@pytest.mark.parametrize("rule", ["play_duration", "rental"])
+def test_a_licenses_clock_runs_out_and_no_other_topology_sets_it_back(clock: HeldClock, rule: str) -> None:
     environment = world()
     ita, bring = sealing(environment, A)
-    bring(Policy(**{rule: seconds}))
+    bring(Policy(**{rule: 100}))
+    if rule == "rental":
+        clock.advance(40)  # counts from the moment at which the license came
     decrypter = enabled(ita)
-    begin = time.monotonic()
-    while time.monotonic() < begin + 4:
-        try:
-            decrypt(decrypter)
-        except LicenseExpiredError:
-            break
-        time.sleep(0.01)
-    assert -0.1 < time.monotonic() - begin - seconds < 1.3
+    assert decrypt(decrypter) == CLEAR
+    clock.advance(59 if rule == "rental" else 99)
+    assert decrypt(decrypter) == CLEAR
+    assert authority(environment, A).request_access(Action.PLAY) is None
+    clock.advance(1)
+    with pytest.raises(LicenseExpiredError, match="100 s"):
+        decrypt(decrypter)
     second = authority(environment, A)
-    with pytest.raises(LicenseExpiredError):
+    with pytest.raises(LicenseExpiredError, match="they are over"):
         second.request_access(Action.PLAY)
     bind(second)
     again = second.get_decrypter()
@@ -164,14 +164,33 @@ def test_a_licenses_clock_runs_out_and_no_other_topology_sets_it_back(rule: str,
         decrypt(again)
 
 
-def test_a_play_duration_begins_with_what_is_played() -> None:
+def test_a_play_duration_begins_with_what_is_played(clock: HeldClock) -> None:
     ita, bring = sealing(world(), A)
-    bring(Policy(play_duration=1))
+    bring(Policy(play_duration=100))
     rehearsal = enabled(ita)
     rehearsal.is_rehearsal = True
     decrypt(rehearsal)
-    time.sleep(1.1)
-    assert decrypt(enabled(ita)) == CLEAR
+    clock.advance(101)
+    played = enabled(ita)
+    assert decrypt(played) == CLEAR
+    clock.advance(99)
+    assert decrypt(played) == CLEAR
+    clock.advance(1)
+    with pytest.raises(LicenseExpiredError):
+        decrypt(played)
+
+
+def test_a_license_is_looked_at_again_each_second_and_not_with_every_sample(clock: HeldClock) -> None:
+    ita, bring = sealing(world(), A)
+    bring(Policy(rental=10))
+    clock.advance(9.5)
+    decrypter = enabled(ita)
+    assert decrypt(decrypter) == CLEAR  # looked at: for a second it holds
+    clock.advance(0.9)
+    assert decrypt(decrypter) == CLEAR
+    clock.advance(0.1)
+    with pytest.raises(LicenseExpiredError):
+        decrypt(decrypter)
 
 
 # ------------------------------------------------------------------------------------------------ environment
