@@ -129,7 +129,9 @@ def test_freshness_grows_old_and_a_clock_set_back_does_not_make_it_young():
     end, later = datetime(2026, 3, 10, tzinfo=UTC), datetime(2026, 9, 1, tzinfo=UTC)
     assert freshness([later, end], end - timedelta(seconds=1)) is Freshness.FRESH
     assert freshness([later, end], end) is Freshness.STALE
+    assert freshness([later, end], end + GRACE - timedelta(microseconds=1)) is Freshness.STALE
     assert freshness([later, end], end + GRACE) is Freshness.EXPIRED
+    assert timedelta(days=14) == GRACE, "the days that the documentation gives"
     back = datetime(1999, 1, 1, tzinfo=UTC)
     assert trusted_now(back, None, issued=end) == end
     assert trusted_now(back, later, issued=end) == later

@@ -1,0 +1,123 @@
+"""How often a license may be asked for, by a clock that the test holds."""
+
+from __future__ import annotations
+
+import pytest
+
+from drm.errors import InvalidArgumentError
+from license_server.issuing import rate_limits
+from license_server.issuing.rate_limits import DEFAULT_LIMIT, Limit, RateLimit
+from license_server.problems import ProblemError
+from tests.clocks import HeldClock
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> HeldClock:
+    return HeldClock().hold(monkeypatch, rate_limits)
+
+
+def tries(limit: RateLimit, count: int, who: str = "me", title: str = "film") -> list[str]:
+    """What each of so many attempts comes to: "" or the seconds to wait."""
+    found = []
+    for _ in range(count):
+        try:
+            limit.count(who, title)
+            found.append("")
+        except ProblemError as problem:
+            assert (problem.status, problem.code) == (429, "rate_limited")
+            found.append(dict(problem.headers)["Retry-After"])
+    return found
+
+
+def test_the_window_moves_with_the_attempts(clock: HeldClock) -> None:
+    limit = RateLimit(Limit(8, 10))
+    for second in range(8):
+        assert tries(limit, 1) == [""], second
+        clock.advance(1)
+    assert tries(limit, 2) == ["2", "2"], "what was refused does not count again"
+    clock.advance(1.5)
+    assert tries(limit, 1) == ["1"], "half a second is a second to whoever waits"
+    clock.advance(0.5)
+    assert tries(limit, 2) == ["", "1"]
+    clock.advance(1)
+    assert tries(limit, 2) == ["", "1"]
+
+
+def test_an_attempt_counts_for_as_long_as_the_window_and_no_longer(clock: HeldClock) -> None:
+    limit = RateLimit(Limit(8, 10))
+    assert tries(limit, 9) == [""] * 8 + ["10"]
+    clock.advance(9.99)
+    assert tries(limit, 1) == ["1"]
+    clock.advance(0.01)
+    assert tries(limit, 9) == [""] * 8 + ["10"]
+
+
+def test_what_was_counted_is_kept_over_the_turn_of_a_window(clock: HeldClock) -> None:
+    limit = RateLimit(Limit(8, 10))
+    clock.advance(9)
+    assert tries(limit, 8) == [""] * 8
+    clock.advance(1)  # a new window begins, and the one before is looked at
+    assert tries(limit, 1) == ["9"]
+    clock.advance(8)
+    assert tries(limit, 1) == ["1"]
+
+
+def test_windows_that_are_over_are_forgotten(clock: HeldClock) -> None:
+    limit = RateLimit(Limit(8, 10))
+    tries(limit, 8, "one")
+    clock.advance(10)
+    tries(limit, 1, "two")
+    here = limit._window
+    assert (set(here._now), set(here._before)) == ({("two", "film")}, {("one", "film")})
+    clock.advance(19)
+    tries(limit, 1, "three")
+    assert (set(here._now), set(here._before)) == ({("three", "film")}, {("two", "film")})
+    clock.advance(20)
+    tries(limit, 1, "four")
+    assert (set(here._now), set(here._before)) == ({("four", "film")}, set())
+
+
+def test_clients_and_titles_count_each_for_itself(clock: HeldClock) -> None:
+    limit = RateLimit(Limit(8, 10))
+    assert tries(limit, 9) == [""] * 8 + ["10"]
+    assert tries(limit, 1, "you") == tries(limit, 1, title="other") == [""]
+
+
+def test_the_detail_says_what_is_allowed(clock: HeldClock) -> None:
+    limit = RateLimit(Limit(8, 10))
+    tries(limit, 8)
+    with pytest.raises(ProblemError) as refused:
+        limit.count("me", "film")
+    assert refused.value.detail == "8 attempts in 10 seconds are allowed for a title; come again in 10 seconds"
+
+
+def test_a_shared_storage_counts_the_same() -> None:
+    """By the library's own clock, which nobody holds: a window of a day does not move while this runs."""
+    limit = RateLimit(Limit(8, 86_400, "memory://?shared"))
+    found = tries(limit, 9)
+    assert found[:8] == [""] * 8
+    assert 86_000 < int(found[8]) <= 86_400
+    with pytest.raises(InvalidArgumentError, match="cannot be used") as refused:
+        RateLimit(Limit(8, 10, "nothing://secret@here"))
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "limit"),
+    [("8/10", Limit(8, 10)), (" 999999/999999 ", Limit(999_999, 999_999)), ("8/1", Limit(8, 1)), ("7/10", None),
+     ("8/0", None), ("8", None), ("8/10/1", None), ("1000000/1", None), ("8/1000000", None), ("", None), ("-8/1", None)],
+)  # fmt: skip
+def test_how_a_limit_is_written(text: str, limit: Limit | None) -> None:
+    if limit is not None:
+        assert Limit.parse(text) == limit
+        return
+    with pytest.raises(InvalidArgumentError, match="no rate limit") as refused:
+        Limit.parse(text)
+    assert "8 attempts or more" in refused.value.remedy
+
+
+def test_a_long_text_is_cut_and_the_default_is_what_players_need() -> None:
+    with pytest.raises(InvalidArgumentError) as refused:
+        Limit.parse("x" * 40)
+    assert refused.value.seen == repr("x" * 32)
+    assert Limit(8, 10) == DEFAULT_LIMIT
