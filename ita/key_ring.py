@@ -27,13 +27,17 @@ __all__ = ["Entry", "KeyRing", "License"]
 _NO_KEY_ID = KeyId(bytes(16))
 
 
+def _now() -> float:
+    return time.monotonic()
+
+
 @dataclass(slots=True, eq=False)
 class License:
     """What came in one answer, and how long it has been in use. Times are seconds of the monotonic clock."""
 
     policy: Policy
     path: LicensePath
-    received: float = field(default_factory=lambda: time.monotonic())
+    received: float = field(default_factory=_now)
     first_played: float | None = None
 
     def check(self, actions: Iterable[Action], *, level: int, playing: bool = False) -> None:
@@ -41,7 +45,7 @@ class License:
 
         Raises LicenseExpiredError, OutputNotAllowedError.
         """
-        policy, now = self.policy, time.monotonic()
+        policy, now = self.policy, _now()
         for action in actions:
             policy.check(action, level=level)
         if policy.rental is not None and now - self.received >= policy.rental:

@@ -53,7 +53,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make mutate", description="Plant mistakes and see whether a test notices.")
-    parser.add_argument("--modules", nargs="+", metavar="GROUP|PATH", default=[], help="groups of groups.toml, or files")
+    parser.add_argument(
+        "--modules", nargs="+", metavar="GROUP|PATH", default=[], help="groups of groups.toml, or files"
+    )
     parser.add_argument("--sample", type=int, default=0, help="so many mutants, drawn by --seed; 0: all")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=BUDGET, help="of tests that one mutant is held against")

@@ -61,7 +61,7 @@ def mutants(source: str) -> Iterator[Mutant]:
         for kind, change in _changes(_at(tree, path), scope):
             changed = copy.deepcopy(tree)
             node = _at(changed, path)
-            was = ast.unparse(node)
+            was, lines = ast.unparse(node), _lines(node)
             replaced = change(node)
             _put(changed, path, replaced)
             text = ast.unparse(ast.fix_missing_locations(changed))
@@ -69,9 +69,7 @@ def mutants(source: str) -> Iterator[Mutant]:
                 seen.add(text)
                 reads = (scope.name, kind, was, ast.unparse(replaced))
                 same[reads] += 1
-                found.append(
-                    Mutant(scope.name, *_lines(node), scope.function is not None, *reads[1:], same[reads], text)
-                )
+                found.append(Mutant(scope.name, *lines, scope.function is not None, *reads[1:], same[reads], text))
     yield from sorted(found, key=lambda mutant: mutant.line)
 
 

@@ -9,7 +9,6 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from tests.mutation.tree import Tree
@@ -63,7 +62,9 @@ class Runner:
         """Run `tests` up to the first that fails. `cpu` and `wall`: seconds after which it is ended."""
         return self._run([*_QUIET, *tests], {}, cpu=cpu, wall=wall, measured=False)
 
-    def _run(self, arguments: list[str], environment: dict[str, str], *, cpu: float, wall: float, measured: bool) -> Ended:
+    def _run(
+        self, arguments: list[str], environment: dict[str, str], *, cpu: float, wall: float, measured: bool
+    ) -> Ended:
         assert self._server.stdin is not None
         assert self._server.stdout is not None
         order = {"arguments": arguments, "environment": environment, "cpu": cpu, "wall": wall, "measured": measured,

@@ -15,6 +15,7 @@ import signal
 import sys
 import time
 import traceback
+from pathlib import Path
 from typing import Any
 
 __all__ = ["main"]
@@ -30,7 +31,7 @@ _LIBRARIES = ("pytest", "_pytest.assertion.rewrite", "hypothesis", "hypothesis.s
 def main() -> None:
     """Serve until standard input ends."""
     orders, answers = sys.stdin, os.fdopen(os.dup(1), "w")
-    sys.path.insert(0, os.getcwd())
+    sys.path.insert(0, str(Path.cwd()))
     for name in _LIBRARIES:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
@@ -79,8 +80,7 @@ def _child(order: dict[str, Any]) -> None:
             os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
             limit = int(order["cpu"]) + 1
             resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.getrlimit(resource.RLIMIT_CPU)[1]))
-        sys.stdin = open(0, closefd=False)
-        sys.stdout, sys.stderr = (open(number, "w", closefd=False) for number in (1, 2))
+        sys.stdin, sys.stdout, sys.stderr = (os.fdopen(number, mode) for number, mode in enumerate("rww"))
         import pytest
 
         code = int(pytest.main(order["arguments"]))

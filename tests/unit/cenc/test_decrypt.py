@@ -90,8 +90,10 @@ def test_every_engine_decrypts_what_the_model_decrypts(
 @BOUNDED
 @given(sample=samples())
 @example(sample=(SampleCrypto(KID, Scheme.CENC, b"\xff" * 16, ((3, 21), (0, 200))), bytes(240)))
+@example(sample=(SampleCrypto(KID, Scheme.CENC, b"\xff" * 16, ((3, 221),)), bytes(240)))
 @example(sample=(SampleCrypto(KID, Scheme.CENS, b"\xff" * 8 + b"\0" * 8), b"x" * 77))
 @example(sample=(SampleCrypto(KID, Scheme.CENS, b"\xff" * 8 + b"\0" * 8, (), 1, 2), b"x" * 50))
+@example(sample=(SampleCrypto(KID, Scheme.CENS, b"\xff" * 8 + b"\0" * 8, (), 1, 2), b"x" * 24))
 @example(sample=(SampleCrypto(KID, Scheme.CBCS, bytes(16), ((1, 16 * 12), (9, 333)), 5, 5), bytes(550)))
 @example(sample=(SampleCrypto(KID, Scheme.CBCS, bytes(16), ((0, 16 * 14),), 10, 0), bytes(224)))
 def test_every_dialect_reads_as_its_model(
@@ -164,7 +166,9 @@ def test_one_decrypter_serves_sample_after_sample(model: Any) -> None:
 @pytest.mark.parametrize("count", [255, 256, 257, 1000])
 def test_a_sample_may_have_very_many_subsamples(model: Any, name: str, scheme: Scheme, count: int) -> None:
     pattern = (1, 1) if scheme in (Scheme.CENS, Scheme.CBCS) else (0, 0)
-    crypto = SampleCrypto(KID, scheme, bytes(range(8, 24)), tuple((at % 3, 1 + at % 70) for at in range(count)), *pattern)
+    crypto = SampleCrypto(
+        KID, scheme, bytes(range(8, 24)), tuple((at % 3, 1 + at % 70) for at in range(count)), *pattern
+    )
     data = bytes(at * 7 & 255 for at in range(sum(map(sum, crypto.subsamples)) + 5))
     assert decrypted(name, KEYS[2], crypto, data) == model(KEYS[2], crypto, data)
 

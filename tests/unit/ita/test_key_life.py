@@ -12,7 +12,20 @@ from drm.keys import ContentKey, KeyId
 from drm.license.clearkey import encode_jwk_set
 from drm.rights.enablers import LicensePath
 from drm.rights.policy import Action
-from tests.unit.ita.world import CLEAR, KEYS, SECRETS, A, B, C, Environment, asked, authority, decrypt, enabled, licensed
+from tests.unit.ita.world import (
+    CLEAR,
+    KEYS,
+    SECRETS,
+    A,
+    B,
+    C,
+    Environment,
+    asked,
+    authority,
+    decrypt,
+    enabled,
+    licensed,
+)
 
 WIPED = ContentKey(bytes(16))
 

@@ -19,9 +19,8 @@ def damaged(source: LocalSource, number: int) -> None:
 
     def read_into(sample: Sample, into: memoryview) -> None:
         whole(sample, into)
-        if sample.track_id == 1:
-            if order.setdefault(sample.dts, len(order)) == number:
-                into[:4] = b"\xff\xff\xff\xff"  # the length of its first NAL unit, which is never encrypted
+        if sample.track_id == 1 and order.setdefault(sample.dts, len(order)) == number:
+            into[:4] = b"\xff\xff\xff\xff"  # the length of its first NAL unit, which is never encrypted
 
     source.media.read_into = read_into  # type: ignore[method-assign]  # the file, damaged here
 

@@ -45,7 +45,14 @@ def test_no_fault_no_change() -> None:
 
 @pytest.mark.parametrize(
     ("name", "seconds"),
-    [("delay", 1), ("delay-2.5", 2.5), ("delay-30", 30), ("delay-31", 30), ("delay-99.999", 30), ("delay-0.125", 0.125)],
+    [
+        ("delay", 1),
+        ("delay-2.5", 2.5),
+        ("delay-30", 30),
+        ("delay-31", 30),
+        ("delay-99.999", 30),
+        ("delay-0.125", 0.125),
+    ],
 )
 def test_delays_are_bounded(monkeypatch: pytest.MonkeyPatch, name: str, seconds: float) -> None:
     clock = SleptClock(0).hold(monkeypatch, faults)
@@ -58,7 +65,11 @@ def test_delays_are_bounded(monkeypatch: pytest.MonkeyPatch, name: str, seconds:
 def test_statuses_keep_the_key_ids_and_lose_the_keys() -> None:
     for status in (400, 503, 599):
         decision = spoilt(f"fault=status-{status}")
-        assert (decision.status, decision.code, decision.media_type) == (status, "server_error", "application/problem+json")
+        assert (decision.status, decision.code, decision.media_type) == (
+            status,
+            "server_error",
+            "application/problem+json",
+        )
         assert json.loads(decision.body)["kids"] == [ONE.base64url, OTHER.base64url]
         assert json.loads(decision.body)["detail"] == "this status was asked for"
     over = spoilt("fault=expired")
