@@ -22,7 +22,7 @@ from tests.mutation.tree import Tree
 __all__ = ["BUDGET", "EQUIVALENT", "KILLED", "SURVIVED", "TIME", "UNREACHED", "Campaign", "Found", "chosen"]
 
 BUDGET = 20.0  # seconds of tests, as they were measured, that one mutant is held against; the quick ones first
-_STARTING = 15.0  # seconds of processor time that a run may take beside its tests
+_STARTING = 8.0  # seconds of processor time that a run may take beside its tests
 _SLACK = 4  # times as much as was measured; of the wall clock again as much, for the machine may be busy
 _MOST_TESTS = 300
 

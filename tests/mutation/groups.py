@@ -55,9 +55,8 @@ def read_groups(root: Path, table: Path = HERE / "groups.toml") -> dict[str, Gro
         missing = [test for test in named if not (root / test.partition("::")[0]).exists()]
         if missing:
             raise ValueError(f"{table.name}: group {name} names {missing[0]}, and there is no such test")
-        without = [path for path in modules if path not in row.get("without", ())]
         found[name] = Group(
-            name, tuple(without), tuple(row["tests"]), tuple(row.get("processes", ())), row.get("whole", False)
+            name, tuple(modules), tuple(row["tests"]), tuple(row.get("processes", ())), row.get("whole", False)
         )
     return found
 

@@ -76,6 +76,15 @@ def test_a_stricter_license_halts_until_each_policy_is_set_and_a_looser_one_does
     assert decrypt(decrypter) == CLEAR
 
 
+def test_a_policy_that_is_no_part_of_a_halt_changes_nothing() -> None:
+    environment = world()
+    ita, bring = sealing(environment, A)
+    bring(Policy(hdcp=1))
+    decrypter = enabled(ita)
+    decrypter.policy_set(999_999)
+    assert decrypt(decrypter) == CLEAR, "what outputs apply is what they were told"
+
+
 def test_every_decrypter_is_told_for_itself() -> None:
     environment = world()
     ita, bring = sealing(environment, A)
