@@ -58,13 +58,13 @@ def mutants(source: str) -> Iterator[Mutant]:
     same: Counter[tuple[str, ...]] = Counter()
     found = []
     for path, scope in _places(tree):
-        for kind, change in _changes(_at(tree, path), scope):
-            changed = copy.deepcopy(tree)
-            node = _at(changed, path)
+        node = _at(tree, path)
+        for kind, change in _changes(node, scope):
             was, lines = ast.unparse(node), _lines(node)
-            replaced = change(node)
-            _put(changed, path, replaced)
-            text = ast.unparse(ast.fix_missing_locations(changed))
+            replaced = change(copy.deepcopy(node))
+            _put(tree, path, replaced)
+            text = ast.unparse(tree)
+            _put(tree, path, node)
             if text not in seen:
                 seen.add(text)
                 reads = (scope.name, kind, was, ast.unparse(replaced))
@@ -74,10 +74,14 @@ def mutants(source: str) -> Iterator[Mutant]:
 
 
 # ------------------------------------------------------------------------------------------------ where
+_Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
 @dataclass(frozen=True)
 class _Scope:
     name: str = ""
-    function: ast.FunctionDef | ast.AsyncFunctionDef | None = None
+    function: _Function | None = None
+    outer: _Function | None = None
 
 
 _Path = tuple[tuple[str, int | None], ...]
@@ -95,10 +99,12 @@ def _below(node: ast.AST, path: _Path, scope: _Scope) -> Iterator[tuple[_Path, _
             if not isinstance(child, ast.AST) or _is_left_alone(child):
                 continue
             here = (*path, (name, index))
-            inner = scope
+            # Defaults are made with the function, not in it.
+            inner = _Scope(scope.name, scope.outer) if isinstance(child, ast.arguments) else scope
             if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
                 qualified = f"{scope.name}.{child.name}" if scope.name else child.name
-                inner = _Scope(qualified, scope.function if isinstance(child, ast.ClassDef) else child)
+                inside = scope.function if isinstance(child, ast.ClassDef) else child
+                inner = _Scope(qualified, inside, scope.function)
             if isinstance(child, ast.expr | ast.stmt):
                 yield here, inner
             yield from _below(child, here, inner)

@@ -91,6 +91,8 @@ def test_a_mutant_says_where_it_is() -> None:
         "3": ("A.f.g", 8, True),
         "return b": ("A.f.g", 10, True),
     }
+    (default,) = mutants("def f(a=1):\n    pass\n")
+    assert (default.where, default.in_function) == ("f", False), "made when the module is imported"
     (condition,) = mutants("def f(a):\n    if (\n        a\n    ):\n        a = a\n")
     assert (condition.line, condition.last_line) == (3, 3), "of a compound statement the condition alone"
 

@@ -18,6 +18,7 @@ from drm.errors import (
     UnsupportedActionError,
 )
 from drm.hresult import HResult
+from drm.keys import KeyId
 from drm.license.clearkey import encode_jwk_set
 from drm.media import SampleCrypto, Scheme
 from drm.rights.enablers import EnableType, LicensePath
@@ -104,6 +105,19 @@ def test_a_sample_of_another_kid_finds_no_key() -> None:
     with pytest.raises(KeyMissingError) as missing:
         decrypt(enabled(ita), SampleCrypto(B, Scheme.CENC, bytes(8)))
     assert missing.value.kids == (str(B),)
+    assert (missing.value.maybe, missing.value.hresult) == ("", HResult.MF_E_LICENSE_INCORRECT_RIGHTS)
+    assert missing.value.remedy.startswith(f"--key {B}:KEY")
+
+
+def test_a_sample_of_no_kid_says_so() -> None:
+    nobody = KeyId(bytes(16))
+    decrypter = enabled(licensed())
+    with pytest.raises(KeyMissingError) as missing:
+        decrypter.decrypt_into(
+            memoryview(bytes(16)), SampleCrypto(nobody, Scheme.CENC, bytes(8)), memoryview(bytearray(16))
+        )
+    assert "no key id" in missing.value.maybe
+    assert missing.value.hresult == HResult.MF_E_INVALID_KEY
 
 
 # ------------------------------------------------------------------------------------------------ access

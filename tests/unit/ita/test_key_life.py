@@ -12,6 +12,7 @@ from drm.keys import ContentKey, KeyId
 from drm.license.clearkey import encode_jwk_set
 from drm.rights.enablers import LicensePath
 from drm.rights.policy import Action
+from tests.clocks import HeldClock
 from tests.unit.ita.world import (
     CLEAR,
     KEYS,
@@ -46,6 +47,27 @@ def test_a_key_that_another_takes_the_place_of_is_wiped_and_the_new_one_is_not()
     assert old == WIPED
     assert new == KEYS[A]
     assert decrypt(enabled(ita)) == CLEAR
+
+
+def test_a_decrypter_goes_on_with_the_new_key_and_not_with_the_cipher_of_the_old() -> None:
+    environment = Environment()
+    ita, again = authority(environment, A), authority(environment, A, B)
+    ita.accept(asked(ita), encode_jwk_set({A: KEYS[C]}), LicensePath.CLEAR)
+    decrypter = enabled(ita)
+    assert decrypt(decrypter) != CLEAR
+    again.accept(asked(again), encode_jwk_set({A: KEYS[A], B: KEYS[B]}), LicensePath.CLEAR)
+    assert decrypt(decrypter) == CLEAR
+
+
+def test_the_cipher_of_a_key_is_made_once(clock: HeldClock) -> None:
+    ita = licensed(A)
+    decrypter = enabled(ita)
+    ciphers = []
+    for _ in range(3):
+        clock.advance(2)  # the license is looked at again each time
+        assert decrypt(decrypter) == CLEAR
+        ciphers.append(decrypter._ciphers[A][1])
+    assert ciphers[0] is ciphers[1] is ciphers[2]
 
 
 def test_a_key_that_comes_again_as_the_same_object_is_not_wiped() -> None:

@@ -80,6 +80,23 @@ def test_a_reversed_kid_is_named_as_the_likely_mistake() -> None:
     assert f"guid-le:{kid.byte_reversed}" in raised.value.maybe
 
 
+@pytest.mark.parametrize(
+    ("path", "brought", "seen", "remedy"),
+    [
+        (LicensePath.LOCAL, {C: KEYS[C]}, f"keys were given for {C}", f"--key {A}:KEY"),
+        (LicensePath.LOCAL, {}, "keys were given for no KID at all", f"--key {A}:KEY"),
+        (LicensePath.CLEAR, {C: KEYS[C]}, f"the license has {C}", "have the license server issue this KID"),
+        (LicensePath.CLEAR, {}, "the license has no KID at all", "have the license server issue this KID"),
+    ],
+)
+def test_what_came_instead_and_what_to_do_is_said(path: LicensePath, brought: dict, seen: str, remedy: str) -> None:
+    ita = authority(None, A)
+    with pytest.raises(KeyMissingError) as raised:
+        ita.accept(asked(ita), encode_jwk_set(brought), path)
+    assert (raised.value.seen, raised.value.maybe) == (seen, "")
+    assert raised.value.remedy.startswith(remedy)
+
+
 def test_a_license_that_nobody_asked_for_is_refused() -> None:
     ita = authority()
     activate = asked(ita)
