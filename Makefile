@@ -10,7 +10,7 @@ SESSIONS ?= 500
 FUZZ   ?= 1000000
 PYTHON ?=
 
-.PHONY: play test players check bench soak fuzz clean
+.PHONY: play test players check bench soak fuzz mutate clean
 .SILENT:
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
@@ -50,6 +50,11 @@ soak: $(TEST)
 fuzz: $(TEST)
 	$(BIN)/python -m tests.fuzz --count $(FUZZ)
 	$(BIN)/python -m pytest -m hypothesis --hypothesis-profile=long -o timeout=3600 $(ARGS)
+
+# Plants small mistakes in the core, one at a time, and says which of them no test notices; goes on where it stopped.
+# ARGS="--modules ita drm/cenc/layout.py --sample 300 --seed 7 --minutes 30"
+mutate: $(TEST)
+	$(BIN)/python -m tests.mutation $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -21,6 +21,9 @@ PAIR = f"{KID.hex}:{KEY.secret.hex()}\n"
 BODY = b'{"kids":["%b"]}' % KID.base64url.encode()
 
 
+LIMIT = 20.0  # seconds within which anything here happens, also on a machine that is busy
+
+
 @pytest.fixture
 def keys_file(tmp_path: Path) -> Path:
     path = tmp_path / "keys.txt"
@@ -120,7 +123,7 @@ def test_the_context_manager_ends_it() -> None:
     with server:
         pid = server.pid
         assert server.url.startswith("http://127.0.0.1:")
-    assert gone(pid, 0.1)
+    assert gone(pid, LIMIT)
     assert server.stop() is None
 
 
@@ -146,7 +149,7 @@ def test_it_is_gone_when_its_parent_is(scratch: Path, how: int) -> None:
     parent.send_signal(how)
     parent.wait(5)
     parent.stdout.close()
-    assert gone(int(pid), 1.5)
+    assert gone(int(pid), LIMIT)
     assert not list(scratch.iterdir()), "the temporary store is left behind"
 
 
