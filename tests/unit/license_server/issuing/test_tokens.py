@@ -93,6 +93,43 @@ def test_a_token_has_8192_characters_at_most(at: Desk) -> None:
     assert at.service.license(query).code == "token_invalid"
 
 
+@pytest.mark.parametrize(
+    ("claims", "code"),
+    [
+        ({"jti": "i" * 128}, "issued"),
+        ({"jti": "i" * 129}, "token_invalid"),
+        ({"jti": ""}, "token_invalid"),
+        ({"sub": "s" * 256}, "issued"),
+        ({"sub": "s" * 257}, "token_invalid"),
+        ({"sub": ""}, "issued"),
+        ({"kids": "*", "contents": ["c" * 128]}, "issued"),
+        ({"kids": "*", "contents": ["c" * 129]}, "token_invalid"),
+        ({"kids": "*", "contents": [""]}, "token_invalid"),
+    ],
+)
+def test_claims_that_are_written_down_have_a_length(at: Desk, claims: dict, code: str) -> None:
+    assert at.license(token=good(at, claims)).code == code
+
+
+def test_the_moment_is_that_of_the_request_or_else_now(at: Desk) -> None:
+    ask = KeyRequest(authorization=f"Bearer {good(at)}")
+    entitled = at.office.entitlements
+    with pytest.raises(ProblemError, match="expired"):
+        entitled.admit(ask, at.clock.now + 605)
+    assert entitled.admit(ask)
+    at.clock.advance(605)
+    with pytest.raises(ProblemError, match="expired"):
+        entitled.admit(ask)
+    at.clock.advance(-605)
+    assert entitled.admit(ask), "one that has expired is looked at anew"
+
+
+def test_a_grant_does_not_print_what_its_attempts_are_counted_by(at: Desk) -> None:
+    grant = at.office.entitlements.admit(KeyRequest(authorization=f"Bearer {good(at)}"), at.clock.now)
+    assert len(grant.limit_key) == 64
+    assert grant.limit_key not in repr(grant)
+
+
 def test_a_token_stands_in_one_of_two_places(at: Desk) -> None:
     text = good(at)
     body = b'{"kids":["%b"]}' % VIDEO.base64url.encode()
@@ -129,7 +166,8 @@ def test_a_single_token_is_remembered_as_used_for_as_long_as_it_holds(at: Desk) 
     assert at.license(token=text).code == "issued"
     at.clock.advance(604)
     assert at.license(token=good(at, {"jti": "other"})).code == "issued"  # tidies away what is over
-    assert at.license(token=text).code == "token_replayed"
+    again = at.license(token=text)
+    assert (again.status, again.code) == (403, "token_replayed")
 
 
 def test_a_token_is_used_up_by_a_sealed_license_too(at: Desk) -> None:
