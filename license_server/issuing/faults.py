@@ -20,6 +20,7 @@ __all__ = ["FAULTS", "Faults"]
 
 _MOST_SECONDS: Final = 30.0
 _MOST_NAMED: Final = 8
+_MOST_FIELDS: Final = 64  # members of a query
 
 _Keys = list[dict[str, Any]]
 
@@ -29,7 +30,10 @@ class Faults:
 
     def spoil(self, query: str, decision: Decision) -> Decision:
         """Return the decision with the faults that `query` names."""
-        named = ",".join(parse_qs(query, max_num_fields=64).get("fault", ()))
+        try:
+            named = ",".join(parse_qs(query, max_num_fields=_MOST_FIELDS).get("fault", ()))
+        except ValueError:  # more members than a page sends: none of them is read
+            return decision
         for name in filter(None, named.split(",")[:_MOST_NAMED]):
             decision = _spoilt(name, decision)
         return decision

@@ -80,6 +80,7 @@ def test_a_request_has_so_many_bytes_at_most(make: Make, more: int, code: str) -
     ("body", "code"),
     [
         (b'{"kids":["\xff"]}', "request_malformed"),
+        (b'{"kids":["dnZ2dnZ2dnZ2dnZ2dnZ2dg"],"more":"\xff"}', "request_malformed"),
         (b'{"kids":[]}', "request_malformed"),
         (b'{"kids":["dmR2"]}', "request_malformed"),
         (b'{"kids":["dnZ2dnZ2dnZ2dnZ2dnZ2dg"],"type":"persistent-license"}', "type_not_offered"),
@@ -115,7 +116,8 @@ def test_a_raw_key_is_sixteen_bytes_or_a_refusal(make: Make) -> None:
     found = at.service.hls_key(VIDEO.hex, KeyRequest())
     assert (found.status, found.media_type, found.body) == (200, "application/octet-stream", KEYS[VIDEO].secret)
     assert (found.code, found.kids) == ("issued", (VIDEO,))
-    assert at.service.hls_key("no key id", KeyRequest()).code == "request_malformed"
+    nowhere = at.service.hls_key("no key id", KeyRequest())
+    assert (nowhere.status, nowhere.code) == (400, "request_malformed")
     assert at.service.hls_key(UNKNOWN.hex, KeyRequest()).code == "key_unknown"
 
 
@@ -231,6 +233,40 @@ def test_a_replay_is_noticed_for_as_long_as_the_request_is_fresh(make: Make) -> 
     at.clock.advance(600)
     at.sealed()  # tidies away what is old
     assert at.license(VIDEO, pmp=request.jws).code == "request_replayed"
+
+
+def test_a_nonce_is_forgotten_when_its_request_could_not_be_fresh_any_more(make: Make) -> None:
+    at = make()
+    at.register()
+    at.sealed()
+    for seconds, left in ((601, 2), (1, 2), (601, 2)):
+        at.clock.advance(seconds)
+        assert at.sealed()[1].code == "sealed"
+        with at.store.engine.connect() as connection:
+            assert connection.exec_driver_sql("SELECT count(*) FROM nonces").scalar() == left, seconds
+
+
+@pytest.mark.parametrize(
+    ("rules", "level", "enrolled", "code"),
+    [
+        (Policy(min_level=2), 2, True, "sealed"),
+        (Policy(min_level=2), 1, True, "level_too_low"),
+        (Policy(min_level=2), 2, False, "level_too_low"),
+        (Policy(expires=5), 2, True, "license_expired"),
+        (Policy(not_before=1 << 40), 2, True, "license_not_yet_valid"),
+        (Policy(actions=()), 2, True, "play_not_granted"),
+    ],
+)
+def test_the_rules_of_a_key_are_kept_before_it_is_sealed(
+    make: Make, rules: Policy, level: int, enrolled: bool, code: str
+) -> None:
+    at = make()
+    device = at.register().device_id
+    at.store.keys.set_policy(VIDEO, rules)
+    if enrolled:
+        at.store.devices.enrol(device)
+    _, decision = at.sealed(level=level)
+    assert (decision.code, decision.status) == (code, 200 if code == "sealed" else 403)
 
 
 def test_only_enrolled_devices_when_the_operator_says_so(make: Make) -> None:

@@ -120,6 +120,11 @@ def test_faults_apply_in_the_order_of_their_names_and_eight_at_most() -> None:
     assert spoilt("fault=" + "no-cors," * 8 + "html").media_type == "application/json"
 
 
+def test_a_query_of_more_than_64_members_is_not_read() -> None:
+    assert spoilt("&".join(["a=b"] * 63 + ["fault=empty"])) != GOOD
+    assert spoilt("&".join(["a=b"] * 64 + ["fault=empty"])) == GOOD
+
+
 @pytest.mark.parametrize("change", [{"status": 403}, {"media_type": "application/jose"}])
 def test_what_is_refused_or_sealed_has_no_keys_to_change(change: dict) -> None:
     decision = msgspec.structs.replace(GOOD, **change)
