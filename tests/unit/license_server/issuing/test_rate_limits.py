@@ -76,6 +76,15 @@ def test_windows_that_are_over_are_forgotten(clock: HeldClock) -> None:
     assert (set(here._now), set(here._before)) == ({("four", "film")}, set())
 
 
+def test_what_others_do_in_between_makes_nobody_forgotten(clock: HeldClock) -> None:
+    limit = RateLimit(Limit(8, 10))
+    tries(limit, 8, "one")
+    for other in ("two", "three", "four"):
+        clock.advance(1)
+        assert tries(limit, 1, other) == [""]
+    assert tries(limit, 1, "one") == ["7"]
+
+
 def test_clients_and_titles_count_each_for_itself(clock: HeldClock) -> None:
     limit = RateLimit(Limit(8, 10))
     assert tries(limit, 9) == [""] * 8 + ["10"]
@@ -97,6 +106,8 @@ def test_a_shared_storage_counts_the_same() -> None:
     found = tries(limit, 9)
     assert found[:8] == [""] * 8
     assert 86_000 < int(found[8]) <= 86_400
+    often = tries(RateLimit(Limit(8, 1, "memory://?often")), 400)
+    assert set(often) == {"", "1"}, "less than a second is a second"
     with pytest.raises(InvalidArgumentError, match="cannot be used") as refused:
         RateLimit(Limit(8, 10, "nothing://secret@here"))
     assert "secret" not in str(refused.value)
