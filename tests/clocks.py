@@ -20,7 +20,7 @@ _BEAT = 0.01  # seconds
 
 
 class HeldClock:
-    """What a module sees as `time`: seconds of both clocks stand still until `advance`."""
+    """What a module sees as `time`: the seconds of its clocks stand still until `advance`."""
 
     def __init__(self, now: float = 1_800_000_000.0) -> None:
         self.now = now
@@ -38,6 +38,9 @@ class HeldClock:
         return self.now
 
     def monotonic(self) -> float:
+        return self.now
+
+    def perf_counter(self) -> float:
         return self.now
 
     def __getattr__(self, name: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -15,9 +15,14 @@ from drm.license.clearkey import MAX_MESSAGE, parse_jwk_set
 from drm.license.sealed import SealedRequest, make_registration
 from drm.rights.policy import Policy
 from license_server.decisions import Decision, DeviceRules, HeldKey, KeyRequest, RequestFacts, refusal
+from license_server.issuing.faults import Faults
+from license_server.issuing.licenses import IssuingContext
 from license_server.issuing.rate_limits import Limit, RateLimit
 from license_server.issuing.registration import INDIVIDUALIZE
+from license_server.issuing.service import LicenseService
+from license_server.metrics import Counters
 from license_server.problems import ProblemError
+from license_server.store.audit import Audit, AuditMode, audit_rows
 from license_server.store.keys import Place
 from tests.unit.license_server.issuing.desk import AUDIO, DEVICE_KEY, KEYS, UNKNOWN, VIDEO, Desk, desk, problem
 
@@ -179,6 +184,35 @@ def test_each_decision_is_logged_in_one_line(make: Make, caplog: pytest.LogCaptu
     ]
 
 
+def test_each_decision_is_counted_and_written_down_with_the_time_that_it_took(make: Make) -> None:
+    at = make()
+    metrics = Counters(0).part(0)
+
+    class Slow:
+        """A store that takes its time."""
+
+        def get_many(self, kids: Sequence[KeyId]) -> object:
+            at.clock.advance(0.25)
+            return at.store.licenses.get_many(kids)
+
+    office = IssuingContext(keys=Slow(), devices=at.store.devices)
+    audit = Audit(at.store.engine, AuditMode.SYNC)
+    service = LicenseService(office, audit=audit, metrics=metrics, faults=Faults())
+    began = at.clock.now
+    body = b'{"kids":["%b"]}' % VIDEO.base64url.encode()
+    assert service.license(KeyRequest(body, client="192.0.2.7")).code == "issued"
+    assert service.license(KeyRequest(body, query="fault=expired")).code == "license_expired"
+    rows = audit_rows(at.store.engine)
+    assert {(row.action, row.code, row.kids, row.microseconds) for row in rows} == {
+        ("license", "issued", VIDEO.hex, 250_000),
+        ("license", "license_expired", VIDEO.hex, 250_000),
+    }
+    (issued,) = (row for row in rows if row.code == "issued")
+    assert (issued.at, issued.client) == (began, "192.0.2.7")
+    assert set(metrics.requests()) == {("license", "issued", 1), ("license", "license_expired", 1)}
+    assert [times.seconds for times in metrics.times() if times.action == "license"] == [0.5]
+
+
 # ------------------------------------------------------------------------------------------------ sealed licenses
 def test_a_device_registers_and_then_gets_a_sealed_license_with_its_policy(make: Make) -> None:
     at = make()
@@ -273,7 +307,8 @@ def test_only_enrolled_devices_when_the_operator_says_so(make: Make) -> None:
     at = make(rules=DeviceRules(enrolled_only=True))
     refused = at.register()
     assert (refused.status, refused.code) == (403, "device_refused")
-    assert at.sealed()[1].code == "device_refused"
+    asked = at.sealed()[1]
+    assert (asked.status, asked.code) == (403, "device_refused")
     at.store.devices.enrol(refused.device_id)
     assert at.register().code == "registered"
     _, decision = at.sealed(level=2)
