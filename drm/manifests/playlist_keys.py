@@ -14,8 +14,8 @@ from drm.errors import InvalidArgumentError, MalformedMediaError
 from drm.keys import KeyId
 from drm.manifests.forms import CLEARKEY_FORMAT, CLEARKEY_URNS, HLS_METHODS
 from drm.manifests.initialization import Initialization, Kids
+from drm.manifests.judging.players import HlsKey
 from drm.manifests.key_ids import key_line_statements, kid_in_data, kid_in_url
-from drm.manifests.players import HlsKey
 from drm.manifests.playlist import KEY, MAP, Line, attributes
 from drm.media import Scheme
 

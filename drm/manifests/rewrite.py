@@ -6,10 +6,10 @@ Bytes in, bytes and verdicts out; nothing is opened or fetched, so that a server
 from __future__ import annotations
 
 from drm.errors import InvalidArgumentError, MalformedMediaError
-from drm.manifests.check_mpd import check_mpd
-from drm.manifests.check_playlist import check_playlist, playlist_initializations
 from drm.manifests.forms import Player
 from drm.manifests.initialization import Kids
+from drm.manifests.judging.check_mpd import check_mpd
+from drm.manifests.judging.check_playlist import check_playlist, playlist_initializations
 from drm.manifests.playlist import Context
 from drm.manifests.rewrite_mpd import mpd_initializations, signal_mpd
 from drm.manifests.rewrite_playlist import signal_playlist

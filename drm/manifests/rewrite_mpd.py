@@ -12,7 +12,6 @@ from typing import Final
 from drm.bounded_xml import XmlElement
 from drm.errors import UnsupportedMediaError
 from drm.keys import KeyId
-from drm.manifests.check_mpd import check_mpd, names_kid, protections_of, scheme_of
 from drm.manifests.forms import (
     CK_NAMESPACE,
     CLEARKEY_URNS,
@@ -22,6 +21,7 @@ from drm.manifests.forms import (
     default_kid_lines,
 )
 from drm.manifests.initialization import ANY, Initialization, Kids
+from drm.manifests.judging.check_mpd import check_mpd, names_kid, protections_of, scheme_of
 from drm.manifests.key_ids import CENC_NAMESPACE, Statement, default_kids, protection_statements
 from drm.manifests.mpd_document import parse_mpd, spliced
 from drm.manifests.mpd_media import is_encryptable, media_heads

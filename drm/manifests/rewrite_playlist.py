@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from drm.errors import InvalidArgumentError, KeyMissingError, MalformedMediaError, UnsupportedMediaError
 from drm.keys import KeyId
-from drm.manifests.check_playlist import check_playlist, is_multivariant
 from drm.manifests.forms import HLS_METHODS, Player, checked_url, hls_key_line
 from drm.manifests.initialization import ANY, Initialization, Kids
+from drm.manifests.judging.check_playlist import check_playlist, is_multivariant
 from drm.manifests.playlist import MAP, SESSION_KEY, Context, Line, attributes, defined, parse_playlist
 from drm.manifests.playlist_keys import KeyGroup, KeyLine, key_groups, key_line
 from drm.manifests.rewritten import Signalled

@@ -9,9 +9,9 @@ from typing import Final
 import msgspec
 
 from drm.errors import KeyMissingError
-from drm.manifests.findings import Answer, Finding
 from drm.manifests.forms import Player
-from drm.manifests.verdicts import Plays, Verdict
+from drm.manifests.judging.findings import Answer, Finding
+from drm.manifests.judging.verdicts import Plays, Verdict
 
 __all__ = ["Outcome", "Signalled", "finding_members", "outcome_of", "require_known", "told_findings", "verdict_members"]
 

@@ -3,8 +3,8 @@
     python -m tests.browser.matrix               tries all, and writes down what was measured
     python -m tests.browser.matrix WORD...       tries those that have a word in their name, and only prints
 
-The answers are data of the product (drm/manifests/played.json): verdicts on manifests name the versions. Tests try a
-part of it anew at every run.
+The answers are data of the product (drm/manifests/judging/played.json): verdicts on manifests name the versions. Tests try
+a part of it anew at every run.
 """
 
 import itertools
@@ -28,7 +28,7 @@ from tests.browser.table import PAGE, written
 from tests.browser.trial import trial_url, watch
 from tests.interop.command import Command
 
-RECORD = Path(__file__).parents[2] / "drm" / "manifests" / "played.json"
+RECORD = Path(__file__).parents[2] / "drm" / "manifests" / "judging" / "played.json"
 CODECS = ("h264", "vp9", "av1")  # this Chromium has no decoder for HEVC
 SCHEMES = ("cenc", "cbcs")
 

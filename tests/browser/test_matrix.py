@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from drm.manifests.played import played
+from drm.manifests.judging.played import played
 from tests.browser import matrix, table
 from tests.browser.matrix import FILMS, Trial, tried
 from tests.browser.players import newest

@@ -11,9 +11,9 @@ from urllib.parse import unquote, urlsplit
 from drm.encrypting.source_file import SourceFile
 from drm.errors import InvalidArgumentError, KeyWrongError, MediaError
 from drm.manifests.initialization import ANY, Initialization, Kids, read_initialization
-from drm.manifests.players import lacks_pssh
+from drm.manifests.judging.players import lacks_pssh
+from drm.manifests.judging.verdicts import Verdict
 from drm.manifests.playlist import split_query
-from drm.manifests.verdicts import Verdict
 
 __all__ = ["Beside", "is_beside", "read_manifest"]
 

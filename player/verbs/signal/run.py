@@ -16,9 +16,10 @@ import msgspec
 
 from drm.errors import ExitCode, InvalidArgumentError, KeyMissingError, MediaError
 from drm.keys import KeyId
-from drm.manifests.check_playlist import playlist_members
 from drm.manifests.forms import Player
 from drm.manifests.initialization import Initialization
+from drm.manifests.judging.check_playlist import playlist_members
+from drm.manifests.judging.verdicts import Verdict, worst
 from drm.manifests.playlist import Context, split_query
 from drm.manifests.rewrite import check_manifest, is_playlist, manifest_initializations, signal_manifest
 from drm.manifests.rewrite_playlist import signal_playlist
@@ -30,7 +31,6 @@ from drm.manifests.rewritten import (
     require_known,
     verdict_members,
 )
-from drm.manifests.verdicts import Verdict, worst
 from drm.media import Scheme
 from drm.whole_file import write_whole
 from player.json_output import encode_json

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from drm.manifests.findings import Answer, Basis, Finding
-from drm.manifests.verdicts import Plays, Verdict
+from drm.manifests.judging.findings import Answer, Basis, Finding
+from drm.manifests.judging.verdicts import Plays, Verdict
 
 __all__ = ["lines"]
 

@@ -16,8 +16,8 @@ from werkzeug.serving import BaseWSGIServer, make_server
 from drm.encrypting.source_file import SourceFile
 from drm.isobmff.samples import open_presentation
 from drm.keys import ContentKey, KeyId
+from drm.manifests.judging.verdicts import Plays
 from drm.manifests.rewrite import check_manifest, manifest_initializations, signal_manifest
-from drm.manifests.verdicts import Plays
 from license_server.packagers.key_server import Slot, packager_keys
 from license_server.packagers.signers import AesSigner, RsaSigner, Signer
 from player.verbs.signal.beside import Beside

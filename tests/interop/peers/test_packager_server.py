@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import requests
 
+from drm.manifests.judging.verdicts import Plays
 from drm.manifests.rewrite import check_manifest, manifest_initializations
-from drm.manifests.verdicts import Plays
 from license_server.store.audit import AuditRow, audit_rows
 from license_server.store.keyring import find_keyring
 from license_server.store.opening import open_store

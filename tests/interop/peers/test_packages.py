@@ -10,8 +10,8 @@ import pytest
 from drm.encrypting.settings import TrackEncryption
 from drm.keys import ContentKey, KeyId
 from drm.manifests.forms import Player
+from drm.manifests.judging.verdicts import Plays
 from drm.manifests.rewrite import check_manifest, manifest_initializations, signal_manifest
-from drm.manifests.verdicts import Plays
 from drm.media import Scheme
 from drm.packaging.package import package_file
 from player.verbs.signal.beside import Beside

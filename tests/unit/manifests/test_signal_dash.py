@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from drm.errors import DRMError, InvalidArgumentError, MalformedMediaError, UnsupportedMediaError
 from drm.keys import KeyId
 from drm.manifests.initialization import ANY, Initialization
+from drm.manifests.judging.verdicts import Plays
 from drm.manifests.mpd_document import parse_mpd
 from drm.manifests.rewrite import manifest_initializations, signal_manifest
 from drm.manifests.rewrite_mpd import signal_mpd
-from drm.manifests.verdicts import Plays
 from drm.media import Scheme
 
 URL = "https://licenses.example.test/license?a=1&b=2"

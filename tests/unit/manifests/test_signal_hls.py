@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 from drm.errors import DRMError, InvalidArgumentError, KeyMissingError, MalformedMediaError, UnsupportedMediaError
 from drm.keys import KeyId
-from drm.manifests.check_playlist import playlist_members
 from drm.manifests.forms import Player
 from drm.manifests.initialization import Initialization
+from drm.manifests.judging.check_playlist import playlist_members
+from drm.manifests.judging.verdicts import Plays
 from drm.manifests.playlist import parse_playlist
 from drm.manifests.rewrite import check_manifest, is_playlist, manifest_initializations, signal_manifest
 from drm.manifests.rewrite_playlist import signal_playlist
-from drm.manifests.verdicts import Plays
 from drm.media import Scheme
 
 URL = "https://licenses.example.test/drm/license"

@@ -20,8 +20,8 @@ from drm.isobmff.samples import open_presentation
 from drm.keys import KeyId
 from drm.manifests.forms import Player
 from drm.manifests.initialization import Initialization, read_initialization
+from drm.manifests.judging.verdicts import Plays
 from drm.manifests.rewrite import check_manifest, signal_manifest
-from drm.manifests.verdicts import Plays
 from drm.media import Scheme, TrackInfo
 from drm.packaging.package import Package, package_file
 

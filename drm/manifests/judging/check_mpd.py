@@ -14,15 +14,15 @@ import msgspec
 from drm.bounded_xml import XmlElement
 from drm.errors import InvalidArgumentError, MalformedMediaError
 from drm.keys import KeyId
-from drm.manifests.findings import Answer, Basis, Facts, Finding, findings
 from drm.manifests.forms import CLEARKEY_URNS, MP4_PROTECTION, Player
 from drm.manifests.initialization import Initialization, Kids
+from drm.manifests.judging.findings import Answer, Basis, Facts, Finding, findings
+from drm.manifests.judging.players import DashStatement, LicenseUrl, dash_verdicts
+from drm.manifests.judging.verdicts import Plays, Verdict, judged, worst
 from drm.manifests.key_ids import CENC_NAMESPACE, default_kids, protection_statements
 from drm.manifests.mpd_document import parse_mpd
 from drm.manifests.mpd_media import is_encryptable, media_heads, representations
-from drm.manifests.players import DashStatement, LicenseUrl, dash_verdicts
 from drm.manifests.rewritten import Signalled, told_findings
-from drm.manifests.verdicts import Plays, Verdict, judged, worst
 
 __all__ = ["check_mpd", "names_kid", "protections_of", "scheme_of"]
 

@@ -1,8 +1,8 @@
 """The table of what plays: which form of a manifest each player takes, what it needs besides, and what ends it.
 
 Measured with Chromium, each form on real media. Verdicts are those of Shaka Player 5.2, dash.js 5.2 and hls.js 1.7;
-which other versions do the same is in `drm.manifests.played`, and said with them. Numbers in parentheses are the
-players' error codes. Values in, values out.
+which other versions do the same is in `drm.manifests.judging.played`, and said with them. Numbers in parentheses are
+the players' error codes. Values in, values out.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import Final
 import msgspec
 
 from drm.keys import KeyId
-from drm.manifests.findings import Basis
 from drm.manifests.forms import (
     CK_NAMESPACE,
     CLEARKEY_FORMAT,
@@ -24,8 +23,9 @@ from drm.manifests.forms import (
     MP4_PROTECTION,
     Player,
 )
-from drm.manifests.played import lines
-from drm.manifests.verdicts import Plays, Verdict
+from drm.manifests.judging.findings import Basis
+from drm.manifests.judging.played import lines
+from drm.manifests.judging.verdicts import Plays, Verdict
 from drm.media import Scheme
 
 __all__ = [

@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from typing import Final
 
 from drm.keys import KeyId
-from drm.manifests.findings import Answer, Basis, Facts, Finding, Weight, findings
 from drm.manifests.forms import Player
 from drm.manifests.initialization import Kids
-from drm.manifests.players import hls_verdicts, one_map, one_url
+from drm.manifests.judging.findings import Answer, Basis, Facts, Finding, Weight, findings
+from drm.manifests.judging.players import hls_verdicts, one_map, one_url
+from drm.manifests.judging.verdicts import Plays, Verdict, judged, worst
 from drm.manifests.playlist import MAP, Context, Line, attributes, defined, parse_playlist, split_query
 from drm.manifests.playlist_keys import KeyGroup, key_groups
 from drm.manifests.rewritten import Signalled, told_findings
-from drm.manifests.verdicts import Plays, Verdict, judged, worst
 
 __all__ = ["check_playlist", "is_multivariant", "playlist_initializations", "playlist_members"]
 

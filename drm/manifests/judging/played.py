@@ -41,7 +41,7 @@ class Played(msgspec.Struct, frozen=True):
 @functools.cache
 def played() -> tuple[Played, ...]:
     """Every row."""
-    data = (files("drm.manifests") / "played.json").read_bytes()
+    data = (files("drm.manifests.judging") / "played.json").read_bytes()
     return msgspec.json.decode(data, type=tuple[Played, ...])
 
 

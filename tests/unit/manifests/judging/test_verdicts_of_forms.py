@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from drm.keys import KeyId
-from drm.manifests.check_mpd import check_mpd
 from drm.manifests.forms import Player
 from drm.manifests.initialization import Initialization
-from drm.manifests.players import DashStatement, HlsKey, LicenseUrl, dash_verdicts, hls_verdicts
+from drm.manifests.judging.check_mpd import check_mpd
+from drm.manifests.judging.players import DashStatement, HlsKey, LicenseUrl, dash_verdicts, hls_verdicts
+from drm.manifests.judging.verdicts import Plays, worst
 from drm.manifests.rewrite import check_manifest
-from drm.manifests.verdicts import Plays, worst
 
 MANIFEST, CONFIG, NO = Plays.FROM_MANIFEST, Plays.WITH_CONFIG, Plays.NO
 KID = "00112233-4455-6677-8899-aabbccddeeff"

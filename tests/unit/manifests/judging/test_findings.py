@@ -8,11 +8,11 @@ import pytest
 
 from drm.keys import KeyId
 from drm.manifests.codec_names import Likeness, likeness
-from drm.manifests.findings import Answer, Basis, Facts, Finding, Weight, findings, kid_is_one
 from drm.manifests.forms import CLEARKEY_URN, MP4_PROTECTION, Player
 from drm.manifests.initialization import Initialization
-from drm.manifests.players import DashStatement, HlsKey, LicenseUrl, dash_verdicts, one_map, one_url
-from drm.manifests.verdicts import Plays, Verdict, judged
+from drm.manifests.judging.findings import Answer, Basis, Facts, Finding, Weight, findings, kid_is_one
+from drm.manifests.judging.players import DashStatement, HlsKey, LicenseUrl, dash_verdicts, one_map, one_url
+from drm.manifests.judging.verdicts import Plays, Verdict, judged
 from drm.media import Scheme
 
 V, A = KeyId.parse("00112233445566778899aabbccddeeff"), KeyId.parse("a0a1a2a3a4a5a6a7a8a9aaabacadaeaf")

@@ -1,7 +1,7 @@
 """What a player makes of a manifest: plays from it alone, needs a word from the application, does not, or unknown.
 
-That a form is right (`drm.manifests.players`) is not that it plays: `judged` holds it against what is true of manifest
-and media (`drm.manifests.findings`). Values in, values out.
+That a form is right (`drm.manifests.judging.players`) is not that it plays: `judged` holds it against what is true of
+manifest and media (`drm.manifests.judging.findings`). Values in, values out.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Final
 
 import msgspec
 
-from drm.manifests.findings import Answer, Basis, Finding, Weight
 from drm.manifests.forms import Player
+from drm.manifests.judging.findings import Answer, Basis, Finding, Weight
 
 __all__ = ["Plays", "Verdict", "judged", "worst"]
 

@@ -1,0 +1,1 @@
+"""What plays a manifest, and what in it contradicts what. Pure questions, for developer verbs and the license server."""
