@@ -3,8 +3,8 @@
     python -m tests.browser.matrix               tries all, and writes down what was measured
     python -m tests.browser.matrix WORD...       tries those that have a word in their name, and only prints
 
-The answers are data of the product (drm/manifests/judging/played.json): verdicts on manifests name the versions. Tests try
-a part of it anew at every run.
+The answers are data of the product (drm/manifests/judging/played.json): verdicts on manifests name the versions. Tests
+try a part of it anew at every run.
 """
 
 import itertools

@@ -1,1 +1,1 @@
-"""What plays a manifest, and what in it contradicts what. Pure questions, for developer verbs and the license server."""
+"""What plays a manifest, and what in it contradicts what. Pure questions; developer verbs, license server."""
