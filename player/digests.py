@@ -10,9 +10,9 @@ from collections.abc import Mapping
 
 import msgspec
 
-from drm.app.byte_stream import FileByteStream
 from drm.cenc.decrypt import SampleDecrypter, decrypt_sample
 from drm.cenc.dialect import Dialect
+from drm.component import ByteStream
 from drm.container import open_container
 from drm.errors import KeyMissingError, NothingReachedError, TruncatedMediaError
 from drm.keys import ContentKey, KeyId
@@ -33,7 +33,7 @@ class TrackDigest(msgspec.Struct, frozen=True):
 
 
 def digest_tracks(
-    stream: FileByteStream, keys: Mapping[KeyId, ContentKey], dialects: frozenset[Dialect]
+    stream: ByteStream, keys: Mapping[KeyId, ContentKey], dialects: frozenset[Dialect]
 ) -> tuple[list[TrackDigest], tuple[str, ...]]:
     """Decrypt and hash every track; return the digests, and what was odd in the file.
 
@@ -54,7 +54,7 @@ def digest_tracks(
 
 
 def _digest(
-    stream: FileByteStream, presentation: Presentation, track: TrackInfo, decrypters: Mapping[KeyId, SampleDecrypter]
+    stream: ByteStream, presentation: Presentation, track: TrackInfo, decrypters: Mapping[KeyId, SampleDecrypter]
 ) -> TrackDigest:
     digest = hashlib.sha256()
     count = encrypted = 0
@@ -78,7 +78,7 @@ def _digest(
     return TrackDigest(track.track_id, track.type.value, scheme, count, encrypted, digest.hexdigest())
 
 
-def _missing(stream: FileByteStream, track: TrackInfo, sample: Sample, key_id: KeyId, held: int) -> KeyMissingError:
+def _missing(stream: ByteStream, track: TrackInfo, sample: Sample, key_id: KeyId, held: int) -> KeyMissingError:
     start = sample.dts / track.timescale
     return KeyMissingError(
         f"there is no key for KID {key_id}",

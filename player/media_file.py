@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from typing import Protocol
 
 from drm.app.byte_stream import FileByteStream
@@ -59,5 +60,5 @@ def track_kids(paths: Sequence[str]) -> dict[int, tuple[KeyId, ...]]:
     """Key ids by track id; none for a track that is not encrypted. Raises MediaError as `open_container` does."""
     from drm.container import open_container  # noqa: PLC0415 - reads media, for those who need it
 
-    with FileByteStream(paths) as stream:
+    with closing(open_stream(paths)) as stream:
         return {each.track.track_id: each.key_ids for each in open_container(stream).streams()}

@@ -17,7 +17,7 @@ from drm.errors import InvalidArgumentError
 from drm.keys import ContentKey, KeyId
 from drm.media import Scheme
 from player.json_output import encode_json
-from player.quick.common import KEY_IS_VISIBLE, end_tidily, useful_jobs
+from player.quick.common import KEY_IS_VISIBLE, end_tidily, require_no_url, useful_jobs
 from player.quick.encrypt_keys import Chooser, Label, parse_label, parse_labelled_keys
 
 __all__ = ["IV_SIZES", "PSSH", "SCHEMA", "VERSION", "Request", "encrypt"]
@@ -118,6 +118,7 @@ def _bar(request: Request):  # type: ignore[no-untyped-def]  # noqa: ANN202 - it
 
 def _size(path: str) -> int:
     """Bytes of the input. Raises InvalidArgumentError: it is no file that can be read at any place."""
+    require_no_url(path, "encrypt")
     try:
         status = os.stat(path)  # noqa: PTH116 - a string is at hand
     except OSError as error:

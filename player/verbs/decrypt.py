@@ -14,7 +14,7 @@ from drm.keys import ContentKey, KeyId
 from player.key_mistakes import explain
 from player.options import dialect_option, key_options
 from player.progress import Progress
-from player.quick.common import MAX_JOBS, end_tidily, useful_jobs
+from player.quick.common import MAX_JOBS, end_tidily, require_no_url, useful_jobs
 from player.quick.decrypt import said_when_done
 
 __all__ = ["command"]
@@ -54,6 +54,8 @@ def command(
     it (exit code 5), and takes a moment, since it loads a decoder. --in-place does that too, and takes no key of which
     the decoder says nothing.
     """
+    for file in files:
+        require_no_url(file, "decrypt")
     if in_place:
         if output is not None or len(files) > 1:
             raise InvalidArgumentError("--in-place writes INPUT itself, and one alone", remedy="leave it out, or -o")

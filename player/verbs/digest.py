@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import click
 
-from drm.app.byte_stream import FileByteStream
 from drm.cenc.dialect import Dialect
 from drm.errors import KeyMissingError
 from drm.keys import ContentKey, KeyId
 from player.digests import TrackDigest, digest_tracks
 from player.json_output import encode_json
 from player.key_mistakes import explain
+from player.media_file import open_stream
 from player.options import dialect_option, key_options
 
 __all__ = ["command"]
@@ -24,12 +26,12 @@ _HEADINGS = ("track", "type", "scheme", "samples", "encrypted", "sha256 of the d
 @dialect_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(files: tuple[str, ...], keys: dict[KeyId, ContentKey], dialects: tuple[str, ...], *, as_json: bool) -> None:
-    """Hash the decrypted samples of each track of FILE (MP4 or WebM, or an init segment and its media segments).
+    """Hash the decrypted samples of each track of FILE (MP4 or WebM, its URL, or an init segment and media segments).
 
     The hash is SHA-256 over all samples of the track, decrypted, in decode order. Nothing is written but the hashes.
     """
     try:
-        with FileByteStream(files) as stream:
+        with closing(open_stream(files)) as stream:
             digests, warnings = digest_tracks(stream, keys, frozenset(map(Dialect, dialects)))
     except KeyMissingError as error:
         raise explain(error, keys) from None

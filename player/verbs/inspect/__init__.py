@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import click
 import msgspec
 
-from drm.app.byte_stream import FileByteStream
+from drm.component import ByteStream
 from drm.errors import MediaError
 from drm.webm.container import begins_as_ebml
 from player.json_output import encode_json
+from player.media_file import open_stream
 from player.options import open_output
 from player.verbs.inspect.box_listing import ListedBox, list_boxes
 from player.verbs.inspect.element_listing import list_elements
@@ -58,13 +60,14 @@ def command(
     limit: int | None,
     svg: str | None,
 ) -> None:
-    """Show what of FILE (MP4 or WebM, or an init segment and its media segments) is encrypted, and how. Needs no key.
+    """Show what of FILE (MP4 or WebM, its URL, or an init segment and its media segments) is encrypted, and how.
 
+    No key is needed.
     A file that is broken further on is shown as far as it can be read; the command then ends with the error.
     """
     if (tracks and not (samples or svg)) or (limit and not samples) or (samples and svg):
         raise click.UsageError("--track goes with --samples or --svg, --limit with --samples, and these not together")
-    with FileByteStream(files) as stream:
+    with closing(open_stream(files)) as stream:
         if samples:
             for line in sample_lines(stream, tracks, limit, as_json=as_json):
                 click.echo(line)
@@ -76,14 +79,14 @@ def command(
         raise refusal
 
 
-def _draw(stream: FileByteStream, target: str, tracks: tuple[int, ...]) -> MediaError | None:
+def _draw(stream: ByteStream, target: str, tracks: tuple[int, ...]) -> MediaError | None:
     drawn, refusal = encryption_map(stream, tracks)
     with open_output(target) as output, open(output, "wb", closefd=False) as file:
         file.write(drawn.encode())
     return refusal
 
 
-def _report(stream: FileByteStream, *, as_json: bool, boxes: bool | None) -> MediaError | None:
+def _report(stream: ByteStream, *, as_json: bool, boxes: bool | None) -> MediaError | None:
     report, error = inspect_stream(stream)
     listed: list[ListedBox] = []
     if boxes is not False:

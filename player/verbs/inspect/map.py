@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from drm.app.byte_stream import FileByteStream
+from drm.component import ByteStream
 from drm.errors import MediaError
 from player.verbs.inspect.map_model import OTHER, Cell, Lane, Map, read_map
 from player.verbs.inspect.map_strip import STRIP_HEIGHT, strip
@@ -27,7 +27,7 @@ _MOST_PERIODS: Final = 120  # with a mark of their own, in one lane
 _STEPS: Final = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200)
 
 
-def encryption_map(stream: FileByteStream, tracks: Iterable[int]) -> tuple[str, MediaError | None]:
+def encryption_map(stream: ByteStream, tracks: Iterable[int]) -> tuple[str, MediaError | None]:
     """Draw the tracks with these ids, or all. Return the SVG, and the error where a track breaks off.
 
     Raises:

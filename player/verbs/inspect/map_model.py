@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from drm.app.byte_stream import FileByteStream
+from drm.component import ByteStream
 from drm.container import open_container
 from drm.content_checks.enciphered import encrypted_bytes
 from drm.content_checks.tally import Tally
@@ -80,7 +80,7 @@ class Map:
         return next((lane.error for lane in self.lanes if lane.error), None)
 
 
-def read_map(stream: FileByteStream, tracks: Iterable[int]) -> Map:
+def read_map(stream: ByteStream, tracks: Iterable[int]) -> Map:
     """Read the tracks with these ids, or all.
 
     Raises:

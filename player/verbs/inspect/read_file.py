@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from drm.app.byte_stream import FileByteStream
+from drm.component import ByteStream
 from drm.container import open_container
 from drm.content_checks.checks import judge
 from drm.content_checks.facts import ContentFacts, TrackFacts
@@ -36,7 +36,7 @@ from player.verbs.inspect.report import (
 __all__ = ["inspect_stream"]
 
 
-def inspect_stream(stream: FileByteStream) -> tuple[Inspection, MediaError | None]:
+def inspect_stream(stream: ByteStream) -> tuple[Inspection, MediaError | None]:
     """Read every sample's place and encryption. Return the report and the first error met.
 
     Raises:

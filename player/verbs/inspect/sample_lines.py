@@ -10,7 +10,7 @@ from itertools import islice
 
 import msgspec
 
-from drm.app.byte_stream import FileByteStream
+from drm.component import ByteStream
 from drm.container import open_container
 from drm.content_checks.enciphered import encrypted_bytes
 from drm.errors import InvalidArgumentError, MediaError
@@ -91,7 +91,7 @@ def wanted_tracks(tracks: Sequence[TrackInfo], wanted: Iterable[int]) -> list[Tr
     return [by_id[track_id] for track_id in dict.fromkeys(wanted)] or list(tracks)
 
 
-def sample_lines(stream: FileByteStream, tracks: Sequence[int], limit: int | None, *, as_json: bool) -> Iterator[str]:
+def sample_lines(stream: ByteStream, tracks: Sequence[int], limit: int | None, *, as_json: bool) -> Iterator[str]:
     """The lines, track after track, of the first `limit` samples of each. A damaged track ends with its error.
 
     Raises:

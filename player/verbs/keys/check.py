@@ -14,11 +14,11 @@ __all__ = ["COMMANDS"]
 
 
 @click.command("check")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False))
-@click.argument("segments", type=click.Path(exists=True, dir_okay=False), nargs=-1)
+@click.argument("file", type=click.Path())
+@click.argument("segments", type=click.Path(), nargs=-1)
 @key_options
 def _check(file: str, segments: tuple[str, ...], keys: dict[KeyId, ContentKey]) -> object:
-    """Decrypt and strictly decode the first encrypted samples of each KID of FILE (and its SEGMENTs)."""
+    """Decrypt and strictly decode the first encrypted samples of each KID of FILE or its URL (and its SEGMENTs)."""
     return importlib.import_module("player.verbs.keys.check_file").run(file, segments, keys)
 
 

@@ -12,7 +12,6 @@ from typing import TypeAlias, cast
 
 import click
 
-from drm.app.byte_stream import FileByteStream
 from drm.app.sources import component_loader, open_source
 from drm.cenc.decrypt import SampleDecrypter, decrypt_sample
 from drm.cenc.dialect import Dialect
@@ -25,6 +24,7 @@ from drm.keys import COMMON_SYSTEM, ContentKey, KeyId
 from drm.media import InitBox, Sample, SampleCrypto, StreamDescriptor, TrackType
 from drm.session.key_check import KeyOutcome, KeyVerdict, check_keys, place, raise_for_verdict
 from player.key_mistakes import explain
+from player.media_file import open_stream, shown_name
 from player.verbs.keys.track_use import TrackUse, read_uses
 
 __all__ = ["Checked", "run", "verdicts"]
@@ -51,7 +51,7 @@ class _Decrypter:
 
 def verdicts(paths: Sequence[str], keys: Mapping[KeyId, ContentKey]) -> Checked:
     """Check the key of each KID that a sample uses. Raises MediaError when nothing can be read of the file."""
-    with FileByteStream(list(paths)) as stream:
+    with contextlib.closing(open_stream(list(paths))) as stream:
         source = open_source(stream)
         uses = [(descriptor, *read_uses(source, descriptor)) for descriptor in _readable(stream, source)]
         found = [verdict for descriptor, used, _ in uses for verdict in _track_verdicts(source, descriptor, used, keys)]
@@ -87,11 +87,11 @@ def run(file: str, segments: Sequence[str], keys: Mapping[KeyId, ContentKey]) ->
             f"{verdict.outcome.value}: {verdict.seen}{dialect}"
         )
     try:
-        checked.raise_for_status(file)
+        checked.raise_for_status(shown_name([file]))
     except DRMError as error:
         raise _with_boxes(explain(error, keys), file, segments) from None
     if not any(verdict.outcome is not KeyOutcome.UNUSED for verdict in checked.verdicts):
-        click.echo(f"{file}: not encrypted: none of its {checked.samples} samples is")
+        click.echo(f"{shown_name([file])}: not encrypted: none of its {checked.samples} samples is")
     return ExitCode.GOOD
 
 
@@ -146,7 +146,7 @@ def _with_boxes(error: DRMError, file: str, segments: Sequence[str]) -> DRMError
     if not isinstance(error, KeyMissingError) or error.maybe:
         return error
     boxes: Sequence[InitBox] = ()
-    with contextlib.suppress(MediaError), FileByteStream([file, *segments]) as stream:
+    with contextlib.suppress(MediaError), contextlib.closing(open_stream([file, *segments])) as stream:
         boxes = open_container(stream).pssh
     for text in error.kids:
         key_id = KeyId.parse(text)
@@ -155,7 +155,7 @@ def _with_boxes(error: DRMError, file: str, segments: Sequence[str]) -> DRMError
             systems = " and ".join(dict.fromkeys(box.system_id.name for box in naming))
             error.maybe = (
                 f"of the pssh boxes only {systems}'s names this KID, and players of Clear Key ask for keys by that of "
-                f"the common system: clearkey pssh insert {file} -o OUT puts one in"
+                f"the common system: clearkey pssh insert {shown_name([file])} -o OUT puts one in"
             )
             break
     return error

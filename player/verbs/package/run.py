@@ -21,7 +21,7 @@ from drm.media import Scheme
 from drm.packaging.package import Package, package_file
 from player.json_output import encode_json
 from player.progress import Progress
-from player.quick.common import KEY_IS_VISIBLE
+from player.quick.common import KEY_IS_VISIBLE, require_no_url
 from player.quick.encrypt_keys import Chooser, Label, parse_labelled_keys
 
 __all__ = ["HLS_FOR", "SCHEMA", "VERSION", "PackageRequest", "package"]
@@ -58,6 +58,7 @@ class PackageRequest:
 
 def package(request: PackageRequest) -> None:
     """Do it. Raises DRMError and OSError."""
+    require_no_url(request.source, "package")
     chooser = _chooser(request)
     if chooser is not None and not request.license_url:
         raise InvalidArgumentError(

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from drm.app.byte_stream import FileByteStream
+from drm.component import ByteStream
 from drm.container import open_container
 from drm.errors import InvalidArgumentError, MalformedMediaError, MediaError, UnsupportedMediaError
 from drm.isobmff.box import load_box, top_boxes
 from drm.isobmff.container import begins_as_mp4, require_mp4
 from drm.manifests.key_ids import MAX_STATEMENTS, Statement, box_statements, kid_statement, statement_of
 from drm.webm.container import begins_as_ebml
+from player.media_file import open_stream
 from player.verbs.pssh.manifests import hls_statements, keyids_statements, mpd_statements
 from player.verbs.pssh.words import decoded
 
 __all__ = ["PsshInput", "read_input"]
 
 _MAX_DOCUMENT: Final = 16 << 20  # bytes of anything that is not media
+_URLS: Final = ("http://", "https://")
 _WORDS: Final = "base64 or hex"
 _MAX_SHOWN: Final = 40  # characters of an argument that is shown
 
@@ -53,8 +56,8 @@ def read_input(argument: str) -> PsshInput:
     """
     if argument == "-":
         return _document(sys.stdin.buffer.read(_MAX_DOCUMENT + 1), "standard input")
-    if _is_file(argument):
-        with FileByteStream(argument) as stream:
+    if argument.startswith(_URLS) or _is_file(argument):
+        with closing(open_stream([argument])) as stream:
             return _file(stream)
     return _words(argument)
 
@@ -75,7 +78,7 @@ def _words(argument: str) -> PsshInput:
         raise
 
 
-def _file(stream: FileByteStream) -> PsshInput:
+def _file(stream: ByteStream) -> PsshInput:
     if begins_as_ebml(stream):
         webm = open_container(stream)
         return PsshInput(
@@ -101,7 +104,7 @@ def _is_file(argument: str) -> bool:
         return False
 
 
-def _mp4(stream: FileByteStream) -> tuple[str, list[Statement]]:
+def _mp4(stream: ByteStream) -> tuple[str, list[Statement]]:
     found: dict[tuple[object, ...], list[Statement]] = {}
     has_movie = False
     for top in top_boxes(stream):

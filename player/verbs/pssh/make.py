@@ -15,6 +15,7 @@ from drm.isobmff.pssh.payload import PLAYREADY, WIDEVINE, make_data
 from drm.keys import COMMON_SYSTEM, KeyId, SystemId
 from drm.packaging.pssh_insert import insert_common_pssh
 from drm.whole_file import write_whole
+from player.quick.common import require_no_url
 from player.verbs.pssh.words import unhex_or_unbase64
 
 __all__ = ["COMMANDS"]
@@ -101,7 +102,7 @@ def _box(
 
 
 @click.command("insert")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=click.Path())
 @click.option(
     "-o",
     "--output",
@@ -112,14 +113,15 @@ def _box(
 )
 @click.option("--kid", "kids", metavar="KID", multiple=True, help="A key id to name besides the file's own.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
-def _insert(file: Path, output: Path, kids: tuple[str, ...], *, quiet: bool) -> None:
+def _insert(file: str, output: Path, kids: tuple[str, ...], *, quiet: bool) -> None:
     """Write FILE (an MP4 or an initialization segment) to OUT with a pssh box of the common system, as browsers need.
 
     The box names the KIDs of the samples and those in Widevine's and PlayReady's boxes. The samples stay as they are.
     """
     if str(output) == "-":
         raise InvalidArgumentError("insert writes a file, not a stream", remedy="give a name to -o")
-    done = insert_common_pssh(file, output, map(KeyId.parse, kids))
+    require_no_url(file, "pssh insert")
+    done = insert_common_pssh(Path(file), output, map(KeyId.parse, kids))
     if quiet:
         return
     for note in done.notes:

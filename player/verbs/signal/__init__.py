@@ -14,7 +14,7 @@ _ALL = "all"
 
 
 @click.command("signal")
-@click.argument("manifest", metavar="MANIFEST", type=click.Path(exists=True, dir_okay=False))
+@click.argument("manifest", metavar="MANIFEST", type=click.Path())
 @click.option("--license-url", metavar="URL", help="Where players ask for licenses.")
 @click.option("-o", "--output", metavar="FILE", type=click.Path(dir_okay=False, allow_dash=True),
               help="Where to write, beside the manifest. [default: standard output]")  # fmt: skip

@@ -34,6 +34,7 @@ from drm.manifests.rewritten import (
 from drm.media import Scheme
 from drm.whole_file import write_whole
 from player.json_output import encode_json
+from player.quick.common import require_no_url
 from player.verbs.signal.beside import Beside, is_beside, read_manifest
 from player.verbs.signal.words import lines
 
@@ -82,6 +83,7 @@ def signal(request: SignalRequest) -> ExitCode:
             "nothing says what is to be done",
             remedy="give --license-url to rewrite the manifest, or --check to have it judged as it is",
         )
+    require_no_url(request.manifest, "signal")
     data = read_manifest(Path(request.manifest))
     reader = Beside(Path(request.manifest).parent, _given(request))
     members = _members(data, request)

@@ -16,6 +16,7 @@ from license_server.process import LicenseServer
 from player.json_output import encode_json
 from player.key_mistakes import explain
 from player.license_form_option import form_options
+from player.media_file import shown_name
 from player.options import component_trust, key_options
 from player.verbs.trace.log import TraceLog
 from player.verbs.trace.run import Scenario, Tracer
@@ -87,7 +88,12 @@ def command(
         except DRMError as error:
             failure = explain(error, keys)
     if as_json:
-        document = {"files": list(files), "scenario": scenario, "level": level, "log": log.rows()}
+        document = {
+            "files": [shown_name([file]) for file in files],
+            "scenario": scenario,
+            "level": level,
+            "log": log.rows(),
+        }
         click.echo(encode_json(document, indent=2))
     else:
         if level is not None:

@@ -7,7 +7,6 @@ import enum
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from drm.app.byte_stream import FileByteStream
 from drm.app.components.trust import ComponentTrust
 from drm.app.rights.enabler import ContentProtectionManager
 from drm.app.session_proxy import MediaSessionProxy, PMPSessionFlags, SessionConfiguration, create_pmp_media_session
@@ -19,6 +18,7 @@ from drm.protection import ProtectionReport
 from drm.session.events import MediaEvent
 from drm.session.events import MediaEventType as E
 from drm.session.topology import SinkActivate, SourceStreamNode, Topology
+from player.media_file import open_stream
 from player.verbs.trace.log import TracedManager, TraceLog
 
 __all__ = ["Scenario", "Tracer"]
@@ -67,7 +67,8 @@ class Tracer:
             content_protection_manager=self._manager, min_level=self._min_level, trust=self._trust
         )
         with contextlib.ExitStack() as stack:
-            self._sources = [open_source(stack.enter_context(FileByteStream(self._paths))) for _ in range(2)]
+            streams = [stack.enter_context(contextlib.closing(open_stream(self._paths))) for _ in range(2)]
+            self._sources = [open_source(stream) for stream in streams]
             self._log.command("create_pmp_media_session", flags=int(self._flags))
             self._session = stack.enter_context(create_pmp_media_session(self._flags, configuration))
             self._log.command("(it is there)", level=self._session.protection_report.level)

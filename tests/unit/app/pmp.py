@@ -56,7 +56,9 @@ def clip(number: int = 0, frames: int = FRAMES) -> Path:
     if number:
         ((key_id, key),) = keys_of(number).items()
         told = TrackEncryption(key_id, key)
-        encrypt_file(path, path, scheme=Scheme.CENC, tracks={TrackType.VIDEO: told, TrackType.AUDIO: told})
+        encrypt_file(
+            path, path, scheme=Scheme.CENC, tracks={TrackType.VIDEO: told, TrackType.AUDIO: told}, in_place=True
+        )
     return path
 
 

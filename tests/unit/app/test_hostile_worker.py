@@ -77,7 +77,7 @@ def encrypted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("clips") / "clip.mp4"
     make_clip(path, Clip(width=160, height=90, frames=30, sound=False))
     told = TrackEncryption(KeyId(bytes(16)), ContentKey(bytes(16)))
-    encrypt_file(path, path, scheme=Scheme.CENC, tracks={TrackType.VIDEO: told})
+    encrypt_file(path, path, scheme=Scheme.CENC, tracks={TrackType.VIDEO: told}, in_place=True)
     return path
 
 

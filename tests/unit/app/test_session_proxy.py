@@ -66,7 +66,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("clips") / "cenc.mp4"
     make_clip(path, Clip(width=160, height=90, frames=FRAMES, sound=True))
     told = TrackEncryption(KEY_ID, KEY)
-    encrypt_file(path, path, scheme=Scheme.CENC, tracks={TrackType.VIDEO: told, TrackType.AUDIO: told})
+    encrypt_file(path, path, scheme=Scheme.CENC, tracks={TrackType.VIDEO: told, TrackType.AUDIO: told}, in_place=True)
     return path
 
 

@@ -90,7 +90,7 @@ def test_what_is_encrypted_in_an_unknown_way_is_not_taken_for_clear(
 
 
 def test_a_file_may_take_its_own_place(sealed: Path, clips: Any, keys: Any, by_us: Packets) -> None:
-    decrypt_file(sealed, sealed, dict(keys))
+    decrypt_file(sealed, sealed, dict(keys), in_place=True)
     assert by_us(sealed) == by_us(clips(fragmented=True))
     assert [path.name for path in sealed.parent.iterdir()] == [sealed.name]
 

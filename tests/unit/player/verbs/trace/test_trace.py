@@ -38,7 +38,7 @@ STATUS = {100: "READY", 200: "STARTED_SOURCE", 300: "SINK_SWITCHED", 400: "ENDED
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("trace") / "cenc.mp4"
     make_clip(path, Clip(width=160, height=90, frames=45, gop=15, sound=False))
-    encrypt_file(path, path, scheme=Scheme.CENC, tracks={TrackType.VIDEO: TrackEncryption(KEY_ID, KEY)})
+    encrypt_file(path, path, scheme=Scheme.CENC, tracks={TrackType.VIDEO: TrackEncryption(KEY_ID, KEY)}, in_place=True)
     return path
 
 
