@@ -9,7 +9,7 @@ from tests.browser.players import Player, fetched, newest
 FRAMES = 50  # of the 72 that a film has
 _QUIET = 8.0  # seconds in which nothing is shown and nothing new asked for: it has stalled
 _MUTE = 5.0  # the same, while it has asked for no license at all
-_LIMIT = 60.0  # seconds; no player tries for longer than that
+_LIMIT = 40.0  # seconds; no player tries for longer than that
 
 
 @dataclass(frozen=True)
