@@ -70,6 +70,7 @@ def test_a_plain_license_has_the_keys_that_were_asked_for_and_no_others(make: Ma
     assert (one.status, one.media_type, one.code, one.kids) == (200, "application/json", "issued", (AUDIO,))
     assert parse_jwk_set(one.body) == {AUDIO: KEYS[AUDIO]}
     assert parse_jwk_set(both.body) == KEYS
+    assert (one.cors, one.pause, one.headers) == (True, 0.0, ())
 
 
 @pytest.mark.parametrize(("more", "code"), [(0, "issued"), (1, "request_too_large")])

@@ -12,7 +12,7 @@ import pytest
 from drm.errors import InvalidArgumentError
 from license_server.decisions import KeyRequest
 from license_server.issuing.entitlements import Entitlements, Grant
-from license_server.issuing.token_keys import MAX_TOKENS_FILE, parse_token_keys
+from license_server.issuing.token_keys import MAX_TOKENS_FILE, TokenError, parse_token_keys
 from license_server.issuing.token_minting import TokenClaims, make_signing_key, read_signing_key
 from license_server.problems import ProblemError
 from tests.unit.license_server.issuing.desk import VIDEO, Desk, desk
@@ -44,6 +44,12 @@ def test_both_names_of_the_algorithm_and_no_other(at: Desk) -> None:
         assert at.license(token=good(at, header={"alg": alg})).code == "issued"
     assert at.license(token=good(at, header={"alg": "HS256", "kid": "mac"}, sign=mac_with(MAC))).code == "issued"
     assert at.license(token=good(at, header={"alg": "HS512", "kid": "mac"}, sign=mac_with(MAC))).code == "token_invalid"
+
+
+def test_why_a_token_is_not_taken_is_what_the_error_says() -> None:
+    with pytest.raises(TokenError, match="three parts") as refused:
+        parse_token_keys(JWKS.encode()).verify("no token")
+    assert refused.value.why == str(refused.value)
 
 
 @pytest.mark.parametrize("more", [0, 1])
