@@ -125,7 +125,8 @@ def test_what_is_minted_is_taken_and_says_what_was_told(at: Desk, tmp_path: Path
     assert told == {"iat": now, "exp": now + 3600, "kids": "*"}
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", json.dumps(PUBLIC), "{" * 5000])
+@pytest.mark.parametrize("content", ["", "[]", "{}", json.dumps(PUBLIC), "{" * 5000],
+                         ids=["empty", "list", "no members", "public", "deep"])  # fmt: skip
 def test_what_is_no_signing_key_is_refused_by_its_place_alone(tmp_path: Path, content: str) -> None:
     path = tmp_path / "key.json"
     path.write_text(content)
