@@ -21,7 +21,7 @@ from drm.container import open_container
 from drm.errors import DRMError, ExitCode, KeyMissingError, KeyNotJudgedError, MediaError, NothingReachedError
 from drm.isobmff.pssh.payload import read_contents
 from drm.keys import COMMON_SYSTEM, ContentKey, KeyId
-from drm.media import InitBox, Sample, SampleCrypto, StreamDescriptor, TrackType
+from drm.media import ByteSource, InitBox, Sample, SampleCrypto, StreamDescriptor, TrackType
 from drm.session.key_check import KeyOutcome, KeyVerdict, check_keys, place, raise_for_verdict
 from player.key_mistakes import explain
 from player.media_file import open_stream, shown_name
@@ -59,7 +59,7 @@ def verdicts(paths: Sequence[str], keys: Mapping[KeyId, ContentKey]) -> Checked:
         return Checked(found, sum(used.samples for _, used, _ in uses), damage)
 
 
-def _readable(stream: FileByteStream, source: MediaSource) -> Sequence[StreamDescriptor]:
+def _readable(stream: ByteSource, source: MediaSource) -> Sequence[StreamDescriptor]:
     """The streams without text and metadata that cannot be read, unless there is nothing else."""
     presentation = open_container(stream)
     streams = [found for found in source.streams() if not presentation.left_out(found.track.track_id)]
