@@ -114,14 +114,14 @@ class Campaign:
     def _covering(self, each: Found, budget: float) -> tuple[dict[str, float], dict[str, float]]:
         """Tests that reach the mutant in their own process, and those that do so in another, with their seconds."""
         reach = self._reach(each.group)
-        lines = range(each.mutant.line, each.mutant.last_line + 1)
-
-        def reaches(test: dict[str, Any]) -> bool:
+        lines = set(range(each.mutant.line, each.mutant.last_line + 1))
+        own: list[tuple[bool, float, str]] = []
+        for name, test in reach.items():
             reached = test["lines"].get(each.module, ())
-            return bool(reached) and (not each.mutant.in_function or not set(lines).isdisjoint(reached))
-
-        own = {name: test["seconds"] for name, test in reach.items() if not test["process"] and reaches(test)}
-        others = {name: test["seconds"] for name, test in reach.items() if test["process"]}
+            # What is made with the import is seen by whoever reads it, also without a line of the module.
+            if not test["process"] and (not each.mutant.in_function or not lines.isdisjoint(reached)):
+                own.append((not reached, test["seconds"], name))
+        others = [(False, test["seconds"], name) for name, test in reach.items() if test["process"]]
         return _within(own, budget), _within(others, 3 * budget)
 
     def _reach(self, group: Group) -> dict[str, dict[str, Any]]:
@@ -164,10 +164,10 @@ class Campaign:
         draft.replace(self._path)
 
 
-def _within(tests: dict[str, float], budget: float) -> dict[str, float]:
-    """The quick tests first, as many as fit; one in any case."""
+def _within(tests: list[tuple[bool, float, str]], budget: float) -> dict[str, float]:
+    """Those that reach the module first, and of these the quick ones, as many as fit; one in any case."""
     taken: dict[str, float] = {}
-    for name, seconds in sorted(tests.items(), key=lambda item: item[1])[:_MOST_TESTS]:
+    for _far, seconds, name in sorted(tests)[:_MOST_TESTS]:
         if taken and sum(taken.values()) + seconds > budget:
             break
         taken[name] = seconds

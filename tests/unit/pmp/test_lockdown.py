@@ -156,7 +156,15 @@ def test_hidden_from_other_processes_before_anything_is_imported() -> None:
         "death": 9,
         "no_new_privs": "1",
         "core": True,
-        "open": {"kept": "done", "stranger": "EBADF", "output": "done", "status": "done"},
+        "not_yet": [0, "", 0],
+        "open": {
+            "kept": "done",
+            "stranger": "EBADF",
+            "input": "done",
+            "output": "done",
+            "errors": "done",
+            "status": "done",
+        },
     }
     assert found["owner"] in ("initial", "other")
 
@@ -180,6 +188,9 @@ def test_locked_every_layer_holds_and_before_it_none_does() -> None:
     assert found["told"] == {"open": "EACCES", "socket": "EACCES", "fork": "EPERM", "executable": "EPERM"}
     assert found["abi"] == landlock.abi_version()
     assert found["threads"] == 1
+    assert found["early"].keys() == names - {"closed_fds", "userns_owner"}, (
+        "each layer is told, also before it is tried"
+    )
     early = {name for name, said in found["early"].items() if said == "yes"}
     assert early <= {"untraced", "no_core"}
     not_asked = ("landlock", "user_namespace", "network_namespace", "chroot")
@@ -189,6 +200,27 @@ def test_locked_every_layer_holds_and_before_it_none_does() -> None:
 def test_the_filter_that_is_told_is_the_one_without_a_process_id() -> None:
     machine = seccomp.MACHINES[platform.machine()]
     assert told("locked")["sha256"] == hashlib.sha256(seccomp.assemble(machine, 0)).hexdigest()
+
+
+def test_a_machine_without_a_table_has_no_filter() -> None:
+    found = told("on_another_machine")
+    said = f"no: no table of system calls for {found['machine']}"
+    assert (found["layers"]["seccomp"], found["sha256"]) == (said, "")
+    assert found["layers"]["landlock"] == "yes"
+
+
+def test_a_thread_that_does_not_take_the_filter_is_told() -> None:
+    found = told("with_a_thread_of_another_filter")
+    assert found["layers"]["seccomp"].startswith("no: thread ")
+    assert found["layers"]["seccomp"].endswith(" did not take the filter")
+    assert found["sha256"] == ""
+
+
+def test_what_nobody_holds_any_more_ends_before_the_namespaces_are_entered() -> None:
+    """Codecs that were tried out leave thread pools behind, and unshare needs a single thread."""
+    found = told("with_a_forgotten_pool")
+    assert (found["before"], found["threads"]) == (2, 1)
+    assert found["layers"]["user_namespace"] == "yes"
 
 
 def test_a_second_thread_is_filtered_too_and_namespaces_are_not_to_be_had() -> None:

@@ -10,6 +10,7 @@ Prints one JSON object. Whatever is needed afterwards is opened, imported or map
 
 import ctypes
 import errno
+import gc
 import json
 import mmap
 import os
@@ -20,6 +21,7 @@ import stat
 import struct
 import sys
 import threading
+import time
 from pathlib import Path
 
 from drm.pmp import landlock, libc, lockdown, namespaces, probe
@@ -139,9 +141,11 @@ def hidden(what):
     status = lock.status.read()
     return {
         "said": lock._said, "owner": lock.userns_owner, "dumpable": libc.prctl(3), "death": signal_of_death.value,
-        "no_new_privs": status["NoNewPrivs"], "core": resource.getrlimit(resource.RLIMIT_CORE) == (0, 0),
+        "not_yet": [lock.landlock_abi, lock.filter_sha256, lock.threads], "no_new_privs": status["NoNewPrivs"],
+        "core": resource.getrlimit(resource.RLIMIT_CORE) == (0, 0),
         "open": tried({"kept": lambda: os.fstat(kept), "stranger": lambda: os.fstat(stranger),
-                       "output": lambda: os.fstat(1), "status": lambda: os.fstat(lock.status.descriptor)}),
+                       "input": lambda: os.fstat(0), "output": lambda: os.fstat(1), "errors": lambda: os.fstat(2),
+                       "status": lambda: os.fstat(lock.status.descriptor)}),
     }  # fmt: skip
 
 
@@ -156,24 +160,35 @@ def contained(calls):
     for call in calls.split(","):
         number, error = map(int, call.split("="))
         code += [(0x15, 0, 1, number), (0x06, 0, 0, 0x00050000 | error)]
+    lock = lockdown.Lockdown(os.getppid())
+    _filter(code)
+    return _locked(lock)
+
+
+def _filter(code):
+    """Have this thread judged by such a program, which allows the rest."""
     raw = b"".join(struct.pack("<HBBI", *each) for each in [*code, (0x06, 0, 0, 0x7FFF0000)])
     buffer = ctypes.create_string_buffer(raw, len(raw))
-    lock = lockdown.Lockdown(os.getppid())
     libc.prctl(38, 1)
     header = ctypes.create_string_buffer(struct.pack("<HxxxxxxQ", len(code) + 1, ctypes.addressof(buffer)))
     libc.syscall(lockdown._SECCOMP[os.uname().machine], 1, 0, header)
-    return _locked(lock)
 
 
 def locked():
     return _locked(lockdown.Lockdown(os.getppid()))
 
 
+def _fork():
+    if (child := os.fork()) == 0:
+        os._exit(0)
+    os.waitpid(child, 0)
+
+
 def _locked(lock):
     early = lock.layers()
     lock.hide([])
     lock.apply()
-    attempts = {"open": lambda: os.open("/", os.O_RDONLY), "socket": socket.socket, "fork": os.fork,
+    attempts = {"open": lambda: os.open("/", os.O_RDONLY), "socket": socket.socket, "fork": _fork,
                 "executable": lambda: mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_EXEC)}  # fmt: skip
     return {"early": early, "layers": lock.layers(), "abi": lock.landlock_abi, "sha256": lock.filter_sha256,
             "threads": lock.threads, "told": tried(attempts)}  # fmt: skip
@@ -195,6 +210,53 @@ def with_another_thread():
     go.set()
     done.wait(20)
     return {"layers": lock.layers(), "threads": lock.threads, "other": told}
+
+
+def on_another_machine():
+    """As far as uname says: a 32-bit personality."""
+    ctypes.CDLL(None).personality(8)
+    return {"machine": os.uname().machine, **_locked(lockdown.Lockdown(os.getppid()))}
+
+
+def with_a_thread_of_another_filter():
+    """The kernel cannot give such a thread ours."""
+    ready = threading.Event()
+
+    def other():
+        _filter([(0x20, 0, 0, 0)])
+        ready.set()
+        threading.Event().wait()
+
+    threading.Thread(target=other, daemon=True).start()
+    ready.wait()
+    lock = lockdown.Lockdown(os.getppid())
+    lock.hide([])
+    lock.apply()
+    return {"layers": lock.layers(), "sha256": lock.filter_sha256}
+
+
+def with_a_forgotten_pool():
+    """A thread that ends with the object that owns it, which nobody holds but itself."""
+    gc.disable()
+
+    class Pool:
+        def __init__(self):
+            self.itself, self.ended = self, threading.Event()
+            self.thread = threading.Thread(target=self.ended.wait, daemon=True)
+            self.thread.start()
+
+        def __del__(self):
+            self.ended.set()
+            self.thread.join()
+            while lock.status.threads > 1:  # it is not in the kernel's list any more
+                time.sleep(0.001)
+
+    lock = lockdown.Lockdown(os.getppid())
+    Pool()
+    before = lock.status.threads
+    lock.hide([])
+    lock.apply()
+    return {"before": before, "threads": lock.threads, "layers": lock.layers()}
 
 
 def unlocked():
