@@ -103,7 +103,7 @@ def test_a_key_may_be_a_file_or_standard_input(tmp_path: Path, clips: Any, keys_
 
 def test_a_missing_key_that_only_widevine_asks_for_is_said_to_be(tmp_path: Path, clips: Any, keys_file: Path) -> None:
     sealed = tmp_path / "sealed.mp4"
-    assert run(clips(), "-o", sealed, "--keys-file", keys_file, "--pssh", "none").returncode == 0
+    assert run(clips(fragmented=True), "-o", sealed, "--keys-file", keys_file, "--pssh", "none").returncode == 0
     box = Pssh(WIDEVINE, (), make_data(WIDEVINE, (PAIRS[0][0],))).encode()
     data = bytearray(sealed.read_bytes())
     at = data.index(b"moov") - 4
