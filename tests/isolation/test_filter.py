@@ -96,6 +96,7 @@ def test_another_architecture_or_abi_ends_the_process(machine: seccomp.Machine) 
         ("newfstatat", (3, 0, 0, 0x1000), ALLOW),
         ("newfstatat", (3, 0, 0, 0), EACCES),
         ("newfstatat", (3, 0, 0, 0x100), EACCES),
+        ("newfstatat", (3, 0, 0, 1), EACCES),
         ("prlimit64", (0, 7, 0), ALLOW),
         ("prlimit64", (0, 7, 0x1000), EPERM),
         ("prlimit64", (0, 7, 0x1_0000_0000), EPERM),
@@ -104,6 +105,40 @@ def test_another_architecture_or_abi_ends_the_process(machine: seccomp.Machine) 
 )
 def test_arguments_are_judged(machine: seccomp.Machine, name: str, arguments: tuple[int, ...], answer: int) -> None:
     assert judge(machine, name, *arguments) == answer
+
+
+# fcntl(2): F_DUPFD to F_SETFL, F_DUPFD_CLOEXEC, F_ADD_SEALS and F_GET_SEALS; linux/prctl.h, linux/sched.h
+FCNTL = {0, 1, 2, 3, 4, 1030, 1033, 1034}
+PRCTL = {2, 3, 15, 0x53564D41}
+NAMESPACES = (0x80, 0x20000, 0x2000000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000)
+THREAD = 0x10000
+
+
+def test_no_other_command_or_option_passes(machine: seccomp.Machine) -> None:
+    program = seccomp.assemble(machine, PID)
+    for name, at, allowed, tried in (
+        ("fcntl", 1, FCNTL, {*range(64), *range(1020, 1050)}),
+        ("prctl", 0, PRCTL, {*range(128), *range(0x53564D30, 0x53564D50), 0x59616D61}),
+    ):
+        for value in tried:
+            arguments = (0,) * at + (value,)
+            answer = verdict(program, machine.audit_arch, machine.number(name), *arguments)
+            assert answer == (ALLOW if value in allowed else EPERM), (name, value)
+
+
+def test_a_thread_is_made_with_every_flag_but_those_of_namespaces(machine: seccomp.Machine) -> None:
+    for bit in (1 << number for number in range(32)):
+        answer = EPERM if bit in NAMESPACES else ALLOW
+        assert judge(machine, "clone", THREAD | bit) == answer, hex(bit)
+        assert judge(machine, "clone", bit) == (ALLOW if bit == THREAD else EPERM), hex(bit)
+
+
+def test_the_machines_are_named_as_the_kernel_names_them() -> None:
+    """AUDIT_ARCH_X86_64 and AUDIT_ARCH_AARCH64 of linux/audit.h."""
+    assert {name: machine.audit_arch for name, machine in seccomp.MACHINES.items()} == {
+        "x86_64": 0xC000003E,
+        "aarch64": 0xC00000B7,
+    }
 
 
 def test_the_tables_do_not_overlap() -> None:
