@@ -1,22 +1,14 @@
-"""Clocks that a test can trust on a machine that is busy with other things.
-
-`HeldClock` stands still until the test moves it: it shows a bound of time exactly. `Beats` counts time as this process
-gets it, for what only runs in real time: what waits five seconds is found out where half a second is allowed, and a
-machine that lets everything wait is not.
-"""
+"""A clock that a test can trust on a machine that is busy with other things: it shows a bound of time exactly."""
 
 from __future__ import annotations
 
-import threading
 import time
 from types import ModuleType
-from typing import Any, Self
+from typing import Any
 
 import pytest
 
-__all__ = ["Beats", "HeldClock"]
-
-_BEAT = 0.01  # seconds
+__all__ = ["HeldClock"]
 
 
 class HeldClock:
@@ -45,30 +37,3 @@ class HeldClock:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(time, name)
-
-
-class Beats:
-    """A stopwatch for as long as its block lasts, in beats of a thread of this process.
-
-    On an idle machine a second has a hundred of them; where the processor is shared, as many fewer as others get.
-    """
-
-    def __enter__(self) -> Self:
-        self._count = 0
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="beats", daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    def _beat(self) -> None:
-        while not self._ended.wait(_BEAT):
-            self._count += 1
-
-    @property
-    def seconds(self) -> float:
-        """Since the block began."""
-        return self._count * _BEAT

@@ -106,7 +106,8 @@ def test_words_that_do_not_fit_are_named(tmp_path: Path, clips: Any, keys_file: 
     assert (ran.returncode, "cannot be opened" in ran.stderr) == (3, True)
     (tmp_path / "file").touch()
     ran = run("package", clips(), "-o", tmp_path / "file" / "x", "--clear")
-    assert ran.returncode == 1
+    assert ran.returncode == 2
+    assert "cannot write" in ran.stderr
     assert "Traceback" not in ran.stderr
 
 
