@@ -64,6 +64,8 @@ def graph() -> grimp.ImportGraph:
     with pytest.MonkeyPatch.context() as patched:
         for package in PACKAGES:
             patched.delitem(sys.modules, package, raising=False)
+        own = [finder for finder in sys.meta_path if not type(finder).__module__.startswith("drm.")]
+        patched.setattr(sys, "meta_path", own)
         return grimp.build_graph(*PACKAGES, include_external_packages=True, cache_dir=None)
 
 
