@@ -23,9 +23,8 @@ from drm.isobmff.sample_aux import PIFF_SENC, Saio, Saiz
 from drm.isobmff.sample_group import Sgpd, grouping_type
 from drm.media import ByteSource
 
-__all__ = ["MEDIA_DATA", "BoxWalk"]
+__all__ = ["BoxWalk"]
 
-MEDIA_DATA: Final = frozenset({"mdat", "imda"})
 _CENC_AUX: Final = frozenset({None, "cenc", "cens", "cbc1", "cbcs", "piff"})
 _COMPARED: Final = 4096  # bytes of the entries that are looked for where `saio` points
 _PIECE: Final = 1 << 20
@@ -62,15 +61,12 @@ class BoxWalk:
         self._facts = facts
         self._on_place = on_place
         self._on_pssh = on_pssh
-        self.media_data: list[tuple[int, int]] = []  # (start, end) of each box of media data, in their order
 
     def run(self) -> None:
         """Walk. What stops it is kept as `walk_error` of the facts; what came before stays told."""
         try:
             for span in spans(self._window, 0, self._window.size):
-                if span.type in MEDIA_DATA:
-                    self.media_data.append((span.payload, span.end))
-                elif span.type == "moov":
+                if span.type == "moov":
                     self._moov(span)
                 elif span.type == "moof":
                     self._facts.fragments += 1

@@ -75,7 +75,6 @@ class TrackFacts:
     error: MediaError | None = None  # why it ends before its end
     entries: tuple[str, ...] = ()  # its sample descriptions' forms: "encv/avc1"
     doubt: str = ""  # why the IVs that were read may be those of other samples; empty: none
-    outside: tuple[int, int] = (0, 0)  # samples that lie in no media data box, and the number of the first
     headers: Summary = field(default_factory=lambda: Summary("sample"))  # of NAL units and OBUs
 
     @property

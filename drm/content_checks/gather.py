@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bisect
 import contextlib
 from collections.abc import Sequence
 from typing import Final
@@ -35,11 +34,10 @@ def gather_facts(source: ByteSource, content: Presentation) -> ContentFacts:
     walk = BoxWalk(source, facts.tracks, facts, lambda place: _on_place(facts, place), lambda row: _on_pssh(facts, row))
     if is_mp4:
         walk.run()
-    media_data = walk.media_data if is_mp4 and facts.walk_error is None else None
     counters = CounterUse()
     for track in facts.tracks:
         track.tally.counters = None if track.doubt else counters
-        _read(source, content, track, media_data)
+        _read(source, content, track)
     facts.pssh = tuple(content.pssh)
     facts.counters = _compare(source, content, facts.tracks, counters)
     return facts
@@ -65,16 +63,11 @@ def _begun(content: Presentation, info: TrackInfo) -> TrackFacts:
     return TrackFacts(info, content.scheme_type(info.track_id), tally, entries=content.sample_entries(info.track_id))
 
 
-def _read(
-    source: ByteSource, content: Presentation, track: TrackFacts, media_data: list[tuple[int, int]] | None
-) -> None:
+def _read(source: ByteSource, content: Presentation, track: TrackFacts) -> None:
     tally, ask = track.tally, asked_of(track.info)
-    inside = _Inside(media_data) if media_data is not None else None
     try:
         for sample in content.samples(track.info.track_id):
             tally.add(sample)
-            if inside is not None and not inside.holds(sample):
-                track.outside = track.outside[0] + 1, track.outside[1] or tally.samples
             if ask is not None and sample.crypto is not None and _is_looked_at(tally.encrypted):
                 _look(source, sample, track, ask)
     except MediaError as error:
@@ -92,24 +85,6 @@ def _look(source: ByteSource, sample: Sample, track: TrackFacts, ask: Asked) -> 
         return source.read_at(sample.offset + at, size)
 
     track.headers.add(ask(sample, track.tally.samples, read))
-
-
-class _Inside:
-    """Whether samples lie in media data, which they mostly do in the box of the one before."""
-
-    def __init__(self, boxes: list[tuple[int, int]]) -> None:
-        self._boxes = boxes  # in the order of the file
-        self._start, self._end = 0, 0
-
-    def holds(self, sample: Sample) -> bool:
-        start, end = sample.offset, sample.offset + sample.size
-        if self._start <= start and end <= self._end:
-            return True
-        at = bisect.bisect_left(self._boxes, end, key=lambda box: box[1])
-        if at == len(self._boxes) or self._boxes[at][0] > start:
-            return not sample.size
-        self._start, self._end = self._boxes[at]
-        return True
 
 
 def _compare(

@@ -10,6 +10,7 @@ from typing import Final
 
 from drm.content_checks.facts import ContentFacts, TrackFacts
 from drm.content_checks.judgement import Answer, Judgement
+from drm.isobmff.box import OutsideMediaDataError
 from drm.keys import KeyId
 from drm.media import TrackType
 
@@ -60,11 +61,12 @@ def damaged(track: TrackFacts) -> Judgement | None:
 @_each_track
 def outside_media_data(track: TrackFacts) -> Judgement | None:
     """Whether samples lie in no media data box (ISO/IEC 14496-12, clause 8.1.1)."""
-    if not track.tally.samples:
+    is_outside = isinstance(track.error, OutsideMediaDataError)
+    if not is_outside and not track.tally.samples:
         return None
-    count, first = track.outside
-    text = f"{count} samples lie in no mdat box: an offset is stale, and what is read there is no media"
-    return _answer(track, wrong=count > 0, text=text, seen=f"sample {first} is the first")
+    seen = f"{track.error.where}: {track.error.seen}" if track.error else ""
+    text = "samples lie in no mdat box: an offset is stale, and what is read there is no media"
+    return _answer(track, wrong=is_outside, text=text, seen=seen)
 
 
 @_each_track

@@ -17,6 +17,7 @@ from drm.encrypting.box_tree import BoxTree
 from drm.encrypting.fragment_offsets import FragmentOffsetsError
 from drm.encrypting.leftovers import Leftovers, is_common_pssh
 from drm.encrypting.protected_track import ProtectedTrack
+from drm.encrypting.read_back import require_read_back
 from drm.encrypting.settings import IvSource, TrackEncryption
 from drm.encrypting.source_file import ClearSource, SourceFile
 from drm.errors import InvalidArgumentError, MediaError, UnsupportedMediaError
@@ -151,6 +152,7 @@ def encrypt_source(
             )
         for made in protected.values():
             made.require_protected()
+        require_read_back(file.descriptor, source.name, protected.values())
     warnings += leftovers.notes()
     return Encryption(scheme, tuple(_told(track, protected) for track in movie.tracks), tuple(warnings))
 

@@ -93,12 +93,16 @@ class ProtectedTrack:
         self.chosen += len(sizes)
         layout = self._layouts[description - 1]
         entries = self._entries(samples, sizes, layout, ivs)
-        least = self._least
-        self.protected += sum(
-            parts[-1][1] >= least or any(protected >= least for _, protected in parts) if parts else size >= least
-            for (_, parts), size in zip(entries, sizes, strict=True)
-        )
+        has_byte = self.has_encrypted_byte
+        self.protected += sum(has_byte(size, parts) for (_, parts), size in zip(entries, sizes, strict=True))
         return entries
+
+    def has_encrypted_byte(self, size: int, parts: Sequence[Subsample]) -> bool:
+        """Whether a sample of `size` bytes with these subsamples has a byte that the scheme encrypts."""
+        least = self._least
+        if not parts:
+            return size >= least
+        return parts[-1][1] >= least or any(protected >= least for _, protected in parts)
 
     def _entries(
         self, samples: Iterable[memoryview], sizes: Sequence[int], layout: SampleLayout | None, ivs: Sequence[bytes]

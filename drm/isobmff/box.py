@@ -14,7 +14,10 @@ from drm.errors import MalformedMediaError, TruncatedMediaError
 from drm.isobmff.reader import Reader, printable
 from drm.media import ByteSource
 
-__all__ = ["MAX_LOADED", "Box", "MediaData", "TopBox", "encode_box", "encode_full_box", "load_box", "top_boxes"]
+__all__ = [
+    "MAX_LOADED", "Box", "MediaData", "OutsideMediaDataError", "TopBox", "encode_box", "encode_full_box", "load_box",
+    "top_boxes",
+]  # fmt: skip
 
 MAX_LOADED: Final = 256 << 20  # bytes of one box (moov, moof …) that may be held in memory; mdat is never loaded
 
@@ -99,6 +102,10 @@ def top_boxes(source: ByteSource, start: int = 0) -> Iterator[TopBox]:
         start += size
 
 
+class OutsideMediaDataError(MalformedMediaError):
+    """Samples lie in no media data box: what stands there is no sample, and would decrypt to noise."""
+
+
 class MediaData:
     """The places of a file's media data boxes, found as far as somebody asks. One thread at a time."""
 
@@ -112,7 +119,7 @@ class MediaData:
     def require(self, start: int, end: int, place: str) -> None:
         """Return when the bytes from `start` to `end` lie in one of them.
 
-        Raises MalformedMediaError when not: what stands there is no sample, and would decrypt to noise.
+        Raises OutsideMediaDataError when not.
         """
         if start == end or (self._last[0] <= start and end <= self._last[1]):
             return
@@ -122,7 +129,7 @@ class MediaData:
         if index >= 0 and end <= self._ends[index]:
             self._last = self._starts[index], self._ends[index]
             return
-        raise MalformedMediaError(
+        raise OutsideMediaDataError(
             "samples lie outside the media data",
             where=place,
             seen=f"bytes {start} to {end}"

@@ -8,12 +8,17 @@ needs, and its subsamples fit into it. Every stage behind it trusts that.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from itertools import islice
 from typing import Final
 
-from drm.errors import InvalidArgumentError, MalformedMediaError, TruncatedMediaError
+from drm.errors import (
+    InvalidArgumentError,
+    MalformedMediaError,
+    TruncatedMediaError,
+    UnsupportedMediaError,
+    error_from_record,
+)
 from drm.isobmff.box import MediaData, TopBox, top_boxes
 from drm.isobmff.completeness import Completeness
 from drm.isobmff.container import no_movie, require_mp4
@@ -41,8 +46,7 @@ def open_presentation(stream: ByteSource) -> MP4Presentation:
     An initialization segment and the media segments that belong to it are given as one stream, one behind the other.
 
     Raises:
-        UnsupportedMediaError: not MP4 (named, with the next step), media segments without their initialization, or a
-            second movie box behind one that announces no fragments; where it does, reading it on says so.
+        UnsupportedMediaError: not MP4 (named, with the next step), or media segments without their initialization.
         TruncatedMediaError: the file ends before the movie box does.
         MalformedMediaError: the movie box breaks the format.
     """
@@ -67,7 +71,8 @@ class MP4Presentation:
         self._by_id = {track.info.track_id: track for track in self._movie.tracks}
         trexs = {track_id: track.trex for track_id, track in self._by_id.items()}
         # What a movie box without mvex does not announce is read all the same, and has no defaults then.
-        self._is_fragmented = self._movie.is_fragmented or has_fragments(stream, moov)
+        self._refusal: UnsupportedMediaError | None = None  # what makes samples unreadable; the boxes can be looked at
+        self._is_fragmented = self._movie.is_fragmented or self._has_fragments(moov)
         if self._is_fragmented and not self._movie.is_fragmented:
             self._warn("there are fragments, and the movie box does not announce them (mvex): they have no defaults")
         self._fragments = Fragments(stream, moov, trexs, Completeness(self.tracks, self._warn))
@@ -110,8 +115,11 @@ class MP4Presentation:
         """Every track with the key ids that its descriptions, its groups and its first fragments name.
 
         The default of a description is among them unless groups give every sample seen there another one.
+
+        Raises UnsupportedMediaError: another movie box follows, or a form of protection that is not read.
         """
         named = self._survey()
+        self._require_readable()
         return tuple(StreamDescriptor(info, tuple(named[info.track_id])) for info in self.tracks)
 
     def scheme_type(self, track_id: int) -> str:
@@ -139,11 +147,12 @@ class MP4Presentation:
         Raises (while it is iterated):
             MalformedMediaError: boxes contradict one another.
             TruncatedMediaError: the file ends before what it announces.
-            UnsupportedMediaError: a scheme or a pattern that is not read.
+            UnsupportedMediaError: a scheme or a pattern that is not read, or another movie box.
         """
         track = self._track(track_id)
         if self._is_fragmented:
             return islice(self._with_fragments(track), start, None)
+        self._require_readable()
         return table_samples(track, self._stream, self._media, ReadBudget(self._stream.size), start)
 
     def times(self, track_id: int) -> Iterator[SampleTime]:
@@ -151,6 +160,17 @@ class MP4Presentation:
         if self._is_fragmented:
             return map(sample_time, self.samples(track_id))
         return self._track(track_id).table.times(f"{self._stream.name}, track {track_id}")
+
+    def _has_fragments(self, moov: TopBox) -> bool:
+        try:
+            return has_fragments(self._stream, moov)
+        except UnsupportedMediaError as refusal:
+            self._refusal = refusal.with_traceback(None)
+            return False
+
+    def _require_readable(self) -> None:
+        if self._refusal is not None:
+            raise error_from_record(self._refusal.to_record())  # another one: its traceback would hold this object
 
     def _with_fragments(self, track: Track) -> Iterator[Sample]:
         usage = ReadBudget(self._stream.size)
@@ -178,8 +198,12 @@ class MP4Presentation:
         protected = any(track.info.is_protected for track in self._movie.tracks)
         if protected and self._is_fragmented:
             # What is broken further on is said when samples are read there.
-            with contextlib.suppress(MalformedMediaError, TruncatedMediaError):
+            try:
                 self._survey_fragments(named)
+            except UnsupportedMediaError as refusal:
+                self._refusal = refusal.with_traceback(None)
+            except (MalformedMediaError, TruncatedMediaError):
+                pass
         for track_id, track in self._by_id.items():
             # Groups may give every sample a key of its own; what no sample seen so far uses is asked for when one does.
             defaults = () if self._in_no_group[track_id] is False else _default_keys(track)

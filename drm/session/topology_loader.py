@@ -174,7 +174,7 @@ class TopologyLoader:
         To look for all of them beforehand, a whole film would have to be read. A key that begins inside a group of
         pictures stays on `node.unjudged` until a sync sample tells of it.
         """
-        track = node.stream.track
+        track, unjudged = node.stream.track, node.unjudged  # not the node, which holds what is made here: no circle
         checked = {verdict.key_id for verdict in verdicts if verdict.checked}
 
         def check(sample: Sample, stored: memoryview) -> None:
@@ -184,10 +184,10 @@ class TopologyLoader:
             for key_id in sample.crypto.key_ids:
                 if key_id not in checked and tells_of(sample, key_id):
                     if not sample.is_sync:
-                        node.unjudged.setdefault(key_id, sample.dts / max(1, track.timescale))
+                        unjudged.setdefault(key_id, sample.dts / max(1, track.timescale))
                         continue
                     checked.add(key_id)
-                    node.unjudged.pop(key_id, None)
+                    unjudged.pop(key_id, None)
                     found = check_keys(
                         track, [key_id], lambda: _alone(sample, stored), decrypter, self._decoder, authority.key_ids
                     )

@@ -25,7 +25,7 @@ def report(*paths: Path) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("name", "codes"),
     [
-        ("second_moov/CC2.mp4", {"second-moov"}),
+        ("second_moov/CC2.mp4", {"second-moov", "damaged"}),  # told as far as the second one
         ("leftover_boxes/F15.mp4", {"leftover-boxes"}),
         ("leftover_boxes/F15g.mp4", {"leftover-boxes", "damaged"}),
         ("surplus_senc/F36d.mp4", {"senc-surplus"}),  # and no key stream used twice, as the last entries would tell
@@ -73,6 +73,5 @@ def test_counters_behind_a_second_movie_box_are_not_judged(tmp_path: Path) -> No
     found = report(joined)
     assert {each["code"] for each in found["findings"]} >= {"second-moov"}
     assert "iv-reused" not in {each["code"] for each in found["findings"]}
-    assert "iv-reused" in {each["code"] for each in found["unjudged"]}
     joined.write_bytes(whole + copy)
     assert "iv-reused" in {each["code"] for each in report(joined)["findings"]}

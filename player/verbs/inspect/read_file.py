@@ -15,6 +15,7 @@ from drm.content_checks.gather import gather_facts
 from drm.content_checks.judgement import Answer, Judgement, Level
 from drm.content_checks.tally import Tally
 from drm.errors import MediaError
+from drm.keys import KeyId
 from drm.media import Presentation, TrackInfo
 from player.verbs.inspect.report import (
     ClearLead,
@@ -44,7 +45,7 @@ def inspect_stream(stream: ByteStream) -> tuple[Inspection, MediaError | None]:
     """
     presentation = open_container(stream)
     facts = gather_facts(stream, presentation)
-    tracks = tuple(_track(presentation, track) for track in facts.tracks)
+    tracks = tuple(_track(presentation, track, _named(presentation, track.info)) for track in facts.tracks)
     findings, unjudged = _judged(facts)
     report = Inspection(
         file=stream.name,
@@ -82,10 +83,17 @@ def _is_told(judgement: Judgement, broken: set[int]) -> bool:
     return bool(broken) and judgement.track_id in {0, *broken}
 
 
-def _track(presentation: Presentation, facts: TrackFacts) -> TrackReport:
+def _named(presentation: Presentation, track: TrackInfo) -> tuple[KeyId, ...]:
+    """The key ids that the track names; those of its descriptions, when the file cannot be read as one."""
+    try:
+        return next(found.key_ids for found in presentation.streams() if found.track.track_id == track.track_id)
+    except MediaError:
+        return track.key_ids
+
+
+def _track(presentation: Presentation, facts: TrackFacts, named: tuple[KeyId, ...]) -> TrackReport:
     track, tally = facts.info, facts.tally
     error = facts.error.to_dict() if facts.error is not None else None
-    named = next(s.key_ids for s in presentation.streams() if s.track.track_id == track.track_id)
     lead = None
     if tally.lead is not None:
         lead = ClearLead(tally.lead[0], _seconds(tally.lead[1] - tally.first_dts, track.timescale))

@@ -172,10 +172,16 @@ def test_a_worker_cannot_have_more_than_one_enabler_begun(
 
 def test_a_worker_gets_one_enabler_at_a_time(launch: Callable[..., MediaSessionProxy], encrypted: Path) -> None:
     """Or it would start any number of threads and license requests in the application."""
-    manager = Manager()
-    error = play(launch("licenses without end", manager), encrypted)
-    assert isinstance(error, WireError)
-    assert manager.asked == 1
+    asked = set()
+    for _ in range(20):  # the session may be over before the one enabler's turn has come
+        manager = Manager()
+        error = play(launch("licenses without end", manager), encrypted)
+        assert isinstance(error, WireError)
+        asked.add(manager.asked)
+        if 1 in asked:
+            break
+    assert asked <= {0, 1}
+    assert 1 in asked
 
 
 @pytest.mark.parametrize("mode", ["an object instead of a number", "half a capability"])

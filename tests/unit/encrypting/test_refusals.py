@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import re
 import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +105,25 @@ def test_a_sample_outside_the_media_data_is_refused(tmp_path: Path, clips: Any, 
     bad.write_bytes(data)
     with pytest.raises(MediaError, match="outside the media data"):
         encrypt_file(bad, tmp_path / "out.mp4", scheme=Scheme.CENC, tracks={AUDIO: TrackEncryption(*keys[1])})
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (lambda data: data.replace(b"mvex", b"free"), "neither senc nor saiz"),  # nothing announces fragments
+        (lambda data: data + data[data.index(b"moov") - 4 :], "a second moov box"),
+    ],
+    ids=["no mvex", "two movies"],
+)
+def test_what_the_reader_would_not_find_encrypted_is_refused(
+    tmp_path: Path, clips: Any, keys: Any, edit: Callable[[bytes], bytes], said: str
+) -> None:
+    bad, target = tmp_path / "bad.mp4", tmp_path / "out.mp4"
+    bad.write_bytes(edit(clips(fragmented=True).read_bytes()))
+    with pytest.raises(MediaError) as refused:
+        encrypt_file(bad, target, scheme=Scheme.CENC, tracks={VIDEO: TrackEncryption(*keys[0])})
+    assert re.search(said, f"{refused.value.what} {refused.value.seen}")
+    assert not target.exists()
 
 
 def test_two_samples_in_the_same_bytes_are_refused(tmp_path: Path, clips: Any, keys: Any) -> None:

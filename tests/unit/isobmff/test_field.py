@@ -48,8 +48,12 @@ def test_a_movie_box_that_is_repeated_is_harmless(tmp_path: Path) -> None:
 
 def test_another_movie_box_behind_one_without_fragments_is_refused_at_once(build, tmp_path: Path) -> None:
     film = written(tmp_path, [build.moov(build.trak([build.entry(None)])), build.init(build.entry(None))])
-    with FileByteStream([str(film)]) as stream, pytest.raises(UnsupportedMediaError, match="a second moov box"):
-        open_presentation(stream)
+    with FileByteStream([str(film)]) as stream:
+        opened = open_presentation(stream)
+        assert (opened.pssh, len(opened.tracks)) == ((), 1)  # for whoever looks at boxes and not at media
+        for read in (opened.streams, lambda: list(opened.samples(1)), opened.streams):
+            with pytest.raises(UnsupportedMediaError, match="a second moov box"):
+                read()
 
 
 # ------------------------------------------------------------------------------------------------ no mvex
