@@ -16,8 +16,8 @@ import msgspec
 from drm.errors import IsolationError
 
 __all__ = [
-    "ADVICE", "CONTAINED_LAYERS", "WALL_LAYERS", "ComponentState", "Level", "ProtectionReport", "TrustReport",
-    "level_of", "missing", "require",
+    "ADVICE", "CONTAINED_LAYERS", "SERVICE_LAYERS", "WALL_LAYERS", "ComponentState", "Level", "ProtectionReport",
+    "TrustReport", "level_of", "missing", "require",
 ]  # fmt: skip
 
 YES: Final = "yes"
@@ -56,6 +56,9 @@ CONTAINED_LAYERS: Final = (
 WALL_LAYERS: Final = ("landlock", "user_namespace", "network_namespace", "chroot")
 """What level 2 adds: a second, independent wall."""
 
+SERVICE_LAYERS: Final = ("own_account", "own_device_key", "code_not_writable")
+"""What level 3 adds, in a worker that the service started: nothing of the application's account is in reach."""
+
 ADVICE: Final[Mapping[str, str]] = {
     "no_new_privs": "needs Linux 3.5 or later",
     "not_dumpable": "a security module refuses prctl(PR_SET_DUMPABLE)",
@@ -79,6 +82,9 @@ ADVICE: Final[Mapping[str, str]] = {
     ),
     "network_namespace": "comes with the user namespace",
     "chroot": "comes with the user namespace",
+    "own_account": "level 3 is a service under an account of its own: clearkey pmp-service install --help",
+    "own_device_key": "the device key must be a file that the service's account alone can read",
+    "code_not_writable": "the service's account can write code that its workers load: install it as root",
 }
 """What a machine lacks when a layer says no, and what to do."""
 
@@ -126,12 +132,14 @@ class ProtectionReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
 
 
 def level_of(layers: Mapping[str, str]) -> Level:
-    """Return the level that these probed layers make. `service` is never reached by probing oneself."""
+    """Return the level that these probed layers make."""
     if any(layers.get(name) != YES for name in CONTAINED_LAYERS):
         return Level.UNPROTECTED
     if any(layers.get(name) != YES for name in WALL_LAYERS):
         return Level.CONTAINED
-    return Level.CONTAINED_PLUS
+    if any(layers.get(name) != YES for name in SERVICE_LAYERS):
+        return Level.CONTAINED_PLUS
+    return Level.SERVICE
 
 
 def missing(layers: Mapping[str, str], level: int) -> dict[str, str]:
@@ -143,7 +151,8 @@ def missing(layers: Mapping[str, str], level: int) -> dict[str, str]:
         needed += WALL_LAYERS
     lacks = {name: layers.get(name, "no: not probed") for name in needed if layers.get(name) != YES}
     if level >= Level.SERVICE:
-        lacks["service"] = "no: the worker runs under the application's account"
+        other = "no: the worker runs under the application's account"
+        lacks |= {name: layers.get(name, other) for name in SERVICE_LAYERS if layers.get(name) != YES}
     return lacks
 
 

@@ -30,6 +30,7 @@ _VERBS: Final = {
     "components": "list, verify and renew the components that a worker runs",
     "authority": "sign, publish and revoke components",
     "doctor": "show what isolation this machine gives",
+    "pmp-service": "run workers under an account of their own (level 3)",
     "explain": "say what an error code means, and what to do about it",
 }
 
@@ -41,7 +42,7 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in _VERBS:
             return None
-        module = importlib.import_module(f"player.verbs.{cmd_name}")
+        module = importlib.import_module(f"player.verbs.{cmd_name.replace('-', '_')}")
         command = module.command
         assert isinstance(command, click.Command)
         return command

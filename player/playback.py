@@ -75,6 +75,7 @@ class Playback:
         remote_source: bool = False,
         unprotected: bool = False,
         min_level: int = 1,
+        service: str | None = None,
         engine: str = "cryptography",
         dialects: tuple[str, ...] = (),
         trust: ComponentTrust | None = None,
@@ -91,6 +92,7 @@ class Playback:
         self._configuration = SessionConfiguration(
             content_protection_manager=manager,
             min_level=min_level,
+            service=service,
             engine=engine,
             dialects=dialects,
             remote_source_mode=remote_source,

@@ -26,11 +26,12 @@ from drm.app.components.installed import pack_components
 from drm.app.components.renewal import RENEWING, renewal_activation
 from drm.app.components.supply import ComponentSupply
 from drm.app.components.trust import ComponentTrust
-from drm.app.device_key import open_device_key
 from drm.app.host_proxy import HostProxy
-from drm.app.process import PMPProcess
-from drm.app.worker_link import WorkerLink
-from drm.errors import DRMError, SessionShutdownError, TrustError, WireError
+from drm.app.service_process import ServiceProcess, service_of
+from drm.app.worker_link import WorkerLink, WorkerProcess
+from drm.errors import DRMError, InvalidArgumentError, SessionShutdownError, TrustError, WireError
+from drm.launch.device_key import open_device_key
+from drm.launch.process import PMPProcess
 from drm.protection import ProtectionReport, require
 from drm.rights.enablers import EnablerActivate
 from drm.trust.snapshot import pack_snapshot
@@ -51,6 +52,7 @@ class WorkerConfiguration:
 
     unprotected: bool = False  # MFPMPSESSION_UNPROTECTED_PROCESS: isolated, not locked down, clear content only
     min_level: int = 1  # isolation level below which creation fails
+    service: str | None = None  # socket of the PMP service whose workers are used; None: for level 3 the usual one
     engine: str = "cryptography"  # cipher engine
     sealed: bool = True  # ask for sealed licenses, which needs a device key
     components: tuple[Path, ...] = ()  # folders of components of your own, beside the installed ones
@@ -310,8 +312,18 @@ def _memfd(data: bytes) -> Iterator[int]:
         os.close(fd)
 
 
-def _launch(configuration: WorkerConfiguration) -> PMPProcess:
+def _launch(configuration: WorkerConfiguration) -> WorkerProcess:
     unprotected = configuration.unprotected
+    service = service_of(configuration.service, configuration.min_level)
+    if service is not None:
+        if unprotected:
+            raise InvalidArgumentError("the PMP service runs protected workers alone")
+        return ServiceProcess(
+            service,
+            engine=configuration.engine,
+            demanded_level=configuration.min_level,
+            timeout=configuration.start_timeout,
+        )
     device_key = open_device_key() if configuration.sealed and not unprotected else None
     try:
         return PMPProcess(

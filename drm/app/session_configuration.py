@@ -42,6 +42,7 @@ class SessionConfiguration:
     components: tuple[Path, ...] = ()  # folders of components of your own, beside the installed ones
     trust: ComponentTrust = field(default_factory=ComponentTrust)  # which authority vouches for the components
     min_level: int = 1  # isolation level below which creation fails
+    service: str | None = None  # socket of the PMP service whose workers are used; None: for level 3 the usual one
     engine: str = "cryptography"  # cipher engine of the worker
     sealed: bool = True  # ask for sealed licenses, which needs a device key
     start_timeout: float = 20.0  # seconds until the worker is locked down
@@ -58,6 +59,7 @@ class SessionConfiguration:
         return WorkerConfiguration(
             unprotected=bool(flags & PMPSessionFlags.UNPROTECTED_PROCESS),
             min_level=self.min_level,
+            service=self.service,
             engine=self.engine,
             sealed=self.sealed,
             components=self.components,

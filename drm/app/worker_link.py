@@ -12,8 +12,8 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from typing import Protocol
 
-from drm.app.process import PMPProcess
 from drm.errors import (
     DRMError,
     InvalidRequestError,
@@ -27,9 +27,34 @@ from drm.protection import ProtectionReport
 from drm.wire import messages as wire
 from drm.wire.channel import app_channel, close_all
 
-__all__ = ["WorkerLink", "whole"]
+__all__ = ["WorkerLink", "WorkerProcess", "whole"]
 
 logger = logging.getLogger(__name__)
+
+
+class WorkerProcess(Protocol):
+    """A worker as a process: one that was launched here (`PMPProcess`), or that the service runs (`ServiceProcess`)."""
+
+    channel_socket: socket.socket
+
+    @property
+    def pid(self) -> int:
+        """The worker's process id."""
+
+    def wait(self, timeout: float) -> bool:
+        """Wait up to `timeout` seconds for its end; tell whether it has ended."""
+
+    def close(self) -> None:
+        """End it: ask by end of file, then kill. Blocks until it is gone, at most seconds; idempotent."""
+
+    def end(self) -> None:
+        """End it at once and do not wait for it."""
+
+    def kill(self) -> None:
+        """End it at once."""
+
+    def failure(self) -> DRMError:
+        """Return why it ended, as the error to raise."""
 
 
 class WorkerLink:
@@ -37,7 +62,7 @@ class WorkerLink:
 
     def __init__(
         self,
-        process: PMPProcess,
+        process: WorkerProcess,
         on_message: Callable[[wire.FromWorker], None],
         on_end: Callable[[DRMError], None],
         call_timeout: float,

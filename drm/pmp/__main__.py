@@ -1,4 +1,4 @@
-"""The life of a PMP worker, from birth to end. Started by drm/app/process.py, by path and with `-I -S -B`.
+"""The life of a PMP worker, from birth to end. Started by drm/launch/process.py, by path and with `-I -S -B`.
 
 Arguments, each as name=value:
     channel      descriptor of the socket to the application
@@ -8,6 +8,8 @@ Arguments, each as name=value:
     engine       the cipher engine's name
     level        the isolation level below which the worker does not serve
     unprotected  1: do not lock down (MFPMPSESSION_UNPROTECTED_PROCESS)
+    peer         user id of the application, when the service started this worker; else not given
+    root         file of the root that vouches for components instead of the package's own; the service's alone
     report_only  1: write the protection report to the channel, as JSON, and end
 
 Nothing of this file but `hide` runs before the process is hidden, and nothing is received before it is locked.
@@ -43,6 +45,8 @@ class Arguments(NamedTuple):
     level: int = 1
     unprotected: bool = False
     report_only: bool = False
+    peer: int | None = None
+    root: str | None = None
 
     @classmethod
     def parse(cls, words: list[str]) -> Arguments:
@@ -58,6 +62,8 @@ class Arguments(NamedTuple):
             level=int(given.get("level", 1)),
             unprotected=given.get("unprotected") == "1",
             report_only=given.get("report_only") == "1",
+            peer=int(given["peer"]) if "peer" in given else None,
+            root=given.get("root"),
         )
 
 
@@ -82,7 +88,11 @@ def main() -> None:
 
     from drm.pmp.worker_service import WorkerOptions, serve  # noqa: PLC0415 - loaded by `born`, before the lock
 
-    serve(arguments.channel, WorkerOptions(alive.report, device_key, alive.tracer, arguments.engine, alive.pinned_root))
+    takes_roots = arguments.peer is None  # the service's workers know one root, and no application's
+    serve(
+        arguments.channel,
+        WorkerOptions(alive.report, device_key, alive.tracer, arguments.engine, alive.pinned_root, takes_roots),
+    )
 
 
 def born(arguments: Arguments) -> Born:
@@ -110,19 +120,21 @@ def born(arguments: Arguments) -> Born:
     clock.lap("import_trust")
     from drm import loader, protection  # noqa: PLC0415
     from drm.pmp import worker_service  # noqa: F401, PLC0415 - what serves must be loaded before the lock
+    from drm.pmp.account import own_account  # noqa: PLC0415
 
-    pinned_root = _read_pinned_root()
+    pinned_root = _read_pinned_root(arguments.root)
     versions = platform.versions()
     clock.lap("import_service")
     platform.warm_up(arguments.engine)
     clock.lap("warm_up")
     platform.warm_up_trust()
     clock.lap("warm_up_trust")
+    account = own_account(arguments.peer, arguments.device_key) if arguments.peer is not None else {}
     if not arguments.unprotected:
         loader.seal(platform.names())
         lockdown.apply()
     clock.lap("lock")
-    layers = lockdown.layers()
+    layers = lockdown.layers() | account
     clock.lap("probe")
     report = protection.ProtectionReport(
         level=protection.level_of(layers),
@@ -178,12 +190,13 @@ def _send_report(channel: int, report: ProtectionReport) -> None:
     os.write(channel, msgspec.json.encode(report))
 
 
-def _read_pinned_root() -> bytes | None:
-    """Read, while files can be opened, the root of the components: from this very package, by nobody's word."""
+def _read_pinned_root(other: str | None) -> bytes | None:
+    """Read, while files can be opened, the root of the components: from this very package, or by the service's word."""
     from pathlib import Path  # noqa: PLC0415 - loaded by now
 
     try:
-        with (Path(__file__).resolve().parent.parent / "trust" / "root.json").open("rb") as file:
+        own = Path(__file__).resolve().parent.parent / "trust" / "root.json"
+        with (Path(other) if other is not None else own).open("rb") as file:
             return file.read(_MAX_ROOT + 1)
     except FileNotFoundError:
         return None  # a checkout: the application hands over the root of its development authority

@@ -65,9 +65,14 @@ class _Source:
 class ComponentTrust:
     """The trust of one worker. `load` comes first; then any thread."""
 
-    def __init__(self, pinned_root: bytes | None) -> None:
-        """`pinned_root`: what the package of this worker pins; None: it pins none, as a checkout does."""
+    def __init__(self, pinned_root: bytes | None, *, takes_roots: bool = True) -> None:
+        """Nothing is verified yet.
+
+        `pinned_root`: what the package of this worker pins; None: it pins none, as a checkout does. `takes_roots`:
+        whether a root that the application hands over counts; the service's workers take none but their own.
+        """
         self._pinned_root = pinned_root
+        self._takes_roots = takes_roots
         self._sources: tuple[_Source, ...] = ()
         self._chosen: tuple[tuple[Resolved, bool], ...] = ()  # and whether its source is a test
         self._seen = b""
@@ -171,7 +176,14 @@ class ComponentTrust:
             raise
 
     def _verify(self, stored: StoredTrust) -> _Source:
-        root = self._pinned_root if stored.root is None else stored.root
+        if stored.root is not None and not self._takes_roots and stored.root != self._pinned_root:
+            raise TrustError(
+                "the PMP service's workers take components that its own root vouches for, and no application's",
+                maybe="components of your own, or an application that runs from its sources",
+                remedy="leave them out; or have the service started with that root: clearkey pmp-service --root FILE",
+            )
+        is_own = stored.root is None or not self._takes_roots
+        root = self._pinned_root if is_own else stored.root
         if root is None:
             raise TrustAbsentError(
                 "this package pins no root, so nothing can be verified against it",
@@ -181,7 +193,7 @@ class ComponentTrust:
         if refreshed is not None and not _EARLIEST <= refreshed <= _LATEST:
             refreshed = None
         moment = None if refreshed is None else datetime.fromtimestamp(refreshed, UTC)
-        return _Source(verify_trust(root, stored.files), stored.root, moment)
+        return _Source(verify_trust(root, stored.files), None if is_own else stored.root, moment)
 
 
 def _refuse_older(seen: tuple[_Source, ...], offered: tuple[_Source, ...]) -> None:

@@ -67,6 +67,7 @@ class WorkerOptions:
     tracer: Callable[[], int]  # the process id of whoever traces this one now, or 0; asked before each license
     engine: str = "cryptography"
     pinned_root: bytes | None = None  # of the components, read from this package before the lock
+    takes_roots: bool = True  # whether the application may hand over another one, which makes all test-signed
 
 
 def serve(channel_fd: int, options: WorkerOptions) -> None:
@@ -172,7 +173,7 @@ class WorkerService:
             self._channel.send(wire.Returned(message.call, digests=self._loader.digests(), trust=self._trust.report()))
             return
         self._refuse_loaded()
-        trust = ComponentTrust(self._options.pinned_root)
+        trust = ComponentTrust(self._options.pinned_root, takes_roots=self._options.takes_roots)
         loaded = trust.load(data)
         loader = Loader(loaded.components, loaded.refused)
         self._trust = trust

@@ -10,10 +10,19 @@ from pathlib import Path
 import click
 import msgspec
 
-from drm.app.device_key import home_folder, open_device_key
-from drm.app.process import probe_worker
+from drm.app.service_process import probe_service
 from drm.errors import DRMError, ExitCode, IsolationError, StorageError
-from drm.protection import ADVICE, CONTAINED_LAYERS, WALL_LAYERS, Level, ProtectionReport, missing
+from drm.launch.device_key import home_folder, open_device_key
+from drm.launch.process import probe_worker
+from drm.protection import (
+    ADVICE,
+    CONTAINED_LAYERS,
+    SERVICE_LAYERS,
+    WALL_LAYERS,
+    Level,
+    ProtectionReport,
+    missing,
+)
 from player.json_output import encode_json
 from player.options import component_trust
 from player.verbs.components.state import Components, look_at_components
@@ -24,14 +33,15 @@ __all__ = ["command"]
 
 @click.command("doctor")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
-def command(as_json: bool) -> int:
+@click.option("--service", metavar="SOCKET", help="Look at a worker of this PMP service (level 3).")
+def command(*, as_json: bool, service: str | None) -> int:
     """Show what isolation this machine gives a PMP worker, whether its components are trusted, and your data folder.
 
     Exits with 9 when protected content cannot be played here: when level 1 is not to be had. With 3, when the data
     folder, which each session needs, cannot be written to.
     """
     try:
-        report = probe_worker()
+        report = probe_service(service) if service else probe_worker()
     except IsolationError as error:
         if as_json:
             click.echo(encode_json({"level": 0, "host": _machine(), "error": error.to_dict()}, indent=2))
@@ -98,7 +108,8 @@ def _distribution() -> str:
 
 
 def _lacks(report: ProtectionReport) -> dict[str, str]:
-    return missing(report.layers, Level.CONTAINED_PLUS)
+    level = Level.SERVICE if SERVICE_LAYERS[0] in report.layers else Level.CONTAINED_PLUS
+    return missing(report.layers, level)
 
 
 def _as_dict(report: ProtectionReport) -> dict[str, object]:
@@ -125,7 +136,10 @@ def _as_text(report: ProtectionReport, unusable: StorageError | None) -> str:
         f"  worker ready after {sum(report.startup_ms.values()):.0f} ms of its own, "
         f"{report.startup_ms.get('lock', 0):.1f} of them for the lock; Landlock ABI {report.landlock_abi or 'none'}",
     ]
-    for title, names in (("level 1, contained", CONTAINED_LAYERS), ("level 2, contained+", WALL_LAYERS)):
+    levels = [("level 1, contained", CONTAINED_LAYERS), ("level 2, contained+", WALL_LAYERS)]
+    if SERVICE_LAYERS[0] in report.layers:
+        levels.append(("level 3, service", SERVICE_LAYERS))
+    for title, names in levels:
         lines += ["", title]
         lines += [f"  {name.replace('_', ' '):<20} {report.layers.get(name, 'no: not probed')}" for name in names]
     lacks = _lacks(report)

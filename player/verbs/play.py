@@ -41,6 +41,7 @@ __all__ = ["command"]
 @click.option("--remote-source", is_flag=True, help="Let the worker read the container; only stored bytes go there.")
 @click.option("--unprotected", is_flag=True, help="Isolated but not locked down; plays clear content only.")
 @click.option("--min-level", type=click.IntRange(1, 3), default=1, show_default=True, help="Isolation level to demand.")
+@click.option("--service", metavar="SOCKET", help="Play in a worker of this PMP service; level 3 asks the usual one.")
 @click.option("--update-components", is_flag=True, help="Renew components that must not run, off a terminal too.")
 @click.option("--engine", type=click.Choice(["cryptography", "pycryptodome"]), default="cryptography", hidden=True)
 @click.option("-v", "--verbose", is_flag=True, help="Show every event.")
@@ -60,6 +61,7 @@ def command(
     remote_source: bool,
     unprotected: bool,
     min_level: int,
+    service: str | None,
     update_components: bool,
     engine: str,
     verbose: bool,
@@ -95,6 +97,7 @@ def command(
             remote_source=remote_source,
             unprotected=unprotected,
             min_level=min_level,
+            service=service,
             engine=engine,
             dialects=dialects,
             trust=component_trust(),

@@ -10,13 +10,13 @@ from drm.protection import CONTAINED_LAYERS, WALL_LAYERS
 
 PROBE = """
 import json
-from drm.app.process import probe_worker
+from drm.launch.process import probe_worker
 report = probe_worker()
 print(json.dumps([report.level, report.layers, report.userns_owner]))
 """
 DEMAND = """
 import sys
-from drm.app.process import PMPProcess
+from drm.launch.process import PMPProcess
 with PMPProcess(demanded_level=LEVEL) as worker:
     said = worker.channel_socket.recv(1 << 16)
     error = worker.failure()

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from drm.app.process import PMPProcess, probe_worker
 from drm.errors import PMPProcessDiedError
+from drm.launch.process import PMPProcess, probe_worker
 
 LIMIT = 20.0  # seconds within which anything here happens, also on a machine that is busy
 APPLICATION = """
 import sys, time
-from drm.app.process import PMPProcess
+from drm.launch.process import PMPProcess
 worker = PMPProcess(demanded_level=1)
 assert worker.channel_socket.recv(1 << 16)
 print(worker.pid, flush=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from drm.app.components.installed import collect_components
-from drm.app.process import PMPProcess, import_folders, probe_worker
+from drm.launch.process import PMPProcess, import_folders, probe_worker
 from drm.pmp import platform
 from drm.trust.archive import Component
 
@@ -55,6 +55,8 @@ def test_the_forbidden_names_are_at_least_those_that_reach_the_network_or_run_fo
 
 def test_the_worker_holds_no_module_of_the_application_and_no_component(modules: list[str]) -> None:
     outside = (
+        "drm.launch",
+        "drm.service",
         "drm.app",
         "drm.components.",
         "ita",

@@ -20,9 +20,9 @@ from drm.app.components.installed import component_folders
 from drm.app.components.release import packaged_archives, packaged_generation, packaged_root, packaged_url
 from drm.app.components.store import ComponentStore
 from drm.app.components.trust import ComponentTrust
-from drm.app.device_key import home_folder
 from drm.class_ids import BUILT_IN
 from drm.errors import InvalidArgumentError
+from drm.launch.device_key import home_folder
 from drm.trust.authority.source_folder import archive_of
 from drm.trust.component_archive import unpack_archive
 from drm.trust.manifest import DESCRIPTION, parse_description

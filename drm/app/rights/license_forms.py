@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from drm.app.device_key import home_folder
 from drm.app.http.post import USUAL_LIMITS, Limits, ask_options
 from drm.app.http.urls import is_loopback, shown_url
 from drm.errors import LicenseRefusedError, StorageError
 from drm.hresult import HResult
+from drm.launch.device_key import home_folder
 from drm.license.clearkey import SEALED_FORM
 from drm.whole_file import write_whole
 

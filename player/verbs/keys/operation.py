@@ -9,9 +9,9 @@ from typing import Final
 
 import click
 
-from drm.app.device_key import home_folder
 from drm.errors import InvalidArgumentError, StorageError
 from drm.keys import KeyId
+from drm.launch.device_key import home_folder
 from drm.license.clearkey import encode_jwk_set
 from drm.whole_file import write_whole
 from license_server.store.audit import record_admin_action

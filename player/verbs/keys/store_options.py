@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import click
 
-from drm.app.device_key import home_folder
+from drm.launch.device_key import home_folder
 from license_server.store.keyring import find_keyring
 from license_server.store.opening import is_url, open_store
 

@@ -10,8 +10,8 @@ from typing import Final
 
 import click
 
-from drm.app.device_key import home_folder
 from drm.errors import InvalidArgumentError
+from drm.launch.device_key import home_folder
 from license_server.cors import Cors
 from license_server.decisions import DeviceRules
 from license_server.issuing.rate_limits import DEFAULT_LIMIT, Limit

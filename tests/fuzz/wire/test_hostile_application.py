@@ -15,10 +15,10 @@ import pytest
 
 from drm.app.components.installed import pack_components
 from drm.app.components.supply import ComponentSupply
-from drm.app.process import PMPProcess
 from drm.class_ids import AV_DECODER, CLEARKEY_ITA, DISCARD_SINK, HASH_SINK, MP4_SOURCE, SNAPSHOT_SINK
 from drm.errors import WireError
 from drm.keys import KeyId
+from drm.launch.process import PMPProcess
 from drm.media import Sample, SampleCrypto, Scheme, StreamDescriptor, TrackInfo, TrackType
 from drm.protection import ProtectionReport
 from drm.rights.enablers import LicensePath

@@ -12,8 +12,8 @@ import sys
 import zlib
 from pathlib import Path
 
-from drm.app import process
 from drm.app.rights.managers import LicenseManager
+from drm.launch import process
 from player.playback import Playback
 
 usual = process._command

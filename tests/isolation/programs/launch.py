@@ -1,4 +1,4 @@
-"""The application of the attack tests: launches inside.py exactly as drm.app.process launches a worker.
+"""The application of the attack tests: launches inside.py exactly as drm.launch.process launches a worker.
 
     launch.py MODE ATTACKS [traced]
 
@@ -15,7 +15,7 @@ import sys
 import threading
 from pathlib import Path
 
-from drm.app import process
+from drm.launch import process
 
 SECRET = ctypes.create_string_buffer(b"SECRET OF THE PARENT" * 4)
 LIBC = ctypes.CDLL(None, use_errno=True)

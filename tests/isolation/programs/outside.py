@@ -16,7 +16,7 @@ import os
 import struct
 import sys
 
-from drm.app.process import PMPProcess
+from drm.launch.process import PMPProcess
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 LIBC.syscall.restype = ctypes.c_long

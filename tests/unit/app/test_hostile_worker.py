@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from drm.app import process
 from drm.app.byte_stream import FileByteStream
 from drm.app.rights.enabler import EnableCallback, EnablerActivation, EnableResult
 from drm.app.session_proxy import MediaSessionProxy, SessionConfiguration, create_pmp_media_session
@@ -18,6 +17,7 @@ from drm.class_ids import DISCARD_SINK
 from drm.encrypting.file import TrackEncryption, encrypt_file
 from drm.errors import DRMError, NoEventsAvailableError, PMPProcessDiedError, WireError
 from drm.keys import ContentKey, KeyId
+from drm.launch import process
 from drm.media import Scheme, TrackType
 from drm.session.events import MediaEventType
 from drm.session.topology import SinkActivate, Topology

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from drm.app.device_key import home_folder, open_device_key
 from drm.errors import StorageError
+from drm.launch.device_key import home_folder, open_device_key
 
 
 def content(descriptor: int) -> bytes:
@@ -42,7 +42,7 @@ def test_the_descriptor_cannot_write_and_is_not_inherited(tmp_path: Path) -> Non
 
 def test_many_processes_at_once_get_one_key(tmp_path: Path) -> None:
     program = (
-        "import os, sys; from pathlib import Path; from drm.app.device_key import open_device_key\n"
+        "import os, sys; from pathlib import Path; from drm.launch.device_key import open_device_key\n"
         "sys.stdin.read(); print(os.read(open_device_key(Path(sys.argv[1])), 99).hex())"
     )
     command = [sys.executable, "-c", program, str(tmp_path / "home")]

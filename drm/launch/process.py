@@ -20,7 +20,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 import msgspec
 
@@ -35,7 +35,7 @@ from drm.errors import (
 )
 from drm.protection import ProtectionReport
 
-__all__ = ["PMPProcess", "import_folders", "probe_worker"]
+__all__ = ["PMPProcess", "ServicePeer", "import_folders", "probe_worker", "receive_report"]
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +44,13 @@ _GRACE: Final = 2.0  # seconds that a worker has to end by itself
 _REAP: Final = 5.0  # seconds until a killed process must be gone
 _LIBRARIES: Final = ("av", "cryptography", "joserfc", "msgspec", "securesystemslib", "tuf", "_cffi_backend")
 _ENTRY: Final = Path("drm", "pmp", "__main__.py")
+
+
+class ServicePeer(NamedTuple):
+    """For whom the service runs a worker, and what it pins. Its worker takes no other root, and may reach level 3."""
+
+    uid: int  # of the application
+    root: Path | None  # root metadata instead of the package's own; read by the worker before its lock
 
 
 class PMPProcess:
@@ -57,6 +64,7 @@ class PMPProcess:
         engine: str = "cryptography",
         demanded_level: int = 1,
         report_only: bool = False,
+        peer: ServicePeer | None = None,
         on_exit: Callable[[PMPProcess], None] | None = None,
     ) -> None:
         """Start a worker.
@@ -67,6 +75,7 @@ class PMPProcess:
             engine: name of the cipher engine.
             demanded_level: below this isolation level the worker ends instead of serving; `refusal` then says why.
             report_only: the worker sends its protection report as JSON and ends.
+            peer: the application, when it is the service that starts the worker; None: we are the application.
             on_exit: called once, in the watching thread, when the worker has ended for whatever reason.
 
         Raises:
@@ -86,7 +95,7 @@ class PMPProcess:
         self._stderr = b""
         self._up = threading.Event()
         self._ended = threading.Event()
-        command = _command(theirs.fileno(), device_key_fd, unprotected, engine, demanded_level, report_only)
+        command = _command(theirs.fileno(), device_key_fd, unprotected, engine, demanded_level, report_only, peer)
         descriptors = [theirs.fileno()] if device_key_fd is None else [theirs.fileno(), device_key_fd]
         self._watcher = threading.Thread(
             target=self._watch, args=(command, descriptors), name="pmp-process", daemon=True
@@ -261,12 +270,16 @@ def probe_worker(*, engine: str = "cryptography", timeout: float = 20.0) -> Prot
         PMPProcessDiedError: it ended, or said nothing for `timeout` seconds.
     """
     with PMPProcess(engine=engine, demanded_level=0, report_only=True) as process:
-        process.channel_socket.settimeout(timeout)
-        try:
-            answer = process.channel_socket.recv(64 << 10)
-            return msgspec.json.decode(answer, type=ProtectionReport)
-        except (OSError, msgspec.DecodeError):
-            raise process.failure() from None
+        return receive_report(process.channel_socket, process.failure, timeout)
+
+
+def receive_report(channel: socket.socket, failure: Callable[[], DRMError], timeout: float) -> ProtectionReport:
+    """Return what a worker that was started with `report_only` sends. Raises what `failure` tells, if it sends none."""
+    channel.settimeout(timeout)
+    try:
+        return msgspec.json.decode(channel.recv(64 << 10), type=ProtectionReport)
+    except (OSError, msgspec.DecodeError):
+        raise failure() from None
 
 
 @functools.cache
@@ -296,6 +309,7 @@ def _command(
     engine: str,
     level: int,
     report_only: bool,
+    peer: ServicePeer | None,
 ) -> list[str]:
     """The command line; drm/pmp/__main__.py reads it. -I: no user's folders and variables, -S: no site hooks."""
     return [
@@ -307,5 +321,7 @@ def _command(
         f"level={level}",
         f"unprotected={int(unprotected)}",
         f"report_only={int(report_only)}",
+        *([] if peer is None else [f"peer={peer.uid}"]),
+        *([] if peer is None or peer.root is None else [f"root={peer.root}"]),
         *(f"path={folder}" for folder in import_folders()),
     ]  # fmt: skip

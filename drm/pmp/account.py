@@ -1,0 +1,75 @@
+"""Whether this worker runs under an account of its own, with code that this account cannot change. Worker only.
+
+Asked once, before the lock, in a worker that the service started: what the answers rest on cannot be opened after it.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+
+__all__ = ["own_account"]
+
+
+def own_account(peer: int, device_key: int) -> dict[str, str]:
+    """Return the layers of level 3, as `drm.protection.SERVICE_LAYERS` names them: "yes", or "no: " and why.
+
+    Args:
+        peer: user id of the application.
+        device_key: descriptor of the device key's file.
+    """
+    return {
+        "own_account": _account(peer),
+        "own_device_key": _device_key(device_key),
+        "code_not_writable": _code(),
+    }
+
+
+def _account(peer: int) -> str:
+    users = set(os.getresuid())
+    if 0 in users:
+        return "no: the worker runs as root"
+    return "no: the worker runs under the application's account" if peer in users else "yes"
+
+
+def _device_key(descriptor: int) -> str:
+    if descriptor < 0:
+        return "no: there is none"
+    told = os.fstat(descriptor)
+    if not stat.S_ISREG(told.st_mode) or told.st_uid != os.geteuid() or told.st_mode & 0o077:
+        return "no: others can reach it"
+    return "yes"
+
+
+def _code() -> str:
+    """Whether a file that was loaded, or a folder on its way, can be changed by this account."""
+    seen: set[str] = set()
+    for path in _loaded():
+        while path not in seen:
+            seen.add(path)
+            if _can_change(path):
+                return f"no: {path}"
+            path = os.path.dirname(path)  # noqa: PTH120, PLW2901 - text: some thousand of them
+    return "yes"
+
+
+def _can_change(path: str) -> bool:
+    """Whether this account can write it, or owns it and could then. What is gone cannot be changed."""
+    try:
+        told = os.stat(path)  # noqa: PTH116 - as above
+    except OSError:
+        return False
+    if told.st_uid == os.geteuid():
+        return True
+    # In a sticky folder (/tmp) nobody replaces what is another's, and what leads to the file is looked at as well.
+    is_sticky = stat.S_ISDIR(told.st_mode) and told.st_mode & stat.S_ISVTX
+    return not is_sticky and os.access(path, os.W_OK, effective_ids=True)
+
+
+def _loaded() -> list[str]:
+    """The files of all modules, and all that is mapped to be run; the interpreter is one of these."""
+    files = [file for module in list(sys.modules.values()) if (file := getattr(module, "__file__", None))]
+    with open("/proc/self/maps") as maps:  # noqa: PTH123 - before the lock
+        files += [line.split(None, 5)[5].strip() for line in maps if " r-xp " in line and "/" in line]
+    return [os.path.realpath(file) for file in dict.fromkeys(files) if file.startswith("/")]
