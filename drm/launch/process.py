@@ -309,7 +309,7 @@ def _command(
     engine: str,
     level: int,
     report_only: bool,
-    peer: ServicePeer | None,
+    peer: ServicePeer | None = None,
 ) -> list[str]:
     """The command line; drm/pmp/__main__.py reads it. -I: no user's folders and variables, -S: no site hooks."""
     return [
