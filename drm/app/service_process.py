@@ -55,7 +55,7 @@ class ServiceProcess:
         self._path = path
         self._changing = threading.Lock()
         self._ended: Ended | None = None
-        self._control = _connected(path)
+        self._control = _connected(path, timeout)
         try:
             self._control.settimeout(timeout)
             self._control.send(encode_message(Start(VERSION, engine, demanded_level, report_only)))
@@ -176,9 +176,12 @@ def service_of(service: str | None, level: int) -> str | None:
     return service or (DEFAULT_SOCKET if level >= 3 else None)
 
 
-def _connected(path: str) -> socket.socket:
+def _connected(path: str, timeout: float) -> socket.socket:
     control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
+        # A socket with Python's timeout would not wait for room in the service's queue, but fail at once.
+        limit = struct.pack("@ll", max(1, round(timeout)), 0)
+        control.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
         control.connect(path)
         _, uid, _ = struct.unpack("iII", control.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
     except OSError as error:
@@ -189,7 +192,7 @@ def _connected(path: str) -> socket.socket:
             maybe="it is not installed, or does not run: level 3 is a service under an account of its own",
             remedy="clearkey pmp-service install --help; or play at level 2: --min-level 2",
         ) from None
-    if uid == os.geteuid():
+    if uid == os.geteuid() != 0:  # root's when it was systemd that made the socket, or when we are root: never below us
         control.close()
         raise IsolationError(
             "the PMP service runs under your own account, which then reads what its workers hold",

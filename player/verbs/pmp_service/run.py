@@ -40,6 +40,8 @@ def run(path: Path, state: Path, root: Path | None, limits: BrokerLimits, user: 
         if account is not None:
             _own_folder(state, account)
             _become(account)
+        if passed is None:
+            listener.listen(_BACKLOG)  # not before: applications are told of the account that does this
         # What runs under this account is locked down; all the same, nothing of it is to trace this process.
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
         broker = Broker(listener, state, root.resolve() if root else None, limits)
@@ -109,7 +111,6 @@ def _listening(path: Path) -> socket.socket:
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         listener.bind(str(path))
         path.chmod(0o666)  # whoever may connect gets a worker, within the limits, and nothing else
-        listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
         raise StorageError(

@@ -106,4 +106,5 @@ def main():
     print(json.dumps({"outcomes": outcomes, "alive": alive}))
 
 
-main()
+if __name__ == "__main__":
+    main()
