@@ -243,11 +243,12 @@ def test_a_license_that_demands_more_isolation_than_there_is(clearkey, clearkey_
     assert "isolation level 3 is required" in ran.err
 
 
-def test_a_level_that_is_demanded_and_not_there_names_the_layer(clearkey, film, keys_of, tmp_path) -> None:
+def test_a_level_that_is_demanded_and_not_there_names_what_it_needs(clearkey, film, keys_of, tmp_path) -> None:
     ran = clearkey("play", *film.files, "--keys-file", keys_of(film), "--min-level", 3, "--framemd5", tmp_path / "out")
     assert ran.code == 9
     assert is_one_paragraph(ran), ran.err
-    assert "service no: the worker runs under the application's account" in ran.err
+    assert "/run/clearkey/pmp.sock" in ran.err
+    assert "clearkey pmp-service install" in ran.err
     assert not (tmp_path / "out").exists()
 
 

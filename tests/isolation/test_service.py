@@ -6,13 +6,17 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from drm.keys import ContentKey, KeyId
+from drm.rights.policy import Policy
 from drm.wire.service import VERSION, Ended, Refused, Start, Started, decode_message, encode_message
+from license_server.process import LicenseServer
 from tests.isolation.ordinary_user import NOBODY, OrdinaryUser
 from tests.isolation.pmp_service import SERVICE_UID, PMPService, running_service
 
@@ -85,6 +89,29 @@ def test_without_a_service_level_3_is_refused_by_name(ordinary_user, film: Path)
     ran = run_clearkey(ordinary_user, "play", film, "--key", KEY, "--min-level", 3, check=False)
     assert ran.returncode == 9
     assert "no PMP service" in ran.stderr
+
+
+def test_a_license_may_demand_it(ordinary_user, service: PMPService, film: Path, tmp_path: Path) -> None:
+    """It is issued to the service's device once that is enrolled; the user's own device never has the level."""
+    kid, key = KeyId.parse(KEY.split(":", maxsplit=1)[0]), ContentKey.parse(KEY.split(":")[1])
+    store = tmp_path / "keys.db"
+    devices = [sys.executable, "-m", "player.cli", "keys", "devices", "--store", str(store)]
+    with LicenseServer(keys={kid: key}, policies={kid: Policy(min_level=3)}, store=store) as server:
+
+        def play(*words: object) -> subprocess.CompletedProcess[str]:
+            url = ("--license-url", server.license_url)
+            return run_clearkey(ordinary_user, "play", film, *url, *words, check=False)
+
+        assert "level_too_low" in play().stderr
+        own = subprocess.run(devices, capture_output=True, text=True, check=True).stdout.split()[0]
+        assert "level_too_low" in play("--service", service.socket).stderr
+        rows = subprocess.run(devices, capture_output=True, text=True, check=True).stdout.splitlines()
+        (theirs,) = {row.split()[0] for row in rows} - {own}
+        subprocess.run([*devices, "--enrol", own, "--enrol", theirs], capture_output=True, check=True)
+        ran = play("--service", service.socket)
+        assert ran.returncode == 0, ran.stderr
+        assert "isolation level 3 (service), license_path: sealed" in ran.stderr
+        assert play().returncode == 8
 
 
 # ------------------------------------------------------------------------------------------------ attacks
@@ -313,6 +340,20 @@ def test_the_service_does_not_run_as_root(ordinary_user, tmp_path: Path) -> None
     assert ran.returncode == 9
     assert "does not run as root" in ran.stderr
     assert not (tmp_path / "s").exists()
+
+
+def test_what_is_installed_runs_this_very_copy(ordinary_user, tmp_path: Path) -> None:
+    clearkey = ordinary_user.python.parent / "clearkey"
+    command = [ordinary_user.python, clearkey, "pmp-service", "install"]
+    ran = subprocess.run([*command, "--destdir", tmp_path], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert "next: systemctl enable --now clearkey-pmp.socket" in ran.stderr
+    found = sorted(path for path in tmp_path.rglob("*") if path.is_file())
+    assert [path.name for path in found] == [
+        "clearkey-pmp.service", "clearkey-pmp.socket", "clearkey-pmp.conf", "clearkey-pmp.conf",
+    ]  # fmt: skip
+    assert f"ExecStart={clearkey} pmp-service " in found[0].read_text()
+    assert {path.stat().st_mode & 0o777 for path in found} == {0o644}
 
 
 def test_nobody_is_the_applications_account() -> None:

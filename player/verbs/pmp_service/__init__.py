@@ -9,8 +9,8 @@ import click
 
 from drm.service.broker import BrokerLimits
 from drm.wire.service import DEFAULT_SOCKET
-from player.verbs.pmp_service.install import install
 from player.verbs.pmp_service.run import run
+from player.verbs.pmp_service.units import install
 
 __all__ = ["command"]
 
