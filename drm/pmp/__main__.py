@@ -102,7 +102,7 @@ def born(arguments: Arguments) -> Born:
     components (in an unprotected process: all of it can).
     """
     started, clock = time.time(), _Clock()
-    from drm.pmp.lockdown import Lockdown  # noqa: PLC0415 - uses the standard library alone
+    from drm.lockdown.lockdown import Lockdown  # noqa: PLC0415 - uses the standard library alone
 
     lockdown = Lockdown(arguments.parent)
     kept = (arguments.channel, arguments.device_key)

@@ -72,4 +72,14 @@ def _loaded() -> list[str]:
     files = [file for module in list(sys.modules.values()) if (file := getattr(module, "__file__", None))]
     with open("/proc/self/maps") as maps:  # noqa: PTH123 - before the lock
         files += [line.split(None, 5)[5].strip() for line in maps if " r-xp " in line and "/" in line]
-    return [os.path.realpath(file) for file in dict.fromkeys(files) if file.startswith("/")]
+    real: dict[str, str] = {}  # of folders
+    found = []
+    for file in dict.fromkeys(files):
+        folder, name = os.path.split(file)
+        if not file.startswith("/"):
+            continue
+        if folder not in real:
+            real[folder] = os.path.realpath(folder)
+        path = f"{real[folder]}/{name}"
+        found.append(os.path.realpath(path) if os.path.islink(path) else path)  # noqa: PTH114 - as above
+    return found

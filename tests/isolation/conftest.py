@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.isolation.ordinary_user import OrdinaryUser, ordinary_user
+from tests.isolation.pmp_service import film, root, service
 
-__all__ = ["ordinary_user"]
+__all__ = ["film", "ordinary_user", "root", "service"]
 
 PROGRAMS = Path(__file__).parent / "programs"
 

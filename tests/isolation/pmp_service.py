@@ -1,14 +1,19 @@
 """The PMP service as it is installed: code that root owns, workers under an account of their own."""
 
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from tests.isolation.ordinary_user import OrdinaryUser
 
+VECTOR = Path(__file__).parents[1] / "data" / "vectors" / "generated" / "pk_cenc_iv8_v.mp4"
+KEY = "10000000100010001000100000000001:3a2a1b68dd2bd9b2eeb25e84c4776668"  # of it
 SERVICE_UID = 64001
 
 
@@ -50,3 +55,34 @@ def running_service(user: OrdinaryUser, folder: Path, *words: object) -> Iterato
             process.kill()
             process.wait()
             process.stderr.close()
+
+
+def run_clearkey(user: OrdinaryUser, *words: object, check: bool = True) -> subprocess.CompletedProcess[str]:
+    return user.run([str(user.python), str(user.python.parent / "clearkey"), *map(str, words)], check=check)
+
+
+@pytest.fixture(scope="module")
+def root(ordinary_user: OrdinaryUser) -> Path:
+    """The root that vouches for the components of the copy that is installed: the user's own development authority."""
+    run_clearkey(ordinary_user, "doctor")
+    (found,) = ordinary_user.home.glob(".local/share/clearkey/trust/development/*/repository/metadata/1.root.json")
+    path = ordinary_user.home.parent / "root.json"
+    shutil.copy(found, path)
+    path.chmod(0o644)
+    return path
+
+
+@pytest.fixture(scope="module")
+def service(ordinary_user: OrdinaryUser, root: Path) -> Iterator[PMPService]:
+    folder = ordinary_user.home.parent / "service"
+    folder.mkdir()
+    with running_service(ordinary_user, folder, "--root", root, "--workers-per-user", 3) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def film(ordinary_user: OrdinaryUser) -> Path:
+    path = ordinary_user.home.parent / "film.mp4"
+    shutil.copy(VECTOR, path)
+    path.chmod(0o644)
+    return path

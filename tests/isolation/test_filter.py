@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from drm.pmp import seccomp
+from drm.lockdown import seccomp
 
 ALLOW, KILL, EPERM, EACCES, ENOTTY, ENOSYS = 0x7FFF0000, 0x80000000, 0x50001, 0x5000D, 0x50019, 0x50026
 PID = 4321

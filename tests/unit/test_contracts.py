@@ -26,6 +26,7 @@ KINDS = {
     "independence": independence.IndependenceContract,
     "layers": layers.LayersContract,
 }
+SERVICE = "The service brokers workers, and knows no media, no key and no application"
 DECRYPT = "The application cannot decrypt"
 
 # Who imports what, and the contract that forbids it. More than one may break: what is asked is whether this one does.
@@ -49,9 +50,11 @@ BREACHES = [
     ("drm.pmp.host_service", "ita.authority", "The worker knows components by manifest only"),
     ("drm.pmp.host_service", "drm.components.hash_sink.sink", "The worker knows components by manifest only"),
     ("drm.session.topology", "drm.trust.authority.signing_keys", "What runs in the worker signs nothing"),
-    ("drm.pmp.lockdown", "av", "Only the reviewed list of what components may import touches PyAV in the worker"),
+    ("drm.lockdown.lockdown", "av", "Only the reviewed list of what components may import touches PyAV in the worker"),
     ("ita.authority", "drm.components.hash_sink.sink", "Components do not know one another"),
     ("drm.components.hash_sink.sink", "drm.components.snapshot_sink.sink", "Components do not know one another"),
+    ("drm.service.broker", "drm.app.server", SERVICE),
+    ("drm.service.broker", "drm.license.sealed", SERVICE),
     ("drm.codecs.layouts", "socket", "Shared code does no I/O of its own"),
     ("drm.rights.policy", "requests", "Shared code does no I/O of its own"),
     ("drm.manifests.forms", "subprocess", "Shared code does no I/O of its own"),

@@ -107,7 +107,9 @@ def test_the_same_member_twice_is_refused() -> None:
         Loader.from_bundle(repacked(component().manifest, members))
 
 
-@pytest.mark.parametrize("path", ["json.py", "drm/keys.py", "drm/__init__.py", "drm/pmp/lockdown.py", "os/__init__.py"])
+@pytest.mark.parametrize(
+    "path", ["json.py", "drm/keys.py", "drm/__init__.py", "drm/lockdown/libc.py", "os/__init__.py"]
+)
 def test_a_component_cannot_shadow_the_platform_or_the_standard_library(path: str) -> None:
     with pytest.raises(errors.ShadowingError):
         component(FILES | {path: b""})
@@ -279,7 +281,7 @@ def test_a_bundle_beyond_its_limit_is_refused_before_it_is_read() -> None:
         ("class_id", '"not-a-uuid"'),
         ("api", '"1"'),
         ("entry_point", '"os:system"'),
-        ("entry_point", '"drm.pmp.lockdown:Lockdown"'),
+        ("entry_point", '"drm.lockdown.lockdown:Lockdown"'),
         ("entry_point", '"drm.components:Part"'),
         ("surprise", "1"),
     ],

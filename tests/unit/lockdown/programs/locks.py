@@ -24,7 +24,7 @@ import threading
 import time
 from pathlib import Path
 
-from drm.pmp import landlock, libc, lockdown, namespaces, probe
+from drm.lockdown import landlock, libc, lockdown, namespaces, probe
 
 NAMES = ("user", "net", "ipc", "uts", "mnt", "pid")
 

@@ -12,7 +12,7 @@ import os
 import struct
 from typing import Final
 
-from drm.pmp import libc
+from drm.lockdown import libc
 
 __all__ = ["abi_version", "restrict"]
 

@@ -1,8 +1,8 @@
 """The lock-down of the worker by itself, in two steps: `hide` before any third-party import, `apply` after the last.
 
-No tool wraps the worker: what is done to it from outside, the outside may undo (drm/pmp/namespaces.py says why).
+No tool wraps the worker: what is done to it from outside, the outside may undo (drm/lockdown/namespaces.py says why).
 A layer that cannot be had is noted and not papered over; which layers a level needs is the matter of
-drm/protection.py, and whether they are there that of drm/pmp/probe.py. `hide` uses the standard library alone.
+drm/protection.py, and whether they are there that of drm/lockdown/probe.py. `hide` uses the standard library alone.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from drm.pmp import landlock, libc, namespaces, probe, seccomp
+from drm.lockdown import landlock, libc, namespaces, probe, seccomp
 
 __all__ = ["Lockdown"]
 

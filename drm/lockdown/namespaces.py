@@ -14,7 +14,7 @@ import struct
 from pathlib import Path
 from typing import Final
 
-from drm.pmp import libc
+from drm.lockdown import libc
 
 __all__ = ["enter_own", "userns_owner"]
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from drm.pmp import landlock, lockdown, seccomp
+from drm.lockdown import landlock, lockdown, seccomp
 
 ROOT = Path(__file__).parents[3]
 PROGRAM = Path(__file__).parent / "programs" / "locks.py"

@@ -15,7 +15,7 @@ import socket
 from collections.abc import Callable
 from typing import Final
 
-from drm.pmp import libc
+from drm.lockdown import libc
 
 __all__ = ["Status", "landlock_holds", "layers"]
 
