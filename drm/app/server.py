@@ -99,19 +99,27 @@ class PMPServer:
         self.supply = (
             None if configuration.unprotected else ComponentSupply(configuration.trust, configuration.components)
         )
-        process = _launch(configuration)
-        self.link = WorkerLink(
-            process, self._take, self._ended, configuration.call_timeout, configuration.stall_timeout
-        )
-        try:
-            report = self.link.wait_ready(configuration.start_timeout)
-            if not configuration.unprotected:
-                require(report, configuration.min_level)
-            self._report = report
-            self._load_components()
-        except BaseException:
-            self.shutdown()
-            raise
+        with _device_key(configuration) as device_key:
+            process = PMPProcess(
+                unprotected=configuration.unprotected,
+                engine=configuration.engine,
+                demanded_level=0 if configuration.unprotected else configuration.min_level,
+                start_timeout=configuration.start_timeout,
+            )
+            self.link = WorkerLink(
+                process, self._take, self._ended, configuration.call_timeout, configuration.stall_timeout
+            )
+            try:
+                report = self.link.wait_ready(configuration.start_timeout)
+                if not configuration.unprotected:
+                    require(report, configuration.min_level)
+                if device_key is not None:
+                    self.link.send(wire.DeviceKey(), [device_key])
+                self._report = report
+                self._load_components()
+            except BaseException:
+                self.shutdown()
+                raise
 
     # ------------------------------------------------------------------ IMFPMPServer
 
@@ -310,16 +318,14 @@ def _memfd(data: bytes) -> Iterator[int]:
         os.close(fd)
 
 
-def _launch(configuration: WorkerConfiguration) -> PMPProcess:
-    unprotected = configuration.unprotected
-    device_key = open_device_key() if configuration.sealed and not unprotected else None
+@contextmanager
+def _device_key(configuration: WorkerConfiguration) -> Iterator[int | None]:
+    """The device key's descriptor, for a worker that asks for sealed licenses. Raises StorageError."""
+    if configuration.unprotected or not configuration.sealed:
+        yield None
+        return
+    descriptor = open_device_key()
     try:
-        return PMPProcess(
-            device_key_fd=device_key,
-            unprotected=unprotected,
-            engine=configuration.engine,
-            demanded_level=0 if unprotected else configuration.min_level,
-        )
+        yield descriptor
     finally:
-        if device_key is not None:
-            os.close(device_key)
+        os.close(descriptor)

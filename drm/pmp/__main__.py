@@ -3,14 +3,14 @@
 Arguments, each as name=value:
     channel      descriptor of the socket to the application
     parent       process id of the application
-    device_key   descriptor to read the device key from; -1: there is none
     path         a folder to import from, after the standard library; given once for each
     engine       the cipher engine's name
     level        the isolation level below which the worker does not serve
     unprotected  1: do not lock down (MFPMPSESSION_UNPROTECTED_PROCESS)
     report_only  1: write the protection report to the channel, as JSON, and end
 
-Nothing of this file but `hide` runs before the process is hidden, and nothing is received before it is locked.
+First the process hides and goes on in a child, which says with one byte that it is there; drm/pmp/fresh_memory.py has
+the reason. Nothing else runs before that, and nothing is received before the process is locked.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Arguments", "Born", "born", "main"]
 
-_MAX_DEVICE_KEY: Final = 4096  # bytes
 _MAX_ROOT: Final = 512 << 10  # bytes
 _EXIT_ISOLATION: Final = 9  # drm.errors.ExitCode.ISOLATION, which the application makes an IsolationError again
 
@@ -37,7 +36,6 @@ class Arguments(NamedTuple):
 
     channel: int
     parent: int
-    device_key: int = -1
     path: tuple[str, ...] = ()
     engine: str = "cryptography"
     level: int = 1
@@ -52,7 +50,6 @@ class Arguments(NamedTuple):
         return cls(
             channel=int(given["channel"]),
             parent=int(given["parent"]),
-            device_key=int(given.get("device_key", -1)),
             path=tuple(value for name, value in pairs if name == "path"),
             engine=given.get("engine", "cryptography"),
             level=int(given.get("level", 1)),
@@ -78,31 +75,33 @@ def main() -> None:
         _send_report(arguments.channel, alive.report)
         return
     _refuse_below(arguments, alive.report)
-    device_key = _read_device_key(arguments.device_key)
 
     from drm.pmp.worker_service import WorkerOptions, serve  # noqa: PLC0415 - loaded by `born`, before the lock
 
-    serve(arguments.channel, WorkerOptions(alive.report, device_key, alive.tracer, arguments.engine, alive.pinned_root))
+    serve(arguments.channel, WorkerOptions(alive.report, alive.tracer, arguments.engine, alive.pinned_root))
 
 
 def born(arguments: Arguments) -> Born:
-    """Hide, import and warm up, lock, probe.
+    """Hide, go on in a child, import and warm up, lock, probe.
 
     When this returns, no file can be opened, no socket made, no program run, and nothing imported but verified
     components (in an unprotected process: all of it can).
     """
     started, clock = time.time(), _Clock()
+    from drm.pmp import fresh_memory  # noqa: PLC0415 - loads next to nothing: until it hides, others may reach in
+
+    start = fresh_memory.enter(hide=not arguments.unprotected)
     from drm.pmp.lockdown import Lockdown  # noqa: PLC0415 - uses the standard library alone
 
     lockdown = Lockdown(arguments.parent)
-    kept = (arguments.channel, arguments.device_key)
     if arguments.unprotected:
-        lockdown.tie_to_parent(kept)
+        lockdown.tie_to_parent([arguments.channel])
     else:
-        lockdown.hide(kept)
+        lockdown.hide([arguments.channel])
+    os.write(arguments.channel, b"\0")  # the kernel tells the application whose byte it is (drm/app/worker_child.py)
     clock.lap("hide")
 
-    from drm.pmp import platform  # noqa: PLC0415 - third-party code comes after `hide`
+    from drm.pmp import platform, start_window  # noqa: PLC0415 - third-party code comes after `hide`
 
     platform.load(arguments.engine)
     clock.lap("import")
@@ -118,11 +117,13 @@ def born(arguments: Arguments) -> Born:
     clock.lap("warm_up")
     platform.warm_up_trust()
     clock.lap("warm_up_trust")
+    window = None
     if not arguments.unprotected:
+        window = start_window.look(arguments.parent, dumpable=start.dumpable)
         loader.seal(platform.names())
         lockdown.apply()
     clock.lap("lock")
-    layers = lockdown.layers()
+    layers = lockdown.layers() | {"fresh_memory": start.layer}
     clock.lap("probe")
     report = protection.ProtectionReport(
         level=protection.level_of(layers),
@@ -132,6 +133,7 @@ def born(arguments: Arguments) -> Born:
         machine=os.uname().machine,
         filter_sha256=lockdown.filter_sha256,
         untraced=layers["untraced"] == "yes",
+        start_window=window,
         userns_owner=lockdown.userns_owner,
         threads=lockdown.threads,
         started=started,
@@ -187,14 +189,6 @@ def _read_pinned_root() -> bytes | None:
             return file.read(_MAX_ROOT + 1)
     except FileNotFoundError:
         return None  # a checkout: the application hands over the root of its development authority
-
-
-def _read_device_key(descriptor: int) -> bytes | None:
-    """Read the device key, inside the lock, and close its descriptor."""
-    if descriptor < 0:
-        return None
-    with open(descriptor, "rb", buffering=0) as file:
-        return file.read(_MAX_DEVICE_KEY) or None
 
 
 if __name__ == "__main__":
