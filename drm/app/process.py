@@ -83,7 +83,7 @@ class PMPProcess:
         self._on_exit = on_exit
         self._child: WorkerChild | None = None
         self._exit_code: int | None = None
-        self._failed: PMPProcessDiedError | None = None
+        self._failed = PMPProcessDiedError("the PMP worker could not be started")
         self._stderr = b""
         self._up = threading.Event()
         self._ended = threading.Event()
@@ -98,7 +98,7 @@ class PMPProcess:
             theirs.close()
         if self._child is None:
             self.channel_socket.close()
-            raise self._failed or PMPProcessDiedError("the PMP worker could not be started")
+            raise self._failed
 
     def __enter__(self) -> Self:
         return self

@@ -45,10 +45,14 @@ class WorkerChild:
                 signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
 
     def reap(self) -> int:
-        """Wait for its end, once; return the exit status, or minus the signal's number. One that did not fork is ended."""
+        """Wait for its end, once; return the exit status, or minus the signal's number.
+
+        One that did not fork, or did not say so, is ended first.
+        """
         if self.pid == self._launched.pid:
             # It leads a group; a fork of it that never said a word is in there. Not reaped, its number is its own.
-            os.killpg(self.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
             code = self._launched.wait() or _reaped(os.P_PGID, self.pid)
         else:
             code = _reaped(os.P_PIDFD, self._pidfd)
