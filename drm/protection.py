@@ -17,6 +17,7 @@ from drm.errors import IsolationError
 
 __all__ = [
     "ADVICE", "CONTAINED_LAYERS", "SERVICE_LAYERS", "WALL_LAYERS", "ComponentState", "Level", "ProtectionReport",
+    "StartWindow",
     "TrustReport", "level_of", "missing", "require",
 ]  # fmt: skip
 
@@ -40,6 +41,7 @@ class Level(enum.IntEnum):
 CONTAINED_LAYERS: Final = (
     "no_new_privs",
     "not_dumpable",
+    "fresh_memory",
     "no_core",
     "untraced",
     "userns_owner",
@@ -62,6 +64,10 @@ SERVICE_LAYERS: Final = ("own_account", "own_device_key", "code_not_writable")
 ADVICE: Final[Mapping[str, str]] = {
     "no_new_privs": "needs Linux 3.5 or later",
     "not_dumpable": "a security module refuses prctl(PR_SET_DUMPABLE)",
+    "fresh_memory": (
+        "something around the application refuses clone(2) with CLONE_PARENT, or /proc is not there: what other "
+        "processes opened of the worker before it hid would still read it"
+    ),
     "no_core": "a security module refuses setrlimit(RLIMIT_CORE)",
     "untraced": "end the debugger or tracer (strace, gdb, rr) that the application runs under",
     "userns_owner": (
@@ -110,6 +116,49 @@ class TrustReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     verify_ms: float = 0.0  # what the last verification took
 
 
+class StartWindow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What could be done to a worker between its exec and the moment when it hid, by other processes of its account.
+
+    Nothing that was opened in that time reads the worker (layer `fresh_memory`). What was written in it stays written,
+    and no probe finds it; a performance counter that was opened in it goes on and samples registers and stacks.
+    """
+
+    dumpable: bool  # when it first looked at itself. False: its account cannot read the interpreter, and it never was
+    ptrace_scope: int | None  # kernel.yama.ptrace_scope; None: there is no Yama
+    perf_event_paranoid: int | None  # kernel.perf_event_paranoid; None: it cannot be read
+    has_company: bool  # another process of the account was seen, at the lock; False proves nothing
+
+    @property
+    def is_open(self) -> bool:
+        """Whether another process of the account could have written into the worker, or may sample it."""
+        return self.dumpable and not (self._keeps_writers_out and self._keeps_counters_out)
+
+    @property
+    def _keeps_writers_out(self) -> bool:
+        return (
+            self.ptrace_scope or 0
+        ) >= 2  # 1 leaves it to the ancestors: a shell or whatever started the application
+
+    @property
+    def _keeps_counters_out(self) -> bool:
+        return (self.perf_event_paranoid or 0) >= 3  # in the kernels of Debian, Ubuntu and Android; others stop at 2
+
+    def text(self) -> str:
+        """For a user."""
+        if not self.dumpable:
+            return "closed: this account cannot read the interpreter, so the worker was hidden from its first moment"
+        if not self.is_open:
+            return "closed: the kernel keeps debuggers and performance counters from this account's processes"
+        ways = []
+        if not self._keeps_writers_out:
+            who = "an ancestor of the worker" if self.ptrace_scope == 1 else "a process of this account"
+            ways.append(f"{who} could write into the worker before it hid")
+        if not self._keeps_counters_out:
+            ways.append("a process of this account could open a performance counter that goes on sampling it")
+        others = "there are others" if self.has_company else "no other was seen"
+        return f"open: {', and '.join(ways)}; {others}"
+
+
 class ProtectionReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What one worker is, from probes made in that very process. Holds no secret."""
 
@@ -120,6 +169,7 @@ class ProtectionReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     machine: str = ""
     filter_sha256: str = ""  # of the seccomp program, with 0 in place of the process id that it names
     untraced: bool = False
+    start_window: StartWindow | None = None  # None: not looked at, as in an unprotected process
     userns_owner: str = ""  # "initial", "other", or "self": then the application may trace the worker
     threads: int = 0  # at the lock; the filter covers them all
     started: float = 0.0  # seconds since the epoch

@@ -61,6 +61,11 @@ class WorkerConfiguration:
     call_timeout: float = 20.0  # seconds for one call into the worker
     stall_timeout: float = 20.0  # seconds without a sign of life after which the worker is ended
 
+    @property
+    def service_socket(self) -> str | None:
+        """Where the service is asked for a worker; None: one is launched here."""
+        return service_of(self.service, self.min_level)
+
 
 class Attached(Protocol):
     """A session's proxy, as the server needs it."""
@@ -101,19 +106,22 @@ class PMPServer:
         self.supply = (
             None if configuration.unprotected else ComponentSupply(configuration.trust, configuration.components)
         )
-        process = _launch(configuration)
-        self.link = WorkerLink(
-            process, self._take, self._ended, configuration.call_timeout, configuration.stall_timeout
-        )
-        try:
-            report = self.link.wait_ready(configuration.start_timeout)
-            if not configuration.unprotected:
-                require(report, configuration.min_level)
-            self._report = report
-            self._load_components()
-        except BaseException:
-            self.shutdown()
-            raise
+        with _device_key(configuration) as device_key:
+            process = _launch(configuration)
+            self.link = WorkerLink(
+                process, self._take, self._ended, configuration.call_timeout, configuration.stall_timeout
+            )
+            try:
+                report = self.link.wait_ready(configuration.start_timeout)
+                if not configuration.unprotected:
+                    require(report, configuration.min_level)
+                if device_key is not None:
+                    self.link.send(wire.DeviceKey(), [device_key])
+                self._report = report
+                self._load_components()
+            except BaseException:
+                self.shutdown()
+                raise
 
     # ------------------------------------------------------------------ IMFPMPServer
 
@@ -313,10 +321,9 @@ def _memfd(data: bytes) -> Iterator[int]:
 
 
 def _launch(configuration: WorkerConfiguration) -> WorkerProcess:
-    unprotected = configuration.unprotected
-    service = service_of(configuration.service, configuration.min_level)
+    service = configuration.service_socket
     if service is not None:
-        if unprotected:
+        if configuration.unprotected:
             raise InvalidArgumentError("the PMP service runs protected workers alone")
         return ServiceProcess(
             service,
@@ -324,14 +331,25 @@ def _launch(configuration: WorkerConfiguration) -> WorkerProcess:
             demanded_level=configuration.min_level,
             timeout=configuration.start_timeout,
         )
-    device_key = open_device_key() if configuration.sealed and not unprotected else None
+    return PMPProcess(
+        unprotected=configuration.unprotected,
+        engine=configuration.engine,
+        demanded_level=0 if configuration.unprotected else configuration.min_level,
+        start_timeout=configuration.start_timeout,
+    )
+
+
+@contextmanager
+def _device_key(configuration: WorkerConfiguration) -> Iterator[int | None]:
+    """The device key's descriptor, for a worker that asks for sealed licenses. Raises StorageError.
+
+    The service gives its workers its own.
+    """
+    if configuration.unprotected or not configuration.sealed or configuration.service_socket is not None:
+        yield None
+        return
+    descriptor = open_device_key()
     try:
-        return PMPProcess(
-            device_key_fd=device_key,
-            unprotected=unprotected,
-            engine=configuration.engine,
-            demanded_level=0 if unprotected else configuration.min_level,
-        )
+        yield descriptor
     finally:
-        if device_key is not None:
-            os.close(device_key)
+        os.close(descriptor)

@@ -1,8 +1,8 @@
 """The PMP worker as a process: launch, watch, end. Application only.
 
 A thread of its own starts each worker and lives as long as the worker does, because the kernel ties "dies with its
-parent" to the thread that spawned it, not to the process. The worker is handed the descriptors named here, an empty
-environment, and nothing else; what it writes to stderr is kept, bounded, for `exit_description`.
+parent" to the thread that spawned it, not to the process. The worker is handed the channel, an empty environment, and
+nothing else; what it writes to stderr is kept, bounded, for `exit_description`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import os
 import select
 import signal
 import socket
-import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -33,6 +32,7 @@ from drm.errors import (
     PMPProcessDiedError,
     error_from_record,
 )
+from drm.launch.worker_child import WorkerChild, start_worker
 from drm.protection import ProtectionReport
 
 __all__ = ["PMPProcess", "ServicePeer", "import_folders", "probe_worker", "receive_report"]
@@ -59,28 +59,28 @@ class PMPProcess:
     def __init__(
         self,
         *,
-        device_key_fd: int | None = None,
         unprotected: bool = False,
         engine: str = "cryptography",
         demanded_level: int = 1,
         report_only: bool = False,
         peer: ServicePeer | None = None,
+        start_timeout: float = 20.0,
         on_exit: Callable[[PMPProcess], None] | None = None,
     ) -> None:
-        """Start a worker.
+        """Start a worker; blocks until it has hidden itself, or has ended.
 
         Args:
-            device_key_fd: what the worker reads the device key from; it stays the caller's to close.
             unprotected: do not lock down; such a worker refuses protected content.
             engine: name of the cipher engine.
             demanded_level: below this isolation level the worker ends instead of serving; `refusal` then says why.
             report_only: the worker sends its protection report as JSON and ends.
             peer: the application, when it is the service that starts the worker; None: we are the application.
+            start_timeout: seconds until it must have hidden itself.
             on_exit: called once, in the watching thread, when the worker has ended for whatever reason.
 
         Raises:
             IsolationError: this system has no way to isolate a worker.
-            PMPProcessDiedError: it could not be started.
+            PMPProcessDiedError: it could not be started, or did not hide in time.
         """
         if sys.platform != "linux":
             raise IsolationError(
@@ -90,15 +90,15 @@ class PMPProcess:
         self.channel_socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         """The application's end of the channel."""
         self._on_exit = on_exit
-        self._child: subprocess.Popen[bytes] | None = None
-        self._failed: OSError | None = None
+        self._child: WorkerChild | None = None
+        self._exit_code: int | None = None
+        self._failed = PMPProcessDiedError("the PMP worker could not be started")
         self._stderr = b""
         self._up = threading.Event()
         self._ended = threading.Event()
-        command = _command(theirs.fileno(), device_key_fd, unprotected, engine, demanded_level, report_only, peer)
-        descriptors = [theirs.fileno()] if device_key_fd is None else [theirs.fileno(), device_key_fd]
+        command = _command(theirs.fileno(), unprotected, engine, demanded_level, report_only, peer)
         self._watcher = threading.Thread(
-            target=self._watch, args=(command, descriptors), name="pmp-process", daemon=True
+            target=self._watch, args=(command, theirs, start_timeout), name="pmp-process", daemon=True
         )
         try:
             self._watcher.start()
@@ -107,9 +107,7 @@ class PMPProcess:
             theirs.close()
         if self._child is None:
             self.channel_socket.close()
-            raise PMPProcessDiedError(
-                f"the PMP worker could not be started: {self._failed}", where=" ".join(command[:1])
-            )
+            raise self._failed
 
     def __enter__(self) -> Self:
         return self
@@ -138,21 +136,21 @@ class PMPProcess:
     def end(self) -> None:
         """End the worker at once and do not wait for it."""
         assert self._child is not None
-        self._child.kill()  # does nothing once it is reaped
+        self._child.kill()
         with suppress(OSError):
             self.channel_socket.shutdown(socket.SHUT_RDWR)
 
     def kill(self) -> None:
         """End the worker at once, also when it is stopped or in a long decode."""
         assert self._child is not None
-        self._child.kill()  # does nothing once it is reaped
+        self._child.kill()
         if not self.wait(_REAP):
             logger.warning("PMP worker %d does not go away", self.pid)
 
     @property
     def exit_code(self) -> int | None:
         """As subprocess has it: the exit status, or minus the signal's number; None while the worker runs."""
-        return self._child.returncode if self._child is not None and self._ended.is_set() else None
+        return self._exit_code if self._ended.is_set() else None
 
     @property
     def refusal(self) -> str | None:
@@ -204,30 +202,22 @@ class PMPProcess:
 
     # ------------------------------------------------------------------ in the watching thread
 
-    def _watch(self, command: list[str], descriptors: list[int]) -> None:
+    def _watch(self, command: list[str], theirs: socket.socket, timeout: float) -> None:
         try:
-            child = subprocess.Popen(  # noqa: S603 - our own Python and our own file
-                command,
-                pass_fds=descriptors,
-                env={},
-                cwd="/",
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                start_new_session=True,
-            )
+            self._child = child = start_worker(command, self.channel_socket, theirs, timeout)
         except OSError as error:
-            self._failed = error
-            self._up.set()
+            self._failed = PMPProcessDiedError(f"the PMP worker could not be started: {error}", where=command[0])
             return
-        self._child = child
-        self._up.set()
-        assert child.stderr is not None
+        except PMPProcessDiedError as error:
+            self._failed = error
+            return
+        finally:
+            self._up.set()
         with child.stderr:
-            self._listen(child.pid, child.stderr.fileno())
-        child.wait()
-        if child.returncode:
-            logger.debug("PMP worker %d ended with %d: %s", child.pid, child.returncode, self.stderr)
+            self._listen(child, child.stderr.fileno())
+        self._exit_code = child.reap()
+        if self._exit_code:
+            logger.debug("PMP worker %d ended with %d: %s", child.pid, self._exit_code, self.stderr)
         self._ended.set()
         if self._on_exit is not None:
             try:
@@ -235,23 +225,19 @@ class PMPProcess:
             except Exception:
                 logger.exception("what was to be told of the end of PMP worker %d failed", child.pid)
 
-    def _listen(self, pid: int, stderr: int) -> None:
+    def _listen(self, child: WorkerChild, stderr: int) -> None:
         """Keep the last of stderr until the process ends, whoever else may hold the pipe."""
         os.set_blocking(stderr, False)
-        pidfd = os.pidfd_open(pid)
-        try:
-            poller = select.poll()
-            poller.register(stderr, select.POLLIN)
-            poller.register(pidfd, select.POLLIN)
-            while True:
-                ready = dict(poller.poll())
-                if ready.get(stderr) and not self._keep(stderr):
-                    poller.unregister(stderr)
-                if ready.get(pidfd):
-                    self._keep(stderr)
-                    return
-        finally:
-            os.close(pidfd)
+        poller = select.poll()
+        poller.register(stderr, select.POLLIN)
+        poller.register(child, select.POLLIN)
+        while True:
+            ready = dict(poller.poll())
+            if ready.get(stderr) and not self._keep(stderr):
+                poller.unregister(stderr)
+            if ready.get(child.fileno()):
+                self._keep(stderr)
+                return
 
     def _keep(self, stderr: int) -> bool:
         try:
@@ -303,20 +289,13 @@ def _parent() -> Path:
 
 
 def _command(
-    channel: int,
-    device_key: int | None,
-    unprotected: bool,
-    engine: str,
-    level: int,
-    report_only: bool,
-    peer: ServicePeer | None = None,
+    channel: int, unprotected: bool, engine: str, level: int, report_only: bool, peer: ServicePeer | None = None
 ) -> list[str]:
     """The command line; drm/pmp/__main__.py reads it. -I: no user's folders and variables, -S: no site hooks."""
     return [
         sys.executable, "-I", "-S", "-B", "-X", "utf8", str(_parent() / _ENTRY),
         f"channel={channel}",
         f"parent={os.getpid()}",
-        f"device_key={-1 if device_key is None else device_key}",
         f"engine={engine}",
         f"level={level}",
         f"unprotected={int(unprotected)}",

@@ -3,7 +3,6 @@
 Arguments, each as name=value:
     channel      descriptor of the socket to the application
     parent       process id of the application
-    device_key   descriptor to read the device key from; -1: there is none
     path         a folder to import from, after the standard library; given once for each
     engine       the cipher engine's name
     level        the isolation level below which the worker does not serve
@@ -12,7 +11,8 @@ Arguments, each as name=value:
     root         file of the root that vouches for components instead of the package's own; the service's alone
     report_only  1: write the protection report to the channel, as JSON, and end
 
-Nothing of this file but `hide` runs before the process is hidden, and nothing is received before it is locked.
+First the process hides and goes on in a child, which says with one byte that it is there; drm/lockdown/fresh_memory.py has
+the reason. Nothing else runs before that, and nothing is received before the process is locked.
 """
 
 from __future__ import annotations
@@ -39,7 +39,6 @@ class Arguments(NamedTuple):
 
     channel: int
     parent: int
-    device_key: int = -1
     path: tuple[str, ...] = ()
     engine: str = "cryptography"
     level: int = 1
@@ -56,7 +55,6 @@ class Arguments(NamedTuple):
         return cls(
             channel=int(given["channel"]),
             parent=int(given["parent"]),
-            device_key=int(given.get("device_key", -1)),
             path=tuple(value for name, value in pairs if name == "path"),
             engine=given.get("engine", "cryptography"),
             level=int(given.get("level", 1)),
@@ -73,6 +71,7 @@ class Born(NamedTuple):
     report: ProtectionReport  # what the probes found
     tracer: Callable[[], int]  # a look at who traces us now, 0: nobody
     pinned_root: bytes | None  # of the components, as this package has it
+    device_key: bytes | None  # of the service's account; None: the application sends its own
 
 
 def main() -> None:
@@ -84,34 +83,37 @@ def main() -> None:
         _send_report(arguments.channel, alive.report)
         return
     _refuse_below(arguments, alive.report)
-    device_key = _read_device_key(arguments.device_key)
 
     from drm.pmp.worker_service import WorkerOptions, serve  # noqa: PLC0415 - loaded by `born`, before the lock
 
     takes_roots = arguments.peer is None  # the service's workers know one root, and no application's
-    serve(
-        arguments.channel,
-        WorkerOptions(alive.report, device_key, alive.tracer, arguments.engine, alive.pinned_root, takes_roots),
+    options = WorkerOptions(
+        alive.report, alive.tracer, arguments.engine, alive.pinned_root, takes_roots, alive.device_key
     )
+    serve(arguments.channel, options)
 
 
 def born(arguments: Arguments) -> Born:
-    """Hide, import and warm up, lock, probe.
+    """Hide, go on in a child, import and warm up, lock, probe.
 
     When this returns, no file can be opened, no socket made, no program run, and nothing imported but verified
     components (in an unprotected process: all of it can).
     """
     started, clock = time.time(), _Clock()
+    from drm.lockdown import fresh_memory  # noqa: PLC0415 - loads next to nothing: until it hides, others may reach in
+
+    start = fresh_memory.enter(hide=not arguments.unprotected)
     from drm.lockdown.lockdown import Lockdown  # noqa: PLC0415 - uses the standard library alone
 
     lockdown = Lockdown(arguments.parent)
-    kept = (arguments.channel, arguments.device_key)
     if arguments.unprotected:
-        lockdown.tie_to_parent(kept)
+        lockdown.tie_to_parent([arguments.channel])
     else:
-        lockdown.hide(kept)
+        lockdown.hide([arguments.channel])
+    os.write(arguments.channel, b"\0")  # the kernel tells the application whose byte it is (drm/launch/worker_child.py)
     clock.lap("hide")
 
+    from drm.lockdown import start_window  # noqa: PLC0415
     from drm.pmp import platform  # noqa: PLC0415 - third-party code comes after `hide`
 
     platform.load(arguments.engine)
@@ -129,12 +131,17 @@ def born(arguments: Arguments) -> Born:
     clock.lap("warm_up")
     platform.warm_up_trust()
     clock.lap("warm_up_trust")
-    account = own_account(arguments.peer, arguments.device_key) if arguments.peer is not None else {}
+    service_key, account = -1, {}
+    if arguments.peer is not None:
+        service_key = _service_key(arguments.channel)
+        account = own_account(arguments.peer, service_key)
+    window = None
     if not arguments.unprotected:
+        window = start_window.look(arguments.parent, dumpable=start.dumpable)
         loader.seal(platform.names())
         lockdown.apply()
     clock.lap("lock")
-    layers = lockdown.layers() | account
+    layers = lockdown.layers() | account | {"fresh_memory": start.layer}
     clock.lap("probe")
     report = protection.ProtectionReport(
         level=protection.level_of(layers),
@@ -144,6 +151,7 @@ def born(arguments: Arguments) -> Born:
         machine=os.uname().machine,
         filter_sha256=lockdown.filter_sha256,
         untraced=layers["untraced"] == "yes",
+        start_window=window,
         userns_owner=lockdown.userns_owner,
         threads=lockdown.threads,
         started=started,
@@ -151,7 +159,7 @@ def born(arguments: Arguments) -> Born:
         versions=versions,
         startup_ms=clock.laps,
     )
-    return Born(report, lambda: lockdown.status.tracer, pinned_root)
+    return Born(report, lambda: lockdown.status.tracer, pinned_root, _read_device_key(service_key))
 
 
 class _Clock:
@@ -190,6 +198,26 @@ def _send_report(channel: int, report: ProtectionReport) -> None:
     os.write(channel, msgspec.json.encode(report))
 
 
+def _service_key(channel: int) -> int:
+    """Take the descriptor of the device key, which the service sends before the application has the other end."""
+    import socket  # noqa: PLC0415 - loaded by now
+
+    end = socket.socket(fileno=channel)
+    try:
+        _, fds, _, _ = socket.recv_fds(end, 1, 1)
+    finally:
+        end.detach()
+    return fds[0] if fds else -1
+
+
+def _read_device_key(descriptor: int) -> bytes | None:
+    """Read it, inside the lock, and close its descriptor."""
+    if descriptor < 0:
+        return None
+    with open(descriptor, "rb", buffering=0) as file:
+        return file.read(_MAX_DEVICE_KEY) or None
+
+
 def _read_pinned_root(other: str | None) -> bytes | None:
     """Read, while files can be opened, the root of the components: from this very package, or by the service's word."""
     from pathlib import Path  # noqa: PLC0415 - loaded by now
@@ -200,14 +228,6 @@ def _read_pinned_root(other: str | None) -> bytes | None:
             return file.read(_MAX_ROOT + 1)
     except FileNotFoundError:
         return None  # a checkout: the application hands over the root of its development authority
-
-
-def _read_device_key(descriptor: int) -> bytes | None:
-    """Read the device key, inside the lock, and close its descriptor."""
-    if descriptor < 0:
-        return None
-    with open(descriptor, "rb", buffering=0) as file:
-        return file.read(_MAX_DEVICE_KEY) or None
 
 
 if __name__ == "__main__":

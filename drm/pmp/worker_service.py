@@ -6,6 +6,7 @@ The control thread reads the channel and never decodes media, so that it answers
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import threading
 from collections.abc import Callable, Sequence
@@ -39,10 +40,12 @@ __all__ = ["WorkerOptions", "serve"]
 logger = logging.getLogger(__name__)
 
 _MAX_SESSIONS: Final = 64  # at a time
+_MAX_DEVICE_KEY: Final = 4096  # bytes
 _LOCKED_EXIT: Final = 3.0  # seconds that held locks delay the end
 
 _TAKES_FDS: Final = (
-    wire.LoadComponents, wire.LoadTrust, wire.SetTopology, wire.AttachRing, wire.EnablerAnswer, wire.CreateSource,
+    wire.DeviceKey, wire.LoadComponents, wire.LoadTrust, wire.SetTopology, wire.AttachRing, wire.EnablerAnswer,
+    wire.CreateSource,
 )  # fmt: skip
 _CALLS: Final = (
     wire.LoadComponents
@@ -63,11 +66,11 @@ class WorkerOptions:
     """What the worker was started with, and what its lock-down found."""
 
     report: ProtectionReport
-    device_key: bytes | None
     tracer: Callable[[], int]  # the process id of whoever traces this one now, or 0; asked before each license
     engine: str = "cryptography"
     pinned_root: bytes | None = None  # of the components, read from this package before the lock
     takes_roots: bool = True  # whether the application may hand over another one, which makes all test-signed
+    device_key: bytes | None = None  # of the service's account; None: the application may send its own
 
 
 def serve(channel_fd: int, options: WorkerOptions) -> None:
@@ -89,6 +92,7 @@ class WorkerService:
     def __init__(self, channel: Channel[wire.FromApp, wire.FromWorker], options: WorkerOptions) -> None:
         self._channel = channel
         self._options = options
+        self._device_key = options.device_key
         self._loader: Loader | None = None
         self._trust: ComponentTrust | None = None
         self._ids = ObjectIds()
@@ -98,6 +102,7 @@ class WorkerService:
         self._locks = 0
         self._leaving = False
         self._on: dict[type, _Handler] = {
+            wire.DeviceKey: self._take_device_key,
             wire.LoadComponents: self._load_components,
             wire.LoadTrust: self._load_trust,
             wire.CreateSession: self._create_session,
@@ -155,6 +160,16 @@ class WorkerService:
 
     # ------------------------------------------------------------------ components and objects
 
+    def _take_device_key(self, _message: wire.DeviceKey, fds: Sequence[int]) -> None:
+        try:
+            if len(fds) != 1 or self._device_key is not None or self._loader is not None:
+                raise WireError("the device key comes once, before all else, in one descriptor")
+            self._device_key = os.pread(fds[0], _MAX_DEVICE_KEY, 0) or None
+        except OSError as error:
+            raise WireError(f"the device key cannot be read: {error.strerror}") from None
+        finally:
+            close_all(fds)
+
     def _load_components(self, message: wire.LoadComponents, fds: Sequence[int]) -> None:
         data = _received(message, fds)
         if self._options.report.level > 0:
@@ -198,7 +213,7 @@ class WorkerService:
         options = self._options
         return Environment(
             options.report,
-            options.device_key,
+            self._device_key,
             options.engine,
             dialects,
             loader.digests(),

@@ -170,7 +170,6 @@ class Broker:
         try:
             device_key = open_device_key(self._state)
             process = PMPProcess(
-                device_key_fd=device_key,
                 engine=start.engine,
                 demanded_level=start.level,
                 report_only=start.report_only,
@@ -180,12 +179,14 @@ class Broker:
         except BaseException:
             os.close(ended_write)
             os.close(ended_read)
-            raise
-        finally:
             if device_key >= 0:
                 os.close(device_key)
+            raise
         logger.info("user %d: worker %d", uid, process.pid)
         try:
+            with suppress(OSError):  # it has ended already, and that is told below
+                socket.send_fds(process.channel_socket, [b"\0"], [device_key])  # before the application has this end
+            os.close(device_key)
             _tell(connection, Started(process.pid), [process.channel_socket.fileno()])
             process.channel_socket.close()
             self._wait(connection, process, ended_read)

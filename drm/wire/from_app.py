@@ -18,6 +18,7 @@ __all__ = [
     "Close",
     "CreateObject",
     "CreateSession",
+    "DeviceKey",
     "EnablerAnswer",
     "EnablerFailed",
     "Exit",
@@ -38,6 +39,10 @@ __all__ = [
     "Start",
     "Stop",
 ]
+
+
+class DeviceKey(Spec, frozen=True, tag="device-key"):
+    """The device key, in the one descriptor beside the message: once, before all else, and only to a locked worker."""
 
 
 class LoadComponents(Spec, frozen=True, tag="load-components"):
@@ -235,7 +240,8 @@ class EnablerFailed(Spec, frozen=True, tag="enabler-failed"):
 
 
 FromApp: TypeAlias = (
-    LoadComponents
+    DeviceKey
+    | LoadComponents
     | LoadTrust
     | CreateSession
     | LockProcess

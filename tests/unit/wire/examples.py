@@ -32,7 +32,7 @@ TRUST = TrustReport("trusted", 7, "fresh", (ComponentState("ita", "1.0", str(CLA
 FULL = wire.FullTopology(9, (wire.TopologyNode(1, wire.NodeKind.OUTPUT, (2,), 0, CLASS_ID),))
 
 FROM_APP = [
-    wire.LoadComponents(1, 100), wire.LoadTrust(1, 100, are_warmed=True),
+    wire.DeviceKey(), wire.LoadComponents(1, 100), wire.LoadTrust(1, 100, are_warmed=True),
     wire.CreateSession(1, 1, wire.SessionSpec(("piff",), True, CLASS_ID, None)),
     wire.LockProcess(1), wire.LockProcess(2, unlock=True),
     wire.CreateObject(2, 1, CLASS_ID, b"stream", "Sink"),

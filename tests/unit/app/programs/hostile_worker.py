@@ -21,6 +21,7 @@ from drm.wire.channel import worker_channel  # noqa: E402
 MODE = globals()["MODE"]
 sock = socket.socket(fileno=number)
 channel = worker_channel(sock)
+sock.send(b"\0")  # it is there, as the application sees it
 READY = wire.Ready(ProtectionReport(2, dict.fromkeys(CONTAINED_LAYERS, "yes")))
 PROGRESS = wire.Event(1, 118, 0, {"text": "x" * 1000})
 ACTIVATE = EnablerActivate(EnableType.LICENSE_ACQUISITION, (KeyId(bytes(16)),), b"{}")
