@@ -11,8 +11,9 @@ Arguments, each as name=value:
     root         file of the root that vouches for components instead of the package's own; the service's alone
     report_only  1: write the protection report to the channel, as JSON, and end
 
-First the process hides and goes on in a child, which says with one byte that it is there; drm/lockdown/fresh_memory.py has
-the reason. Nothing else runs before that, and nothing is received before the process is locked.
+First the process hides and goes on in a child, which says with one byte that it is there; the reason stands in
+drm/lockdown/fresh_memory.py. Nothing else runs before that, and nothing is received before the process is locked but
+the descriptor of the service's device key, from the service.
 """
 
 from __future__ import annotations
@@ -86,9 +87,13 @@ def main() -> None:
 
     from drm.pmp.worker_service import WorkerOptions, serve  # noqa: PLC0415 - loaded by `born`, before the lock
 
-    takes_roots = arguments.peer is None  # the service's workers know one root, and no application's
     options = WorkerOptions(
-        alive.report, alive.tracer, arguments.engine, alive.pinned_root, takes_roots, alive.device_key
+        alive.report,
+        alive.tracer,
+        arguments.engine,
+        alive.pinned_root,
+        takes_roots=arguments.peer is None,  # the service's workers know one root, and no application's
+        device_key=alive.device_key,
     )
     serve(arguments.channel, options)
 
