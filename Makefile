@@ -7,6 +7,7 @@ RUN    := $(VENV)/.ready-to-play
 TEST   := $(VENV)/.ready-to-test
 SOAK   ?= 25
 SESSIONS ?= 500
+LAUNCHES ?= 1000
 FUZZ   ?= 1000000
 PYTHON ?=
 
@@ -39,12 +40,14 @@ check: $(TEST)
 bench: $(TEST)
 	$(BIN)/python -m benchmarks $(ARGS)
 
-# The whole path over and over, then sessions made and shut down in a row; ends at the first failure.
+# The whole path over and over, sessions made and shut down in a row, and workers attacked while they start; ends at the
+# first failure.
 soak: $(TEST)
 	for turn in $$(seq $(SOAK)); do \
 	    $(BIN)/clearkey demo > build/soak.log 2>&1 || { cat build/soak.log; echo "soak: turn $$turn failed"; exit 1; }; \
 	done; echo "soak: $(SOAK) of $(SOAK) turns good"
 	$(BIN)/python -m tests.soak_sessions --count $(SESSIONS)
+	CLEARKEY_WINDOW_LAUNCHES=$(LAUNCHES) $(BIN)/python -m pytest -q tests/isolation/test_start_window.py
 
 # A million damaged vectors through the readers, then every property test with a hundred times the usual examples.
 fuzz: $(TEST)

@@ -48,9 +48,11 @@ class WorkerChild:
     def reap(self) -> int:
         """Wait for its end, once; return the exit status, or minus the signal's number.
 
-        One that did not fork, or did not say so, is ended first.
+        What is left of one that did not fork, or did not say so, is ended with it.
         """
         if self.pid == self._launched.pid:
+            with suppress(ChildProcessError):
+                os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED | os.WNOWAIT)
             # It leads a group; a fork of it that never said a word is in there. Not reaped, its number is its own.
             with suppress(ProcessLookupError):
                 os.killpg(self.pid, signal.SIGKILL)
@@ -94,6 +96,7 @@ def start_worker(command: list[str], channel: socket.socket, theirs: socket.sock
         failure = PMPProcessDiedError(f"the worker did not hide within {timeout:.0f} seconds", remedy="clearkey doctor")
     if failure is not None:
         failed = WorkerChild(launched, launched.pid)
+        failed.kill()
         failed.reap()
         failed.stderr.close()
         raise failure

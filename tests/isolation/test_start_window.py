@@ -15,7 +15,7 @@ from license_server.process import LicenseServer
 from tests.isolation.memory_search import forms
 
 LAUNCHES = int(os.environ.get("CLEARKEY_WINDOW_LAUNCHES", "12"))  # `make soak` has a thousand
-CONTROLS = 4
+CONTROLS = 2
 SECONDS = 15  # for one launch, on a machine that is busy
 
 

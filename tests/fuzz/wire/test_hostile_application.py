@@ -119,6 +119,8 @@ BREAKING: dict[str, Callable[[Application], None]] = {
     "a license that nobody asked for": lambda a: a.send(wire.EnablerAnswer(1, 1, LicensePath.LOCAL, b"{}", 2)),
     "an enabler that nobody asked for": lambda a: a.send(wire.EnablerFailed(1, 0, ERROR)),
     "a license in a pipe": lambda a: a.send(wire.EnablerAnswer(1, 1, LicensePath.LOCAL, b"", 9), fds=(os.pipe()[0],)),
+    "a device key without its descriptor": lambda a: a.send(wire.DeviceKey()),
+    "a device key after the components": lambda a: a.send(wire.DeviceKey(), fds=(0,)),
     "a descriptor beside start": lambda a: a.send(wire.Start(1), fds=(0,)),
     "a sink without its descriptor": lambda a: a.send(
         one_branch(wire.BranchSpec(CLEAR, 0, (0,)), wire.SinkSpec(HASH_SINK, b"{}", 3))
@@ -134,6 +136,26 @@ BREAKING: dict[str, Callable[[Application], None]] = {
     ),
     "a second topology": lambda a: a.send(a.topology(), a.topology()),
 }  # fmt: skip
+
+
+def test_a_device_key_in_a_pipe_ends_the_worker(application: Application) -> None:
+    """It would wait there for ever."""
+    reader, writer = os.pipe()
+    application.send(wire.DeviceKey(), fds=(reader,))
+    application.ends()
+    os.close(reader)
+    os.close(writer)
+
+
+def test_a_second_device_key_ends_the_worker(application: Application, tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    path.write_bytes(bytes(32))
+    with path.open("rb") as key:
+        application.send(wire.DeviceKey(), fds=(key.fileno(),))
+        application.send(wire.Ping(1))
+        assert isinstance(application.next(), wire.Returned)
+        application.send(wire.DeviceKey(), fds=(key.fileno(),))
+    application.ends()
 
 
 @pytest.mark.parametrize("lie", BREAKING)

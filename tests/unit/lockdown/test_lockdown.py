@@ -56,6 +56,24 @@ def at_level_2() -> None:
         pytest.skip("this machine gives no user namespaces")
 
 
+# ------------------------------------------------------------------------------------------------ the fork
+@pytest.mark.parametrize(("hide", "layer"), [("yes", "yes"), ("no", "no: dumpable when it was forked")])
+def test_it_goes_on_in_a_child_of_the_same_parent(hide: str, layer: str) -> None:
+    found = told("forked", hide)
+    assert found == {
+        "start": [layer, True], "is_same": False, "parent": os.getpid(), "dumpable": int(hide == "no"),
+        "flag": [1, 2],
+    }  # fmt: skip
+
+
+def test_where_it_cannot_fork_it_says_so_and_goes_on() -> None:
+    clone = seccomp.MACHINES[platform.machine()].number("clone")
+    found = told("forked", "yes", f"{clone}={errno.EPERM}")
+    assert found["start"] == ["no: EPERM", True]
+    assert found["is_same"]
+    assert found["dumpable"] == 0
+
+
 # ------------------------------------------------------------------------------------------------ Landlock
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:

@@ -24,7 +24,7 @@ import threading
 import time
 from pathlib import Path
 
-from drm.lockdown import landlock, libc, lockdown, namespaces, probe
+from drm.lockdown import fresh_memory, landlock, libc, lockdown, namespaces, probe
 
 NAMES = ("user", "net", "ipc", "uts", "mnt", "pid")
 
@@ -289,6 +289,27 @@ def traced():
     ours.send(b"x")
     os.waitpid(child, 0)
     return found
+
+
+def forked(hide, calls=""):
+    """`fresh_memory.enter`, here or under an outer filter as in `contained`."""
+    code = []
+    for call in filter(None, calls.split(",")):
+        number, error = map(int, call.split("="))
+        code += [(0x20, 0, 0, 0), (0x15, 0, 1, number), (0x06, 0, 0, 0x00050000 | error)]
+    if code:
+        _filter(code)
+    before = os.getpid()
+    start = fresh_memory.enter(hide=hide == "yes")
+    flag = []
+    thread = threading.Thread(target=flag.append, args=[1])
+    thread.start()
+    thread.join()
+    # The C library must know the number of the thread that it goes on in.
+    signal.signal(signal.SIGUSR1, lambda *_: flag.append(2))
+    signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
+    return {"start": start, "is_same": before == os.getpid(), "parent": os.getppid(), "dumpable": libc.prctl(3),
+            "flag": flag}  # fmt: skip
 
 
 def main():
