@@ -11,8 +11,8 @@ import os
 import sys
 from pathlib import Path
 
-from drm.app import process
 from drm.app.rights.managers import LicenseManager
+from drm.launch import process
 from drm.session.events import MediaEventType
 from player.playback import Playback
 

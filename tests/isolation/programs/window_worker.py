@@ -6,7 +6,7 @@ ENTRY = next(word.partition("=")[2] for word in sys.argv if word.startswith("ent
 sys.argv = [word for word in sys.argv if not word.startswith("entry=")]
 sys.path += [word.partition("=")[2] for word in sys.argv if word.startswith("path=")]
 
-from drm.pmp import fresh_memory  # noqa: E402
+from drm.lockdown import fresh_memory  # noqa: E402
 
 
 def hide_alone(*, hide):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from drm.pmp import start_window
+from drm.lockdown import start_window
 from drm.protection import StartWindow
 
 WRITERS, COUNTERS = "could write into the worker", "performance counter"

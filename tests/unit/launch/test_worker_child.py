@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from drm.app.worker_child import WorkerChild, start_worker
 from drm.errors import PMPProcessDiedError
+from drm.launch.worker_child import WorkerChild, start_worker
 
 ROOT = Path(__file__).parents[3]
 BEGIN = f"""
 import os, socket, struct, sys, time
 sys.path.insert(0, {str(ROOT)!r})
-from drm.pmp import fresh_memory
+from drm.lockdown import fresh_memory
 channel = int(sys.argv[1])
 """
 ANNOUNCE = "os.write(channel, b'x')\n"
@@ -27,15 +27,18 @@ ANNOUNCE = "os.write(channel, b'x')\n"
 
 @pytest.fixture(autouse=True)
 def no_child_is_left() -> Iterator[None]:
-    before = open_descriptors()
+    before = open_descriptors(), children()
     yield
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
-    assert open_descriptors() == before
+    assert (open_descriptors(), children()) == before
 
 
 def open_descriptors() -> list[str]:
     return sorted(path.name for path in Path("/proc/self/fd").iterdir())
+
+
+def children() -> set[str]:
+    """Zombies too."""
+    return {pid for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()}
 
 
 def started(program: str, timeout: float = 20) -> WorkerChild:
