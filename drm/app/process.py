@@ -30,10 +30,12 @@ from drm.errors import (
     ErrorRecord,
     ExitCode,
     IsolationError,
+    MemoryLimitError,
     PMPProcessDiedError,
     error_from_record,
 )
 from drm.protection import ProtectionReport
+from drm.worker_memory import DEFAULT_MEMORY
 
 __all__ = ["PMPProcess", "import_folders", "probe_worker"]
 
@@ -57,6 +59,7 @@ class PMPProcess:
         engine: str = "cryptography",
         demanded_level: int = 1,
         report_only: bool = False,
+        memory: int = DEFAULT_MEMORY,
         on_exit: Callable[[PMPProcess], None] | None = None,
     ) -> None:
         """Start a worker.
@@ -67,6 +70,7 @@ class PMPProcess:
             engine: name of the cipher engine.
             demanded_level: below this isolation level the worker ends instead of serving; `refusal` then says why.
             report_only: the worker sends its protection report as JSON and ends.
+            memory: MiB that the worker may use.
             on_exit: called once, in the watching thread, when the worker has ended for whatever reason.
 
         Raises:
@@ -86,7 +90,7 @@ class PMPProcess:
         self._stderr = b""
         self._up = threading.Event()
         self._ended = threading.Event()
-        command = _command(theirs.fileno(), device_key_fd, unprotected, engine, demanded_level, report_only)
+        command = _command(theirs.fileno(), device_key_fd, unprotected, engine, demanded_level, report_only, memory)
         descriptors = [theirs.fileno()] if device_key_fd is None else [theirs.fileno(), device_key_fd]
         self._watcher = threading.Thread(
             target=self._watch, args=(command, descriptors), name="pmp-process", daemon=True
@@ -140,6 +144,16 @@ class PMPProcess:
         if not self.wait(_REAP):
             logger.warning("PMP worker %d does not go away", self.pid)
 
+    def cpu_seconds(self) -> float:
+        """Seconds that the worker has computed so far, on all its threads; 0.0 once it is gone."""
+        try:
+            fields = (
+                Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+            )
+        except OSError:
+            return 0.0
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")  # utime, stime: proc(5)
+
     @property
     def exit_code(self) -> int | None:
         """As subprocess has it: the exit status, or minus the signal's number; None while the worker runs."""
@@ -180,14 +194,16 @@ class PMPProcess:
 
     def _refusal(self) -> DRMError | None:
         self.wait(_GRACE)
-        if self.exit_code != ExitCode.ISOLATION:
+        if self.exit_code not in {ExitCode.ISOLATION, ExitCode.MALFORMED_INPUT}:
             return None
         try:
             record = msgspec.json.decode(self._stderr.rstrip().rpartition(b"\n")[2], type=ErrorRecord)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return IsolationError("the worker refused to serve", remedy="clearkey doctor")
         error = error_from_record(record)
-        return error if isinstance(error, IsolationError) else IsolationError(record.what, remedy="clearkey doctor")
+        if isinstance(error, IsolationError | MemoryLimitError):
+            return error
+        return IsolationError(record.what, remedy="clearkey doctor")
 
     def _last_line(self) -> str:
         lines = [line.strip() for line in self.stderr.splitlines() if line.strip()]
@@ -296,6 +312,7 @@ def _command(
     engine: str,
     level: int,
     report_only: bool,
+    memory: int = DEFAULT_MEMORY,
 ) -> list[str]:
     """The command line; drm/pmp/__main__.py reads it. -I: no user's folders and variables, -S: no site hooks."""
     return [
@@ -307,5 +324,6 @@ def _command(
         f"level={level}",
         f"unprotected={int(unprotected)}",
         f"report_only={int(report_only)}",
+        f"memory={memory}",
         *(f"path={folder}" for folder in import_folders()),
     ]  # fmt: skip

@@ -8,6 +8,7 @@ Arguments, each as name=value:
     engine       the cipher engine's name
     level        the isolation level below which the worker does not serve
     unprotected  1: do not lock down (MFPMPSESSION_UNPROTECTED_PROCESS)
+    memory       MiB that the worker may use (drm/pmp/limits.py)
     report_only  1: write the protection report to the channel, as JSON, and end
 
 Nothing of this file but `hide` runs before the process is hidden, and nothing is received before it is locked.
@@ -29,7 +30,6 @@ __all__ = ["Arguments", "Born", "born", "main"]
 
 _MAX_DEVICE_KEY: Final = 4096  # bytes
 _MAX_ROOT: Final = 512 << 10  # bytes
-_EXIT_ISOLATION: Final = 9  # drm.errors.ExitCode.ISOLATION, which the application makes an IsolationError again
 
 
 class Arguments(NamedTuple):
@@ -43,6 +43,7 @@ class Arguments(NamedTuple):
     level: int = 1
     unprotected: bool = False
     report_only: bool = False
+    memory: int = 1024  # MiB
 
     @classmethod
     def parse(cls, words: list[str]) -> Arguments:
@@ -58,6 +59,7 @@ class Arguments(NamedTuple):
             level=int(given.get("level", 1)),
             unprotected=given.get("unprotected") == "1",
             report_only=given.get("report_only") == "1",
+            memory=int(given.get("memory", 1024)),
         )
 
 
@@ -118,6 +120,7 @@ def born(arguments: Arguments) -> Born:
     clock.lap("warm_up")
     platform.warm_up_trust()
     clock.lap("warm_up_trust")
+    lockdown.bound(arguments.memory)
     if not arguments.unprotected:
         loader.seal(platform.names())
         lockdown.apply()
@@ -138,6 +141,7 @@ def born(arguments: Arguments) -> Born:
         nonce=os.urandom(16).hex(),
         versions=versions,
         startup_ms=clock.laps,
+        memory=arguments.memory,
     )
     return Born(report, lambda: lockdown.status.tracer, pinned_root)
 
@@ -165,11 +169,9 @@ def _refuse_below(arguments: Arguments, report: ProtectionReport) -> None:
     try:
         require(report, arguments.level)
     except IsolationError as error:
-        import msgspec  # noqa: PLC0415
+        from drm.pmp.last_words import last_words  # noqa: PLC0415
 
-        sys.stderr.buffer.write(b"\n" + msgspec.json.encode(error.to_record()) + b"\n")
-        sys.stderr.flush()
-        sys.exit(_EXIT_ISOLATION)
+        last_words(error)
 
 
 def _send_report(channel: int, report: ProtectionReport) -> None:

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from drm.pmp import landlock, libc, namespaces, probe, seccomp
+from drm.pmp import landlock, libc, limits, namespaces, probe, seccomp
 
 __all__ = ["Lockdown"]
 
@@ -68,6 +68,11 @@ class Lockdown:
             self.userns_owner = namespaces.userns_owner()
             own = self.userns_owner == "self"
             self._said["userns_owner"] = "no: the application's account made the namespace of birth" if own else "yes"
+
+    def bound(self, memory: int) -> None:
+        """Hold this process to `memory` MiB and a number of descriptors, for good. An unprotected worker does, too."""
+        with self._noting("limits"):
+            limits.apply(memory)
 
     def apply(self) -> None:
         """Lock this process down for good: own namespaces, Landlock, no capabilities, seccomp, in this order.

@@ -59,11 +59,21 @@ def layers(status: Status, parent_pid: int) -> dict[str, str]:
         "untraced": _yes(now.get("TracerPid") == "0", f"process {now.get('TracerPid')} traces this one"),
         "parent_death": _parent_death(parent_pid),
         "no_capabilities": _yes(capabilities == {""}, f"CapEff {now.get('CapEff')}"),
+        "limits": _limits(),
         "seccomp": _yes(now.get("Seccomp") == "2", "no filter"),
         "open_refused": _refused(_open_root),
         "socket_refused": _refused(_make_socket),
         "exec_memory_refused": _refused(_map_executable),
     }
+
+
+def _limits() -> str:
+    """Whether data and descriptors have an end that cannot be raised; the worker is no root any more by now."""
+    for name in ("RLIMIT_DATA", "RLIMIT_NOFILE"):
+        soft, hard = resource.getrlimit(getattr(resource, name))
+        if hard == resource.RLIM_INFINITY or soft > hard:
+            return f"no: {name} has no end"
+    return "yes"
 
 
 def landlock_holds() -> str:
