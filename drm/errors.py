@@ -348,8 +348,8 @@ class StalledMediaError(MediaError, code="E-MEDIA-STALLED"):
     """The worker computed for minutes and came no further, and was ended."""
 
     advice = (
-        "The file is damaged, or made to keep a decoder busy: compare it with its original. If a machine really is that "
-        "slow, raise SessionConfiguration.cpu_limit."
+        "The file is damaged, or made to keep a decoder busy: compare it with its original. If a machine really is "
+        "that slow, raise SessionConfiguration.cpu_limit."
     )
 
 

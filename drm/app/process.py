@@ -147,11 +147,10 @@ class PMPProcess:
     def cpu_seconds(self) -> float:
         """Seconds that the worker has computed so far, on all its threads; 0.0 once it is gone."""
         try:
-            fields = (
-                Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-            )
+            stat = Path(f"/proc/{self.pid}/stat").read_bytes()
         except OSError:
             return 0.0
+        fields = stat.rpartition(b")")[2].split()  # the name before may hold anything
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")  # utime, stime: proc(5)
 
     @property

@@ -59,11 +59,8 @@ class SessionConfiguration:
                 remedy="create_media_session, for clear content",
             )
         if not LEAST_MEMORY <= self.worker_memory <= MOST_MEMORY:
-            raise InvalidArgumentError(
-                f"a worker takes {LEAST_MEMORY} to {MOST_MEMORY} MiB",
-                where="worker_memory",
-                seen=str(self.worker_memory),
-            )
+            most = f"{LEAST_MEMORY} to {MOST_MEMORY} MiB"
+            raise InvalidArgumentError(f"worker_memory is {most}", seen=str(self.worker_memory))
         return WorkerConfiguration(
             unprotected=bool(flags & PMPSessionFlags.UNPROTECTED_PROCESS),
             min_level=self.min_level,

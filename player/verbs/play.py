@@ -42,8 +42,14 @@ __all__ = ["command"]
 @click.option("--remote-source", is_flag=True, help="Let the worker read the container; only stored bytes go there.")
 @click.option("--unprotected", is_flag=True, help="Isolated but not locked down; plays clear content only.")
 @click.option("--min-level", type=click.IntRange(1, 3), default=1, show_default=True, help="Isolation level to demand.")
-@click.option("--worker-memory", metavar="MIB", type=click.IntRange(LEAST_MEMORY, MOST_MEMORY), default=DEFAULT_MEMORY,
-              show_default=True, help="Memory that the worker may use; what a file asks for beyond it is refused.")  # fmt: skip
+@click.option(
+    "--worker-memory",
+    metavar="MIB",
+    type=click.IntRange(LEAST_MEMORY, MOST_MEMORY),
+    default=DEFAULT_MEMORY,
+    show_default=True,
+    help="Memory that the worker may use; what a file asks for beyond it is refused.",
+)
 @click.option("--update-components", is_flag=True, help="Renew components that must not run, off a terminal too.")
 @click.option("--engine", type=click.Choice(["cryptography", "pycryptodome"]), default="cryptography", hidden=True)
 @click.option("-v", "--verbose", is_flag=True, help="Show every event.")

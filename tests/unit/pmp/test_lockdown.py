@@ -28,7 +28,7 @@ FILE_RIGHTS = ("execute", "write_file", "read_file", "read_dir", "remove_dir", "
 SINCE = {"connect": 4, "bind": 4, "abstract": 6, "signal": 6}  # ABI; an older one refuses the other two by other rights
 REFUSED_BY = {"signal": "EPERM", "abstract": "EPERM"}  # all others: EACCES
 INSIDE = ("no_new_privs", "not_dumpable", "no_core", "untraced", "parent_death", "no_capabilities", "seccomp",
-          "open_refused", "socket_refused", "exec_memory_refused")  # fmt: skip
+          "open_refused", "socket_refused", "exec_memory_refused", "limits")  # fmt: skip
 
 
 def ran(part: str, *words: object) -> subprocess.CompletedProcess[str]:

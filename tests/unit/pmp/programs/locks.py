@@ -187,6 +187,7 @@ def _fork():
 def _locked(lock):
     early = lock.layers()
     lock.hide([])
+    lock.bound(512)
     lock.apply()
     attempts = {"open": lambda: os.open("/", os.O_RDONLY), "socket": socket.socket, "fork": _fork,
                 "executable": lambda: mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_EXEC)}  # fmt: skip
