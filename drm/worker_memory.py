@@ -49,7 +49,7 @@ def private_limit() -> int | None:
 def set_aside() -> None:
     """Keep a few MiB back, once, so that a process that has run out can still say so."""
     if not _set_aside:
-        _set_aside.append(mmap.mmap(-1, _RESERVE))
+        _set_aside.append(mmap.mmap(-1, _RESERVE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
 
 
 def is_out_of_memory(error: BaseException) -> bool:

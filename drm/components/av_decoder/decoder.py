@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import mmap
 import os
 from fractions import Fraction
 from typing import Any, Final
@@ -22,10 +23,10 @@ __all__ = ["AvDecoder"]
 
 _STRICT: Final = {"err_detect": "explode"}
 _BYTES_A_PIXEL: Final = 24  # sixteen pictures, the most that a stream may refer to, of 4:2:0 in eight bits
+_LARGE: Final = 4  # bytes a pixel of a large picture: 4:4:4, with what a decoder notes beside it
 _HELD: Final = 16  # pictures that one thread may hold, with those that wait to be shown
 _MOST_THREADS: Final = 16
 _WORKER: Final = 96 << 20  # bytes that a worker has before it plays anything
-_SIZE_REFUSED: Final = (errno.EINVAL, errno.ERANGE)  # ff_set_dimensions, dav1d
 
 
 class _Packet:
@@ -147,10 +148,12 @@ class AvDecoder:
                 seen=f"{width * height} pixels, and {self._most_pixels} is the most",
                 private=width * height * _BYTES_A_PIXEL,
             )
-        if isinstance(error, MemoryError):
+        # H.264 calls a picture damaged that it had no memory for, and has let go of it by now: is there any for two?
+        if isinstance(error, MemoryError) or not _has_room(2 * width * height * _LARGE):
             return memory_error(where=where, seen=f"the {track.decoder} decoder was refused memory")
-        # VP8, VP9 and AV1 forget a size that is refused; a packet that is damaged is another error.
-        if context.type == "video" and not width and error.errno in _SIZE_REFUSED:
+        # FFmpeg's own decoders forget a size that is refused, dav1d has an error for it; damaged packets have others.
+        refused = error.errno == errno.ERANGE or (error.errno == errno.EINVAL and not width)
+        if context.type == "video" and refused:
             return memory_error(
                 f"a picture is larger than the worker's memory allows, which is {self._most_pixels} pixels",
                 where=where,
@@ -175,6 +178,14 @@ class AvDecoder:
                 frame,
             )
         return None
+
+
+def _has_room(size: int) -> bool:
+    try:
+        mmap.mmap(-1, max(1, size), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS).close()
+    except (OSError, MemoryError):
+        return False
+    return True
 
 
 def _threads(track: TrackInfo, limit: int) -> int:
