@@ -197,12 +197,14 @@ class PMPProcess:
             return None
         try:
             record = msgspec.json.decode(self._stderr.rstrip().rpartition(b"\n")[2], type=ErrorRecord)
+            error = error_from_record(record)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return IsolationError("the worker refused to serve", remedy="clearkey doctor")
-        error = error_from_record(record)
-        if isinstance(error, IsolationError | MemoryLimitError):
+            error = DRMError("the worker refused to serve")
+        if isinstance(error, MemoryLimitError if self.exit_code == ExitCode.MALFORMED_INPUT else IsolationError):
             return error
-        return IsolationError(record.what, remedy="clearkey doctor")
+        if self.exit_code == ExitCode.ISOLATION:
+            return IsolationError(error.what, remedy="clearkey doctor")
+        return None  # it ended so by itself, for whatever reason
 
     def _last_line(self) -> str:
         lines = [line.strip() for line in self.stderr.splitlines() if line.strip()]
