@@ -103,6 +103,7 @@ def test_a_queue_that_would_map_too_much_is_one_event() -> None:
         for _ in range(4):  # 20 MiB each, and a quarter of 256 may be shared
             playback.source = open_source(opened.enter_context(contextlib.closing(FileByteStream(clip()))))
             playback.set_topology()
+        playback.session.start()
         found: list[MediaEvent] = []
         while not found or not found[-1].status:
             found.append(playback.event())
