@@ -9,6 +9,8 @@ DRMError                          E-UNEXPECTED          exit 1
 │   ├── TruncatedMediaError       E-MEDIA-TRUNCATED     3   the file ends before what it announces
 │   ├── UnsupportedMediaError     E-MEDIA-UNSUPPORTED   3   named, with the next step
 │   ├── NothingReachedError       E-MEDIA-NOTHING       3   tracks, and not one sample in them
+│   ├── MemoryLimitError          E-MEDIA-MEMORY        3   more memory than the worker may use
+│   ├── StalledMediaError         E-MEDIA-STALLED       3   much computing, and no progress
 │   └── KeyNotJudgedError         E-KEY-NOT-JUDGED      3   whether a key is right, the samples do not tell
 ├── MediaUnreachableError         E-MEDIA-UNREACHABLE   3   the bytes do not come
 ├── MediaChangedError             E-MEDIA-CHANGED       3   another file than the one that was begun
@@ -99,14 +101,15 @@ __all__ = [
     "AlteredFileError", "AuthorityError", "ClockError", "CreationCancelledError", "DRMError", "DiskFullError",
     "DuplicateFileError", "EnableRequiredError", "ErrorRecord", "ExclusiveFlagsError", "ExitCode",
     "IncorrectRightsError", "IndividualizationRequiredError", "InterfaceError", "InvalidArgumentError",
-    "InvalidRequestError", "IsolationError", "KeyMissingError", "KeyNotJudgedError", "KeyWrongError", "KeysFileError",
-    "LicenseError", "LicenseExpiredError", "LicenseMalformedError", "LicenseRefusedError", "LicenseRequiredError",
-    "LicenseServerUnreachableError", "MalformedMediaError", "ManagerBlocksError", "MediaChangedError", "MediaError",
-    "MediaUnreachableError", "MultipleBeginError", "MultipleSubscribersError", "NoEventsAvailableError",
-    "NotAvailableError", "NotProtectedError", "NotRemotableError", "NothingReachedError", "OutputNotAllowedError",
-    "PMPProcessDiedError", "PassphraseError", "PolicyChangedError", "PolicyError", "RateError",
-    "RestartRequiredError", "SessionError", "SessionShutdownError", "ShadowingError", "SigningKeyMissingError",
-    "StorageError", "StoreBusyError", "TopologyError", "TruncatedMediaError", "TrustError", "UnknownComponentError",
+    "InvalidRequestError", "IsolationError", "KeyMissingError", "KeyNotJudgedError", "KeyWrongError",
+    "KeysFileError", "LicenseError", "LicenseExpiredError", "LicenseMalformedError", "LicenseRefusedError",
+    "LicenseRequiredError", "LicenseServerUnreachableError", "MalformedMediaError", "ManagerBlocksError",
+    "MediaChangedError", "MediaError", "MediaUnreachableError", "MemoryLimitError", "MultipleBeginError",
+    "MultipleSubscribersError", "NoEventsAvailableError", "NotAvailableError", "NotProtectedError",
+    "NotRemotableError", "NothingReachedError", "OutputNotAllowedError", "PMPProcessDiedError", "PassphraseError",
+    "PolicyChangedError", "PolicyError", "RateError", "RestartRequiredError", "SessionError",
+    "SessionShutdownError", "ShadowingError", "SigningKeyMissingError", "StalledMediaError", "StorageError",
+    "StoreBusyError", "TopologyError", "TruncatedMediaError", "TrustError", "UnknownComponentError",
     "UnlistedFileError", "UnsupportedActionError", "UnsupportedMediaError", "UnsupportedSchemeError",
     "UnsupportedServiceError", "UpdateCancelledError", "UpdateError", "UpdateHttpError", "UpdateTamperedError",
     "UpdateTimeoutError", "UpdateTooLargeError", "UpdateTruncatedError", "UpdateUnreachableError", "WireError",
@@ -330,6 +333,24 @@ class NothingReachedError(MediaError, code="E-MEDIA-NOTHING"):
             maybe="an initialization segment without its media segments, or segments before it",
             remedy="give the media segments behind the initialization segment: INIT.mp4 SEGMENT.m4s …",
         )
+
+
+class MemoryLimitError(MediaError, code="E-MEDIA-MEMORY", hresult=HResult.E_OUTOFMEMORY):
+    """To play it takes more memory than the worker may use. Small files can be made to ask for any amount."""
+
+    advice = (
+        "If you know the file and its pictures really are that large, give the worker more with `clearkey play "
+        "--worker-memory MIB` (in a program: SessionConfiguration.worker_memory). Otherwise leave the file alone."
+    )
+
+
+class StalledMediaError(MediaError, code="E-MEDIA-STALLED"):
+    """The worker computed for minutes and came no further, and was ended."""
+
+    advice = (
+        "The file is damaged, or made to keep a decoder busy: compare it with its original. If a machine really is "
+        "that slow, raise SessionConfiguration.cpu_limit."
+    )
 
 
 class KeyNotJudgedError(MediaError, code="E-KEY-NOT-JUDGED"):

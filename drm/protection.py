@@ -52,6 +52,7 @@ CONTAINED_LAYERS: Final = (
     "open_refused",
     "socket_refused",
     "exec_memory_refused",
+    "limits",
 )
 """What level 1 is made of."""
 
@@ -81,6 +82,7 @@ ADVICE: Final[Mapping[str, str]] = {
     "open_refused": "the seccomp filter is not in force",
     "socket_refused": "the seccomp filter is not in force",
     "exec_memory_refused": "the seccomp filter is not in force",
+    "limits": "a security module refuses setrlimit(RLIMIT_DATA, RLIMIT_NOFILE)",
     "landlock": "needs Linux 5.13 or later with `landlock` in the kernel's list of security modules (lsm=)",
     "user_namespace": (
         "unprivileged user namespaces are off here: sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone, "
@@ -178,6 +180,7 @@ class ProtectionReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     versions: dict[str, str] = {}  # of Python and of the libraries in the worker
     startup_ms: dict[str, float] = {}  # where the time until the report went
     license_path: str = ""  # how the keys came, once they have: sealed, clear or local
+    memory: int = 0  # MiB that the worker may use, private and shared
     trust: TrustReport | None = None  # None: nothing was verified, as in an unprotected process
 
 

@@ -32,6 +32,7 @@ from drm.rights.enablers import LicensePath
 from drm.session.events import MediaEvent, MediaEventType
 from drm.session.services import Service
 from drm.session.topology import SinkActivate, Topology
+from drm.worker_memory import DEFAULT_MEMORY
 from player.media_file import open_stream, shown_name
 
 __all__ = ["Playback", "PlaybackResult", "Snapshot"]
@@ -76,6 +77,7 @@ class Playback:
         unprotected: bool = False,
         min_level: int = 1,
         service: str | None = None,
+        worker_memory: int = DEFAULT_MEMORY,
         engine: str = "cryptography",
         dialects: tuple[str, ...] = (),
         trust: ComponentTrust | None = None,
@@ -93,6 +95,7 @@ class Playback:
             content_protection_manager=manager,
             min_level=min_level,
             service=service,
+            worker_memory=worker_memory,
             engine=engine,
             dialects=dialects,
             remote_source_mode=remote_source,

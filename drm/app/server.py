@@ -38,6 +38,7 @@ from drm.trust.snapshot import pack_snapshot
 from drm.wire import messages as wire
 from drm.wire.messages import RemoteObject
 from drm.wire.ring import sealed_memfd
+from drm.worker_memory import DEFAULT_MEMORY
 
 __all__ = ["PMPServer", "WorkerConfiguration", "create_pmp_server"]
 
@@ -60,6 +61,8 @@ class WorkerConfiguration:
     start_timeout: float = 20.0  # seconds until the worker is locked down
     call_timeout: float = 20.0  # seconds for one call into the worker
     stall_timeout: float = 20.0  # seconds without a sign of life after which the worker is ended
+    worker_memory: int = DEFAULT_MEMORY  # MiB that the worker may use, private and shared
+    cpu_limit: float = 120.0  # seconds that it may compute without coming to another sample
 
     @property
     def service_socket(self) -> str | None:
@@ -109,7 +112,12 @@ class PMPServer:
         with _device_key(configuration) as device_key:
             process = _launch(configuration)
             self.link = WorkerLink(
-                process, self._take, self._ended, configuration.call_timeout, configuration.stall_timeout
+                process,
+                self._take,
+                self._ended,
+                configuration.call_timeout,
+                configuration.stall_timeout,
+                configuration.cpu_limit,
             )
             try:
                 report = self.link.wait_ready(configuration.start_timeout)
@@ -329,12 +337,14 @@ def _launch(configuration: WorkerConfiguration) -> WorkerProcess:
             service,
             engine=configuration.engine,
             demanded_level=configuration.min_level,
+            memory=configuration.worker_memory,
             timeout=configuration.start_timeout,
         )
     return PMPProcess(
         unprotected=configuration.unprotected,
         engine=configuration.engine,
         demanded_level=0 if configuration.unprotected else configuration.min_level,
+        memory=configuration.worker_memory,
         start_timeout=configuration.start_timeout,
     )
 

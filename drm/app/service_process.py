@@ -32,6 +32,7 @@ from drm.wire.service import (
     decode_message,
     encode_message,
 )
+from drm.worker_memory import DEFAULT_MEMORY
 
 __all__ = ["ServiceProcess", "probe_service", "service_of"]
 
@@ -43,9 +44,15 @@ class ServiceProcess:
     """One worker of the service at `path`, running when the constructor returns."""
 
     def __init__(
-        self, path: str, *, engine: str = "cryptography", demanded_level: int = 3, report_only: bool = False,
+        self,
+        path: str,
+        *,
+        engine: str = "cryptography",
+        demanded_level: int = 3,
+        memory: int = DEFAULT_MEMORY,
+        report_only: bool = False,
         timeout: float = 20.0,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Ask for a worker; arguments as `PMPProcess` has them.
 
         Raises:
@@ -58,7 +65,7 @@ class ServiceProcess:
         self._control = _connected(path, timeout)
         try:
             self._control.settimeout(timeout)
-            self._control.send(encode_message(Start(VERSION, engine, demanded_level, report_only)))
+            self._control.send(encode_message(Start(VERSION, engine, demanded_level, memory, report_only)))
             answer, fds = self._receive()
             if isinstance(answer, Refused):
                 error = error_from_record(answer.error)

@@ -12,6 +12,7 @@ from drm.app.rights.enabler import ContentProtectionManager
 from drm.app.server import PMPServer, WorkerConfiguration
 from drm.errors import InvalidArgumentError
 from drm.wire.messages import SessionSpec
+from drm.worker_memory import DEFAULT_MEMORY, LEAST_MEMORY, MOST_MEMORY
 
 __all__ = ["NO_QUALITY_MANAGER", "PMPSessionFlags", "SessionConfiguration"]
 
@@ -48,14 +49,19 @@ class SessionConfiguration:
     start_timeout: float = 20.0  # seconds until the worker is locked down
     call_timeout: float = 20.0  # seconds for one call into the worker
     stall_timeout: float = 20.0  # seconds without a sign of life after which the worker is ended
+    worker_memory: int = DEFAULT_MEMORY  # MiB that the worker may use, private and shared
+    cpu_limit: float = 120.0  # seconds that it may compute without coming to another sample
 
     def worker(self, flags: PMPSessionFlags) -> WorkerConfiguration:
-        """What a worker of its own would be made with. Raises InvalidArgumentError for flags that are not supported."""
+        """What a worker of its own would be made with. Raises InvalidArgumentError for what is not supported."""
         if flags & PMPSessionFlags.IN_PROCESS:
             raise InvalidArgumentError(
                 "a PMP session in the application's own process protects nothing, and is not made",
                 remedy="create_media_session, for clear content",
             )
+        if not LEAST_MEMORY <= self.worker_memory <= MOST_MEMORY:
+            most = f"{LEAST_MEMORY} to {MOST_MEMORY} MiB"
+            raise InvalidArgumentError(f"worker_memory is {most}", seen=str(self.worker_memory))
         return WorkerConfiguration(
             unprotected=bool(flags & PMPSessionFlags.UNPROTECTED_PROCESS),
             min_level=self.min_level,
@@ -67,6 +73,8 @@ class SessionConfiguration:
             start_timeout=self.start_timeout,
             call_timeout=self.call_timeout,
             stall_timeout=self.stall_timeout,
+            worker_memory=self.worker_memory,
+            cpu_limit=self.cpu_limit,
         )
 
     def spec(self) -> SessionSpec:

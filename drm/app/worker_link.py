@@ -19,10 +19,12 @@ from drm.errors import (
     InvalidRequestError,
     PMPProcessDiedError,
     SessionShutdownError,
+    StalledMediaError,
     TrustError,
     WireError,
     error_from_record,
 )
+from drm.launch.process import cpu_seconds
 from drm.protection import ProtectionReport
 from drm.wire import messages as wire
 from drm.wire.channel import app_channel, close_all
@@ -67,8 +69,11 @@ class WorkerLink:
         on_end: Callable[[DRMError], None],
         call_timeout: float,
         stall_timeout: float,
+        cpu_limit: float,
     ) -> None:
         """Take over `process`. A worker that says nothing, or reads nothing, for `stall_timeout` seconds is ended.
+
+        So is one that computes for `cpu_limit` seconds and comes to no other sample: a decoder that does not return.
 
         `on_message` gets what is neither an answer nor the report, on the reader's thread, and must not block.
         `on_end` is called once, when the worker is gone and `close` was not called. Both are methods of whoever holds
@@ -80,6 +85,7 @@ class WorkerLink:
         self._on_end = weakref.WeakMethod(on_end)
         self._call_timeout = call_timeout
         self._stall_timeout = stall_timeout
+        self._cpu_limit = cpu_limit
         self._calls = 0  # so many were made, and so many answers at most may come
         self._answers: dict[int, wire.Returned | DRMError | None] = {}
         self._changed = threading.Condition()
@@ -210,9 +216,18 @@ class WorkerLink:
 
     def _ask_for_life(self) -> None:
         """Ping the worker as long as there is one; end it when it is stopped or stuck, so that nobody waits for it."""
-        while not self._closing.wait(self._stall_timeout / 4) and self._gone is None:
+        steps, since = 0, 0.0  # samples so far, and the seconds that had been computed when there was another one
+        while not self._closing.wait(min(self._stall_timeout, self._cpu_limit) / 4) and self._gone is None:
             try:
-                self._call(wire.Ping, (), self._stall_timeout)
+                now = whole(self._call(wire.Ping, (), self._stall_timeout))
+                computed = cpu_seconds(self.process.pid)
+                if now != steps:
+                    steps, since = now, computed
+                elif computed - since > self._cpu_limit:
+                    raise StalledMediaError(
+                        f"the worker computed for {computed - since:.0f} seconds without coming to another sample",
+                        remedy="compare the file with its original: it is damaged, or made to keep a decoder busy",
+                    )
             except DRMError as error:
                 if self._closed or self._gone is not None:
                     return

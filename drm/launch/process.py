@@ -29,13 +29,15 @@ from drm.errors import (
     ErrorRecord,
     ExitCode,
     IsolationError,
+    MemoryLimitError,
     PMPProcessDiedError,
     error_from_record,
 )
 from drm.launch.worker_child import WorkerChild, start_worker
 from drm.protection import ProtectionReport
+from drm.worker_memory import DEFAULT_MEMORY
 
-__all__ = ["PMPProcess", "ServicePeer", "import_folders", "probe_worker", "receive_report"]
+__all__ = ["PMPProcess", "ServicePeer", "cpu_seconds", "import_folders", "probe_worker", "receive_report"]
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +67,7 @@ class PMPProcess:
         report_only: bool = False,
         peer: ServicePeer | None = None,
         start_timeout: float = 20.0,
+        memory: int = DEFAULT_MEMORY,
         on_exit: Callable[[PMPProcess], None] | None = None,
     ) -> None:
         """Start a worker; blocks until it has hidden itself, or has ended.
@@ -76,6 +79,7 @@ class PMPProcess:
             report_only: the worker sends its protection report as JSON and ends.
             peer: the application, when it is the service that starts the worker; None: we are the application.
             start_timeout: seconds until it must have hidden itself.
+            memory: MiB that the worker may use.
             on_exit: called once, in the watching thread, when the worker has ended for whatever reason.
 
         Raises:
@@ -96,7 +100,7 @@ class PMPProcess:
         self._stderr = b""
         self._up = threading.Event()
         self._ended = threading.Event()
-        command = _command(theirs.fileno(), unprotected, engine, demanded_level, report_only, peer)
+        command = _command(theirs.fileno(), unprotected, engine, demanded_level, report_only, memory, peer)
         self._watcher = threading.Thread(
             target=self._watch, args=(command, theirs, start_timeout), name="pmp-process", daemon=True
         )
@@ -187,14 +191,18 @@ class PMPProcess:
 
     def _refusal(self) -> DRMError | None:
         self.wait(_GRACE)
-        if self.exit_code != ExitCode.ISOLATION:
+        if self.exit_code not in {ExitCode.ISOLATION, ExitCode.MALFORMED_INPUT}:
             return None
         try:
             record = msgspec.json.decode(self._stderr.rstrip().rpartition(b"\n")[2], type=ErrorRecord)
+            error = error_from_record(record)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return IsolationError("the worker refused to serve", remedy="clearkey doctor")
-        error = error_from_record(record)
-        return error if isinstance(error, IsolationError) else IsolationError(record.what, remedy="clearkey doctor")
+            error = DRMError("the worker refused to serve")
+        if isinstance(error, MemoryLimitError if self.exit_code == ExitCode.MALFORMED_INPUT else IsolationError):
+            return error
+        if self.exit_code == ExitCode.ISOLATION:
+            return IsolationError(error.what, remedy="clearkey doctor")
+        return None  # it ended so by itself, for whatever reason
 
     def _last_line(self) -> str:
         lines = [line.strip() for line in self.stderr.splitlines() if line.strip()]
@@ -248,6 +256,16 @@ class PMPProcess:
         return bool(data)
 
 
+def cpu_seconds(pid: int) -> float:
+    """Seconds that process `pid` has computed so far, on all its threads; 0.0 once it is gone. Anybody may ask."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return 0.0
+    fields = stat.rpartition(b")")[2].split()  # the name before may hold anything
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")  # utime, stime: proc(5)
+
+
 def probe_worker(*, engine: str = "cryptography", timeout: float = 20.0) -> ProtectionReport:
     """Start a worker, return the report of its lock-down, and let it end.
 
@@ -289,7 +307,13 @@ def _parent() -> Path:
 
 
 def _command(
-    channel: int, unprotected: bool, engine: str, level: int, report_only: bool, peer: ServicePeer | None = None
+    channel: int,
+    unprotected: bool,
+    engine: str,
+    level: int,
+    report_only: bool,
+    memory: int = DEFAULT_MEMORY,
+    peer: ServicePeer | None = None,
 ) -> list[str]:
     """The command line; drm/pmp/__main__.py reads it. -I: no user's folders and variables, -S: no site hooks."""
     return [
@@ -300,6 +324,7 @@ def _command(
         f"level={level}",
         f"unprotected={int(unprotected)}",
         f"report_only={int(report_only)}",
+        f"memory={memory}",
         *([] if peer is None else [f"peer={peer.uid}"]),
         *([] if peer is None or peer.root is None else [f"root={peer.root}"]),
         *(f"path={folder}" for folder in import_folders()),

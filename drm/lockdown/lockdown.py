@@ -17,9 +17,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from drm.lockdown import landlock, libc, namespaces, probe, seccomp
+from drm.lockdown import landlock, libc, limits, namespaces, probe, seccomp
 
-__all__ = ["Lockdown"]
+__all__ = ["Lockdown", "drop_capabilities"]
 
 # linux/prctl.h, linux/seccomp.h
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38
@@ -69,6 +69,11 @@ class Lockdown:
             own = self.userns_owner == "self"
             self._said["userns_owner"] = "no: the application's account made the namespace of birth" if own else "yes"
 
+    def bound(self, memory: int) -> None:
+        """Hold this process to `memory` MiB and a number of descriptors, for good. An unprotected worker does, too."""
+        with self._noting("limits"):
+            limits.apply(memory)
+
     def apply(self) -> None:
         """Lock this process down for good: own namespaces, Landlock, no capabilities, seccomp, in this order.
 
@@ -78,10 +83,9 @@ class Lockdown:
         self.threads = self.status.threads
         self._said |= namespaces.enter_own()
         with self._noting("landlock"):
-            self.landlock_abi = landlock.restrict()
-            self._said["landlock"] = probe.landlock_holds()
+            self._said["landlock"] = self._restrict()
         with self._noting("no_capabilities"):
-            libc.capset(struct.pack("<Ii", _CAPABILITY_VERSION_3, 0), bytes(24))
+            drop_capabilities()
         # A change of credentials may have undone both.
         with self._noting("parent_death"):
             libc.prctl(_PR_SET_PDEATHSIG, _SIGKILL)
@@ -98,6 +102,19 @@ class Lockdown:
         # Why a layer could not be set up tells more than the probe that misses it.
         return self._said | {name: said for name, said in found.items() if said == "yes" or name not in self._said}
 
+    def _restrict(self) -> str:
+        """Landlock takes all that this kernel's can; then, before seccomp would hide it, what it took is tried."""
+        abi = landlock.abi_version()
+        with probe.reachable() as attempts:
+            ruleset = landlock.create_ruleset(landlock.rights(landlock.kernel_takes))
+            try:
+                left = landlock.leaves_out(ruleset)
+                landlock.restrict(ruleset)
+            finally:
+                os.close(ruleset)
+            self.landlock_abi = abi
+            return f"no: file rights {left:#x} are left" if left else probe.landlock_holds(attempts, abi)
+
     @contextmanager
     def _noting(self, name: str) -> Iterator[None]:
         try:
@@ -111,6 +128,11 @@ class Lockdown:
             os.close(descriptor)
         strangers = _open_descriptors() - keep
         return "yes" if not strangers else f"no: {len(strangers)} stay open"
+
+
+def drop_capabilities() -> None:
+    """Give up every capability of this thread. Raises OSError."""
+    libc.capset(struct.pack("<Ii", _CAPABILITY_VERSION_3, 0), bytes(24))
 
 
 def _open_descriptors() -> set[int]:

@@ -12,12 +12,13 @@ import mmap
 import os
 import resource
 import socket
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final, NamedTuple
 
 from drm.lockdown import libc
 
-__all__ = ["Status", "landlock_holds", "layers"]
+__all__ = ["Reachable", "Status", "landlock_holds", "layers", "reachable"]
 
 _PR_GET_PDEATHSIG, _PR_GET_DUMPABLE, _PR_SET_DUMPABLE = 2, 3, 4
 _SIGKILL: Final = 9
@@ -59,6 +60,7 @@ def layers(status: Status, parent_pid: int) -> dict[str, str]:
         "untraced": _yes(now.get("TracerPid") == "0", f"process {now.get('TracerPid')} traces this one"),
         "parent_death": _parent_death(parent_pid),
         "no_capabilities": _yes(capabilities == {""}, f"CapEff {now.get('CapEff')}"),
+        "limits": _limits(),
         "seccomp": _yes(now.get("Seccomp") == "2", "no filter"),
         "open_refused": _refused(_open_root),
         "socket_refused": _refused(_make_socket),
@@ -66,16 +68,60 @@ def layers(status: Status, parent_pid: int) -> dict[str, str]:
     }
 
 
-def landlock_holds() -> str:
-    """Between Landlock and seccomp, which would hide it: is a folder refused that anybody may list?"""
-    return _refused(_open_root)
+def _limits() -> str:
+    """Whether data and descriptors have an end that cannot be raised; the worker is no root any more by now."""
+    for name in ("RLIMIT_DATA", "RLIMIT_NOFILE"):
+        soft, hard = resource.getrlimit(getattr(resource, name))
+        if hard == resource.RLIM_INFINITY or soft > hard:
+            return f"no: {name} has no end"
+    return "yes"
+
+
+class Reachable(NamedTuple):
+    """What lies outside of files, made while it can be: for attempts that harm nothing where they succeed."""
+
+    tcp: socket.socket
+    other_tcp: socket.socket
+    abstract: str
+    stream: socket.socket
+
+
+@contextmanager
+def reachable() -> Iterator[Reachable]:
+    """Before Landlock: sockets to try with. Raises OSError."""
+    with (
+        socket.socket() as tcp,
+        socket.socket() as other,
+        socket.socket(socket.AF_UNIX) as listener,
+        socket.socket(socket.AF_UNIX) as stream,
+    ):
+        listener.bind("")  # the kernel chooses an abstract name
+        listener.listen(1)
+        yield Reachable(tcp, other, listener.getsockname(), stream)
+
+
+def landlock_holds(made: Reachable, abi: int) -> str:
+    """Between Landlock and seccomp, which would hide it: is each kind of thing refused that its ABI can refuse?
+
+    Rights over files are told apart by the kernel itself (drm/lockdown/landlock.py, `leaves_out`); one is tried here.
+    """
+    attempts: dict[str, tuple[int, Callable[[], object]]] = {
+        "a folder is listed": (1, _open_root),
+        "TCP is bound": (4, lambda: made.tcp.bind(("0.0.0.0", 0))),  # noqa: S104 - it is closed at once
+        # A group address: where Landlock lets it through, the next layer refuses it and nothing is sent.
+        "TCP is connected": (4, lambda: made.other_tcp.connect(("224.0.0.1", 1))),
+        "an abstract socket is reached": (6, lambda: made.stream.connect(made.abstract)),
+        "another process is signalled": (6, lambda: os.kill(os.getppid(), 0)),
+    }
+    done = [what for what, (since, attempt) in attempts.items() if abi >= since and _refused(attempt) != "yes"]
+    return _yes(not done, ", ".join(done))
 
 
 def _yes(holds: bool, otherwise: str) -> str:
     return "yes" if holds else f"no: {otherwise}"
 
 
-def _refused(attempt: Callable[[], None]) -> str:
+def _refused(attempt: Callable[[], object]) -> str:
     try:
         attempt()
     except OSError as error:

@@ -9,6 +9,7 @@ Arguments, each as name=value:
     unprotected  1: do not lock down (MFPMPSESSION_UNPROTECTED_PROCESS)
     peer         user id of the application, when the service started this worker; else not given
     root         file of the root that vouches for components instead of the package's own; the service's alone
+    memory       MiB that the worker may use (drm/lockdown/limits.py)
     report_only  1: write the protection report to the channel, as JSON, and end
 
 First the process hides and goes on in a child, which says with one byte that it is there; the reason stands in
@@ -32,7 +33,6 @@ __all__ = ["Arguments", "Born", "born", "main"]
 
 _MAX_DEVICE_KEY: Final = 4096  # bytes
 _MAX_ROOT: Final = 512 << 10  # bytes
-_EXIT_ISOLATION: Final = 9  # drm.errors.ExitCode.ISOLATION, which the application makes an IsolationError again
 
 
 class Arguments(NamedTuple):
@@ -47,6 +47,7 @@ class Arguments(NamedTuple):
     report_only: bool = False
     peer: int | None = None
     root: str | None = None
+    memory: int = 1024  # MiB
 
     @classmethod
     def parse(cls, words: list[str]) -> Arguments:
@@ -63,6 +64,7 @@ class Arguments(NamedTuple):
             report_only=given.get("report_only") == "1",
             peer=int(given["peer"]) if "peer" in given else None,
             root=given.get("root"),
+            memory=int(given.get("memory", 1024)),
         )
 
 
@@ -141,6 +143,7 @@ def born(arguments: Arguments) -> Born:
         service_key = _service_key(arguments.channel)
         account = own_account(arguments.peer, service_key)
     window = None
+    lockdown.bound(arguments.memory)
     if not arguments.unprotected:
         window = start_window.look(arguments.parent, dumpable=start.dumpable)
         loader.seal(platform.names())
@@ -163,6 +166,7 @@ def born(arguments: Arguments) -> Born:
         nonce=os.urandom(16).hex(),
         versions=versions,
         startup_ms=clock.laps,
+        memory=arguments.memory,
     )
     return Born(report, lambda: lockdown.status.tracer, pinned_root, _read_device_key(service_key))
 
@@ -190,11 +194,9 @@ def _refuse_below(arguments: Arguments, report: ProtectionReport) -> None:
     try:
         require(report, arguments.level)
     except IsolationError as error:
-        import msgspec  # noqa: PLC0415
+        from drm.pmp.last_words import last_words  # noqa: PLC0415
 
-        sys.stderr.buffer.write(b"\n" + msgspec.json.encode(error.to_record()) + b"\n")
-        sys.stderr.flush()
-        sys.exit(_EXIT_ISOLATION)
+        last_words(error)
 
 
 def _send_report(channel: int, report: ProtectionReport) -> None:

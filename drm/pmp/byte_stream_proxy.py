@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from drm.errors import DRMError, MediaUnreachableError, WireError, error_from_record
+from drm.pmp.shared_ring import SharedRing
 from drm.session.session_source import cancelled
 from drm.wire.messages import BytesRead, ByteStreamClosed, ByteStreamSpec, FromWorker, ReadBytes
 from drm.wire.remote_sources import MAX_OUTSTANDING, SLOT, SLOTS, WINDOW
-from drm.wire.ring import RingReader
 
 __all__ = ["ByteStreamProxy"]
 
@@ -49,9 +49,9 @@ class ByteStreamProxy:
     ) -> None:
         """Map the window `fd`, which stays the caller's to close. `closed` is told the stream's number at its end.
 
-        Raises WireError when the window is not a sound one.
+        Raises WireError when the window is not a sound one, MemoryLimitError when too much would be mapped.
         """
-        self._window = RingReader(fd, WINDOW)
+        self._window = SharedRing(fd, WINDOW)
         self.name = spec.name
         self.size = spec.size
         self.uses_network = spec.uses_network

@@ -79,6 +79,7 @@ _SHARED: Final = (
     "drm.license.sealed",
     "drm.webm.presentation",
     "drm.rights.authorities",
+    "drm.worker_memory",
 )
 
 COMPONENTS_MAY_IMPORT: Final = (*_STANDARD, *_THIRD_PARTY, *_SHARED)

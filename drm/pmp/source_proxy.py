@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from drm.component import InputTrustAuthority, SourceCharacteristic
-from drm.errors import DRMError, WireError, error_from_record
+from drm.errors import DRMError, MemoryLimitError, WireError, error_from_record
 from drm.media import Sample
+from drm.pmp.shared_ring import SharedRing
 from drm.session.session_source import cancelled
 from drm.wire.messages import (
     AttachRing,
@@ -28,7 +29,6 @@ from drm.wire.messages import (
     SourceStarted,
     TopologySpec,
 )
-from drm.wire.ring import RingReader
 
 __all__ = ["SourceProxy"]
 
@@ -39,7 +39,7 @@ _STALL: Final = 60.0  # seconds without a sample before a source counts as stuck
 
 class _Stream:
     def __init__(self) -> None:
-        self.ring: RingReader | None = None
+        self.ring: SharedRing | None = None
         self.waiting: collections.deque[Sample] = collections.deque()
         self.ended = False
         self.owed = 0  # credits that were given and not yet used
@@ -72,6 +72,7 @@ class SourceProxy:
         self._epoch = 0
         self._started = 0  # the epoch that the source delivers
         self._error: DRMError | None = None
+        self._unmapped: DRMError | None = None  # why a ring could not be mapped: no epoch of this source begins
         self._interrupted = False
         self._cancelled = False
         self._is_closed = False
@@ -91,7 +92,7 @@ class SourceProxy:
         wanted = tuple(stream_ids)
         with self._changed:
             self._epoch += 1
-            self._error = None
+            self._error = self._unmapped
             self._interrupted = False
             for stream in self._streams.values():
                 stream.waiting.clear()
@@ -213,14 +214,19 @@ class SourceProxy:
             if len(fds) != 1 or stream.ring is not None:
                 raise WireError("a ring comes once, in one descriptor")
             with self._changed:
-                if not self._is_closed:
-                    stream.ring = RingReader(fds[0], message.size)
+                if self._is_closed:
+                    return
+                try:
+                    stream.ring = SharedRing(fds[0], message.size)
+                except MemoryLimitError as error:  # this topology fails, and what else plays here goes on
+                    self._error = self._unmapped = error
+                    self._changed.notify_all()
 
     def feed(self, message: Samples) -> None:
         """Take samples that were written to the ring; those of an older epoch are void."""
         stream = self._stream(message.stream_id)
         with self._changed:
-            if message.epoch != self._epoch:
+            if message.epoch != self._epoch or self._unmapped is not None:
                 return
             if stream.ring is None or stream.ended or len(message.samples) > stream.owed:
                 raise WireError("samples came without a ring, without credit or after the end")

@@ -17,7 +17,7 @@ import msgspec
 from drm.class_ids import SOURCE_RESOLVER
 from drm.component import MediaSource
 from drm.container import source_class
-from drm.errors import CreationCancelledError, DRMError, InvalidRequestError, WireError
+from drm.errors import CreationCancelledError, DRMError, InvalidRequestError, MemoryLimitError, WireError
 from drm.pmp.byte_stream_proxy import ByteStreamProxy
 from drm.pmp.descriptor_stream import DescriptorStream
 from drm.pmp.host_service import HostService
@@ -109,7 +109,12 @@ class RemoteSources:
         if spec.files:
             stream = DescriptorStream(spec, fds)
         elif len(fds) == 1:
-            served = ByteStreamProxy(self._send, self._session, spec, fds[0], self._forget)
+            try:
+                served = ByteStreamProxy(self._send, self._session, spec, fds[0], self._forget)
+            except MemoryLimitError as error:
+                close_all(fds)
+                self._send(wire.SourceNotCreated(self._session, message.cookie, error.to_record()))
+                return None
             close_all(fds)
             self._served[spec.stream] = stream = served
         else:

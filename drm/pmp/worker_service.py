@@ -26,14 +26,17 @@ from drm.loader import Loader
 from drm.pmp.component_trust import ComponentTrust
 from drm.pmp.environment import Environment
 from drm.pmp.host_service import HostService
+from drm.pmp.last_words import last_words
 from drm.pmp.object_ids import ObjectIds
 from drm.pmp.session_service import SessionService
 from drm.protection import ProtectionReport, TrustReport
 from drm.rights.enablers import EnablerActivate
+from drm.session import progress
 from drm.trust.snapshot import MAX_SNAPSHOT
 from drm.wire import messages as wire
 from drm.wire.channel import Channel, close_all, worker_channel
 from drm.wire.ring import read_memfd
+from drm.worker_memory import is_out_of_memory, memory_error
 
 __all__ = ["WorkerOptions", "serve"]
 
@@ -82,6 +85,10 @@ def serve(channel_fd: int, options: WorkerOptions) -> None:
     except DRMError as error:
         # No traceback: the application broke the protocol or ended, and neither is a fault of this code.
         logger.warning("the channel to the application failed: %s", error.what)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        last_words(memory_error())
     finally:
         channel.close()
 
@@ -112,7 +119,7 @@ class WorkerService:
             wire.ReleaseObject: self._release_object,
             wire.Shutdown: self._shutdown,
             wire.Exit: self._exit,
-            wire.Ping: lambda message, _fds: self._channel.send(wire.Returned(message.call)),
+            wire.Ping: lambda message, _fds: self._channel.send(wire.Returned(message.call, value=progress.steps)),
         }
 
     def run(self) -> None:

@@ -36,6 +36,7 @@ from drm.wire.service import (
     decode_message,
     encode_message,
 )
+from drm.worker_memory import LEAST_MEMORY
 
 __all__ = ["Broker", "BrokerLimits"]
 
@@ -52,6 +53,7 @@ class BrokerLimits:
 
     workers: int = 64  # in all
     workers_per_user: int = 8
+    worker_memory: int = 4096  # MiB that one worker may have
     waiting_per_user: int = 16  # connections that have no worker: they say nothing yet, or are being refused
 
 
@@ -126,7 +128,7 @@ class Broker:
             with closing(connection):
                 start = decode_message(connection.recv(MAX_MESSAGE), Start)
                 try:
-                    _require_served(start)
+                    _require_served(start, self._limits.worker_memory)
                     with self._place(uid):
                         self._waiting[uid] -= 1
                         waiting = False
@@ -172,6 +174,7 @@ class Broker:
             process = PMPProcess(
                 engine=start.engine,
                 demanded_level=start.level,
+                memory=start.memory,
                 report_only=start.report_only,
                 peer=ServicePeer(uid, self._root),
                 on_exit=lambda _process: os.close(ended_write),
@@ -216,7 +219,7 @@ def _ready(*descriptors: int) -> set[int]:
     return {descriptor for descriptor, _ in poller.poll()}
 
 
-def _require_served(start: Start) -> None:
+def _require_served(start: Start, most: int) -> None:
     if start.version != VERSION:
         raise IsolationError(
             f"the PMP service speaks version {VERSION} of its protocol, and this application {start.version}",
@@ -224,6 +227,12 @@ def _require_served(start: Start) -> None:
         )
     if start.engine not in ENGINES or not 0 <= start.level <= 3:
         raise InvalidArgumentError("no such cipher engine or isolation level")
+    if not LEAST_MEMORY <= start.memory <= most:
+        raise IsolationError(
+            f"a worker of the PMP service may have {LEAST_MEMORY} to {most} MiB",
+            seen=f"{start.memory} are asked for",
+            remedy="ask for less with --worker-memory; clearkey pmp-service --worker-memory allows more",
+        )
 
 
 def _refusal(process: PMPProcess) -> ErrorRecord | None:

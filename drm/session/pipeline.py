@@ -16,6 +16,7 @@ from typing import Final
 
 from drm.errors import DRMError, MediaError
 from drm.media import Sample, SampleCrypto
+from drm.session import progress
 from drm.session.clock import MediaTimeSource, PresentationClock, SystemTimeSource
 from drm.session.decryption import Decryption
 from drm.session.events import MediaEvent, MediaEventType
@@ -24,6 +25,7 @@ from drm.session.key_check import place
 from drm.session.quality import QualityWatch
 from drm.session.running_branch import HUNDRED_NS, RunningBranch
 from drm.session.session_source import SessionSource
+from drm.worker_memory import is_out_of_memory, memory_error
 
 __all__ = ["Pipeline", "Run", "component_failed"]
 
@@ -181,6 +183,7 @@ class Pipeline:
 
     def _step(self, branch: RunningBranch) -> None:
         """Read and decode one sample of `branch`."""
+        progress.note()
         found = self._source.read(branch.stream_id)
         if found is None:
             branch.is_over = True
@@ -291,7 +294,9 @@ class Pipeline:
 
 
 def component_failed(error: Exception) -> DRMError:
-    """What an exception is to the session: itself, or a component's own fault, which is no error of the tree."""
+    """What an exception is to the session: itself, a lack of memory, or a component's own fault, outside the tree."""
     if isinstance(error, DRMError):
         return error
+    if is_out_of_memory(error):
+        return memory_error()
     return DRMError(f"a component failed: {type(error).__name__}: {error}")

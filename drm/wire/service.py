@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from drm.errors import ErrorRecord, WireError
+from drm.worker_memory import DEFAULT_MEMORY
 
 __all__ = [
     "DEFAULT_SOCKET", "ENGINES", "MAX_MESSAGE", "VERSION", "End", "Ended", "FromService", "Refused", "Start", "Started",
@@ -30,6 +31,7 @@ class Start(msgspec.Struct, frozen=True, tag="start", forbid_unknown_fields=True
     version: int
     engine: str
     level: int  # below it the worker ends instead of serving
+    memory: int = DEFAULT_MEMORY  # MiB that it may use
     report_only: bool = False  # it sends its protection report as JSON over its channel, and ends
 
 

@@ -15,6 +15,7 @@ from drm.errors import DRMError, InvalidArgumentError
 from drm.keys import ContentKey, KeyId
 from drm.protection import Level
 from drm.session.events import MediaEvent
+from drm.worker_memory import DEFAULT_MEMORY, LEAST_MEMORY, MOST_MEMORY
 from player.comparison import compare
 from player.component_renewal import RenewalLines, renewing
 from player.key_mistakes import explain
@@ -42,6 +43,14 @@ __all__ = ["command"]
 @click.option("--unprotected", is_flag=True, help="Isolated but not locked down; plays clear content only.")
 @click.option("--min-level", type=click.IntRange(1, 3), default=1, show_default=True, help="Isolation level to demand.")
 @click.option("--service", metavar="SOCKET", help="Play in a worker of this PMP service; level 3 asks the usual one.")
+@click.option(
+    "--worker-memory",
+    metavar="MIB",
+    type=click.IntRange(LEAST_MEMORY, MOST_MEMORY),
+    default=DEFAULT_MEMORY,
+    show_default=True,
+    help="Memory that the worker may use; what a file asks for beyond it is refused.",
+)
 @click.option("--update-components", is_flag=True, help="Renew components that must not run, off a terminal too.")
 @click.option("--engine", type=click.Choice(["cryptography", "pycryptodome"]), default="cryptography", hidden=True)
 @click.option("-v", "--verbose", is_flag=True, help="Show every event.")
@@ -62,6 +71,7 @@ def command(
     unprotected: bool,
     min_level: int,
     service: str | None,
+    worker_memory: int,
     update_components: bool,
     engine: str,
     verbose: bool,
@@ -98,6 +108,7 @@ def command(
             unprotected=unprotected,
             min_level=min_level,
             service=service,
+            worker_memory=worker_memory,
             engine=engine,
             dialects=dialects,
             trust=component_trust(),

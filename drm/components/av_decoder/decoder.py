@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import mmap
+import os
 from fractions import Fraction
 from typing import Any, Final
 
@@ -12,12 +15,18 @@ from av.codec.context import CodecContext
 from av.video.frame import VideoFrame as AvVideoFrame
 
 from drm.component import AudioFrame, Frame, PacketBuffer, VideoFrame
-from drm.errors import MediaError, UnsupportedMediaError
+from drm.errors import MediaError, MemoryLimitError, UnsupportedMediaError
 from drm.media import Sample, TrackInfo
+from drm.worker_memory import DEFAULT_MEMORY, memory_error, private_limit, private_share
 
 __all__ = ["AvDecoder"]
 
 _STRICT: Final = {"err_detect": "explode"}
+_BYTES_A_PIXEL: Final = 24  # sixteen pictures, the most that a stream may refer to, of 4:2:0 in eight bits
+_LARGE: Final = 4  # bytes a pixel of a large picture: 4:4:4, with what a decoder notes beside it
+_HELD: Final = 16  # pictures that one thread may hold, with those that wait to be shown
+_MOST_THREADS: Final = 16
+_WORKER: Final = 96 << 20  # bytes that a worker has before it plays anything
 
 
 class _Packet:
@@ -42,6 +51,7 @@ class AvDecoder:
         self._track: TrackInfo | None = None
         self._strict = False
         self._low_latency = False
+        self._most_pixels = 0
 
     def set_low_latency(self) -> None:
         """Before `open` (MF_LOW_LATENCY): give each picture as soon as its packet and its order allow.
@@ -67,13 +77,15 @@ class AvDecoder:
             ) from None
         if config:
             context.extradata = config
-        context.options = (_STRICT if strict else {}) | _wave_options(track)
+        limit = private_limit() or private_share(DEFAULT_MEMORY)
+        self._most_pixels = limit // _BYTES_A_PIXEL
+        context.options = (_STRICT if strict else {}) | _wave_options(track) | {"max_pixels": str(self._most_pixels)}
         if strict:
             # One thread, so that an error belongs to the packet that was just given.
             context.thread_count = 1
         elif context.type == "video":
             context.thread_type = "SLICE" if self._low_latency else "AUTO"
-            context.thread_count = 0
+            context.thread_count = _threads(track, limit)
         return context
 
     def buffer(self, size: int) -> PacketBuffer:
@@ -115,12 +127,39 @@ class AvDecoder:
         except av.error.FFmpegError as error:
             track = self._track
             assert track is not None
+            if (too_large := self._too_large(error, track)) is not None:
+                raise too_large from None
             raise MediaError(
                 f"the {track.decoder} decoder finds the media damaged",
                 where=f"track {track.track_id}",
                 seen=error.strerror or type(error).__name__,
             ) from None
         return [found for frame in frames if (found := self._frame(frame)) is not None]
+
+    def _too_large(self, error: av.error.FFmpegError, track: TrackInfo) -> MemoryLimitError | None:
+        """Whether memory is what was missing, or would have been: a picture over the limit is not even begun."""
+        context, where = self._context, f"track {track.track_id}"
+        assert context is not None
+        width, height = (getattr(context, name, 0) for name in ("coded_width", "coded_height"))
+        if width * height > self._most_pixels:
+            return memory_error(
+                f"a picture of {width}x{height} is larger than the worker's memory allows",
+                where=where,
+                seen=f"{width * height} pixels, and {self._most_pixels} is the most",
+                private=width * height * _BYTES_A_PIXEL,
+            )
+        # H.264 calls a picture damaged that it had no memory for, and has let go of it by now: is there any for two?
+        if isinstance(error, MemoryError) or not _has_room(2 * width * height * _LARGE):
+            return memory_error(where=where, seen=f"the {track.decoder} decoder was refused memory")
+        # FFmpeg's own decoders forget a size that is refused, dav1d has an error for it; damaged packets have others.
+        refused = error.errno == errno.ERANGE or (error.errno == errno.EINVAL and not width)
+        if context.type == "video" and refused:
+            return memory_error(
+                f"a picture is larger than the worker's memory allows, which is {self._most_pixels} pixels",
+                where=where,
+                seen=error.strerror or "",
+            )
+        return None
 
     def _frame(self, frame: object) -> Frame | None:
         track = self._track
@@ -139,6 +178,28 @@ class AvDecoder:
                 frame,
             )
         return None
+
+
+def _has_room(size: int) -> bool:
+    try:
+        mmap.mmap(-1, max(1, size), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS).close()
+    except (OSError, MemoryError):
+        return False
+    return True
+
+
+def _threads(track: TrackInfo, limit: int) -> int:
+    """How many pictures may be worked on at once: as many as there are processors, while memory is bounded.
+
+    A decoder was seen to hold twelve pictures of 3840x2160, and two more for each further thread (HEVC). What the track
+    says of its size may be a lie: then memory ends sooner, with an error.
+    """
+    processors = len(os.sched_getaffinity(0))
+    if processors == 1:
+        return 1
+    picture = max(1, track.width * track.height) * 3  # bytes: 4:2:0, ten bits
+    by_memory = ((limit - _WORKER) // picture - _HELD) // 2
+    return max(1, min(processors + 1, _MOST_THREADS, by_memory))  # one more, as FFmpeg itself chooses
 
 
 def _wave_options(track: TrackInfo) -> dict[str, str]:

@@ -32,6 +32,7 @@ __all__ = ["command"]
 @click.option("--root", type=click.Path(path_type=Path), help="Root that vouches for components instead of our own.")
 @click.option("--workers", type=click.IntRange(1, 256), default=64, show_default=True, help="Workers in all.")
 @click.option("--workers-per-user", type=click.IntRange(1, 256), default=8, show_default=True, help="Of one account.")
+@click.option("--worker-memory", type=click.IntRange(256, 65536), default=4096, show_default=True, help="MiB, of one.")
 @click.pass_context
 def command(
     context: click.Context,
@@ -41,6 +42,7 @@ def command(
     root: Path | None,
     workers: int,
     workers_per_user: int,
+    worker_memory: int,
 ) -> None:
     """Run PMP workers under this account, for applications of other accounts (isolation level 3).
 
@@ -51,7 +53,13 @@ def command(
     if context.invoked_subcommand is not None:
         return
     logging.getLogger("drm.service").setLevel(logging.INFO)
-    run(path, state, root, BrokerLimits(workers=workers, workers_per_user=workers_per_user), user)
+    run(
+        path,
+        state,
+        root,
+        BrokerLimits(workers=workers, workers_per_user=workers_per_user, worker_memory=worker_memory),
+        user,
+    )
 
 
 command.add_command(install)

@@ -80,27 +80,62 @@ def reach(port):
     return {"connect": connect, "bind": bind, "abstract": abstract, "signal": lambda: os.kill(os.getppid(), 0)}
 
 
-def landlocked(folder, port, lock):
+def landlocked(folder, port, lock, files="0", net="0", scopes="0"):
+    """All rights are taken but those named, as bits."""
     attempts = file_rights(folder) | reach(int(port))
     abi = 0
     if lock == "yes":
         libc.prctl(38, 1)
         before = len(os.listdir("/proc/self/fd"))
         fds = os.open("/proc/self/fd", os.O_RDONLY)
-        abi = landlock.restrict()
+        abi = landlock.abi_version()
+        every = landlock.rights(landlock.kernel_takes)
+        ruleset = landlock.create_ruleset(
+            landlock.Rights(every.files & ~int(files), every.net & ~int(net), every.scopes & ~int(scopes))
+        )
+        left = landlock.leaves_out(ruleset)
+        landlock.restrict(ruleset)
+        os.close(ruleset)
         spare = os.dup(fds)  # the lowest number that is free: a ruleset that stays open would have it
-        return {"abi": abi, "spare": spare - before, "told": tried(attempts)}
+        return {"abi": abi, "spare": spare - before, "told": tried(attempts), "left": left}
     return {"abi": landlock.abi_version(), "told": tried(attempts)}
 
 
-def own_namespaces():
+def reported(files, net, scopes, restrict):
+    """What the report says when our own code takes every right but those named, or restricts nothing."""
+    every = landlock.rights(landlock.kernel_takes)
+    fewer = landlock.Rights(every.files & ~int(files), every.net & ~int(net), every.scopes & ~int(scopes))
+    landlock.rights = lambda _takes: fewer
+    if restrict == "no":
+        landlock.restrict = lambda _ruleset: None
+    return _locked(lockdown.Lockdown(os.getppid()))
+
+
+def uncapable(drop):
+    """What root may do with capabilities, and nothing but they."""
+    if drop == "yes":
+        lockdown.drop_capabilities()
+    theirs = f"/tmp/clearkey-locks-{os.getpid()}"
+    return {"told": tried({
+        "chroot": lambda: os.chroot("/"), "device": lambda: _made_device(theirs), "nice": lambda: os.nice(-1),
+        "name": lambda: socket.sethostname(socket.gethostname()), "setuid": lambda: os.setuid(1),
+    })}  # fmt: skip
+
+
+def _made_device(path):
+    os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(1, 3))
+    os.unlink(path)
+
+
+def own_namespaces(port):
     folder = os.open("/proc/self/ns", os.O_RDONLY)
     before = {name: os.readlink(name, dir_fd=folder) for name in NAMES}
     layers = namespaces.enter_own()
     after = {name: os.readlink(name, dir_fd=folder) for name in NAMES}
     seen = tried({"proc": lambda: os.stat("/proc"), "here": lambda: os.listdir("/"), "cwd": os.getcwd})
     return {"layers": layers, "new": [name for name in NAMES if after[name] != before[name]], "seen": seen,
-            "cwd": os.getcwd(), "files": sorted(os.listdir("/"), key=int)[:3]}  # fmt: skip
+            "reached": tried(reach(int(port))), "cwd": os.getcwd(),
+            "files": sorted(os.listdir("/"), key=int)[:3]}  # fmt: skip
 
 
 def in_a_namespace_of(owner):
@@ -187,6 +222,7 @@ def _fork():
 def _locked(lock):
     early = lock.layers()
     lock.hide([])
+    lock.bound(512)
     lock.apply()
     attempts = {"open": lambda: os.open("/", os.O_RDONLY), "socket": socket.socket, "fork": _fork,
                 "executable": lambda: mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_EXEC)}  # fmt: skip
@@ -259,11 +295,16 @@ def with_a_forgotten_pool():
     return {"before": before, "threads": lock.threads, "layers": lock.layers()}
 
 
+def _landlock_unlocked():
+    with probe.reachable() as made:
+        return probe.landlock_holds(made, 6)
+
+
 def unlocked():
     hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
     resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
     status = probe.Status()
-    return {"layers": probe.layers(status, os.getppid()), "landlock": probe.landlock_holds(), "tracer": status.tracer,
+    return {"layers": probe.layers(status, os.getppid()), "landlock": _landlock_unlocked(), "tracer": status.tracer,
             "threads": status.threads, "hard": hard}  # fmt: skip
 
 
