@@ -234,7 +234,7 @@ def _read_root(name: str) -> bytes:
 def open_output(target: str) -> Iterator[int]:
     """Give a descriptor to write `target` to; the file is there whole or not at all when the block ends.
 
-    "-" is standard output. That, a pipe and a device are written to as it goes. Raises TargetError, or
+    "-" is standard output; for the worker it goes through `player.worker_output`. That, a pipe and a device are written to as it goes. Raises TargetError, or
     InvalidArgumentError: there is no standard output.
     """
     if target == "-":
