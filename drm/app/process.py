@@ -34,6 +34,7 @@ from drm.errors import (
     error_from_record,
 )
 from drm.protection import ProtectionReport
+from drm.readable import readable
 
 __all__ = ["PMPProcess", "import_folders", "probe_worker"]
 
@@ -191,7 +192,7 @@ class PMPProcess:
 
     def _last_line(self) -> str:
         lines = [line.strip() for line in self.stderr.splitlines() if line.strip()]
-        return "".join(c for c in lines[-1] if c.isprintable())[:200] if lines else ""
+        return readable(lines[-1], 200) if lines else ""
 
     # ------------------------------------------------------------------ in the watching thread
 
@@ -218,7 +219,7 @@ class PMPProcess:
             self._listen(child.pid, child.stderr.fileno())
         child.wait()
         if child.returncode:
-            logger.debug("PMP worker %d ended with %d: %s", child.pid, child.returncode, self.stderr)
+            logger.debug("PMP worker %d ended with %d: %s", child.pid, child.returncode, readable(self.stderr))
         self._ended.set()
         if self._on_exit is not None:
             try:

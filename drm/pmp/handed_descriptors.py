@@ -1,7 +1,7 @@
 """What the application may hand to the worker as a descriptor, and in which mode; everything else is refused by name.
 
 A descriptor is a capability: whoever holds a terminal reads its keyboard, and whoever holds /proc/PID/mem reads that
-process. So the worker looks at each one before it keeps it, and what it does not know is not kept. Worker only; it works
+process. So the worker looks at each one before it keeps it, and what it does not know is not kept. Worker only, also
 inside the lock.
 """
 
