@@ -57,6 +57,6 @@ def _joins(text: str, at: int) -> bool:
 
 def _is_joined(char: str) -> bool:
     """Whether scripts spell words of this character with joiners: Arabic to Mongolian, and emoji."""
-    return (
+    return char.isprintable() and (
         "\u0620" <= char <= "\u18aa" or "\u2600" <= char <= "\u27bf" or char == "\ufe0f" or char >= "\U0001f000"
-    ) and (char.isprintable())
+    )

@@ -12,8 +12,8 @@ __all__ = ["encode_json"]
 def encode_json(document: object, *, indent: int = 0) -> str:
     r"""Return `document`, of built-in types and msgspec's, as JSON; on one line where `indent` is 0.
 
-    A file's name need not be UTF-8, and JSON is (RFC 8259, section 8.1): other bytes are told as `\xff`. Values stay what
-    they are; characters that a terminal would obey are written as `\u001b` (section 7), which every reader undoes.
+    A file's name need not be UTF-8, and JSON is (RFC 8259, section 8.1): other bytes are told as `\xff`. Values stay
+    what they are; characters that a terminal would obey are written as `\u001b` (section 7), which readers undo.
     """
     try:
         encoded = msgspec.json.encode(document)

@@ -91,8 +91,9 @@ class Playback:
         on_progress: Callable[[float, float], None] | None = None,
         on_ready: Callable[[MediaSessionProxy], None] | None = None,
     ) -> None:
-        """`paths`: files, or one URL. `framemd5` is a descriptor, which the worker
-        never sees: it gets one that is open for writing alone. `remote_source`: the worker reads the container.
+        """`paths`: files, or one URL. `framemd5`: a descriptor, in whose place the worker gets one for writing alone.
+
+        `remote_source`: the worker reads the container.
 
         `trust`: which authority vouches for the components; None: as the package has it. `on_progress` gets seconds
         done and seconds in all; `on_ready`, the session.

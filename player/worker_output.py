@@ -12,7 +12,7 @@ import os
 import stat
 import threading
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, Self
 
 from drm.descriptors import write_all
 from drm.errors import DRMError
@@ -69,7 +69,7 @@ class _Copying:
         self._failed: DRMError | None = None
         self._thread = threading.Thread(target=self._copy, name="worker-output", daemon=True)
 
-    def __enter__(self) -> _Copying:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 

@@ -104,13 +104,15 @@ class RemoteSources:
             is_full = len(self._creations) >= _MAX_CREATIONS or len(self._sources) >= MAX_SOURCES
         if is_full:
             full = DRMError(f"a session makes {_MAX_CREATIONS} media sources at once, and holds {MAX_SOURCES}")
-            return self._refuse(message, fds, full)
+            self._refuse(message, fds, full)
+            return None
         stream: StoppableStream
         if spec.files:
             try:
                 stream = DescriptorStream(spec, fds)
             except DescriptorError as error:  # the file that was asked for is one the application may open, and we not
-                return self._refuse(message, fds, error)
+                self._refuse(message, fds, error)
+                return None
         elif len(fds) == 1:
             served = ByteStreamProxy(self._send, self._session, spec, fds[0], self._forget)
             close_all(fds)

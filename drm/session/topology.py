@@ -48,8 +48,8 @@ class SetTopologyFlags(enum.IntFlag):
 class SinkActivate:
     """An activation object for a sink: its class, its options, and the descriptor that it may write to.
 
-    The descriptor stays the caller's; the session gets a copy of it when the topology is set. A session in a worker takes
-    the writing end of a pipe, or a regular file that was opened for writing alone, and each for one sink.
+    The descriptor stays the caller's; the session gets a copy of it when the topology is set. A session in a worker
+    takes the writing end of a pipe, or a regular file that was opened for writing alone, and each for one sink.
     """
 
     class_id: UUID

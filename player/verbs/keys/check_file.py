@@ -25,6 +25,7 @@ from drm.media import ByteSource, InitBox, Sample, SampleCrypto, StreamDescripto
 from drm.session.key_check import KeyOutcome, KeyVerdict, check_keys, place, raise_for_verdict
 from player.key_mistakes import explain
 from player.media_file import open_stream, shown_name
+from player.one_line import echo_line
 from player.verbs.keys.track_use import TrackUse, read_uses
 
 __all__ = ["Checked", "run", "verdicts"]
@@ -66,7 +67,7 @@ def _readable(stream: ByteSource, source: MediaSource) -> Sequence[StreamDescrip
     if len(streams) == len(source.streams()):
         return streams
     for warning in presentation.warnings:
-        click.echo(f"note: {warning}", err=True)
+        echo_line(f"note: {warning}", err=True)
     return streams or source.streams()
 
 
@@ -91,7 +92,7 @@ def run(file: str, segments: Sequence[str], keys: Mapping[KeyId, ContentKey]) ->
     except DRMError as error:
         raise _with_boxes(explain(error, keys), file, segments) from None
     if not any(verdict.outcome is not KeyOutcome.UNUSED for verdict in checked.verdicts):
-        click.echo(f"{shown_name([file])}: not encrypted: none of its {checked.samples} samples is")
+        echo_line(f"{shown_name([file])}: not encrypted: none of its {checked.samples} samples is")
     return ExitCode.GOOD
 
 
