@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, cast
 
-import click
-
 from drm.app.sources import component_loader, open_source
 from drm.cenc.decrypt import SampleDecrypter, decrypt_sample
 from drm.cenc.dialect import Dialect
@@ -83,7 +81,7 @@ def run(file: str, segments: Sequence[str], keys: Mapping[KeyId, ContentKey]) ->
     for verdict in checked.verdicts:
         track = verdict.track
         dialect = f", all of them with --dialect {verdict.dialect}" if verdict.dialect else ""
-        click.echo(
+        echo_line(
             f"track {track.track_id} ({track.type.value} {track.codec}, {track.scheme})  KID {verdict.key_id}  "
             f"{verdict.outcome.value}: {verdict.seen}{dialect}"
         )
