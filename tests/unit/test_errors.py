@@ -83,14 +83,6 @@ def test_the_tree_is_cheap(fresh: dict[str, list[str]]) -> None:
     ours = {name for name in fresh["modules"] if name.partition(".")[0] in {"drm", "ita", "player", "license_server"}}
     trust = {"drm.trust", "drm.trust.errors", "drm.trust.renewal"}
     assert ours == {"drm", "drm.errors", "drm.hresult", "drm.readable"} | trust
-        "drm",
-        "drm.errors",
-        "drm.hresult",
-        "drm.readable",
-        "drm.trust",
-        "drm.trust.errors",
-        "drm.trust.renewal",
-    }
 
 
 @pytest.fixture(scope="module")
