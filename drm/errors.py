@@ -90,6 +90,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, TypedDict
 import msgspec
 
 from drm.hresult import HResult, name_of
+from drm.readable import readable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -113,7 +114,7 @@ __all__ = [
     "UnlistedFileError", "UnsupportedActionError", "UnsupportedMediaError", "UnsupportedSchemeError",
     "UnsupportedServiceError", "UpdateCancelledError", "UpdateError", "UpdateHttpError", "UpdateTamperedError",
     "UpdateTimeoutError", "UpdateTooLargeError", "UpdateTruncatedError", "UpdateUnreachableError", "WireError",
-    "WrongNamespaceError", "error_classes", "error_from_record", "readable",
+    "WrongNamespaceError", "error_classes", "error_from_record",
 ]  # fmt: skip
 
 
@@ -131,16 +132,6 @@ class ExitCode(enum.IntEnum):
     LICENSE_SERVER = 8
     ISOLATION = 9
     INTERRUPTED = 130
-
-
-def readable(text: str) -> str:
-    r"""Return `text` with the bytes of file names that are no UTF-8 as `\xff`: it goes where only text may go."""
-    if text.isascii():
-        return text
-    try:
-        return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    except UnicodeEncodeError:  # what no file name has
-        return text.encode("utf-8", "backslashreplace").decode()
 
 
 class ErrorRecord(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -235,15 +226,15 @@ class DRMError(Exception):
             "seen": readable(self.seen),
             "maybe": readable(self.maybe),
             "try": readable(self.remedy),
-            "kids": list(self.kids),
+            "kids": list(map(readable, self.kids)),
         }
 
     def render(self) -> str:
         """Return the paragraph that a user reads: one line each for what, where, seen, maybe, try."""
-        lines = [f"error: {self.what}  [{self.code}]"]
+        lines = [f"error: {readable(self.what)}  [{self.code}]"]
         parts = (("where", self.where), ("seen", self.seen), ("maybe", self.maybe), ("try", self.remedy))
-        lines += [f"  {label:<5}  {text}" for label, text in parts if text]
-        return readable("\n".join(lines))
+        lines += [f"  {label:<5}  {readable(text)}" for label, text in parts if text]
+        return "\n".join(lines)
 
 
 # ------------------------------------------------------------------------------------------------ what was asked
@@ -903,14 +894,18 @@ def error_classes() -> Mapping[str, type[DRMError]]:
 
 
 def error_from_record(record: ErrorRecord) -> DRMError:
-    """Return the error that `record` stands for. The sender is not trusted: an unknown code is a plain DRMError."""
+    """Return the error that `record` stands for.
+
+    The sender is not trusted: an unknown code is a plain DRMError, and its words are made readable here, for whoever
+    logs them.
+    """
     kind = _BY_CODE.get(record.code, DRMError)
     return kind(
-        record.what,
-        where=record.where,
-        seen=record.seen,
-        maybe=record.maybe,
-        remedy=record.remedy,
-        kids=record.kids,
+        readable(record.what),
+        where=readable(record.where),
+        seen=readable(record.seen),
+        maybe=readable(record.maybe),
+        remedy=readable(record.remedy),
+        kids=tuple(map(readable, record.kids)),
         hresult=record.hresult,
     )

@@ -7,10 +7,9 @@ import os
 from collections import defaultdict
 from dataclasses import dataclass
 
-import click
-
 from drm.errors import ExitCode
 from drm.media import TrackInfo
+from player.one_line import echo_line
 from player.playback import Playback, PlaybackResult
 
 __all__ = ["StreamVerdict", "compare", "compare_frames", "frame_hashes", "hashes_by_stream"]
@@ -48,7 +47,7 @@ def compare(descriptor: int, clear: str, result: PlaybackResult, *, quiet: bool)
     for verdict in compare_frames(descriptor, clear, result):
         differences += verdict.is_equal is False
         if not verdict.is_equal or not quiet:
-            click.echo(f"{verdict.name}: {verdict.said}", err=True)
+            echo_line(f"{verdict.name}: {verdict.said}", err=True)
     return ExitCode.GOOD if differences == 0 else ExitCode.UNEXPECTED
 
 

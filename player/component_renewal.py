@@ -15,14 +15,13 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Protocol, Self, TypeVar
 
-import click
-
 from drm.app.components.renewal import RENEWING
 from drm.app.rights.enabler import ContentEnabler, EnablerActivation
 from drm.errors import DRMError, RestartRequiredError, TrustError
 from drm.hresult import name_of
 from drm.rights.enablers import EnableType
 from drm.session.events import MediaEventType
+from player.one_line import echo_line
 from player.options import URL_VARIABLE
 from player.progress import Progress
 
@@ -162,4 +161,4 @@ class RenewalLines:
 
     def _say(self, line: str) -> None:
         if not self._quiet:
-            click.echo(line, err=True)
+            echo_line(line, err=True)

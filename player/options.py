@@ -234,8 +234,8 @@ def _read_root(name: str) -> bytes:
 def open_output(target: str) -> Iterator[int]:
     """Give a descriptor to write `target` to; the file is there whole or not at all when the block ends.
 
-    "-" is standard output. That, a pipe and a device are written to as it goes. Raises TargetError, or
-    InvalidArgumentError: there is no standard output.
+    "-" is standard output; that, a pipe and a device are written to as it goes. None of it is for a worker as it is:
+    `player.worker_output` makes that. Raises TargetError, or InvalidArgumentError: there is no standard output.
     """
     if target == "-":
         if sys.stdout is None:  # its descriptor was closed, and the number may be another file's by now

@@ -34,6 +34,7 @@ from drm.session.services import Service
 from drm.session.topology import SinkActivate, Topology
 from drm.worker_memory import DEFAULT_MEMORY
 from player.media_file import open_stream, shown_name
+from player.worker_output import write_only
 
 __all__ = ["Playback", "PlaybackResult", "Snapshot"]
 
@@ -63,6 +64,14 @@ class PlaybackResult:
     commands: list[tuple[float, str]] = field(default_factory=list)  # monotonic seconds, the session's method
 
 
+@dataclass(frozen=True, slots=True)
+class _Outputs:
+    """Descriptors for the worker's sinks: each write-only, and none a terminal."""
+
+    hashes: int | None
+    picture: int | None
+
+
 class Playback:
     """A file, where its rights come from, and where its frames go."""
 
@@ -85,7 +94,9 @@ class Playback:
         on_progress: Callable[[float, float], None] | None = None,
         on_ready: Callable[[MediaSessionProxy], None] | None = None,
     ) -> None:
-        """`paths`: files, or one URL. `framemd5` is a descriptor. `remote_source`: the worker reads the container.
+        """`paths`: files, or one URL. `framemd5`: a descriptor, in whose place the worker gets one for writing alone.
+
+        `remote_source`: the worker reads the container.
 
         `trust`: which authority vouches for the components; None: as the package has it. `on_progress` gets seconds
         done and seconds in all; `on_ready`, the session.
@@ -119,10 +130,11 @@ class Playback:
                 local = None
                 if not self._configuration.remote_source_mode:  # what cannot be read is said before a worker is started
                     local = open_source(opened.enter_context(closing(open_stream(self._paths))))
+                outputs = self._handed(opened)
                 session = opened.enter_context(create_pmp_media_session(self._flags, self._configuration))
                 if self._on_ready is not None:
                     self._on_ready(session)
-                return self._play(local or self._resolved(session, opened), session)
+                return self._play(local or self._resolved(session, opened), session, outputs)
         except DRMError as error:
             name = shown_name(self._paths)
             if name not in error.where:
@@ -147,7 +159,16 @@ class Playback:
         stream = opened.enter_context(closing(open_stream(self._paths)))
         return resolver.end_create_object_from_byte_stream(resolver.begin_create_object_from_byte_stream(stream))
 
-    def _play(self, source: MediaSource, session: MediaSessionProxy) -> PlaybackResult:
+    def _handed(self, opened: ExitStack) -> _Outputs:
+        """What the worker gets to write to, in place of what the caller gave. Left after the session."""
+        hashes, picture = self._framemd5, self._snapshot.descriptor if self._snapshot is not None else None
+        if hashes is not None and hashes == picture:
+            raise InvalidArgumentError("hashes and pictures go to one output", remedy="give each a file of its own")
+        return _Outputs(
+            *(None if each is None else opened.enter_context(write_only(each)) for each in (hashes, picture))
+        )
+
+    def _play(self, source: MediaSource, session: MediaSessionProxy, outputs: _Outputs) -> PlaybackResult:
         streams = tuple(source.streams())
         played = [stream for stream in streams if stream.track.decoder]
         result = PlaybackResult(streams, session.protection_report, LicensePath.NONE)
@@ -157,10 +178,10 @@ class Playback:
         watched: _Watched | _Followed
         if isinstance(source, RemoteMediaSource):
             watched = _Followed(source, session, played)
-            topology = self._topology(source, played)
+            topology = self._topology(source, played, outputs)
         else:
             watched = _Watched(source, played)
-            topology = self._topology(watched, played)
+            topology = self._topology(watched, played, outputs)
         result.commands.append((time.monotonic(), "set_topology"))
         session.set_topology(topology)
         resolved = self._wait(session, MediaEventType.SESSION_TOPOLOGY_SET, result, watched)
@@ -185,18 +206,22 @@ class Playback:
         self._wait(session, MediaEventType.SESSION_CLOSED, result, watched)
         return result
 
-    def _topology(self, source: MediaSource, streams: Sequence[StreamDescriptor]) -> Topology[MediaSource]:
+    def _topology(
+        self, source: MediaSource, streams: Sequence[StreamDescriptor], outputs: _Outputs
+    ) -> Topology[MediaSource]:
         topology: Topology[MediaSource] = Topology(source)
         main = SinkActivate(DISCARD_SINK)
-        if self._framemd5 is not None:
-            main = SinkActivate(HASH_SINK, {}, self._framemd5)
-        pictures = self._snapshot_sink(source, streams) if self._snapshot is not None else None
+        if outputs.hashes is not None:
+            main = SinkActivate(HASH_SINK, {}, outputs.hashes)
+        pictures = None
+        if self._snapshot is not None:
+            pictures = SinkActivate(SNAPSHOT_SINK, self._snapshot_options(source, streams), outputs.picture)
         for stream in streams:
             is_first_video = stream is _first_video(streams)
             topology.connect(stream, *((main, pictures) if pictures and is_first_video else (main,)))
         return topology
 
-    def _snapshot_sink(self, source: MediaSource, streams: Sequence[StreamDescriptor]) -> SinkActivate:
+    def _snapshot_options(self, source: MediaSource, streams: Sequence[StreamDescriptor]) -> dict[str, object]:
         assert self._snapshot is not None
         video = _first_video(streams)
         if video is None:
@@ -206,8 +231,7 @@ class Playback:
         if not asked.times and not seconds and not isinstance(source, RemoteMediaSource):
             seconds = _counted(source, video)
         times = asked.times or _spread(seconds, asked.pictures)
-        options = {"times": times, "columns": asked.columns, "width": asked.width}
-        return SinkActivate(SNAPSHOT_SINK, options, asked.descriptor)
+        return {"times": times, "columns": asked.columns, "width": asked.width}
 
     def _wait(
         self,

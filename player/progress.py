@@ -33,7 +33,7 @@ class Progress:
             from rich.console import Console  # noqa: PLC0415 - costs 40 ms, so only when a bar is really drawn
             from rich.progress import Progress as Bar  # noqa: PLC0415
 
-            self._bar = Bar(console=Console(stderr=True), transient=True)
+            self._bar = Bar(console=Console(file=sys.__stderr__), transient=True)
             self._bar.start()
             self._task = self._bar.add_task(self._what, total=total or None)
         assert self._task is not None

@@ -9,11 +9,14 @@ from __future__ import annotations
 import os
 import sys
 
+from player.guarded_output import guard_output
+
 __all__ = ["main"]
 
 
 def main() -> None:
     """Run the command and exit with its code."""
+    guard_output()
     argv = sys.argv[1:]
     if argv[:1] == ["decrypt"]:
         from player.quick.decrypt import decrypt_at_once  # noqa: PLC0415 - see above

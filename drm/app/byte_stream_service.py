@@ -20,6 +20,7 @@ from drm.errors import (
     TruncatedMediaError,
     WireError,
 )
+from drm.readable import readable
 from drm.wire.messages import BytesRead, FromApp, ReadBytes
 from drm.wire.remote_sources import MAX_OUTSTANDING, SLOT, SLOTS, WINDOW
 from drm.wire.ring import RingWriter
@@ -98,7 +99,7 @@ class ByteStreamService:
             if not self._thread.is_alive():
                 return
             self._interrupt()
-        logger.warning("%s does not end its read; it is left alone", self._stream.name)
+        logger.warning("%s does not end its read; it is left alone", readable(self._stream.name))
 
     def _interrupt(self) -> None:
         interrupt = getattr(self._stream, "interrupt", None)

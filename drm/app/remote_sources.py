@@ -11,9 +11,10 @@ from drm.app.byte_stream_service import ByteStreamService
 from drm.app.remote_source import RemoteMediaSource
 from drm.app.worker_link import WorkerLink
 from drm.component import ByteStream, MediaSource
-from drm.errors import DRMError, SessionShutdownError, TopologyError, WireError, error_from_record, readable
+from drm.errors import DRMError, SessionShutdownError, TopologyError, WireError, error_from_record
 from drm.hresult import HResult
 from drm.media import StreamDescriptor, TrackInfo
+from drm.readable import readable
 from drm.wire import messages as wire
 from drm.wire.remote_sources import MAX_FILES, MAX_STREAM
 

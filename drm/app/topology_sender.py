@@ -56,10 +56,11 @@ class TopologySender:
             )
             for branch in topology.branches
         )
-        fds = [sink.descriptor for sink in sinks if sink.descriptor is not None]
+        fds: list[int] = []
         specs = []
         for sink in sinks:
-            index = -1 if sink.descriptor is None else fds.index(sink.descriptor)
+            index = -1 if sink.descriptor is None else len(fds)
+            fds += [] if sink.descriptor is None else [sink.descriptor]
             specs.append(wire.SinkSpec(sink.class_id, sink.encoded_options(), index))
         number = topology.topology_id
         spec = wire.TopologySpec(

@@ -35,6 +35,7 @@ from drm.errors import (
 )
 from drm.launch.worker_child import WorkerChild, start_worker
 from drm.protection import ProtectionReport
+from drm.readable import readable
 from drm.worker_memory import DEFAULT_MEMORY
 
 __all__ = ["PMPProcess", "ServicePeer", "cpu_seconds", "import_folders", "probe_worker", "receive_report"]
@@ -206,7 +207,7 @@ class PMPProcess:
 
     def _last_line(self) -> str:
         lines = [line.strip() for line in self.stderr.splitlines() if line.strip()]
-        return "".join(c for c in lines[-1] if c.isprintable())[:200] if lines else ""
+        return readable(lines[-1], 200) if lines else ""
 
     # ------------------------------------------------------------------ in the watching thread
 
@@ -225,7 +226,7 @@ class PMPProcess:
             self._listen(child, child.stderr.fileno())
         self._exit_code = child.reap()
         if self._exit_code:
-            logger.debug("PMP worker %d ended with %d: %s", child.pid, self._exit_code, self.stderr)
+            logger.debug("PMP worker %d ended with %d: %s", child.pid, self._exit_code, readable(self.stderr))
         self._ended.set()
         if self._on_exit is not None:
             try:

@@ -1,4 +1,4 @@
-"""The few C library and kernel calls that Python does not offer. Worker only, before the lock."""
+"""The few C library and kernel calls that Python does not offer. Worker only; `file_system_of` inside the lock too."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ __all__ = [
     "CLONE_NEWUSER",
     "CLONE_NEWUTS",
     "capset",
+    "file_system_of",
     "prctl",
     "said",
     "syscall",
@@ -48,6 +49,13 @@ def unshare(flags: int) -> None:
 def capset(header: bytes, data: bytes) -> None:
     """Set the capabilities of this thread. Raises OSError."""
     _checked(_libc.capset(header, data))
+
+
+def file_system_of(descriptor: int) -> int:
+    """The magic number of the file system that a descriptor's file lies on (statfs(2)). Raises OSError."""
+    told = (ctypes.c_long * 32)()  # struct statfs is 120 bytes on a 64-bit machine; f_type comes first
+    _checked(_libc.fstatfs(ctypes.c_int(descriptor), ctypes.byref(told)))
+    return told[0] & 0xFFFFFFFF
 
 
 def said(error: OSError) -> str:

@@ -42,6 +42,7 @@ _ALLOWED: Final = {
     "close_range": (436, 436),
     "dup": (32, 23),
     "fstat": (5, 80),
+    "fstatfs": (138, 44),
     "ftruncate": (77, 46),
     "fsync": (74, 82),
     "memfd_create": (319, 279),

@@ -6,12 +6,12 @@ The worker cannot open anything, and cannot write through these: the kernel hold
 from __future__ import annotations
 
 import os
-import stat
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 
 from drm.descriptors import close_quietly
 from drm.errors import MediaError, TruncatedMediaError, WireError
+from drm.pmp.handed_descriptors import require_media_file
 from drm.session.session_source import cancelled
 from drm.wire.messages import ByteStreamSpec
 
@@ -25,11 +25,16 @@ class DescriptorStream:
     """
 
     def __init__(self, spec: ByteStreamSpec, fds: Sequence[int]) -> None:
-        """Take over `fds`. Raises WireError, and then they stay the caller's, when they are not what `spec` says."""
+        """Take over `fds`; when this raises, they stay the caller's.
+
+        Raises:
+            WireError: they are not as many, or not as long, as `spec` says.
+            DescriptorError: one of them is no regular file that was opened for reading alone.
+        """
         if len(fds) != len(spec.files) or sum(spec.files) != spec.size or min(spec.files) < 0:
             raise WireError("the files of a byte stream are not those that were announced")
-        if not all(stat.S_ISREG(os.fstat(fd).st_mode) for fd in fds):
-            raise WireError("a byte stream's descriptor is no regular file: to read it could wait for ever")
+        for fd in fds:
+            require_media_file(fd)  # of another kind, to read it could wait for ever
         self.name = spec.name
         self.size = spec.size
         self.uses_network = False

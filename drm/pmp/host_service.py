@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Final
 from uuid import UUID
@@ -9,12 +10,11 @@ from uuid import UUID
 from drm.component import InputTrustAuthority, ProtectedEnvironment
 from drm.errors import DRMError, InterfaceError, InvalidArgumentError
 from drm.loader import Loader
-from drm.pmp.object_ids import ObjectIds
 from drm.rights.initialization_stream import CLEAR_KEY_SYSTEM, InitializationStream
 from drm.session.pipeline import component_failed
 from drm.wire.messages import MAX_INLINE, RemoteObject
 
-__all__ = ["INTERFACES", "HostService"]
+__all__ = ["INTERFACES", "HostService", "ObjectIds"]
 
 _MAX_OBJECTS: Final = 256  # that an application may hold at once
 
@@ -27,6 +27,17 @@ INTERFACES: Final[dict[str, tuple[str, ...]]] = {
     "CustomLoader": ("load_topology",),
 }
 """What an object has that keeps the protocol of this name: the interface ids of `create_object`."""
+
+
+class ObjectIds:
+    """Ids of objects that an application may name: one series for a worker, none used twice. For the control thread."""
+
+    def __init__(self) -> None:
+        self._next = itertools.count(1)
+
+    def take(self) -> int:
+        """A new one."""
+        return next(self._next)
 
 
 class HostService:

@@ -13,6 +13,7 @@ from drm.class_ids import SOURCE_RESOLVER
 from drm.component import InputTrustAuthority
 from drm.errors import DRMError, InterfaceError, TrustError, UnknownComponentError, WireError
 from drm.pmp.component_trust import ComponentTrust
+from drm.pmp.handed_descriptors import DescriptorError, take_outputs
 from drm.pmp.host_service import HostService
 from drm.pmp.remote_source import RemoteSource
 from drm.pmp.rights_proxy import RightsProxy
@@ -157,28 +158,33 @@ class SessionService:
             else:
                 self._session.set_topology(None, flags)
             return
+        held = list(fds)
         try:
-            topology = self._topology(spec, fds)
-        except InterfaceError as error:  # a mistake of the application's source: this session's, and no other's
-            close_all(fds)
+            topology = self._topology(spec, held)
+        except (InterfaceError, DescriptorError) as error:  # a mistake of the application: this session's alone
+            close_all(held)
             self._emit(MediaEvent(MediaEventType.SESSION_TOPOLOGY_SET, error.hresult, {}, error.to_record()))
             self._channel.send(wire.ReleaseSource(self._number, spec.topology_id))
             return
         except BaseException:
-            close_all(fds)
+            close_all(held)
             raise
         try:
             self._session.set_topology(topology, flags)
         except DRMError as error:  # the application looks at all of this before it sends anything
-            close_all(fds)
+            close_all(held)
             raise WireError(f"the topology cannot be set: {error.what}") from None
 
-    def _topology(self, spec: wire.TopologySpec, fds: Sequence[int]) -> Topology[SessionSource]:
+    def _topology(self, spec: wire.TopologySpec, fds: list[int]) -> Topology[SessionSource]:
+        """Build it; of `fds` those are left that its sinks have now, and all if it fails: the caller closes them."""
         if any(not -1 <= sink.descriptor < len(fds) for sink in spec.sinks):
             raise WireError("a sink names a descriptor that did not come")
         if spec.topology_id <= self._newest or len(self._sources) >= _MAX_SOURCES:
             raise WireError(f"topology {spec.topology_id} was there before, or too many are")
         self._newest = spec.topology_id
+        fed = {index for branch in spec.branches for index in branch.sinks}
+        named = [sink.descriptor if index in fed else -1 for index, sink in enumerate(spec.sinks)]
+        outputs_of_sinks = take_outputs(named, fds)
         authorities = {
             branch.stream.track.track_id: self.host.authority(branch.authority)
             for branch in spec.branches
@@ -195,8 +201,8 @@ class SessionService:
         )
         topology.topology_id = spec.topology_id
         sinks = [
-            SinkActivate(sink.class_id, _options(sink.options), fds[sink.descriptor] if sink.descriptor >= 0 else None)
-            for sink in spec.sinks
+            SinkActivate(sink.class_id, _options(sink.options), descriptor)
+            for sink, descriptor in zip(spec.sinks, outputs_of_sinks, strict=True)
         ]
         for branch in spec.branches:
             outputs = [sinks[index] for index in branch.sinks if 0 <= index < len(sinks)]

@@ -20,6 +20,7 @@ from drm.container import source_class
 from drm.errors import CreationCancelledError, DRMError, InvalidRequestError, MemoryLimitError, WireError
 from drm.pmp.byte_stream_proxy import ByteStreamProxy
 from drm.pmp.descriptor_stream import DescriptorStream
+from drm.pmp.handed_descriptors import DescriptorError
 from drm.pmp.host_service import HostService
 from drm.pmp.remote_source import OpenedSource, RemoteSource, StoppableStream
 from drm.session.pipeline import component_failed
@@ -100,14 +101,18 @@ class RemoteSources:
             raise WireError(f"a byte stream of {spec.size} bytes in {len(spec.files)} files is over the limit")
         self._newest_cookie, self._newest_stream = message.cookie, spec.stream
         with self._changing:
-            if len(self._creations) >= _MAX_CREATIONS or len(self._sources) >= MAX_SOURCES:
-                close_all(fds)
-                busy = DRMError(f"a session makes {_MAX_CREATIONS} media sources at once, and holds {MAX_SOURCES}")
-                self._send(wire.SourceNotCreated(self._session, message.cookie, busy.to_record()))
-                return None
+            is_full = len(self._creations) >= _MAX_CREATIONS or len(self._sources) >= MAX_SOURCES
+        if is_full:
+            full = DRMError(f"a session makes {_MAX_CREATIONS} media sources at once, and holds {MAX_SOURCES}")
+            self._refuse(message, fds, full)
+            return None
         stream: StoppableStream
         if spec.files:
-            stream = DescriptorStream(spec, fds)
+            try:
+                stream = DescriptorStream(spec, fds)
+            except DescriptorError as error:  # the file that was asked for is one the application may open, and we not
+                self._refuse(message, fds, error)
+                return None
         elif len(fds) == 1:
             try:
                 served = ByteStreamProxy(self._send, self._session, spec, fds[0], self._forget)
@@ -124,6 +129,10 @@ class RemoteSources:
         with self._changing:
             self._creations[message.cookie] = creation
         return creation
+
+    def _refuse(self, message: wire.CreateSource, fds: Sequence[int], error: DRMError) -> None:
+        close_all(fds)
+        self._send(wire.SourceNotCreated(self._session, message.cookie, error.to_record()))
 
     def _forget(self, stream: int) -> None:
         self._served.pop(stream, None)

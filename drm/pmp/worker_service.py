@@ -25,9 +25,8 @@ from drm.errors import (
 from drm.loader import Loader
 from drm.pmp.component_trust import ComponentTrust
 from drm.pmp.environment import Environment
-from drm.pmp.host_service import HostService
+from drm.pmp.host_service import HostService, ObjectIds
 from drm.pmp.last_words import last_words
-from drm.pmp.object_ids import ObjectIds
 from drm.pmp.session_service import SessionService
 from drm.protection import ProtectionReport, TrustReport
 from drm.rights.enablers import EnablerActivate

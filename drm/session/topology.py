@@ -48,7 +48,8 @@ class SetTopologyFlags(enum.IntFlag):
 class SinkActivate:
     """An activation object for a sink: its class, its options, and the descriptor that it may write to.
 
-    The descriptor stays the caller's; the session gets a copy of it when the topology is set.
+    The descriptor stays the caller's; the session gets a copy of it when the topology is set. A session in a worker
+    takes the writing end of a pipe, or a regular file that was opened for writing alone, and each for one sink.
     """
 
     class_id: UUID
@@ -147,7 +148,7 @@ class Topology(Generic[_Source]):
         Raises:
             TopologyError: MF_E_TOPO_MISSING_SOURCE, MF_E_TOPO_STREAM_DESCRIPTOR_NOT_SELECTED, or an output node that
                 holds no activation object (MF_E_TOPO_UNSUPPORTED).
-            InvalidArgumentError: it has no branch.
+            InvalidArgumentError: it has no branch, or two sinks that write to one descriptor.
         """
         if self.source is None:
             raise TopologyError("the topology has no media source", hresult=HResult.MF_E_TOPO_MISSING_SOURCE)
@@ -166,6 +167,13 @@ class Topology(Generic[_Source]):
                         seen=type(output).__name__,
                         hresult=HResult.MF_E_TOPO_UNSUPPORTED,
                     )
+        descriptors = [sink.descriptor for sink in self.sinks() if sink.descriptor is not None]
+        if len(set(descriptors)) != len(descriptors):
+            raise InvalidArgumentError(
+                "two sinks write to one descriptor",
+                seen=", ".join(map(str, descriptors)),
+                remedy="give each sink a descriptor of its own",
+            )
         return self.source
 
     def check_times(self, *, global_time: bool) -> None:

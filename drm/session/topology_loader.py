@@ -16,6 +16,7 @@ import msgspec
 
 from drm.class_ids import AV_DECODER, CLEARKEY_ITA, VIDEO_CONSTRICTOR
 from drm.component import Decoder, Decrypter, InputTrustAuthority, PacketBuffer, Sink, Transform
+from drm.descriptors import close_quietly
 from drm.errors import DRMError, IsolationError, MediaError, NotProtectedError, TopologyError
 from drm.hresult import HResult
 from drm.media import Sample, StreamDescriptor, TrackInfo
@@ -71,6 +72,7 @@ class TopologyLoader:
         """
         source = topology.check()
         topology_id = topology.topology_id
+        handed = {sink.descriptor for sink in topology.sinks()}
         if self.custom is not None and not as_it_is:
             topology = self.custom.load_topology(topology)
             topology.check()
@@ -81,6 +83,9 @@ class TopologyLoader:
         for activate, sink in sinks.items():
             branches = zip(topology.branches, nodes, strict=True)
             sink.open([_shown(node) for branch, node in branches if activate in branch.outputs], activate.descriptor)
+        for descriptor in handed - {activate.descriptor for activate in sinks}:
+            if descriptor is not None:  # the loader of one's own left its sink out, and no other will close it
+                close_quietly(descriptor)
         full = FullTopology(topology_id, tuple(_described(topology, nodes)))
         return ResolvedTopology(topology_id, nodes, list(sinks.values()), notes, full)
 

@@ -2,7 +2,8 @@
 
 The application writes encrypted samples, the worker reads them once, into the decoder's own memory. The worker trusts
 neither the memory's size nor its content: the seals are checked before it maps anything, so that a shrinking file
-cannot fault it, and offsets are checked against the size.
+cannot fault it, and offsets are checked against the size. Nor can it write there: the application's own mapping is the
+last that may.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ __all__ = ["MAX_RING", "RingReader", "RingWriter", "read_memfd", "sealed_memfd"]
 
 MAX_RING: Final = 256 << 20  # bytes; pages that are never written cost nothing
 _SEALS: Final = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
+_F_SEAL_FUTURE_WRITE: Final = (
+    0x10  # linux/fcntl.h, from Linux 5.1: who maps it writes already, and nobody else ever does
+)
 
 
 class RingWriter:
@@ -33,8 +37,8 @@ class RingWriter:
         self.size = size
         self.fd = os.memfd_create("samples", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         os.ftruncate(self.fd, size)
-        fcntl.fcntl(self.fd, fcntl.F_ADD_SEALS, _SEALS)
         self._memory = mmap.mmap(self.fd, size)
+        fcntl.fcntl(self.fd, fcntl.F_ADD_SEALS, _SEALS | _F_SEAL_FUTURE_WRITE)
         self._view = memoryview(self._memory)
         self._taken = 0
         self._released = 0
@@ -94,7 +98,7 @@ class RingReader:
         """
         if not 0 < size <= MAX_RING:
             raise WireError(f"a ring of {size} bytes is over the limit")
-        _check_sealed(fd, size)
+        _check_sealed(fd, size, _F_SEAL_FUTURE_WRITE)
         self.size = size
         self._memory = mmap.mmap(fd, size, prot=mmap.PROT_READ)
         self._view = memoryview(self._memory)
@@ -142,7 +146,7 @@ def read_memfd(fd: int, size: int, limit: int) -> bytes:
     """Copy `size` bytes out of a descriptor that the other process sent. Raises WireError when it is not that."""
     if not 0 <= size <= limit:
         raise WireError(f"{size} bytes are over the limit of {limit}")
-    _check_sealed(fd, size)
+    _check_sealed(fd, size, fcntl.F_SEAL_WRITE)
     data = os.pread(fd, size, 0)
     while len(data) < size:
         more = os.pread(fd, size - len(data), len(data))
@@ -152,12 +156,14 @@ def read_memfd(fd: int, size: int, limit: int) -> bytes:
     return data
 
 
-def _check_sealed(fd: int, size: int) -> None:
+def _check_sealed(fd: int, size: int, against_writing: int) -> None:
     try:
         seals = fcntl.fcntl(fd, fcntl.F_GET_SEALS)
     except OSError:
         raise WireError("a descriptor that should be shared memory is something else") from None
     if seals & (fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW) != fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW:
         raise WireError("shared memory is not sealed against shrinking")
+    if not seals & against_writing:
+        raise WireError("shared memory is not sealed against writing")
     if os.fstat(fd).st_size != size:
         raise WireError(f"shared memory has {os.fstat(fd).st_size} bytes, and {size} were announced")

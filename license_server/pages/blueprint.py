@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from flask import Blueprint, Flask, Response, render_template, request, session
+from markupsafe import Markup
 from werkzeug.exceptions import HTTPException
 
+from drm.readable import readable
 from license_server.cors import NO_CORS
 from license_server.health import Health
 from license_server.pages.admission import PageRules, add_sign_in, install_sessions, is_admin
@@ -71,6 +73,7 @@ def add_pages(app: Flask, state: Health, rules: ServerRules, pages: PageRules) -
         app.jinja_env.filters[name] = function
     assets = Blueprint("assets", __name__, static_folder="static", static_url_path="/assets")
     assets.after_request(_keep)
+    app.jinja_env.finalize = _finalized
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.register_blueprint(assets)
     app.register_blueprint(blueprint)
@@ -81,3 +84,8 @@ def add_pages(app: Flask, state: Health, rules: ServerRules, pages: PageRules) -
 def _keep(response: Response) -> Response:
     response.headers["Cache-Control"] = f"public, max-age={_ASSETS_AGE}"
     return response
+
+
+def _finalized(value: object) -> object:
+    # Names of devices, contents and files are anybody's words; the template's own markup is ours.
+    return readable(value, None, lines=True) if isinstance(value, str) and not isinstance(value, Markup) else value

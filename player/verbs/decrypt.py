@@ -12,6 +12,7 @@ from drm.decrypting.file import decrypt_file
 from drm.errors import InvalidArgumentError, KeyMissingError, KeyWrongError, UnsupportedMediaError
 from drm.keys import ContentKey, KeyId
 from player.key_mistakes import explain
+from player.one_line import echo_line
 from player.options import dialect_option, key_options
 from player.progress import Progress
 from player.quick.common import MAX_JOBS, end_tidily, require_no_url, useful_jobs
@@ -84,10 +85,10 @@ def command(
     if quiet:
         return
     for warning in done.warnings:
-        click.echo(f"note: {warning}", err=True)
+        echo_line(f"note: {warning}", err=True)
     if not done.is_encrypted:
-        click.echo(f"note: {files[0]} is not encrypted: it was copied as it is", err=True)
-    click.echo(said_when_done(output, checked=check or not done.is_encrypted), err=True)
+        echo_line(f"note: {files[0]} is not encrypted: it was copied as it is", err=True)
+    echo_line(said_when_done(output, checked=check or not done.is_encrypted), err=True)
 
 
 def _check(files: tuple[str, ...], keys: dict[KeyId, ContentKey], dialects: tuple[str, ...]) -> None:

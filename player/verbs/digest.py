@@ -13,6 +13,7 @@ from player.digests import TrackDigest, digest_tracks
 from player.json_output import encode_json
 from player.key_mistakes import explain
 from player.media_file import open_stream
+from player.one_line import echo_line
 from player.options import dialect_option, key_options
 
 __all__ = ["command"]
@@ -39,9 +40,9 @@ def command(files: tuple[str, ...], keys: dict[KeyId, ContentKey], dialects: tup
         click.echo(encode_json({"tracks": digests}))
         return
     for warning in warnings:
-        click.echo(f"note: {warning}", err=True)
+        echo_line(f"note: {warning}", err=True)
     for line in _table(digests):
-        click.echo(line)
+        echo_line(line)
 
 
 def _table(digests: list[TrackDigest]) -> list[str]:

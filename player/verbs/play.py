@@ -20,6 +20,7 @@ from player.comparison import compare
 from player.component_renewal import RenewalLines, renewing
 from player.key_mistakes import explain
 from player.license_form_option import form_options
+from player.one_line import echo_line
 from player.options import component_trust, dialect_option, key_options, open_output
 from player.playback import Playback, PlaybackResult, Snapshot
 from player.progress import Progress
@@ -155,7 +156,7 @@ def _snapshot(descriptor: int, moments: tuple[float, ...]) -> Snapshot:
 def _show(event: MediaEvent) -> None:
     details = " ".join(f"{name}={value}" for name, value in event.values.items())
     failed = f" status=0x{event.status:08X}" if event.status else ""
-    click.echo(f"  {event.type:>3} {event.name}{failed} {details}".rstrip(), err=True)
+    echo_line(f"  {event.type:>3} {event.name}{failed} {details}".rstrip(), err=True)
 
 
 def _summarize(result: PlaybackResult) -> None:
@@ -163,9 +164,9 @@ def _summarize(result: PlaybackResult) -> None:
     for stream in result.streams:
         track = stream.track
         how = f"{track.scheme}, KID {', '.join(map(str, track.key_ids))}" if stream.is_protected else "not encrypted"
-        click.echo(f"track {track.track_id}: {track.type.value} {track.codec}, {how}", err=True)
+        echo_line(f"track {track.track_id}: {track.type.value} {track.codec}, {how}", err=True)
     for note in result.notes:
-        click.echo(f"note: {note}", err=True)
+        echo_line(f"note: {note}", err=True)
     click.echo(
         f"played: {result.frames} frames in {result.seconds:.2f} s, isolation level {level.value} ({level.label}), "
         f"license_path: {result.license_path.value}",

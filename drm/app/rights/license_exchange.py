@@ -27,6 +27,7 @@ from drm.errors import (
 from drm.hresult import HResult
 from drm.keys import KeyId
 from drm.license.clearkey import decode_kid
+from drm.readable import readable
 
 __all__ = ["Answer", "AnswerKind", "exchange", "individualize", "without_pmp"]
 
@@ -150,14 +151,14 @@ def _refusal(answer: HttpAnswer, problem: _Problem, url: str) -> DRMError:
         return LicenseRefusedError(
             f"the license server redirects the request (status {answer.status}), which is not followed",
             where=where,
-            seen=f"to {_printable(answer.location)}" if answer.location else "without saying where to",
+            seen=f"to {readable(answer.location, _SHOWN)}" if answer.location else "without saying where to",
             maybe="a login page, or a move from http to https",
             remedy="give that URL as --license-url if it is the right one",
             hresult=_FINAL,
         )
     # The words of a problem document are shown, the rest of a body never: it might hold a key.
-    words = _printable(": ".join(part for part in (problem.title, problem.detail) if part))
-    code = f" ({_printable(problem.code)})" if problem.code else ""
+    words = readable(": ".join(part for part in (problem.title, problem.detail) if part), _SHOWN)
+    code = f" ({readable(problem.code, _SHOWN)})" if problem.code else ""
     if answer.status == 404 and (kids := _kids(problem)):
         return KeyMissingError(
             f"the license server has no key for {', '.join(str(kid) for kid in kids)}",
@@ -176,11 +177,6 @@ def _refusal(answer: HttpAnswer, problem: _Problem, url: str) -> DRMError:
         remedy="give the token with --header 'Authorization: Bearer ...'" if answer.status == 401 else "",
         hresult=None if answer.status >= 500 else _FINAL,
     )
-
-
-def _printable(text: str) -> str:
-    # A server's words reach a terminal: no escape sequences, no second line.
-    return "".join(char if char.isprintable() else " " for char in text[:_SHOWN])
 
 
 def _kids(problem: _Problem) -> list[KeyId]:

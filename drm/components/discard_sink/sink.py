@@ -77,8 +77,10 @@ class DiscardSink:
         """One: play. Nothing leaves; but it says what it is, or what it simulates."""
         return (self._options.simulation.output() if self._options.simulation else OutputTrust(Action.PLAY),)
 
-    def open(self, tracks: Sequence[TrackInfo], descriptor: int | None) -> None:
-        """Nothing to get ready."""
+    def open(self, tracks: Sequence[TrackInfo], descriptor: int | None) -> None:  # noqa: ARG002 - Sink's signature
+        """Nothing to get ready. Raises InvalidArgumentError for a descriptor, which it would neither use nor close."""
+        if descriptor is not None:
+            raise InvalidArgumentError("the discard sink writes nothing", seen="a descriptor to write to")
 
     def write(self, track_id: int, frame: Frame) -> None:  # noqa: ARG002 - Sink's signature
         """Count it."""

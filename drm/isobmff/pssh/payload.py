@@ -11,6 +11,7 @@ from drm.isobmff.pssh.playready import PlayReadyData
 from drm.isobmff.pssh.widevine import WidevineData
 from drm.keys import COMMON_SYSTEM, KeyId, SystemId
 from drm.media import InitBox
+from drm.readable import readable
 
 __all__ = ["PLAYREADY", "WIDEVINE", "PsshContents", "make_data", "notes_for_players", "read_contents"]
 
@@ -128,4 +129,4 @@ def _playready(data: PlayReadyData) -> PsshContents:
 def _shown(value: bytes) -> str:
     """Text as text, anything else in hex; at most so much that it stays on a line."""
     text = value.decode("utf-8", "replace")
-    return text[:60] if text.isprintable() and "\ufffd" not in text else value[:32].hex()
+    return readable(text, 60) if text.isprintable() and "\ufffd" not in text else value[:32].hex()

@@ -14,6 +14,7 @@ from drm.trust.authority.home import AuthorityHome
 from drm.trust.authority.published import check_published, root_bytes
 from drm.trust.authority.status import RoleStatus, Status, status_of
 from player.json_output import encode_json
+from player.one_line import echo_line
 from player.options import open_output
 from player.verbs.authority.options import authority_options
 
@@ -32,9 +33,9 @@ def _status(home: AuthorityHome, as_json: bool) -> None:
         click.echo(encode_json(status))
         return
     for line in _lines(status):
-        click.echo(line)
+        echo_line(line)
     for warning in status.warnings:
-        click.echo(f"warning: {warning}", err=True)
+        echo_line(f"warning: {warning}", err=True)
 
 
 @click.command("verify")

@@ -13,6 +13,7 @@ from drm.errors import DRMError, ExitCode, TrustError
 from drm.hresult import name_of
 from drm.protection import Level, ProtectionReport, TrustReport
 from player.json_output import encode_json
+from player.one_line import echo_line
 from player.options import trust_options
 from player.verbs.components.state import Components, look_at_components
 from player.verbs.components.text import as_json, authority_lines, component_lines
@@ -33,7 +34,7 @@ def _list(trust: ComponentTrust, as_object: bool) -> int:
         click.echo(_encoded(as_json(components)))
     else:
         for line in component_lines(components.rows):
-            click.echo(line)
+            echo_line(line)
         for authority in components.authorities:
             click.echo("\n".join(["", *authority_lines(authority)]))
     return _ended(components, quiet=as_object)

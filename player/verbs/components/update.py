@@ -11,6 +11,7 @@ from drm.app.components.supply import ComponentSupply
 from drm.app.components.trust import ComponentTrust
 from drm.errors import InvalidArgumentError, TrustError
 from player.json_output import encode_json
+from player.one_line import echo_line
 from player.options import ROOT_VARIABLE, URL_VARIABLE, trust_options
 from player.progress import Progress
 from player.verbs.components.state import look_at_components
@@ -41,7 +42,7 @@ def _update(trust: ComponentTrust, list_only: bool, as_object: bool, quiet: bool
             if is_drawn:
                 progress.name(line)
             elif not (quiet or as_object):
-                click.echo(line, err=True)
+                echo_line(line, err=True)
 
         def show(_url: str, got: int, total: int | None) -> None:
             progress.show(got, total or 0)
@@ -51,7 +52,7 @@ def _update(trust: ComponentTrust, list_only: bool, as_object: bool, quiet: bool
         click.echo(encode_json(_as_dict(result), indent=2))
     elif not quiet:
         for line in _lines(result, before):
-            click.echo(line)
+            echo_line(line)
         if list_only:
             _warn(trust)
 

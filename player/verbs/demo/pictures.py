@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from drm.hresult import name_of
+from drm.readable import readable
 from drm.session.events import MediaEvent, MediaEventType, SessionCapability, TopologyStatus
 
-__all__ = ["LANES", "FlowEvent", "flow_diagram", "flow_events", "visible"]
+__all__ = ["LANES", "FlowEvent", "flow_diagram", "flow_events"]
 
 LANES: Final = ("application", "session proxy", "PMP worker", "ITA", "license server")
 _PROTECTED: Final = ("PMP worker", "ITA")
@@ -55,23 +56,12 @@ class _Svg:
         """Add an element; `cls` stands for `class`, and `_` in a name for `-`."""
         named = {("class" if name == "cls" else name.replace("_", "-")): value for name, value in attributes.items()}
         inside = "".join(f' {name}="{html.escape(str(value))}"' for name, value in named.items())
-        self._parts.append(f"<{tag}{inside}>{html.escape(visible(text))}</{tag}>")
+        self._parts.append(f"<{tag}{inside}>{html.escape(readable(text, lines=True))}</{tag}>")
 
     def page(self, width: float, height: float, label: str) -> str:
         """The whole picture. `label` is what somebody who cannot see it is told."""
         head = f'<svg viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" '
-        return f'{head}aria-label="{html.escape(visible(label))}">{"".join(self._parts)}</svg>'
-
-
-def visible(text: str, *, most: int = 2000) -> str:
-    """Text as a reader may see it: what cannot be seen, or would turn the line around, is spelled out.
-
-    File names and box types come from files that nobody vouches for; a lone surrogate cannot even be written.
-    """
-    cut = text if len(text) <= most else f"{text[: most - 1]}…"
-    if cut.isprintable():
-        return cut
-    return "".join(ch if ch in "\n\t" or ch.isprintable() else ascii(ch)[1:-1] for ch in cut)
+        return f'{head}aria-label="{html.escape(readable(label, lines=True))}">{"".join(self._parts)}</svg>'
 
 
 def flow_events(
@@ -162,5 +152,5 @@ def _folded(events: Sequence[FlowEvent]) -> list[FlowEvent | int]:
 
 
 def _cut(text: str, most: int) -> str:
-    line = " ".join(visible(text).split())
+    line = " ".join(readable(text).split())
     return line if len(line) <= most else f"{line[: most - 1]}…"

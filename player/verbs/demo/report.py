@@ -18,8 +18,9 @@ import jinja2
 import markupsafe
 
 from drm.protection import ADVICE, YES, Level
+from drm.readable import readable
 from drm.whole_file import write_whole
-from player.verbs.demo.pictures import FlowEvent, flow_diagram, visible
+from player.verbs.demo.pictures import FlowEvent, flow_diagram
 
 __all__ = [
     "BoxRow", "EventRow", "ReportData", "StoryStep", "TrustTable", "TrustedComponent", "trust_of", "write_report",
@@ -148,7 +149,7 @@ def _render(report: ReportData) -> str:
 
 def _finalized(value: object) -> object:
     # Markup is ours; whatever else is text may come from anywhere.
-    return visible(value) if isinstance(value, str) and not isinstance(value, markupsafe.Markup) else value
+    return readable(value, lines=True) if isinstance(value, str) and not isinstance(value, markupsafe.Markup) else value
 
 
 def _level_name(level: object) -> str:

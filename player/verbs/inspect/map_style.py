@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 from xml.sax.saxutils import escape, quoteattr
 
-from player.verbs.inspect.report import for_people
+from drm.readable import readable
 
 __all__ = ["HATCH", "STYLE", "Paths", "colour_name", "number", "rect", "text", "words"]
 
@@ -72,7 +72,7 @@ def text(x: float, y: float, said: str, kind: str = "", anchor: str = "") -> str
 def words(said: str) -> str:
     """Text out of a file, as XML may have it."""
     shown = "".join(char if char <= "\ud7ff" or char >= "\ue000" else "\N{REPLACEMENT CHARACTER}" for char in said)
-    return escape(for_people(shown, 300))
+    return escape(readable(shown, 300))
 
 
 class Paths:

@@ -17,6 +17,7 @@ from drm.content_checks.tally import Tally
 from drm.errors import MediaError
 from drm.keys import KeyId
 from drm.media import Presentation, TrackInfo
+from drm.readable import readable
 from player.verbs.inspect.report import (
     ClearLead,
     Finding,
@@ -30,7 +31,6 @@ from player.verbs.inspect.report import (
     SubsampleReport,
     TrackReport,
     Unjudged,
-    for_people,
     pattern_text,
 )
 
@@ -66,9 +66,9 @@ def _judged(facts: ContentFacts) -> tuple[list[Finding], list[Unjudged]]:
     findings, unjudged = [], []
     broken = {track.info.track_id for track in facts.tracks if track.error is not None}
     for check, each in judge(facts):
-        text = for_people(each.text, 2000)
+        text = readable(each.text)
         if each.answer is Answer.YES:
-            evidence = tuple(map(for_people, each.evidence))
+            evidence = tuple(map(readable, each.evidence))
             findings.append(Finding(check.level.value, check.code, text, each.track_id, check.requirement, evidence))
         elif each.answer is Answer.UNKNOWN and check.level is not Level.INFO and not _is_told(each, broken):
             unjudged.append(Unjudged(check.code, text, each.track_id, check.requirement))

@@ -10,6 +10,7 @@ import msgspec
 from drm.isobmff.pssh.payload import read_contents
 from drm.keys import KeyId
 from drm.media import InitBox, Protection
+from drm.readable import readable
 
 __all__ = [
     "ClearLead",
@@ -24,15 +25,8 @@ __all__ = [
     "SubsampleReport",
     "TrackReport",
     "Unjudged",
-    "for_people",
     "pattern_text",
 ]
-
-
-def for_people(text: str, longest: int = 200) -> str:
-    """Text out of a file as a terminal may have it: nothing that it would obey, and not without end."""
-    shown = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text[:longest])
-    return shown + "…" if len(text) > longest else shown
 
 
 def pattern_text(crypt: int, skip: int) -> str:
@@ -184,9 +178,9 @@ class PsshReport(msgspec.Struct, frozen=True):
             box.version,
             tuple(map(Kid.of, box.key_ids)),
             len(box.data),
-            for_people(summary),
+            readable(summary, 200),
             tuple(map(Kid.of, inner.key_ids)),
-            for_people(inner.license_url),
+            readable(inner.license_url, 200),
         )
 
 

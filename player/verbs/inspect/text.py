@@ -7,8 +7,9 @@ from typing import Final
 
 import click
 
+from drm.readable import readable
 from player.verbs.inspect.box_listing import ListedBox
-from player.verbs.inspect.report import Inspection, KeyPeriod, Kid, PsshReport, TrackReport, for_people
+from player.verbs.inspect.report import Inspection, KeyPeriod, Kid, PsshReport, TrackReport
 
 __all__ = ["report_lines", "tree_lines"]
 
@@ -20,7 +21,7 @@ _MARKS: Final = {"fault": ("FAULT", "red"), "odd": ("odd", "yellow"), "info": ("
 
 def report_lines(report: Inspection) -> Iterator[str]:
     """Everything but the boxes."""
-    yield f"{for_people(report.file)}: {report.container}, {report.bytes} bytes"
+    yield f"{readable(report.file, 200)}: {report.container}, {report.bytes} bytes"
     yield click.style(_answer(report), bold=True)
     for finding in report.findings:
         if finding.level == "fault":
@@ -49,7 +50,7 @@ def _answer(report: Inspection) -> str:
     state = ", ".join(wrong)
     if not report.encrypted:
         return _none_encrypted(report) + (f"; {state}" if state else "")
-    schemes = dict.fromkeys(for_people(track.scheme) for track in report.tracks if track.scheme)
+    schemes = dict.fromkeys(readable(track.scheme, 200) for track in report.tracks if track.scheme)
     kids = {kid.uuid for track in report.tracks for kid in track.kids if kid.samples}
     rotate = ", rotating" if any(len({p.kids for p in track.periods}) > 1 for track in report.tracks) else ""
     keys = f"{_count(len(kids), 'key')}{rotate}"
@@ -58,7 +59,7 @@ def _answer(report: Inspection) -> str:
 
 
 def _none_encrypted(report: Inspection) -> str:
-    schemes = dict.fromkeys(for_people(track.scheme) for track in report.tracks if track.scheme)
+    schemes = dict.fromkeys(readable(track.scheme, 200) for track in report.tracks if track.scheme)
     if not schemes:
         return "not encrypted"
     if any(track.samples for track in report.tracks):
@@ -79,7 +80,7 @@ def _said(word: str, colour: str, text: str, track: int) -> Iterator[str]:
 def _broken(text: str, width: int, indent: str) -> list[str]:
     """Break at spaces; a word that is longer than the line (a path, a list of KIDs) stays whole."""
     lines, line = [], ""
-    for word in for_people(text, 4000).split(" "):
+    for word in readable(text, 4000).split(" "):
         if line and len(line) + 1 + len(word) > width:
             lines.append(line)
             line = indent + word
@@ -90,14 +91,14 @@ def _broken(text: str, width: int, indent: str) -> list[str]:
 
 # ------------------------------------------------------------------------------------------------ tracks
 def _track(track: TrackReport) -> Iterator[str]:
-    facts = [f"track {track.track_id}: {track.type} {for_people(track.codec).strip()}"]
+    facts = [f"track {track.track_id}: {track.type} {readable(track.codec, 200).strip()}"]
     if track.width:
         facts.append(f"{track.width}x{track.height}")
     if track.sample_rate:
         facts.append(f"{track.sample_rate} Hz, {track.channels} channels")
     facts.append(f"{track.seconds:.3f} s, {track.samples} samples, {track.bytes} bytes")
     if track.language:
-        facts.append(for_people(track.language))
+        facts.append(readable(track.language, 200))
     yield click.style(", ".join(facts), bold=True)
     if not track.scheme and not track.encrypted:
         yield "  not encrypted"
@@ -109,8 +110,8 @@ def _track(track: TrackReport) -> Iterator[str]:
 
 
 def _encryption(track: TrackReport) -> Iterator[str]:
-    entries = ", ".join(for_people(entry).strip() for entry in track.sample_entries)
-    yield f"  scheme {for_people(track.scheme)}{_patterns(track)}, {_ivs(track)}; sample entries {entries}"
+    entries = ", ".join(readable(entry, 200).strip() for entry in track.sample_entries)
+    yield f"  scheme {readable(track.scheme, 200)}{_patterns(track)}, {_ivs(track)}; sample entries {entries}"
     if track.period_count <= 1 or len(track.kids) == 1:
         yield from _kids("KID {}: {} samples", track.kids)
     else:

@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, cast
 
-import click
-
 from drm.app.sources import component_loader, open_source
 from drm.cenc.decrypt import SampleDecrypter, decrypt_sample
 from drm.cenc.dialect import Dialect
@@ -25,6 +23,7 @@ from drm.media import ByteSource, InitBox, Sample, SampleCrypto, StreamDescripto
 from drm.session.key_check import KeyOutcome, KeyVerdict, check_keys, place, raise_for_verdict
 from player.key_mistakes import explain
 from player.media_file import open_stream, shown_name
+from player.one_line import echo_line
 from player.verbs.keys.track_use import TrackUse, read_uses
 
 __all__ = ["Checked", "run", "verdicts"]
@@ -66,7 +65,7 @@ def _readable(stream: ByteSource, source: MediaSource) -> Sequence[StreamDescrip
     if len(streams) == len(source.streams()):
         return streams
     for warning in presentation.warnings:
-        click.echo(f"note: {warning}", err=True)
+        echo_line(f"note: {warning}", err=True)
     return streams or source.streams()
 
 
@@ -82,7 +81,7 @@ def run(file: str, segments: Sequence[str], keys: Mapping[KeyId, ContentKey]) ->
     for verdict in checked.verdicts:
         track = verdict.track
         dialect = f", all of them with --dialect {verdict.dialect}" if verdict.dialect else ""
-        click.echo(
+        echo_line(
             f"track {track.track_id} ({track.type.value} {track.codec}, {track.scheme})  KID {verdict.key_id}  "
             f"{verdict.outcome.value}: {verdict.seen}{dialect}"
         )
@@ -91,7 +90,7 @@ def run(file: str, segments: Sequence[str], keys: Mapping[KeyId, ContentKey]) ->
     except DRMError as error:
         raise _with_boxes(explain(error, keys), file, segments) from None
     if not any(verdict.outcome is not KeyOutcome.UNUSED for verdict in checked.verdicts):
-        click.echo(f"{shown_name([file])}: not encrypted: none of its {checked.samples} samples is")
+        echo_line(f"{shown_name([file])}: not encrypted: none of its {checked.samples} samples is")
     return ExitCode.GOOD
 
 

@@ -17,6 +17,7 @@ from drm.rights.policy import Action
 from license_server.policies import DEFAULT_POLICY
 from license_server.store.opening import Store
 from player.json_output import encode_json
+from player.one_line import echo_line
 from player.verbs.keys.store_options import store_options
 
 __all__ = ["COMMANDS"]
@@ -97,7 +98,7 @@ def _policy(
             policy = msgspec.structs.replace(policy or DEFAULT_POLICY, **given)
         if given or reset:
             store.contents.set_policy(content, policy)
-        click.echo(f"{content}  {msgspec.json.encode(policy).decode() if policy is not None else 'no rules'}")
+        echo_line(f"{content}  {msgspec.json.encode(policy).decode() if policy is not None else 'no rules'}")
     held = {row.kid: row.policy for row in store.keys.rows()}
     for kid in [KeyId.parse(text) for text in kids]:
         policy = None if reset else held.get(kid)
@@ -136,7 +137,7 @@ def _devices(enrol: tuple[str, ...], remove: tuple[str, ...], *, as_json: bool, 
         level = "no level yet" if row.claimed_level is None else f"level {row.claimed_level}"
         word = "enrolled" if row.enrolled_at is not None else "self-asserted"
         word = "revoked" if row.revoked_at is not None else word
-        click.echo(f"{row.device_id}  {word}  {level}  registered {_utc(row.registered_at)}")
+        echo_line(f"{row.device_id}  {word}  {level}  registered {_utc(row.registered_at)}")
     click.echo(f"{len(rows)} devices", err=True)
 
 

@@ -14,6 +14,7 @@ from license_server.store.contents import check_content, check_track
 from license_server.store.keys import LAST_PERIOD, Place
 from license_server.store.opening import Store
 from player.json_output import encode_json
+from player.one_line import echo_line
 from player.options import read_keys_file
 from player.verbs.keys.store_options import store_options
 from player.verbs.keys.table import parse_placed_keys
@@ -81,7 +82,7 @@ def _list(*, as_json: bool, store: Store) -> None:
             str(part) for part in (row.place.content, row.place.track, row.place.period) if part is not None
         )
         revoked = "  revoked" if row.revoked_at is not None else ""
-        click.echo(f"{row.kid}  {made}  {row.check_value or '------'}  {rules}  {place}".rstrip() + revoked)
+        echo_line(f"{row.kid}  {made}  {row.check_value or '------'}  {rules}  {place}".rstrip() + revoked)
     click.echo(f"{len(rows)} keys", err=True)
 
 

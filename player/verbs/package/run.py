@@ -20,6 +20,7 @@ from drm.manifests.rendition import Rendition
 from drm.media import Scheme
 from drm.packaging.package import Package, package_file
 from player.json_output import encode_json
+from player.one_line import echo_line
 from player.progress import Progress
 from player.quick.common import KEY_IS_VISIBLE, require_no_url
 from player.quick.encrypt_keys import Chooser, Label, parse_labelled_keys
@@ -82,7 +83,7 @@ def package(request: PackageRequest) -> None:
         click.echo(encode_json(_told(request, done)))
     if not request.quiet:
         for line in _said(request, done):
-            click.echo(line, err=True)
+            echo_line(line, err=True)
 
 
 def _chooser(request: PackageRequest) -> Chooser | None:

@@ -15,6 +15,7 @@ from drm.isobmff.pssh.payload import PLAYREADY, WIDEVINE, make_data
 from drm.keys import COMMON_SYSTEM, KeyId, SystemId
 from drm.packaging.pssh_insert import insert_common_pssh
 from drm.whole_file import write_whole
+from player.one_line import echo_line
 from player.quick.common import require_no_url
 from player.verbs.pssh.words import unhex_or_unbase64
 
@@ -125,15 +126,15 @@ def _insert(file: str, output: Path, kids: tuple[str, ...], *, quiet: bool) -> N
     if quiet:
         return
     for note in done.notes:
-        click.echo(f"note: {note}", err=True)
+        echo_line(f"note: {note}", err=True)
     if not done.added:
         named = ", ".join(map(str, done.key_ids))
-        click.echo(f"{file} has a box of the common system that names {named}: nothing was written", err=True)
+        echo_line(f"{file} has a box of the common system that names {named}: nothing was written", err=True)
         return
     for kid in done.added:
         click.echo(f"KID {kid}", err=True)
     room = f"the media lies {done.moved} bytes further back" if done.moved else "the media stays where it was"
-    click.echo(f"written: {output}  ({room})", err=True)
+    echo_line(f"written: {output}  ({room})", err=True)
 
 
 COMMANDS: Final = {"make": _make, "insert": _insert}

@@ -8,6 +8,7 @@ import click
 
 from drm.errors import ExitCode
 from player.json_output import encode_json
+from player.one_line import echo_line
 from player.verbs.pssh.comparison import compare_inputs, compare_within
 from player.verbs.pssh.inputs import read_input
 from player.verbs.pssh.lines import as_json, as_lines
@@ -28,7 +29,7 @@ def _show(told: str, *, json: bool) -> None:
         click.echo(encode_json(as_json(found)))
         return
     for line in as_lines(found):
-        click.echo(line)
+        echo_line(line)
 
 
 @click.command("compare")
@@ -47,7 +48,7 @@ def _compare(one: str, other: str | None, *, json: bool) -> int:
         click.echo(encode_json({"schema": "clearkey-pssh-compare", "version": 1, "findings": found}))
     else:
         for each in found:
-            click.echo(each.text if each.differs else f"note: {each.text}")
+            echo_line(each.text if each.differs else f"note: {each.text}")
         if not differs:
             click.echo("no difference")
     return ExitCode.UNEXPECTED if differs else ExitCode.GOOD

@@ -34,6 +34,7 @@ from drm.manifests.rewritten import (
 from drm.media import Scheme
 from drm.whole_file import write_whole
 from player.json_output import encode_json
+from player.one_line import echo_line
 from player.quick.common import require_no_url
 from player.verbs.signal.beside import Beside, is_beside, read_manifest
 from player.verbs.signal.words import lines
@@ -211,6 +212,6 @@ def _say(request: SignalRequest, done: Signalled, reader: Beside, *, is_changed:
     if request.quiet:
         return
     for line in lines(verdicts, done.findings, notes):
-        click.echo(line, err=not request.check)
+        echo_line(line, err=not request.check)
     if output not in {None, "-"}:
-        click.echo(f"written: {output}", err=True)
+        echo_line(f"written: {output}", err=True)

@@ -21,6 +21,7 @@ from drm.media import TrackType
 from drm.session.events import MediaEvent
 from drm.session.events import MediaEventType as E
 from drm.session.topology import SetTopologyFlags, SinkActivate, SourceStreamNode, Topology
+from tests.outputs import for_writing
 
 LIMIT = 20.0  # seconds within which anything here happens
 SECOND = 10_000_000
@@ -55,6 +56,8 @@ class Stage:
         self._closing = contextlib.ExitStack()
         self.output = os.memfd_create("framemd5")
         self._closing.callback(os.close, self.output)
+        self.handed = for_writing(self.output)
+        self._closing.callback(os.close, self.handed)
 
     def close(self) -> None:
         with self._closing, contextlib.suppress(Exception):
@@ -68,7 +71,7 @@ class Stage:
         return open_source(stream)
 
     def hashes(self) -> SinkActivate:
-        return SinkActivate(HASH_SINK, {}, self.output)
+        return SinkActivate(HASH_SINK, {}, self.handed)
 
     @staticmethod
     def in_time() -> SinkActivate:
@@ -154,7 +157,7 @@ class Stage:
 
     def forget_lines(self) -> None:
         os.ftruncate(self.output, 0)
-        os.lseek(self.output, 0, os.SEEK_SET)
+        os.lseek(self.handed, 0, os.SEEK_SET)
 
     def time(self) -> float:
         """Seconds on the presentation clock."""

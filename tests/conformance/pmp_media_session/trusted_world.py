@@ -25,6 +25,7 @@ from drm.rights.policy import Policy, strictest
 from drm.session.events import MediaEvent
 from drm.session.events import MediaEventType as E
 from drm.session.topology import SinkActivate, Topology
+from tests.outputs import for_writing
 
 LIMIT = 20.0  # seconds within which anything here happens
 COMPONENTS = Path(__file__).parent / "components"
@@ -137,11 +138,12 @@ class Playing:
         )
         self.session = create_pmp_media_session(PMPSessionFlags.NONE, configuration)
         self.output = os.memfd_create("framemd5")
+        self.handed = for_writing(self.output)
         self.said: list[MediaEvent] = []
 
     def set(self, *sinks: SinkActivate) -> None:
         topology: Topology = Topology(self.source)
-        outputs = sinks or (SinkActivate(HASH_SINK, {}, self.output),)
+        outputs = sinks or (SinkActivate(HASH_SINK, {}, self.handed),)
         for stream in self.source.streams():
             topology.connect(stream, *outputs)
         self.session.set_topology(topology)
@@ -177,6 +179,7 @@ class Playing:
             self.session.shutdown()
         self.source.stream.close()
         os.close(self.output)
+        os.close(self.handed)
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ import sys
 import threading
 from pathlib import Path
 
-from drm.app.device_key import home_folder
+from drm.launch.device_key import home_folder
 
 LARGEST = 16 << 20  # bytes that are read at once
 

@@ -27,6 +27,7 @@ from drm.session.events import MediaEvent
 from drm.session.events import MediaEventType as E
 from drm.session.topology import SetTopologyFlags, SinkActivate, Topology
 from sample_content.clip import Clip, make_clip
+from tests.outputs import for_writing
 
 LIMIT = 20.0  # seconds
 FRAMES = 30
@@ -100,12 +101,13 @@ class Playback:
         self.stream = FileByteStream(path)
         self.source = open_source(self.stream)
         self.output = os.memfd_create("framemd5")
+        self.handed = for_writing(self.output)
 
     def topology(
         self, sink: UUID = HASH_SINK, *, options: Mapping[str, object] | None = None, **more: object
     ) -> Topology:
         made: Topology = Topology(self.source, **more)  # type: ignore[arg-type]  # project times
-        activate = SinkActivate(sink, options or {}, self.output if sink == HASH_SINK else None)
+        activate = SinkActivate(sink, options or {}, self.handed if sink == HASH_SINK else None)
         for each in self.source.streams():
             made.connect(each, activate)
         return made
@@ -143,6 +145,7 @@ class Playback:
             self.session.shutdown()
         self.stream.close()
         os.close(self.output)
+        os.close(self.handed)
 
 
 def is_alive(pid: int) -> bool:

@@ -129,7 +129,7 @@ def test_a_session_that_is_forgotten_in_mid_play_ends_in_a_kept_worker() -> None
         at.until(E.SESSION_TOPOLOGY_STATUS)
         threads = {thread.name for thread in threading.enumerate()}
         assert "media-source" in threads
-        stream, output = at.stream, at.output
+        stream, outputs = at.stream, (at.output, at.handed)
         del at
         with pytest.warns(ResourceWarning, match="media session 1 was never shut down"):
             gc.collect()
@@ -140,7 +140,8 @@ def test_a_session_that_is_forgotten_in_mid_play_ends_in_a_kept_worker() -> None
         with Playback(clip(1), configured((1,), server_context=server)) as another:
             another.play()
         stream.close()
-        os.close(output)
+        for output in outputs:
+            os.close(output)
 
 
 def test_a_session_that_somebody_waits_for_is_not_forgotten() -> None:

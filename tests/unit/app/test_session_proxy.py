@@ -28,6 +28,7 @@ from drm.session.events import MediaEvent
 from drm.session.events import MediaEventType as E
 from drm.session.topology import SinkActivate, Topology
 from sample_content.clip import Clip, make_clip
+from tests.outputs import for_writing
 
 LIMIT = 20.0  # seconds
 KEY_ID, KEY = KeyId(b"the key id, here"), ContentKey(b"and the key for.")
@@ -80,11 +81,12 @@ class Player:
         )
         self.session: MediaSessionProxy = create_pmp_media_session(PMPSessionFlags(flags), configuration)
         self.output = os.memfd_create("framemd5")
+        self.handed = for_writing(self.output)
         self.source = open_source(self.stream)
 
     def set_topology(self) -> None:
         topology: Topology = Topology(self.source)
-        sink = SinkActivate(HASH_SINK, {}, self.output)
+        sink = SinkActivate(HASH_SINK, {}, self.handed)
         for each in self.source.streams():
             topology.connect(each, sink)
         self.session.set_topology(topology)
@@ -105,6 +107,7 @@ class Player:
             self.session.shutdown()
         self.stream.close()
         os.close(self.output)
+        os.close(self.handed)
         assert not Path(f"/proc/{self.session.pid}").exists()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import mmap
 import os
 from collections import deque
 from collections.abc import Iterator
@@ -117,6 +118,9 @@ def test_writer_and_reader_agree(data: st.DataObject, size: int) -> None:
 
 
 # ------------------------------------------------------------------------------------------------ the reader's doubts
+_FIXED = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | 0x10  # and F_SEAL_FUTURE_WRITE
+
+
 def memfd(size: int, seals: int) -> int:
     fd = os.memfd_create("test", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     os.ftruncate(fd, size)
@@ -128,13 +132,13 @@ def memfd(size: int, seals: int) -> int:
     ("size", "announced", "seals"),
     [
         (SIZE, SIZE, 0),
-        (SIZE, SIZE, fcntl.F_SEAL_SHRINK),
-        (SIZE, SIZE, fcntl.F_SEAL_GROW),
-        (SIZE, SIZE + 1, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW),
-        (SIZE, SIZE - 1, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW),
-        (SIZE, 0, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW),
-        (SIZE, -1, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW),
-        (SIZE, MAX_RING + 1, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW),
+        (SIZE, SIZE, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_WRITE),
+        (SIZE, SIZE, fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE),
+        (SIZE, SIZE + 1, _FIXED),
+        (SIZE, SIZE - 1, _FIXED),
+        (SIZE, 0, _FIXED),
+        (SIZE, -1, _FIXED),
+        (SIZE, MAX_RING + 1, _FIXED),
     ],
 )
 def test_memory_that_could_change_its_size_is_not_mapped(size: int, announced: int, seals: int) -> None:
@@ -147,6 +151,25 @@ def test_memory_that_could_change_its_size_is_not_mapped(size: int, announced: i
                 read_memfd(fd, announced, SIZE)
     finally:
         os.close(fd)
+
+
+def test_memory_that_its_holder_could_write_is_not_taken() -> None:
+    fd = memfd(SIZE, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
+    for take in (lambda: RingReader(fd, SIZE), lambda: read_memfd(fd, SIZE, SIZE)):
+        with pytest.raises(WireError, match="sealed against writing"):
+            take()
+    os.close(fd)
+
+
+def test_nobody_but_its_maker_ever_writes_to_a_ring(ring: RingWriter) -> None:
+    """Not even with the writable descriptor that the other process gets: the kernel maps it for reading alone."""
+    with pytest.raises(PermissionError):
+        mmap.mmap(ring.fd, SIZE)
+    with pytest.raises(PermissionError):
+        os.pwrite(ring.fd, b"x", 0)
+    with ring.view(0, 4) as place:
+        place[:] = b"mine"
+    assert os.pread(ring.fd, 4, 0) == b"mine"
 
 
 def test_what_is_no_memory_is_refused(tmp_path) -> None:

@@ -38,6 +38,7 @@ from tests.conformance.pmp_media_session.remote.world import (
     topology_of,
     until,
 )
+from tests.outputs import for_writing
 
 VECTORS = ("ff_cenc_prog_av", "b4_mpeg-cenc_av", "ff_cenc_frag_av", "pk_cbcs_1_9_v", "gp_cbcs_prog_av", "pk_webm_vp9_v")
 
@@ -183,7 +184,9 @@ def test_mf_082_a_seek_reads_from_there(session, film: Film) -> None:
     fd = os.memfd_create("framemd5", os.MFD_CLOEXEC)
     try:
         with FileByteStream(film.path) as stream:
-            session.set_topology(topology_of(from_byte_stream(stream)(session), fd))
+            handed = for_writing(fd)
+            session.set_topology(topology_of(from_byte_stream(stream)(session), handed))
+            os.close(handed)
             until(session, E.SESSION_TOPOLOGY_SET)
             session.start(20_000_000)
             until(session, E.SESSION_ENDED)

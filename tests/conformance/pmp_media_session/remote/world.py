@@ -16,6 +16,7 @@ from drm.keys import ContentKey, KeyId
 from drm.session.events import MediaEventType as E
 from drm.session.services import Service
 from drm.session.topology import SinkActivate, Topology
+from tests.outputs import for_writing
 
 LIMIT = 20.0  # seconds
 Make = Callable[[MediaSessionProxy], MediaSource]
@@ -80,7 +81,9 @@ def hashes_of(session: MediaSessionProxy, make: Make) -> str:
     """Play to the end; return the hash of every frame."""
     fd = os.memfd_create("framemd5", os.MFD_CLOEXEC)
     try:
-        session.set_topology(topology_of(make(session), fd))
+        handed = for_writing(fd)
+        session.set_topology(topology_of(make(session), handed))
+        os.close(handed)
         until(session, E.SESSION_TOPOLOGY_SET)
         session.start()
         until(session, E.SESSION_ENDED)

@@ -1,0 +1,245 @@
+"""What others say, made fit for people: by itself, and from every source to every place that shows it."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import subprocess
+import sys
+import unicodedata
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from drm.app.http.post import HttpAnswer
+from drm.app.rights import license_exchange
+from drm.errors import DRMError, ErrorRecord, error_from_record
+from drm.launch.process import PMPProcess
+from drm.readable import LIMIT, readable
+from drm.wire.channel import Channel
+from player.guarded_output import GuardedText
+from player.json_output import encode_json
+from player.one_line import echo_line
+from player.verbs.demo import report as demo_report
+from tests.unit.app.pmp import clip
+
+EVIL = "\x1b]52;c;aGk=\x07 \u202eevil\u2066 \x9b2J\u200b\u2028\r\nerror: faked [E-NONE]\ufeff\x7f"
+NAUGHTY = ("\x1b", "\x07", "\u202e", "\u2066", "\x9b", "\u200b", "\u2028", "\r", "\ufeff", "\x7f")
+
+
+def is_clean(text: str, *, lines: int | None = None) -> bool:
+    """No raw control or format character but the ends of lines, and no line that begins as the fake does."""
+    raw = [char for char in text if char != "\n" and unicodedata.category(char) in {"Cc", "Cf", "Cs", "Zl", "Zp"}]
+    assert not raw, (raw, text)
+    assert not any(line.startswith("error: faked") for line in text.splitlines()), text
+    assert lines is None or len(text.splitlines()) == lines, text
+    return True
+
+
+# ------------------------------------------------------------------------------------------------ the function
+@pytest.mark.parametrize(
+    "text",
+    [
+        "plain", "Grüße aus Köln", "漢字とかな", "Привет, мир", "שלום", "مرحبا", "می\u200cخواهم", "क्\u200dष", "हिन्दी",  # noqa: RUF001
+        "👩\u200d🚀 ❤\ufe0f", "e\u0301",
+    ],
+)  # fmt: skip
+def test_every_language_stays_as_it_is(text: str) -> None:
+    assert readable(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[31mred", r"\x1b[31mred"),
+        ("a\u202eb\x07\udc80", r"a\u202eb\x07\x80"),
+        ("one\r\ntwo\u2028three", "one  two three"),
+        ("1\u202f000\xa0km", "1 000 km"),
+        ("pass\u200dword \u200c", r"pass\u200dword \u200c"),
+        ("\U000e0041\u3164", r"\U000e0041\u3164"),
+    ],
+)
+def test_what_acts_on_its_reader_is_told_by_number(text: str, shown: str) -> None:
+    assert readable(text) == shown
+
+
+def test_it_is_bounded_and_says_so() -> None:
+    assert readable("x" * (LIMIT + 7)) == "x" * LIMIT + "… (7 more characters)"
+    assert readable("x" * (LIMIT + 7), None) == "x" * (LIMIT + 7)
+
+
+@given(st.text())
+def test_no_text_comes_out_raw(text: str) -> None:
+    for lines in (False, True):
+        for char in readable(text, None, lines=lines):
+            allowed = char.isprintable() or char in "\u200c\u200d" or (lines and char in "\n\t")
+            assert allowed, repr(char)
+
+
+# ------------------------------------------------------------------------------------------------ sources and places
+def from_record() -> DRMError:
+    """A worker's error record."""
+    return error_from_record(ErrorRecord("E-MEDIA", 1, EVIL, EVIL, EVIL, EVIL, EVIL, (EVIL,)))
+
+
+def from_own_text() -> DRMError:
+    """Names and values of files, put into an error where they were found: keys files, licenses, manifests, media."""
+    return DRMError(f"the file {EVIL} is off", where=EVIL, seen=EVIL, maybe=EVIL, remedy=EVIL, kids=(EVIL,))
+
+
+def from_server(status: int, location: str = "") -> DRMError:
+    body = json.dumps({"title": EVIL, "detail": EVIL, "code": EVIL, "type": "urn:clearkey:problem:" + EVIL}).encode()
+    answer = HttpAnswer(status, "application/problem+json", body, location)
+    return license_exchange._refusal(answer, license_exchange._problem(answer), "http://127.0.0.1/license")
+
+
+ERRORS: dict[str, Callable[[], DRMError]] = {
+    "a worker's record": from_record,
+    "a file's words": from_own_text,
+    "a server's refusal": lambda: from_server(403),
+    "a server's fault": lambda: from_server(500),
+    "a server's redirection": lambda: from_server(302, EVIL),
+}
+
+
+def terminal(error: DRMError) -> str:
+    return error.render()
+
+
+def as_json(error: DRMError) -> str:
+    return encode_json({"error": error.to_dict()}, indent=2)
+
+
+def log(error: DRMError) -> str:
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    logger = logging.getLogger("tests.peer")
+    logger.addHandler(handler)
+    logger.error("%s", error.render())
+    logger.removeHandler(handler)
+    return stream.getvalue()
+
+
+def page(error: DRMError) -> str:
+    import jinja2
+
+    environment = jinja2.Environment(autoescape=True, finalize=demo_report._finalized)
+    return (
+        environment.from_string("<p>{{ error.what }}</p><p>{{ error.seen }}</p>").render(error=error).replace("\n", "")
+    )
+
+
+@pytest.mark.parametrize("place", [terminal, as_json, log, page], ids=lambda each: each.__name__)
+@pytest.mark.parametrize("source", ERRORS)
+def test_an_error_with_others_words_is_clean_everywhere(source: str, place: Callable[[DRMError], str]) -> None:
+    assert is_clean(place(ERRORS[source]()))
+
+
+def test_the_words_of_a_record_are_clean_before_anybody_logs_them() -> None:
+    error = from_record()
+    for text in (error.what, error.where, error.seen, error.maybe, error.remedy, str(error), *error.kids):
+        assert is_clean(text, lines=1)
+
+
+def test_json_keeps_the_value_that_it_escapes() -> None:
+    text = encode_json({"name": EVIL + "\U000e0041", EVIL: 1})
+    assert is_clean(text, lines=1)
+    assert json.loads(text) == {"name": EVIL + "\U000e0041", EVIL: 1}
+
+
+def test_a_workers_last_line_is_clean() -> None:
+    process = PMPProcess.__new__(PMPProcess)  # no worker: only what one has said
+    process._stderr = ("first\n" + EVIL.replace("\r\n", " ").replace("\u2028", " ") + "\n").encode()
+    assert is_clean(process._last_line(), lines=1)
+    assert r"\x1b]52" in process._last_line()
+
+
+def test_the_guard_lets_nothing_out_but_our_own_styles() -> None:
+    raw = io.BytesIO()
+    guard = GuardedText(raw, encoding="utf-8", write_through=True)
+    said = f"\x1b[1mbold\x1b[0m {EVIL}\n"
+    assert guard.write(said) == len(said)
+    text = raw.getvalue().decode()
+    assert text.startswith("\x1b[1mbold\x1b[0m ")
+    assert not any(char in text.removeprefix("\x1b[1mbold\x1b[0m ") for char in NAUGHTY), text
+
+
+def test_a_line_stays_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    echo_line(f"note: {EVIL}", err=True)
+    assert is_clean(capsys.readouterr().err, lines=1)
+
+
+# ------------------------------------------------------------------------------------------------ the command, whole
+FOURCC = b"\x1b[2J"
+MPD = """<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static" profiles="{0}"><Period id="{0}">
+<AdaptationSet mimeType="{0}" codecs="{0}"><ContentProtection schemeIdUri="urn:{0}" value="{0}"/>
+<Representation id="{0}" bandwidth="1"/></AdaptationSet></Period></MPD>"""
+
+
+def spoiled(tmp_path: Path) -> dict[str, Path]:
+    """Files that speak to a terminal: by name, brand, sample entry, manifest attribute, keys."""
+    film = clip().read_bytes()
+    made = {
+        "brand": film.replace(b"isom", FOURCC),
+        "sample entry": film.replace(b"mp4a", b"\x1b[0c").replace(b"avc1", FOURCC),
+        "handler": film.replace(b"vide", FOURCC),
+        "keys": EVIL.encode(),
+        "keys of JSON": json.dumps({EVIL: EVIL, "keys": [{"kty": EVIL, "kid": EVIL, "k": EVIL}]}).encode(),
+    }
+    odd = EVIL.replace("\x1b", "").replace("\x07", "").replace("\ufeff", "")  # XML has no such controls
+    made["manifest.mpd"] = MPD.format(odd.replace("\r\n", "&#13;&#10;")).encode()
+    made["playlist.m3u8"] = f'#EXTM3U\n#EXT-X-KEY:METHOD={odd!s},URI="{odd!s}"\n#EXTINF:1,{EVIL}\n{EVIL}\n'.encode()
+    paths = {}
+    for name, data in made.items():
+        paths[name] = tmp_path / f"{EVIL.replace('/', '')} {name}"
+        paths[name].write_bytes(data)
+    return paths
+
+
+COMMANDS = [
+    (name, words)
+    for name in ("brand", "sample entry", "handler")
+    for words in (["inspect"], ["inspect", "--boxes"], ["inspect", "--json"], ["digest"], ["digest", "--json"],
+                  ["pssh", "read"], ["keys", "check"])
+] + [
+    ("keys", ["keys", "convert", "--to", "jwks"]), ("keys of JSON", ["keys", "convert", "--to", "jwks"]),
+    ("manifest.mpd", ["signal", "--check"]), ("manifest.mpd", ["signal", "--check", "--json"]),
+    ("playlist.m3u8", ["signal", "--check"]), ("manifest.mpd", ["pssh", "read"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), COMMANDS, ids=lambda each: "-".join([each] if isinstance(each, str) else each)
+)
+def test_a_file_says_nothing_to_a_terminal(tmp_path: Path, name: str, words: list[str]) -> None:
+    path = spoiled(tmp_path)[name]
+    run = subprocess.run(
+        [sys.executable, "-m", "player.start", *words, str(path)],
+        capture_output=True, timeout=60, check=False, env=os.environ | {"PYTHONIOENCODING": "utf-8"},
+    )  # fmt: skip
+    assert run.returncode != 1, run.stderr
+    assert run.stdout + run.stderr
+    for stream in (run.stdout, run.stderr):
+        assert is_clean(stream.decode())
+    if "--json" in words and run.returncode == 0:
+        json.loads(run.stdout)
+
+
+def test_a_channel_says_what_it_got_in_words_that_are_clean() -> None:
+    """A message whose decoding fails quotes what came."""
+    import socket
+
+    from drm.errors import WireError
+
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, theirs:
+        theirs.send(b"\x81\xa1\x1b\xa1\x07")
+        channel: Channel = Channel(ours, dict[str, int])
+        with pytest.raises(WireError) as refused:
+            channel.receive()
+        assert is_clean(refused.value.render())
