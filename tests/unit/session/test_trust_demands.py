@@ -63,6 +63,7 @@ class Server:
     """A license server of the sealed form, and a manager that renews the list, or does not."""
 
     def __init__(self, rules: Policy, renews: Callable[[], None] | None, status: int = 0) -> None:
+        rules = msgspec.structs.replace(rules, actions=(Action.PLAY, Action.HASH))
         self.licenses, self._renews, self._status = sealed(rules), renews, status
 
     def __call__(self, rights: RightsProxy, message: BeginEnableContent) -> None:
