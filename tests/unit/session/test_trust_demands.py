@@ -6,13 +6,14 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from drm.errors import DRMError, LicenseError, TrustError
 from drm.hresult import HResult
 from drm.pmp.rights_proxy import RightsProxy
 from drm.rights.enablers import EnableType, LicensePath
-from drm.rights.policy import Policy
+from drm.rights.policy import Action, Policy
 from drm.session.events import MediaEventType as E
 from drm.trust.errors import ListTooOldError, TestSignedError
 from drm.trust.freshness import Freshness
