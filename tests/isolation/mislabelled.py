@@ -9,7 +9,6 @@ from __future__ import annotations
 import array
 import hashlib
 from collections.abc import Sequence
-from itertools import pairwise
 
 import msgspec
 
@@ -144,5 +143,3 @@ def _crc8(data: bytes) -> int:
         for _ in range(8):
             value = (value << 1 ^ 0x07 if value & 0x80 else value << 1) & 0xFF
     return value
-
-

@@ -231,14 +231,19 @@ def test_pictures_above_what_the_license_lets_out_are_scaled_down(large: Path) -
 def test_rules_of_a_real_server_reach_the_worker_sealed(
     film: Path, clearkey_servers: Callable[..., LicenseServer]
 ) -> None:
-    server = clearkey_servers(keys={KEY_ID: KEY}, policies={KEY_ID: Policy(actions=HASHED, constrict=2000, play_duration=3600)})
+    server = clearkey_servers(
+        keys={KEY_ID: KEY}, policies={KEY_ID: Policy(actions=HASHED, constrict=2000, play_duration=3600)}
+    )
     with playing(Source(film), LicenseManager(server.license_url)) as at:
         assert at.play().type == E.SESSION_ENDED
         assert {int(line.split(",")[4]) * 2 // 3 <= 2000 for line in at.lines()} == {True}
 
 
 def test_small_pictures_go_through_untouched(film: Path) -> None:
-    with playing(Source(film), sealed(Policy(actions=HASHED, constrict=True))) as at, playing(Source(film), LOCAL) as plain:
+    with (
+        playing(Source(film), sealed(Policy(actions=HASHED, constrict=True))) as at,
+        playing(Source(film), LOCAL) as plain,
+    ):
         assert at.play().type == plain.play().type == E.SESSION_ENDED
         assert at.lines() == plain.lines() != []
 
