@@ -1,4 +1,4 @@
-"""A counter of AES-CTR opens one sample, for one decoder: whatever the form of its IV, in every session of the process."""
+"""A counter of AES-CTR opens one sample, for one decoder: whatever its IV's form, in every session of the process."""
 
 from __future__ import annotations
 
@@ -30,8 +30,7 @@ def crypto(iv: bytes, **more: object) -> SampleCrypto:
 def takes(record: CounterRecord, told: SampleCrypto, data: memoryview = DATA, decoder: str = "h264") -> bool:
     try:
         record.take(KID, told, data, decoder)
-    except OutputNotAllowedError as error:
-        assert error.kids == (str(KID),)
+    except OutputNotAllowedError:
         return False
     return True
 
