@@ -444,9 +444,9 @@ class OutputNotAllowedError(PolicyError, code="E-POLICY-OUTPUT"):
     """An output asks for an action, or lacks a protection, that the license is about."""
 
     advice = (
-        "Leave that output out (`--snapshot` asks for more than `--framemd5`), take one that has the protection, or "
-        "have the license server grant it. If an isolation level is demanded, `clearkey doctor` says what is missing "
-        "for it."
+        "Leave that output out (`--framemd5` and `--compare` ask for `hash`, `--snapshot` for `snapshot`), take one "
+        "that has the protection, or have the license server grant it: `clearkey keys policy KID --actions "
+        "play,hash`. If an isolation level is demanded, `clearkey doctor` says what is missing for it."
     )
 
 

@@ -26,6 +26,7 @@ from drm.rights.authorities import AccessParameters, Decrypter, ProtectedEnviron
 from drm.rights.enablers import EnablerActivate, EnableType, LicensePath
 from drm.rights.output_policy import OutputPolicy
 from drm.rights.policy import Action, strictest
+from ita.counter_record import CounterRecord
 from ita.decrypter import ClearKeyDecrypter, Gate, GateState
 from ita.key_ring import KeyRing
 from ita.license import PendingLicense
@@ -35,12 +36,15 @@ __all__ = ["ClearKeyInputTrustAuthority"]
 _MAX_KEY_IDS: Final = 64  # that are asked for at once, before playback
 _MAX_ROTATED: Final = 4096  # of one stream, to its end
 
-_DECRYPTING: Final = frozenset({Action.PLAY, Action.SNAPSHOT})
+_DECRYPTING: Final = frozenset({Action.PLAY, Action.SNAPSHOT, Action.HASH})
 _IDLE: Final = frozenset({Action.EXTRACT, Action.NO})
 """Granted at once, as nothing comes of it: neither leads to decryption, nor gets a policy that an output can keep."""
 
 _rings: weakref.WeakKeyDictionary[object, KeyRing] = weakref.WeakKeyDictionary()
 """One key ring per protected environment, which is to say per session."""
+
+_counters: Final = CounterRecord()
+"""One for the process: another session, with another license for the same keys, gets around nothing."""
 
 
 class _InitData(msgspec.Struct, frozen=True):
@@ -188,11 +192,20 @@ class ClearKeyInputTrustAuthority:
             if action not in _DECRYPTING | _IDLE:
                 raise SessionError(f"{action.value!r} cannot be bound", hresult=HResult.MF_E_UNEXPECTED)
         self._gate.actions = tuple(action for action in actions if action in _DECRYPTING)
+        self._gate.decoder = params.decoder
         self._gate.state = GateState.BOUND if self._gate.actions else GateState.DISABLED
 
     def update_access(self, params: AccessParameters) -> None:
         """The outputs of an action changed in number: as `bind_access`."""
         self.bind_access(params)
+
+    def decoder_refused(self, key_ids: Iterable[KeyId]) -> None:
+        """A decoder refused samples of these keys; no more than so many times under one license, unless it may tell."""
+        self._keys().refused(key_ids)
+
+    def wants(self, key_id: KeyId) -> bool:
+        """Whether the stream was said to be under this key, among others."""
+        return key_id in self._wanted
 
     def get_decrypter(self) -> Decrypter:
         """A new, disabled decrypter behind this authority's gate.
@@ -204,7 +217,7 @@ class ClearKeyInputTrustAuthority:
         self._refuse_shut()
         if not self._wanted:
             raise NotProtectedError("the stream is not encrypted: it needs no decrypter")
-        return ClearKeyDecrypter(self._gate, self._keys(), self)
+        return ClearKeyDecrypter(self._gate, self._keys(), self, _counters)
 
     def reset(self) -> None:
         """Disable every decrypter that was handed out, for good; later ones can be enabled.

@@ -7,16 +7,18 @@ import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 from uuid import UUID
 
 from drm.cenc.decrypt import SampleDecrypter, decrypt_sample
-from drm.errors import InvalidRequestError, MalformedMediaError, PolicyChangedError
+from drm.errors import InvalidRequestError, MalformedMediaError, OutputNotAllowedError, PolicyChangedError
 from drm.hresult import HResult
 from drm.keys import KeyId
 from drm.media import SampleCrypto, Scheme
+from drm.rights.coded_forms import check_form
 from drm.rights.output_policy import OutputPolicy
 from drm.rights.policy import Action, Policy, strictest
+from ita.counter_record import CounterRecord
 from ita.key_ring import Entry, KeyRing
 
 __all__ = ["ClearKeyDecrypter", "Gate", "GateState"]
@@ -25,6 +27,8 @@ _RECHECK: Final = 1.0  # seconds between two looks at the license's end
 _SAMPLES_BETWEEN_CHECKS: Final = 5000  # of the environment
 _NOTHING: Final = (0, 0)
 _ASKS_NOTHING: Final = Policy()
+_HANDS_OUT: Final = frozenset({Action.SNAPSHOT, Action.HASH})
+_BLOCK: Final = 16  # bytes; a shorter protected range, among bytes that somebody chose, can be found out by trying
 _PATTERNED: Final = frozenset({Scheme.CENS, Scheme.CBCS})
 
 _policy_ids = itertools.count(1)  # unique in the process, and never 0
@@ -47,7 +51,12 @@ class Gate:
     watch: Callable[[], object]  # raises IsolationError when the environment is protected no more
     state: GateState = GateState.DISABLED
     actions: tuple[Action, ...] = ()  # what is going to happen
+    decoder: str = ""  # what the clear samples go to; "": nobody has said
     agreed: dict[Action, Policy | None] = field(default_factory=dict)  # what outputs were given to apply
+
+
+class _Authority(Protocol):
+    def wants(self, key_id: KeyId) -> bool: ...
 
 
 class ClearKeyDecrypter:
@@ -56,12 +65,14 @@ class ClearKeyDecrypter:
     It halts when a license asks more of outputs than they were told, until they say that they do it.
     """
 
-    def __init__(self, gate: Gate, ring: KeyRing, authority: object) -> None:
+    def __init__(self, gate: Gate, ring: KeyRing, authority: _Authority, counters: CounterRecord) -> None:
         """`authority` handed it out, and lives as long: its end lets go of the keys."""
         self._authority = authority
+        self._counters = counters
         self._gate = gate
         self._ring = ring
         self._ciphers: dict[KeyId, tuple[Entry, SampleDecrypter, float]] = {}
+        self._held_close: set[KeyId] = set()  # keys whose license does not let the application have the clear samples
         self._generation = -1
         self._until_check = 0  # samples
         self._enabled = False
@@ -93,6 +104,26 @@ class ClearKeyDecrypter:
         if crypto.crypt_blocks != crypto.skip_blocks:
             _check_pattern(crypto)
         decrypt_sample(source, crypto, target, self._cipher)
+        if not crypto.scheme.is_cbc and self._held_close:
+            self._note(source, crypto)
+
+    def _note(self, stored: memoryview, crypto: SampleCrypto) -> None:
+        """Have the counters of a sample belong to it. Raises OutputNotAllowedError: they are another's.
+
+        A rehearsal also tries keys that are not the stream's own on it, to name a likely mistake: this notes nothing.
+        """
+        lends = not _HANDS_OUT.isdisjoint(self._gate.actions)
+        for part in crypto.parts():
+            if part.key_id not in self._held_close or (self.is_rehearsal and not self._authority.wants(part.key_id)):
+                continue
+            if lends and any(0 < protected < _BLOCK for _clear, protected in part.subsamples):
+                raise OutputNotAllowedError(
+                    f"less than {_BLOCK} protected bytes stand between clear ones, and the license does not grant "
+                    "'extract'",
+                    remedy="play it without hashes and snapshots, or have the license server grant 'extract'",
+                    kids=(str(part.key_id),),
+                )
+            self._counters.take(part.key_id, part, stored, self._gate.decoder, self._ring.dialects)
 
     def _refuse(self) -> None:
         if self._gate.state is GateState.DEAD:
@@ -110,6 +141,7 @@ class ClearKeyDecrypter:
             self._generation = self._ring.generation
             kept = self._ciphers.items()
             self._ciphers = {kid: (entry, cipher, 0.0) for kid, (entry, cipher, _) in kept}
+            self._held_close.clear()
         found = self._ciphers.get(key_id)
         now = time.monotonic()
         if found is not None and now < found[2] and not self._halt:
@@ -117,6 +149,9 @@ class ClearKeyDecrypter:
         entry = self._ring.entry(key_id)
         cipher = found[1] if found is not None and found[0] is entry else self._ring.cipher(entry)
         entry.license.check(self._gate.actions, level=self._gate.level)
+        check_form(entry.license.policy, key_id, self._gate.decoder, self._gate.actions)
+        if entry.license.is_held_close:
+            self._held_close.add(key_id)
         if not self.is_rehearsal:
             self._halt_for(entry.license.policy)
             entry.license.check((), level=self._gate.level, playing=True)

@@ -12,11 +12,12 @@ import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Final
 
 from drm.cenc.decrypt import SampleDecrypter
 from drm.cenc.dialect import Dialect
 from drm.cenc.engines import engine
-from drm.errors import KeyMissingError, LicenseExpiredError
+from drm.errors import KeyMissingError, LicenseExpiredError, OutputNotAllowedError
 from drm.hresult import HResult
 from drm.keys import ContentKey, KeyId
 from drm.rights.enablers import LicensePath
@@ -25,6 +26,7 @@ from drm.rights.policy import Action, Policy
 __all__ = ["Entry", "KeyRing", "License"]
 
 _NO_KEY_ID = KeyId(bytes(16))
+_MOST_REFUSALS: Final = 16  # under one license: a person's attempts at damaged media, and no search
 
 
 def _now() -> float:
@@ -39,6 +41,7 @@ class License:
     path: LicensePath
     received: float = field(default_factory=_now)
     first_played: float | None = None
+    refusals: int = 0  # of decoders, of what its keys decrypt
 
     def check(self, actions: Iterable[Action], *, level: int, playing: bool = False) -> None:
         """Return if it allows `actions` now. `playing`: a sample is about to be decrypted for an output.
@@ -48,6 +51,13 @@ class License:
         policy, now = self.policy, _now()
         for action in actions:
             policy.check(action, level=level)
+        if self.refusals >= _MOST_REFUSALS and self.is_held_close:
+            raise OutputNotAllowedError(
+                f"decoders refused what the license's keys decrypt {self.refusals} times",
+                seen="the license does not grant 'extract', and each refusal tells something of the clear samples",
+                maybe="the media are damaged, or the keys are wrong",
+                remedy="clearkey keys check FILE; a new session gets a new license",
+            )
         if policy.rental is not None and now - self.received >= policy.rental:
             raise _over(f"the license was rented for {policy.rental} s")
         if playing and self.first_played is None:
@@ -55,6 +65,11 @@ class License:
         begun = self.first_played
         if policy.play_duration is not None and begun is not None and now - begun >= policy.play_duration:
             raise _over(f"the license allows {policy.play_duration} s from the first sample on")
+
+    @property
+    def is_held_close(self) -> bool:
+        """Whether the application may not have the clear samples: it is not to find them out by asking, either."""
+        return Action.EXTRACT not in self.policy.actions
 
 
 def _over(what: str) -> LicenseExpiredError:
@@ -74,7 +89,7 @@ class KeyRing:
 
     def __init__(self, engine_name: str, dialects: Iterable[str] = ()) -> None:
         self._engine_name = engine_name
-        self._dialects = frozenset(Dialect(name) for name in dialects)
+        self.dialects = frozenset(Dialect(name) for name in dialects)
         self._entries: dict[KeyId, Entry] = {}
         self._wanted: dict[int, frozenset[KeyId]] = {}  # by holder
         self._holders = itertools.count(1)
@@ -139,6 +154,14 @@ class KeyRing:
             )
         return found
 
+    def refused(self, key_ids: Iterable[KeyId]) -> None:
+        """A decoder refused what these keys decrypted: their licenses count it, each once."""
+        with self._lock:
+            found = [entry.license for key_id in key_ids if (entry := self._entries.get(key_id)) is not None]
+            for license_ in {id(each): each for each in found}.values():
+                license_.refusals += 1
+            self.generation += 1
+
     def cipher(self, entry: Entry) -> SampleDecrypter:
         """Return a cipher for one key."""
-        return SampleDecrypter(entry.key, engine=engine(self._engine_name), dialects=self._dialects)
+        return SampleDecrypter(entry.key, engine=engine(self._engine_name), dialects=self.dialects)

@@ -17,7 +17,10 @@ from license_server.problems import ProblemError
 __all__ = ["DEFAULT_POLICY", "combine", "permit_plain", "permit_sealed"]
 
 DEFAULT_POLICY: Final = PLAIN_LICENSE_POLICY
-"""For a key that has no policy of its own: sealing a license must not take away what a plain one grants."""
+"""For a key that has no policy of its own: sealing a license must not take away what a plain one grants.
+
+Whoever asks may have the key in clear then, so there is nothing that `extract` would give away.
+"""
 
 
 def combine(policies: Iterable[Policy]) -> Policy:

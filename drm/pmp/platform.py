@@ -24,8 +24,8 @@ from typing import Final
 __all__ = ["COMPONENTS_MAY_IMPORT", "FORBIDDEN", "load", "load_trust", "names", "versions", "warm_up", "warm_up_trust"]
 
 _STANDARD: Final = (
-    "array", "base64", "binascii", "collections", "collections.abc", "contextlib", "copy", "dataclasses", "datetime",
-    "enum", "errno", "fractions", "functools", "hashlib", "heapq", "hmac", "io", "itertools", "json", "logging", "math",
+    "array", "base64", "binascii", "bisect", "collections", "collections.abc", "contextlib", "copy", "dataclasses",
+    "datetime", "enum", "errno", "fractions", "functools", "hashlib", "heapq", "hmac", "io", "itertools", "json", "logging", "math",
     "mmap", "operator", "os", "queue", "re", "secrets", "string", "struct", "textwrap", "threading", "time",
     "traceback", "types", "typing", "uuid", "warnings", "weakref", "zlib",
 )  # fmt: skip
@@ -59,6 +59,7 @@ _SHARED: Final = (
     "drm.cenc.decrypt",
     "drm.cenc.dialect",
     "drm.cenc.engines",
+    "drm.cenc.layout",
     "drm.class_ids",
     "drm.license.clearkey",
     "drm.component",
@@ -69,6 +70,7 @@ _SHARED: Final = (
     "drm.license.jose",
     "drm.keys",
     "drm.media",
+    "drm.rights.coded_forms",
     "drm.rights.output_policy",
     "drm.rights.output_schema",
     "drm.rights.output_trust",

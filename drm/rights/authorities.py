@@ -34,6 +34,7 @@ class AccessParameters(msgspec.Struct, frozen=True):
 
     actions: tuple[tuple[Action, bytes], ...] = ()
     version: int = 0  # there is no other
+    decoder: str = ""  # what the clear samples go to, by FFmpeg's name (drm.rights.coded_forms); "": nobody has said
 
 
 class SetPolicyResult(enum.Enum):
@@ -138,6 +139,9 @@ class InputTrustAuthority(Protocol):
 
     def update_access(self, params: AccessParameters) -> None:
         """The outputs of an action changed in number: as `bind_access`."""
+
+    def decoder_refused(self, key_ids: Iterable[KeyId]) -> None:
+        """A decoder refused samples that these keys decrypted: a license may allow that only so many times."""
 
     def get_decrypter(self) -> Decrypter:
         """A new, disabled decrypter. Raises NotProtectedError: the stream is clear."""

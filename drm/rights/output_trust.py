@@ -34,13 +34,20 @@ class OutputTrust:
         connector: Connector = Connector.UNKNOWN,
         supported: Collection[Schema] = (Schema.CONSTRICTVIDEO_NOOPM,),
         apply: Callable[[OutputSchema], None] | None = None,
+        told: Callable[[int, Sequence[OutputPolicy]], None] | None = None,
+        track_id: int = 0,
     ) -> None:
-        """`apply` puts a schema in force, or raises; the session does the scaling down of pictures, unasked."""
+        """`apply` puts a schema in force, or raises; the session does the scaling down of pictures, unasked.
+
+        `told` gets the policies of each stream by its track id, for an output that lets out less under some of them.
+        """
         self._action = action
         self._attributes = attributes
         self._connector = connector
         self._supported = frozenset(supported)
         self._apply_one = apply
+        self._told = told
+        self._track_id = track_id
         self.constriction = 0  # pixels that a picture on its way to this output may have; 0: any number
         self.applied: tuple[OutputSchema, ...] = ()
 
@@ -49,7 +56,9 @@ class OutputTrust:
         attributes = self._attributes & ~OutputAttribute.VIDEO
         if track.type is TrackType.VIDEO:
             attributes |= OutputAttribute.VIDEO
-        return OutputTrust(self._action, attributes, self._connector, self._supported, self._apply_one)
+        return OutputTrust(
+            self._action, attributes, self._connector, self._supported, self._apply_one, self._told, track.track_id
+        )
 
     def get_action(self) -> Action:
         """What is done with the media."""
@@ -74,6 +83,8 @@ class OutputTrust:
         self.applied = tuple(applied)
         limits = [schema.configuration_data for schema in applied if schema.schema_type in _CONSTRICTING]
         self.constriction = min(limits, default=0)
+        if self._told is not None:
+            self._told(self._track_id, policies)
         return SetPolicyResult.APPLIED
 
     def is_policy_set(self) -> bool:

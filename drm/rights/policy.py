@@ -16,6 +16,8 @@ import msgspec
 from msgspec import Meta
 
 from drm.errors import LicenseExpiredError, LicenseMalformedError, OutputNotAllowedError
+from drm.keys import KeyId
+from drm.media import TrackType
 
 __all__ = ["CONSTRICTED", "PLAIN_LICENSE_POLICY", "Action", "Policy", "parse_policy", "strictest"]
 
@@ -28,11 +30,12 @@ _Seconds: TypeAlias = Annotated[int, Meta(gt=0)]
 class Action(enum.StrEnum):
     """What an output does with decrypted media (MFPOLICYMANAGER_ACTION, with names of ours where it has none)."""
 
-    PLAY = "play"  # PEACTION_PLAY: show, or reduce to hashes
+    PLAY = "play"  # PEACTION_PLAY: show; nothing of it leaves the worker
     SNAPSHOT = "snapshot"  # still pictures leave the worker
+    HASH = "hash"  # a hash of each frame leaves the worker
     EXPORT = "export"  # PEACTION_EXPORT: clear media leaves the worker
     COPY = "copy"  # PEACTION_COPY
-    EXTRACT = "extract"  # PEACTION_EXTRACT: hand the data to the application
+    EXTRACT = "extract"  # PEACTION_EXTRACT: hand the data to the application; granted, it is nothing to hide from it
     NO = "no"  # PEACTION_NO: nothing is done with it
 
 
@@ -57,6 +60,13 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     max_revocation_age: _Seconds | None = None  # since a server last confirmed the list
     allow_test_signed: bool = True  # components that another root vouches for than the one the package pins
     allow_stale: bool = True  # a list, or what carries it, that is past its end
+    tracks: dict[str, tuple[TrackType, ...]] = {}  # KID as `KeyId` writes it: the kinds of tracks that its key is for
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a KID in `tracks` that is spelled otherwise: its rule would hold for no key."""
+        for kid in self.tracks:
+            if str(KeyId.parse(kid)) != kid:
+                raise ValueError(f"`tracks` names a KID as {kid!r}, and not as {KeyId.parse(kid)}")
 
     @property
     def pixels(self) -> int:
@@ -72,7 +82,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     def needs_worker(self) -> bool:
         """Whether it holds rules that only a protected media path can keep: a plain license would lose them."""
         counted = self.play_duration or self.rental or self.min_level
-        return bool(self.sealed_only or counted or self.asks_of_outputs or self.asks_of_trust)
+        return bool(self.sealed_only or counted or self.asks_of_outputs or self.asks_of_trust or self.tracks)
 
     @property
     def asks_of_trust(self) -> bool:
@@ -87,6 +97,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
             or self.cgms_a > other.cgms_a
             or self.digital_only > other.digital_only
             or 0 < self.pixels < (other.pixels or self.pixels + 1)
+            or (Action.EXTRACT in other.actions and Action.EXTRACT not in self.actions)
         )
 
     def with_output_rules_of(self, other: Policy) -> Policy:
@@ -122,12 +133,14 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
             raise OutputNotAllowedError(
                 f"the license does not grant {action.value!r}",
                 seen=f"it grants: {granted}",
-                remedy="leave that output out, or have the license server grant it",
+                remedy="leave that output out, or have the license server grant it: "
+                f"clearkey keys policy KID --actions {','.join((*self.actions, action))} "
+                "(docs/how-to/license-server.md)",
             )
 
 
-PLAIN_LICENSE_POLICY = Policy(actions=(Action.PLAY, Action.SNAPSHOT))
-"""What a plain JWK Set grants: Clear Key itself has no policy."""
+PLAIN_LICENSE_POLICY = Policy(actions=(Action.PLAY, Action.SNAPSHOT, Action.HASH, Action.EXTRACT))
+"""What a plain JWK Set grants: all that there is. Clear Key itself has no policy, and the application has the key."""
 
 
 def parse_policy(data: object) -> Policy:
@@ -168,7 +181,19 @@ def _both(one: Policy, other: Policy) -> Policy:
         max_revocation_age=least(one.max_revocation_age, other.max_revocation_age),
         allow_test_signed=one.allow_test_signed and other.allow_test_signed,
         allow_stale=one.allow_stale and other.allow_stale,
+        tracks=_kinds_of_both(one.tracks, other.tracks),
     )
+
+
+def _kinds_of_both(
+    one: dict[str, tuple[TrackType, ...]], other: dict[str, tuple[TrackType, ...]]
+) -> dict[str, tuple[TrackType, ...]]:
+    if not one or not other:
+        return one or other
+    return {
+        kid: tuple(kind for kind in one.get(kid, other.get(kid, ())) if kind in other.get(kid, one.get(kid, ())))
+        for kid in one | other
+    }
 
 
 def _utc(moment: int) -> str:

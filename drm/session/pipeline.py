@@ -210,6 +210,8 @@ class Pipeline:
             frames = branch.node.decoder.decode(buffer, sample) if ahead is None else ahead
         except MediaError as error:
             error.where = f"{error.where}, {sample.dts / branch.timescale:.3f} s after its start"
+            if sample.crypto is not None and branch.node.authority is not None:
+                branch.node.authority.decoder_refused(sample.crypto.key_ids)
             raise
         branch.take(frames)
 

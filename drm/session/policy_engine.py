@@ -167,7 +167,8 @@ class TrustedPath:
                 self._wait_for([output], self._engine.interrupted)
                 self._engine.emit(self._policy_set(policy))
         self._constrict()
-        self._authority.bind_access(AccessParameters(tuple((action, b"") for _, action in self._outputs)))
+        actions = tuple((action, b"") for _, action in self._outputs)
+        self._authority.bind_access(AccessParameters(actions, decoder=self._track.decoder))
         self._decrypter.policy_set(0)
 
     def obtain(self, key_ids: Sequence[KeyId]) -> None:

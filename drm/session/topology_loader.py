@@ -163,7 +163,7 @@ class TopologyLoader:
             )
             node.check = self._late_check(node, rehearsal, node.authority, verdicts)
             for verdict in verdicts:
-                raise_for_verdict(verdict)
+                _judge(node.authority, verdict)
                 if verdict.is_doubtful:
                     notes.append(
                         f"{place(track)}: {verdict.seen}; damaged media, or another dialect, "
@@ -197,11 +197,16 @@ class TopologyLoader:
                         track, [key_id], lambda: _alone(sample, stored), decrypter, self._decoder, authority.key_ids
                     )
                     for verdict in found:
-                        raise_for_verdict(
-                            verdict, where=f"{sample.dts / max(1, track.timescale):.3f} s after the start"
-                        )
+                        _judge(authority, verdict, f"{sample.dts / max(1, track.timescale):.3f} s after the start")
 
         return check
+
+
+def _judge(authority: InputTrustAuthority, verdict: KeyVerdict, where: str = "") -> None:
+    """Have the license count what decoders refused, once for each verdict. Raises for a key that does not do."""
+    if verdict.failed:
+        authority.decoder_refused((verdict.key_id,))
+    raise_for_verdict(verdict, where=where)
 
 
 def _decoded_ahead(node: Node, first: Sequence[Sample]) -> Callable[[PacketBuffer, Sample], None]:

@@ -38,6 +38,8 @@ def rules_of(policy: Policy | None) -> str:
     parts = []
     for name, value in rules.items():
         shown = ", ".join(value) if isinstance(value, list | tuple) else value
+        if name == "tracks":
+            shown = ", ".join(f"{kid}: {' and '.join(kinds) or 'none'}" for kid, kinds in value.items())
         if name in ("expires", "not_before"):
             shown = f"{moment(value)} UTC"
         parts.append(f"{name.replace('_', ' ')} {shown}")

@@ -177,10 +177,25 @@ def test_a_plain_license_called_sealed_on_its_way_is_refused(clearkey, film) -> 
 
 
 # ------------------------------------------------------------------------------------------------ what for
+def test_a_license_for_playing_alone_gives_no_hash_and_says_how_it_is_granted(
+    clearkey, clearkey_servers, film, tmp_path
+) -> None:
+    server = clearkey_servers(**with_policy(film, Policy(actions=(Action.PLAY,), sealed_only=True)))
+    for words in (("--framemd5", tmp_path / "hashes"), ("--compare", film.clear[0])):
+        refused = clearkey("play", *film.files, "--license-url", server.license_url, *words)
+        assert refused.code == 6, refused.err
+        assert is_one_paragraph(refused), refused.err
+        assert "does not grant 'hash'" in refused.err
+        assert "clearkey keys policy KID --actions play,hash" in refused.err
+        assert "docs/how-to/license-server.md" in refused.err
+    assert not (tmp_path / "hashes").exists()
+    assert clearkey("play", *film.files, "--license-url", server.license_url).code == 0
+
+
 def test_a_license_without_snapshot_gives_no_picture_and_still_plays(
     clearkey, clearkey_servers, film, tmp_path
 ) -> None:
-    server = clearkey_servers(**with_policy(film, PLAY_ALONE))
+    server = clearkey_servers(**with_policy(film, Policy(actions=(Action.PLAY, Action.HASH))))
     folder = tmp_path / "out"
     folder.mkdir()
     refused = clearkey("play", *film.files, "--license-url", server.license_url, "--snapshot", folder / "sheet.png",

@@ -23,7 +23,7 @@ from drm.hresult import HResult
 from drm.keys import ContentKey, KeyId
 from drm.media import Scheme, TrackType
 from drm.rights.enablers import EnableType, EnableURL, LicensePath, URLTrustStatus
-from drm.rights.policy import Policy
+from drm.rights.policy import Action, Policy
 from drm.session.events import MediaEventType as E
 from drm.trust.errors import ComponentRevokedError
 from drm.trust.renewal import parse_renewals
@@ -35,7 +35,7 @@ from tests.publisher import Publisher, User, completed, short_film
 
 PICTURE, SOUND = KeyId(bytes(range(64, 80))), KeyId(bytes(range(80, 96)))
 KEYS = {PICTURE: ContentKey(bytes(range(16))), SOUND: ContentKey(bytes(range(16, 32)))}
-DEMANDS_LIST_2 = Policy(min_revocation_list=2)
+DEMANDS_LIST_2 = Policy(actions=(Action.PLAY, Action.HASH), min_revocation_list=2)
 LICENSE, LIST, COMPONENT = (
     EnableType.LICENSE_ACQUISITION, EnableType.UPDATE_REVOCATION_INFORMATION, EnableType.UPDATE_UNTRUSTED_COMPONENT,
 )  # fmt: skip

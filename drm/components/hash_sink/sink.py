@@ -1,4 +1,4 @@
-"""One MD5 per frame, in the format of FFmpeg's framemd5 muxer: a hash reveals no picture.
+"""One MD5 per frame, in the format of FFmpeg's framemd5 muxer: no picture, and an answer to whoever guesses one.
 
 Pictures are hashed as packed planes in their own pixel format, sound as interleaved 16-bit samples, which is what
 `ffmpeg -f framemd5` hashes. Times are in the track's timescale, edit list applied.
@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from av.audio.frame import AudioFrame as AvAudioFrame
 from av.audio.resampler import AudioResampler
@@ -18,8 +18,9 @@ from av.video.frame import VideoFrame as AvVideoFrame
 
 from drm.component import AudioFrame, Frame, OutputTrustAuthority, VideoFrame
 from drm.descriptors import write_all
-from drm.errors import DRMError, InvalidArgumentError
+from drm.errors import DRMError, InvalidArgumentError, OutputNotAllowedError
 from drm.media import TrackInfo, TrackType
+from drm.rights.output_policy import OutputPolicy
 from drm.rights.output_trust import OutputTrust
 from drm.rights.policy import Action
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from av.video.plane import VideoPlane
 
 __all__ = ["HashSink"]
+
+_SMALLEST: Final = 64  # bytes
 
 
 class HashSink:
@@ -39,6 +42,7 @@ class HashSink:
         self._lines: list[str] = []
         self._resamplers: dict[int, AudioResampler] = {}
         self._frames = 0
+        self._smallest: dict[int, int] = {}  # bytes of a frame that may be hashed, by track; clear ones: any number
 
     @property
     def is_rateless(self) -> bool:
@@ -49,8 +53,8 @@ class HashSink:
         """It has no options."""
 
     def output_trust_authorities(self) -> Sequence[OutputTrustAuthority]:
-        """One: play. Hashes leave and pictures do not, so whatever allows playing on software allows this."""
-        return (OutputTrust(Action.PLAY),)
+        """One: hash. A hash tells whoever guesses a frame whether that is it, so the right to play is not enough."""
+        return (OutputTrust(Action.HASH, told=self._told),)
 
     def open(self, tracks: Sequence[TrackInfo], descriptor: int | None) -> None:
         """Write the header. Raises InvalidArgumentError without a descriptor."""
@@ -63,8 +67,13 @@ class HashSink:
             self._lines += _header(self._index[track.track_id], track)
         self._lines.append("#stream#, dts,        pts, duration,     size, hash")
 
+    def _told(self, track_id: int, policies: Sequence[OutputPolicy]) -> None:
+        """A license that does not let the application have the samples: no frame is hashed that trying would find."""
+        lends = all(policy.rules is not None and Action.EXTRACT in policy.rules.actions for policy in policies)
+        self._smallest[track_id] = 0 if lends else _SMALLEST
+
     def write(self, track_id: int, frame: Frame) -> None:
-        """Hash one frame."""
+        """Hash one frame. Raises OutputNotAllowedError: it is too small for that under its license."""
         if isinstance(frame, VideoFrame):
             size, digest = _picture(cast("AvVideoFrame", frame.native))
             self._line(track_id, frame, size, digest)
@@ -88,6 +97,13 @@ class HashSink:
         self._descriptor = -1
 
     def _line(self, track_id: int, frame: Frame, size: int, digest: str) -> None:
+        if size < self._smallest.get(track_id, 0):
+            raise OutputNotAllowedError(
+                f"a frame of {size} bytes is not hashed under a license that does not grant 'extract'",
+                where=f"track {track_id}",
+                seen=f"so few bytes are found by trying; from {_SMALLEST} bytes on a frame is hashed",
+                remedy="play it without hashes, or have the license server grant 'extract'",
+            )
         times = f"{self._index[track_id]}, {frame.pts:10d}, {frame.pts:10d}, {frame.duration:8d}"
         self._lines.append(f"{times}, {size:8d}, {digest}")
         self._frames += 1

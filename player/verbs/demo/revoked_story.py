@@ -73,7 +73,7 @@ class RevokedStory:
 
     def policies(self, sample: Path) -> Mapping[KeyId, Policy]:
         """A policy for each key of `sample`, which demands the list in which something will have been revoked."""
-        policy = Policy(actions=(Action.PLAY, Action.SNAPSHOT), min_revocation_list=_LIST)
+        policy = Policy(actions=(Action.PLAY, Action.SNAPSHOT, Action.HASH), min_revocation_list=_LIST)
         with FileByteStream(sample) as stream:
             return {kid: policy for found in open_source(stream).streams() for kid in found.track.key_ids}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Final
@@ -13,7 +14,8 @@ import msgspec
 
 from drm.errors import InvalidArgumentError
 from drm.keys import KeyId
-from drm.rights.policy import Action
+from drm.media import TrackType
+from drm.rights.policy import Action, Policy
 from license_server.policies import DEFAULT_POLICY
 from license_server.store.opening import Store
 from player.json_output import encode_json
@@ -28,7 +30,7 @@ _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 @click.command("policy")
 @click.argument("kids", metavar="[KID]...", nargs=-1)
 @click.option("--content", "contents", metavar="NAME", multiple=True, help="Rules for all keys of a content.")
-@click.option("--actions", metavar="A,B", help="What is granted: play, snapshot, export; or 'none'.")
+@click.option("--actions", metavar="A,B", help="What is granted: play, snapshot, hash, extract; or 'none'.")
 @click.option("--not-before", metavar="TIME", help="+30m, +1h, +2d, seconds since the epoch, or 2027-01-31T12:00:00Z.")
 @click.option("--expires", metavar="TIME", help="The same; from then on no license is issued or valid.")
 @click.option("--min-level", type=click.IntRange(0, 3), help="Isolation level of the worker.")
@@ -43,7 +45,8 @@ _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 @click.option("--max-revocation-age", type=click.IntRange(1), help="Seconds since a server last confirmed the list.")
 @click.option("--test-signed/--no-test-signed", default=None, help="Take or refuse components of a development root.")
 @click.option("--stale/--no-stale", default=None, help="Take or refuse a revocation list that is past its end.")
-@click.option("--reset", is_flag=True, help="Go back to the default rules (play and snapshot) first.")
+@click.option("--reset", is_flag=True, help="Go back to the default rules (all actions) first.")
+@click.option("--tracks", metavar="KIND", help="Of a KID: the kinds of tracks it is for: video, audio; or 'any'.")
 @store_options
 def _policy(
     kids: tuple[str, ...],
@@ -65,14 +68,18 @@ def _policy(
     test_signed: bool | None,
     stale: bool | None,
     reset: bool,
+    tracks: str | None,
     store: Store,
 ) -> None:
     """Set the rules of these KIDs or contents; what no option names stays as it is. Without options, show them.
 
-    A key keeps those of its content as well as its own.
+    A key keeps those of its content as well as its own. Rules that only a worker can keep make a license sealed: it
+    grants `extract` then only if --actions says so.
     """
     if not kids and not contents:
         raise InvalidArgumentError("no KID and no content is named")
+    if tracks is not None and contents:
+        raise InvalidArgumentError("--tracks is about keys", remedy="name the KIDs in place of the content")
     changes: dict[str, object] = {
         "actions": _actions(actions) if actions is not None else None,
         "not_before": _moment(not_before) if not_before is not None else None,
@@ -95,15 +102,17 @@ def _policy(
     for content in contents:
         policy = None if reset else ruled.get(content)
         if given:
-            policy = msgspec.structs.replace(policy or DEFAULT_POLICY, **given)
+            policy = _changed(policy or DEFAULT_POLICY, given)
         if given or reset:
             store.contents.set_policy(content, policy)
         echo_line(f"{content}  {msgspec.json.encode(policy).decode() if policy is not None else 'no rules'}")
     held = {row.kid: row.policy for row in store.keys.rows()}
     for kid in [KeyId.parse(text) for text in kids]:
         policy = None if reset else held.get(kid)
+        if tracks is not None:
+            given["tracks"] = _kinds(kid, tracks)
         if given:
-            policy = msgspec.structs.replace(policy or DEFAULT_POLICY, **given)
+            policy = _changed(policy or DEFAULT_POLICY, given)
         if given or reset or kid not in held:
             store.keys.set_policy(kid, policy)  # raises for a KID that is not held
         click.echo(f"{kid}  {msgspec.json.encode(policy).decode() if policy is not None else 'default rules'}")
@@ -139,6 +148,25 @@ def _devices(enrol: tuple[str, ...], remove: tuple[str, ...], *, as_json: bool, 
         word = "revoked" if row.revoked_at is not None else word
         echo_line(f"{row.device_id}  {word}  {level}  registered {_utc(row.registered_at)}")
     click.echo(f"{len(rows)} devices", err=True)
+
+
+def _changed(policy: Policy, given: Mapping[str, object]) -> Policy:
+    """`policy` with what was given; one that is sealed from now on lends nothing out unless that was given as well."""
+    changed = msgspec.structs.replace(policy, **given)
+    if changed.needs_worker and not policy.needs_worker and "actions" not in given:
+        kept = tuple(action for action in changed.actions if action is not Action.EXTRACT)
+        changed = msgspec.structs.replace(changed, actions=kept)
+    return changed
+
+
+def _kinds(kid: KeyId, text: str) -> dict[str, tuple[TrackType, ...]]:
+    try:
+        kinds = tuple(dict.fromkeys(TrackType(word.strip()) for word in text.split(",") if text != "any"))
+    except ValueError:
+        raise InvalidArgumentError(
+            "a kind of track is not known", seen=repr(text[:64]), remedy="give video, audio, both, or any"
+        ) from None
+    return {str(kid): kinds} if kinds else {}
 
 
 def _actions(text: str) -> tuple[Action, ...]:

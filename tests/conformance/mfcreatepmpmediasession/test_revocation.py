@@ -20,7 +20,7 @@ from drm.errors import TrustError
 from drm.hresult import HResult
 from drm.media import Scheme, TrackType
 from drm.rights.enablers import EnableType, EnableURL, URLTrustStatus
-from drm.rights.policy import Policy
+from drm.rights.policy import Action, Policy
 from drm.session.events import MediaEventType as E
 from drm.trust.authority.revocation_list import encode_list
 from drm.trust.errors import ComponentRevokedError, RollbackError
@@ -173,7 +173,7 @@ def stage(film: Path) -> Iterator[Callable[..., Stage]]:
         each.close()
 
 
-DEMANDS_LIST_2 = Policy(min_revocation_list=2)
+DEMANDS_LIST_2 = Policy(actions=(Action.PLAY, Action.HASH), min_revocation_list=2)
 
 
 def test_mf_090_a_list_that_is_too_old_and_cannot_be_renewed_ends_the_topology(

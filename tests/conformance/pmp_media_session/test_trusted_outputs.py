@@ -37,6 +37,7 @@ from tests.conformance.test_rotation import kids, late  # noqa: F401 - `late` is
 KEY_ID, KEY = KeyId(b"the key id, here"), ContentKey(b"and the key for.")
 LOCAL = LocalKeysManager({KEY_ID: KEY})
 FRAMES = 45
+HASHED = (Action.PLAY, Action.HASH)
 
 
 @pytest.fixture(scope="module")
@@ -206,7 +207,7 @@ def test_a_looser_license_does_not_halt(late: Path) -> None:  # noqa: F811
 def test_a_license_that_constricts_in_mid_play_scales_down_from_there_on(
     late: Path,  # noqa: F811
 ) -> None:
-    rules = rotating(late, Policy(), Policy(constrict=2000))
+    rules = rotating(late, Policy(actions=HASHED), Policy(actions=HASHED, constrict=2000))
     with playing(Source(late), sealed(rules, ROTATED_KEYS)) as at:
         assert at.play().type == E.SESSION_ENDED
         sizes = [int(line.split(",")[4]) * 2 // 3 for line in at.lines()]  # yuv420p: one and a half bytes a pixel
@@ -216,7 +217,7 @@ def test_a_license_that_constricts_in_mid_play_scales_down_from_there_on(
 
 # ------------------------------------------------------------------------------------------------ constriction
 def test_pictures_above_what_the_license_lets_out_are_scaled_down(large: Path) -> None:
-    with playing(Source(large), sealed(Policy(constrict=True))) as at:
+    with playing(Source(large), sealed(Policy(actions=HASHED, constrict=True))) as at:
         resolved = at.set_up()
         assert VIDEO_CONSTRICTOR in {node.class_id for node in resolved.value.nodes}
         at.session.start()
@@ -230,14 +231,19 @@ def test_pictures_above_what_the_license_lets_out_are_scaled_down(large: Path) -
 def test_rules_of_a_real_server_reach_the_worker_sealed(
     film: Path, clearkey_servers: Callable[..., LicenseServer]
 ) -> None:
-    server = clearkey_servers(keys={KEY_ID: KEY}, policies={KEY_ID: Policy(constrict=2000, play_duration=3600)})
+    server = clearkey_servers(
+        keys={KEY_ID: KEY}, policies={KEY_ID: Policy(actions=HASHED, constrict=2000, play_duration=3600)}
+    )
     with playing(Source(film), LicenseManager(server.license_url)) as at:
         assert at.play().type == E.SESSION_ENDED
         assert {int(line.split(",")[4]) * 2 // 3 <= 2000 for line in at.lines()} == {True}
 
 
 def test_small_pictures_go_through_untouched(film: Path) -> None:
-    with playing(Source(film), sealed(Policy(constrict=True))) as at, playing(Source(film), LOCAL) as plain:
+    with (
+        playing(Source(film), sealed(Policy(actions=HASHED, constrict=True))) as at,
+        playing(Source(film), LOCAL) as plain,
+    ):
         assert at.play().type == plain.play().type == E.SESSION_ENDED
         assert at.lines() == plain.lines() != []
 

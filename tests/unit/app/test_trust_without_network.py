@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from drm.app.components.trust import ComponentTrust
@@ -16,7 +17,7 @@ from drm.hresult import HResult
 from drm.media import Scheme, TrackType
 from drm.protection import TrustReport
 from drm.rights.enablers import EnableType
-from drm.rights.policy import Policy
+from drm.rights.policy import Action, Policy
 from drm.session.events import MediaEventType as E
 from drm.session.services import Service
 from drm.trust.renewal import parse_renewals
@@ -45,7 +46,7 @@ def stage(film: Path) -> Iterator[Callable[..., Stage]]:
     made: list[Stage] = []
 
     def make(rules: Policy, trust: ComponentTrust, flags: int = 0, **more: object) -> Stage:
-        manager = RenewingManager(KEYS, rules)
+        manager = RenewingManager(KEYS, msgspec.structs.replace(rules, actions=(Action.PLAY, Action.HASH)))
         told = SessionConfiguration(content_protection_manager=manager, trust=trust, **more)  # type: ignore[arg-type]
         made.append(Stage(create_pmp_media_session(PMPSessionFlags(flags), told), film))
         made[-1].manager = manager  # type: ignore[attr-defined]

@@ -152,10 +152,10 @@ def test_it_needs_somewhere_to_write() -> None:
         sink.open([VIDEO], None)
 
 
-@pytest.mark.parametrize("class_id", [HASH_SINK, DISCARD_SINK])
-def test_hashes_and_counts_need_the_right_to_play_and_no_other(class_id: object) -> None:
+@pytest.mark.parametrize(("class_id", "action"), [(HASH_SINK, Action.HASH), (DISCARD_SINK, Action.PLAY)])
+def test_hashes_need_a_right_of_their_own_and_counts_the_right_to_play(class_id: object, action: Action) -> None:
     trusts = component_loader().create(class_id).output_trust_authorities()
-    assert [trust.get_action() for trust in trusts] == [Action.PLAY]
+    assert [trust.get_action() for trust in trusts] == [action]
 
 
 def test_counting_lets_nothing_out() -> None:

@@ -63,7 +63,7 @@ def licensed(*kids: KeyId, environment: Environment | None = None) -> object:
 
 
 def bind(ita: object, *actions: Action, version: int = 0) -> None:
-    ita.bind_access(AccessParameters(tuple((action, b"") for action in actions or (Action.PLAY,)), version))
+    ita.bind_access(AccessParameters(tuple((action, b"") for action in actions or (Action.PLAY,)), version, "h264"))
 
 
 def enabled(ita: object, *actions: Action) -> object:

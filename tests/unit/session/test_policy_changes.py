@@ -22,7 +22,7 @@ from tests.clocks import HeldClock
 from tests.unit.ita.test_policies import halted, sealing, world
 from tests.unit.ita.world import CLEAR, A, decrypt
 
-TRACK = TrackInfo(3, TrackType.VIDEO, "avc1", 1000)
+TRACK = TrackInfo(3, TrackType.VIDEO, "avc1", 1000, decoder="h264")
 BOTH = (Action.PLAY, Action.SNAPSHOT)
 
 

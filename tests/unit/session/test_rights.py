@@ -203,7 +203,7 @@ def test_a_license_that_comes_late_or_twice_changes_nothing(encrypted: Path, hom
 
 
 def test_a_license_that_ends_in_mid_play_ends_the_play(encrypted: Path, home: Callable[..., Home]) -> None:
-    policy = Policy(expires=int(time.time()) + 2)
+    policy = Policy(actions=(Action.PLAY, Action.HASH), expires=int(time.time()) + 2)
     at = home(encrypted, environment=Environment(device_key=DEVICE_KEY), answer=sealed(policy))
     at.source.allow(10_000)
     at.ready()

@@ -6,13 +6,14 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from drm.errors import DRMError, LicenseError, TrustError
 from drm.hresult import HResult
 from drm.pmp.rights_proxy import RightsProxy
 from drm.rights.enablers import EnableType, LicensePath
-from drm.rights.policy import Policy
+from drm.rights.policy import Action, Policy
 from drm.session.events import MediaEventType as E
 from drm.trust.errors import ListTooOldError, TestSignedError
 from drm.trust.freshness import Freshness
@@ -63,6 +64,7 @@ class Server:
     """A license server of the sealed form, and a manager that renews the list, or does not."""
 
     def __init__(self, rules: Policy, renews: Callable[[], None] | None, status: int = 0) -> None:
+        rules = msgspec.structs.replace(rules, actions=(Action.PLAY, Action.HASH))
         self.licenses, self._renews, self._status = sealed(rules), renews, status
 
     def __call__(self, rights: RightsProxy, message: BeginEnableContent) -> None:

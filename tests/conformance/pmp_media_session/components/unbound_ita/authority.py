@@ -31,7 +31,7 @@ class UnboundAuthority:
         pass
 
     def get_policy(self, action: Action) -> OutputPolicy:
-        return OutputPolicy(action, Policy(), uuid.UUID(int=1))
+        return OutputPolicy(action, Policy(actions=(Action.PLAY, Action.HASH)), uuid.UUID(int=1))
 
     def get_decrypter(self) -> _Decrypter:
         return _Decrypter()

@@ -129,6 +129,30 @@ def test_rules_of_outputs_and_durations(keys, tmp_path: Path) -> None:
     assert (row["policy"]["constrict"], row["policy"].get("digital_only")) == (40000, None)
 
 
+def test_a_rule_that_seals_takes_extract_away_unless_it_is_asked_for(keys, tmp_path: Path) -> None:
+    (tmp_path / "k").write_text(PAIR)
+    keys("import", tmp_path / "k")
+
+    def granted(*words: object) -> list[str]:
+        keys("policy", KID, "--reset", *words)
+        return json.loads(keys("list", "--json").stdout)["keys"][0]["policy"]["actions"]
+
+    assert granted("--expires", "+1d") == ["play", "snapshot", "hash", "extract"]
+    assert granted("--sealed-only") == ["play", "snapshot", "hash"]
+    assert granted("--sealed-only", "--actions", "play,extract") == ["play", "extract"]
+
+
+def test_a_key_is_for_a_kind_of_track(keys, tmp_path: Path) -> None:
+    (tmp_path / "k").write_text(PAIR)
+    keys("import", tmp_path / "k")
+    assert "--sealed-only" not in keys("policy", KID, "--tracks", "video").stderr, "it is sealed by that"
+    (row,) = json.loads(keys("list", "--json").stdout)["keys"]
+    assert row["policy"]["tracks"] == {UUID: ["video"]}
+    assert '"tracks"' not in keys("policy", KID, "--tracks", "any").stdout
+    assert "kind of track" in keys("policy", KID, "--tracks", "films", code=2).stderr
+    assert "about keys" in keys("policy", "--content", "x", "--tracks", "video", code=2).stderr
+
+
 def test_rules_without_the_seal_are_said_to_bind_nobody(keys, tmp_path: Path) -> None:
     (tmp_path / "k").write_text(PAIR)
     keys("import", tmp_path / "k")
