@@ -168,10 +168,19 @@ def test_a_kid_in_guid_order_is_left_out_and_said(bare: bytes, tmp_path: Path) -
     assert f"names {KID.byte_reversed}: left out, since it is {KID} in GUID order" in done.notes[0]
 
 
-def test_what_names_all_is_left_alone(bare: bytes, tmp_path: Path) -> None:
-    done, target = inserted(with_boxes(bare, Pssh.common(EXTRA, KID).encode()), tmp_path)
-    assert (done.key_ids, done.added) == ((EXTRA, KID), ())
-    assert not target.exists()
+def test_what_names_all_is_copied(bare: bytes, tmp_path: Path) -> None:
+    whole = with_boxes(bare, Pssh.common(EXTRA, KID).encode())
+    done, target = inserted(whole, tmp_path)
+    assert (done.key_ids, done.added, done.is_copy) == ((EXTRA, KID), (), True)
+    assert target.read_bytes() == whole
+
+
+def test_two_boxes_that_name_all_become_one(bare: bytes, tmp_path: Path) -> None:
+    """Browsers take the first alone: nothing is to be added, and yet something to be done."""
+    done, target = inserted(with_boxes(bare, Pssh.common(EXTRA).encode(), Pssh.common(KID).encode()), tmp_path)
+    assert (done.key_ids, done.added, done.is_copy) == ((EXTRA, KID), (), False)
+    (box,) = common_boxes(target)
+    assert set(box.key_ids) == {EXTRA, KID}
 
 
 def test_boxes_of_the_common_system_become_one(bare: bytes, tmp_path: Path) -> None:

@@ -1,0 +1,3 @@
+"""x"""
+from tests.interop.remedies.case import Cases
+case = Cases()
