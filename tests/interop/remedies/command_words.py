@@ -30,7 +30,7 @@ def mentions(text: str) -> Iterator[Mention]:
         yield Mention(tuple(words.split()), quoted=True)
     for words in _BARE.findall(_QUOTED.sub("", text)):
         split = words.rstrip(".!").split()
-        if split[0] in _clearkey_verbs():
+        if split and split[0] in _clearkey_verbs():
             yield Mention(tuple(split), quoted=False)
 
 

@@ -68,10 +68,10 @@ def gap(data: bytes) -> bytes:
 
 
 def index_beside(data: bytes) -> bytes:
-    """An index that points beside the fragments; its first offset is at 20 in a box of version 0, at 24 in one of 1."""
+    """An index that points three bytes beside the fragments; its first offset is of 4 or, from version 1 on, of 8 bytes."""
     at = data.index(b"sidx") - 4
-    place = at + (20 if data[at + 8] == 0 else 24) + 4 * data[at + 8]
-    return data[: place + 3] + bytes([data[place + 3] + 3]) + data[place + 4 :]
+    last = at + 12 + 8 + (8 if data[at + 8] == 0 else 16) - 1
+    return data[:last] + bytes([data[last] ^ 3]) + data[last + 1 :]
 
 
 def second_movie(data: bytes) -> bytes:
@@ -95,12 +95,6 @@ def head(data: bytes) -> bytes:
 def tail(data: bytes) -> bytes:
     """The media segments alone."""
     return data[data.index(b"moof") - 4 :]
-
-
-def version(data: bytes) -> bytes:
-    """tenc of a version that is not defined."""
-    at = data.index(b"tenc") + 4
-    return data[:at] + b"\x07" + data[at + 1 :]
 
 
 def outside(data: bytes) -> bytes:

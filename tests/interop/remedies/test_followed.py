@@ -34,6 +34,7 @@ class Shell:
             "PATH": f"{Path(clearkey.path).parent}{os.pathsep}{os.environ['PATH']}",
             "CLEARKEY_HOME": str(folder / "home"),
             "FIELD": str(HERE.parents[1] / "data" / "field"),
+            "SOURCE": str(HERE.parents[2]),
             "SPOIL": f"{sys.executable} {HERE / 'spoil.py'}",
         }
         self._folder = folder

@@ -108,7 +108,12 @@ def _sources(node: ast.AST, told: dict[str, int]) -> Iterator[ast.expr]:
                 yield node.value
 
 
-def _named(tree: ast.Module, name: str) -> Iterator[ast.expr]:
+@cache
+def _named(tree: ast.Module, name: str) -> tuple[ast.expr, ...]:
+    return tuple(_found(tree, name))
+
+
+def _found(tree: ast.Module, name: str) -> Iterator[ast.expr]:
     """Yield what is assigned to `name` anywhere in a file, also as one of several names."""
     for node in ast.walk(tree):
         if isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None:
@@ -118,6 +123,11 @@ def _named(tree: ast.Module, name: str) -> Iterator[ast.expr]:
                 elif isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
                     yield from (value for each, value in zip(target.elts, node.value.elts, strict=True)
                                 if isinstance(each, ast.Name) and each.id == name)  # fmt: skip
+        elif isinstance(node, ast.For) and isinstance(node.target, ast.Tuple) and isinstance(node.iter, ast.Name):
+            places = [at for at, each in enumerate(node.target.elts) if isinstance(each, ast.Name) and each.id == name]
+            for table in _named(tree, node.iter.id) if places else ():
+                if isinstance(table, ast.Tuple):
+                    yield from (row.elts[places[0]] for row in table.elts if isinstance(row, ast.Tuple))
         elif isinstance(node, ast.FunctionDef) and node.name == name:
             yield from (each.value for each in ast.walk(node) if isinstance(each, ast.Return) and each.value)
 
