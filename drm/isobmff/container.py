@@ -14,8 +14,8 @@ _MP4_FIRST: Final = frozenset(
      b"emsg", b"prft", b"pnot", b"meta"}
 )  # fmt: skip
 _TO_MP4: Final = (
-    "put it into MP4 first, for example: ffmpeg -i INPUT -c copy output.mp4; without -c copy where MP4 does not hold the "
-    "codec"
+    "put it into MP4 first, for example: ffmpeg -i INPUT -c copy output.mp4; without -c copy where MP4 does not hold "
+    "the codec"
 )
 _SIGNATURES: Final = (
     (b"\x1a\x45\xdf\xa3", "WebM or Matroska", _TO_MP4),

@@ -1,4 +1,4 @@
-"""One remedy that is followed: what goes wrong, what the error says to try, what is done then, and what holds afterwards.
+"""One remedy that is followed: what goes wrong, what the error says to try, what is done then, and what holds.
 
 Every line is a line of a shell, as a user types it; see `test_followed.py` for what lies in the folder where it runs.
 """

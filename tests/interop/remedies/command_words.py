@@ -27,6 +27,8 @@ class Mention:
 def mentions(text: str) -> Iterator[Mention]:
     """Yield the commands that a text names; prose that follows one outside of backticks is cut off."""
     for words in _QUOTED.findall(text):
+        if words == "--help":
+            continue
         yield Mention(tuple(words.split()), quoted=True)
     for words in _BARE.findall(_QUOTED.sub("", text)):
         split = words.rstrip(".!").split()
@@ -40,7 +42,7 @@ def _clearkey_verbs() -> list[str]:
 
 
 def fault(mention: Mention) -> str:
-    """Return why the command line would not take it, or nothing. Options are checked, and what must be given if anything is."""
+    """Return why the command line would not take it, or nothing. A verb alone is a name, and lacks nothing."""
     command: click.Command = _clearkey
     rest = list(mention.words)
     context = click.Context(command)

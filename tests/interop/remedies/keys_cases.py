@@ -8,8 +8,8 @@ case = Cases()
 KEY = ONE[33:]
 _GPAC = f"""'<GPACDRM><CrypTrack trackID="1"><key KID="0x{KID}" value="0x{KEY}"/></CrypTrack></GPACDRM>'"""
 _CPIX = (
-    "'<CPIX xmlns=\"urn:dashif:org:cpix\" xmlns:p=\"urn:ietf:params:xml:ns:keyprov:pskc\"><ContentKeyList>"
-    f"<ContentKey kid=\"{KID[:8]}-{KID[8:12]}-{KID[12:16]}-{KID[16:20]}-{KID[20:]}\"><Data><p:Secret>"
+    '\'<CPIX xmlns="urn:dashif:org:cpix" xmlns:p="urn:ietf:params:xml:ns:keyprov:pskc"><ContentKeyList>'
+    f'<ContentKey kid="{KID[:8]}-{KID[8:12]}-{KID[12:16]}-{KID[16:20]}-{KID[20:]}"><Data><p:Secret>'
     "%s</p:Secret></Data></ContentKey></ContentKeyList></CPIX>'"
 )
 _PLAIN = "<p:PlainValue>ICAgICAgICAgICAgICAgIA==</p:PlainValue>"

@@ -82,9 +82,6 @@ case(4, "clearkey play one.mp4 --license-url URL/license", "clearkey keys list -
 case(2, "clearkey play one.mp4 --license-url licenses.example.test", "give it as https://host/path",
      "clearkey play one.mp4 --license-url URL/license", server="--keys-file one.keys",
      path="drm/app/http/post.py")  # fmt: skip
-case(3, "clearkey play one.mp4 --license-url URL/license", "chmod 600 {path}", "chmod 600 home/*.key home/*/*.key; true",
-     "find home -type f -exec chmod 600 {} +", "clearkey play one.mp4 --license-url URL/license",
-     before=("clearkey encrypt clear.mp4 -o first.mp4 --keys-file one.keys",), server="--keys-file one.keys")  # fmt: skip
 case(6, "clearkey play one.mp4 --license-url URL/license --snapshot sheet.png",
      "leave that output out, or have the license server grant it",
      "clearkey play one.mp4 --license-url URL/license",

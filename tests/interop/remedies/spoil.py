@@ -68,7 +68,7 @@ def gap(data: bytes) -> bytes:
 
 
 def index_beside(data: bytes) -> bytes:
-    """An index that points three bytes beside the fragments; its first offset is of 4 or, from version 1 on, of 8 bytes."""
+    """An index that points beside the fragments; its first offset is of 4 or, from version 1 on, of 8 bytes."""
     at = data.index(b"sidx") - 4
     last = at + 12 + 8 + (8 if data[at + 8] == 0 else 16) - 1
     return data[:last] + bytes([data[last] ^ 3]) + data[last + 1 :]

@@ -20,7 +20,11 @@ from tests.interop.remedies.case import AUDIO, ONE, VIDEO, Case
 from tests.interop.remedies.words import Text, remedies
 
 HERE = Path(__file__).parent
-CASES = [case for subject in (keys_cases, file_cases, manifest_cases, server_cases, trust_cases) for case in subject.case.found]
+CASES = [
+    case
+    for subject in (keys_cases, file_cases, manifest_cases, server_cases, trust_cases)
+    for case in subject.case.found
+]
 LISTED: dict[str, list[str]] = {
     reason["why"]: reason["words"] for reason in tomllib.loads((HERE / "not_followed.toml").read_text())["reason"]
 }
@@ -47,11 +51,11 @@ class Shell:
 
 @pytest.fixture(scope="module")
 def shelf(clearkey: Command, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder with what every case finds: a clear film, the same encrypted with one key and with two, and the keys."""
+    """The folder with what every case finds: a clear film, the same encrypted with one key and with two, keys."""
     folder = tmp_path_factory.mktemp("shelf")
     shell = Shell(clearkey, folder)
     for line in (
-        "ffmpeg -v error -f lavfi -i testsrc2=s=160x90:r=25:d=6 -f lavfi -i sine=d=6 -c:v libx264 -g 25 -c:a aac clear.mp4",
+        "ffmpeg -v error -f lavfi -i testsrc2=s=160x90:d=6 -f lavfi -i sine=d=6 -c:v libx264 -g 25 -c:a aac clear.mp4",
         "ffmpeg -v error -i clear.mp4 -c copy -movflags +frag_keyframe+empty_moov+default_base_moof fragments.mp4",
         f"clearkey encrypt clear.mp4 -o one.mp4 --key {ONE}",
         f"clearkey encrypt clear.mp4 -o two.mp4 --key video={VIDEO} --key audio={AUDIO}",

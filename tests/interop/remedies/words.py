@@ -1,6 +1,6 @@
 """Every word of advice that the product has, read from its source: what an error says to try, and what names a command.
 
-A hole of an f-string stays as `{expression}`, so that a text is known by its source and matched against what is printed.
+A hole of an f-string stays as `{expression}`, so that a text is known by its source, and matched with what is printed.
 """
 
 from __future__ import annotations
@@ -60,15 +60,13 @@ def _text(path: str, node: ast.expr) -> Text | None:
 
 
 def _strings(path: str, node: ast.AST) -> Iterator[Text]:
-    """Yield the texts in an expression: whole f-strings, never their parts, and nothing that is only compared or looked up."""
+    """Yield the texts in an expression: whole f-strings, never their parts, and nothing that is only compared."""
     if isinstance(node, ast.expr) and (text := _text(path, node)):
         yield text
         return
     if isinstance(node, ast.IfExp):
         children: list[ast.AST] = [node.body, node.orelse]
-    elif isinstance(node, (ast.Compare, ast.Subscript)):
-        children = []
-    elif isinstance(node, ast.Call):  # the arguments of a call are no advice by themselves
+    elif isinstance(node, (ast.Compare, ast.Subscript, ast.Call)):
         children = []
     else:
         children = list(ast.iter_child_nodes(node))
@@ -78,17 +76,19 @@ def _strings(path: str, node: ast.AST) -> Iterator[Text]:
 
 @cache
 def _positions() -> dict[str, int]:
-    """Functions and classes of the product with a parameter that takes advice: name to the place among positional ones."""
-    found = {}
+    """Functions and classes with a parameter that takes advice: name to the place among positional ones."""
+    found: dict[str, int] = {}
     for tree in _trees().values():
         for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef):
                 names = [each.arg for each in node.args.args if each.arg not in {"self", "cls"}]
-                found |= {node.name: names.index(name) for name in PARAMETERS if name in names}
+                for name in PARAMETERS & set(names):
+                    found[node.name] = names.index(name)
             elif isinstance(node, ast.ClassDef):
                 fields = [each.target.id for each in node.body
                           if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name)]  # fmt: skip
-                found |= {node.name: fields.index(name) for name in PARAMETERS if name in fields}
+                for name in PARAMETERS & set(fields):
+                    found[node.name] = fields.index(name)
     return found
 
 
@@ -171,3 +171,15 @@ def texts() -> tuple[Text, ...]:
         found += [text for node in ast.walk(tree) if id(node) not in inside and isinstance(node, ast.expr)
                   and (text := _text(path, node))]  # fmt: skip
     return tuple(found)
+
+
+@cache
+def classes() -> dict[str, set[str]]:
+    """The classes of the product by name, each with the names of its methods."""
+    found: dict[str, set[str]] = {}
+    for tree in _trees().values():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef):
+                methods = {each.name for each in node.body if isinstance(each, (ast.FunctionDef, ast.AsyncFunctionDef))}
+                found.setdefault(node.name, set()).update(methods)
+    return found

@@ -7,7 +7,7 @@ import html
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 import requests
@@ -200,7 +200,7 @@ def test_the_mpd_snippet_is_read_on_its_own(url: str, admin: requests.Session) -
     """It is pasted into MPDs that declare neither prefix."""
     page = admin.get(f"{url}/keys/{KID.hex}").text
     snippet = html.unescape(page[page.index("&lt;ContentProtection") : page.rindex("/ContentProtection&gt;")])
-    root = ElementTree.fromstring(f"<AdaptationSet>{snippet}/ContentProtection></AdaptationSet>")
+    root = ET.fromstring(f"<AdaptationSet>{snippet}/ContentProtection></AdaptationSet>")
     assert root[0].get("{urn:mpeg:cenc:2013}default_KID") == str(KID)
     assert (root[1][0].text or "").endswith("/license")
 
