@@ -129,9 +129,7 @@ def _insert(file: str, output: Path, kids: tuple[str, ...], *, quiet: bool) -> N
         click.echo(f"note: {note}", err=True)
     if done.is_copy:
         named = ", ".join(map(str, done.key_ids))
-        click.echo(
-            f"note: {file} has a box of the common system that names {named}: nothing was to be put in", err=True
-        )
+        click.echo(f"note: {file} has a box of the common system that names {named}: nothing to put in", err=True)
         click.echo(f"written: {output}  (a copy)", err=True)
         return
     for kid in done.key_ids:
