@@ -52,7 +52,7 @@ def permit_sealed(policies: Mapping[KeyId, Policy], now: float, *, level: int, e
         reason = (
             f"and the worker has level {level}" if enrolled else f"and level {level} is the word of the device alone"
         )
-        cure = "" if enrolled else "; `clearkey keys devices --enrol` on the server makes its word count"
+        cure = "" if enrolled else "; `clearkey keys devices --enrol ID` on the server makes its word count"
         raise ProblemError(403, "level_too_low", f"isolation level {wanted} is required, {reason}{cure}", kids=low)
     _permit_any(policies, now)
 

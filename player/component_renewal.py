@@ -97,7 +97,7 @@ def _enabler(error: TrustError) -> ContentEnabler | None:
     if enabler.is_automatic_supported:
         return enabler
     if enabler.get_enable_type() is EnableType.UPDATE_UNTRUSTED_COMPONENT:
-        error.remedy = f"get the replacement from its publisher: `clearkey components update --url`, or {URL_VARIABLE}"
+        error.remedy = f"get it from its publisher: `clearkey components update --url URL`, or {URL_VARIABLE}"
     return None
 
 

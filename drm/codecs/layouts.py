@@ -99,7 +99,7 @@ def layout_for(entry: SampleEntry, scheme: Scheme) -> SampleLayout | None:
         if config is None:
             raise UnsupportedMediaError(
                 f"{printable(entry.format)} video lacks the {name} box, which tells how to read its samples",
-                remedy="write the file anew: ffmpeg -i IN -c copy OUT.mp4",
+                remedy="package it again, or encode it anew: no program can read samples without that box",
             )
         return make(config, scheme)
     if entry.format in _WHOLE or not (entry.width or entry.height):

@@ -90,7 +90,7 @@ CHECKS: Final = (
           "Package it again with subsample encryption: clearkey encrypt does so.", of_tracks.obus_encrypted),
     Check("pssh-common-twice", "CKC-09", _FAULT,
           "Two pssh boxes of the common system stand side by side, and browsers ask for the keys of the first alone.",
-          "Take both out and make one with every KID: clearkey pssh make.", _noted("pssh-common-twice")),
+          "clearkey pssh insert makes one box of them, with every KID.", _noted("pssh-common-twice")),
     # -------------------------------------------------------------------------------------------- odd
     Check("pssh-twice", "CKC-09", _ODD, "Two pssh boxes of one system stand side by side.",
           "Make one of them.", _noted("pssh-twice")),

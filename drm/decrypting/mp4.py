@@ -157,7 +157,7 @@ def _refuse_overlaps(source: JoinedFiles, samples: Iterable[Sample]) -> None:
             raise UnsupportedMediaError(
                 f"more than {_MAX_UNORDERED} samples that are not stored in order",
                 where=source.name,
-                remedy="write the file anew: ffmpeg -i IN -c copy OUT.mp4",
+                remedy="package it again, with its samples in the order in which they are decoded",
             )
     places.sort()
     before = (0, 0, 0)

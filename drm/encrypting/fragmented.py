@@ -82,7 +82,7 @@ def encrypt_fragmented(
         raise UnsupportedMediaError(
             "the movie box stands behind fragments, which it describes",
             where=source.name,
-            remedy="write the file anew: ffmpeg -i IN -c copy OUT.mp4",
+            remedy="package it again, with the movie box (or the initialization segment) first",
         )
     index = _fresh_index(tops, movie)
     moves = Moves()

@@ -50,7 +50,8 @@ class Moves:
         if offset not in self._new:
             raise UnsupportedMediaError(
                 f"{what} points to byte {offset}, where no box begins",
-                remedy="write the file without indices: ffmpeg -i IN -c copy -movflags +frag_keyframe+skip_trailer OUT",
+                remedy="write the file without indices: "
+                "ffmpeg -i IN -c copy -movflags +frag_keyframe+empty_moov+skip_trailer OUT",
             )
         return self._new[offset]
 

@@ -13,7 +13,10 @@ _MP4_FIRST: Final = frozenset(
     {b"ftyp", b"styp", b"moov", b"moof", b"sidx", b"ssix", b"free", b"skip", b"mdat", b"wide", b"uuid", b"pdin",
      b"emsg", b"prft", b"pnot", b"meta"}
 )  # fmt: skip
-_TO_MP4: Final = "put it into MP4 first, for example: ffmpeg -i INPUT -c copy output.mp4"
+_TO_MP4: Final = (
+    "put it into MP4 first, for example: ffmpeg -i INPUT -c copy output.mp4; without -c copy where MP4 does not hold "
+    "the codec"
+)
 _SIGNATURES: Final = (
     (b"\x1a\x45\xdf\xa3", "WebM or Matroska", _TO_MP4),
     (b"ID3", "MPEG audio (MP3 or AAC) with an ID3 tag", _TO_MP4),

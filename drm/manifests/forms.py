@@ -72,13 +72,13 @@ def key_url(kid: KeyId, license_url: str, keys_base: str | None = None) -> str:
     return urlunsplit((parts.scheme, parts.netloc, f"{folder}/hls/key/{kid.hex}", parts.query, ""))
 
 
-def default_kid_lines(scheme: Scheme, kid: KeyId | None) -> list[str]:
+def default_kid_lines(scheme: Scheme, kid: KeyId | None, *, declared: str = "") -> list[str]:
     """The element that says which scheme and key (ISO/IEC 23009-1, 5.8.5.2; ISO/IEC 23001-7, 11.2).
 
-    No key: keys change, and the media names them.
+    No key: keys change, and the media names them. `declared` declares `cenc:`, where the document does not.
     """
     named = "" if kid is None else f' cenc:default_KID="{kid}"'
-    return [f'<ContentProtection schemeIdUri="{MP4_PROTECTION}" value="{scheme.value}"{named}/>']
+    return [f'<ContentProtection schemeIdUri="{MP4_PROTECTION}" value="{scheme.value}"{declared}{named}/>']
 
 
 def clearkey_lines(license_url: str, *, declared: str = "") -> list[str]:

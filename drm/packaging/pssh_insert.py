@@ -37,16 +37,17 @@ class Insertion:
     """What was done."""
 
     key_ids: tuple[KeyId, ...]  # that the box of the common system names now
-    added: tuple[KeyId, ...]  # of these, the ones that it did not name before; empty: nothing was written
+    added: tuple[KeyId, ...]  # of these, the ones that no such box named before
     moved: int  # bytes by which the media lies further back than before
     notes: tuple[str, ...] = ()
+    is_copy: bool = False  # one box named them all already
 
 
 def insert_common_pssh(path: Path, target: Path, key_ids: Iterable[KeyId] = ()) -> Insertion:
     """Write `path` to `target` with one box of the common system that names every key id the file names, and `key_ids`.
 
-    The file's own are those of `tenc`, of `seig` groups, and of the boxes of Widevine and PlayReady. If such a box
-    names them all already, nothing is written. `target` is whole or not there, and may be `path` itself.
+    The file's own are those of `tenc`, of `seig` groups, and of the boxes of Widevine and PlayReady. If one such box
+    names them all already, `target` is a copy. It is whole or not there, and may be `path` itself.
 
     Raises:
         InvalidArgumentError: the file names no key id, and none was given.
@@ -69,18 +70,19 @@ def insert_common_pssh(path: Path, target: Path, key_ids: Iterable[KeyId] = ()) 
         named = list(dict.fromkeys(kid for box in old for kid in _key_ids(box)))
         wanted, notes = _wanted(source, moov, key_ids)
         added = tuple(kid for kid in wanted if kid not in named)
-        if old and not added:
-            return Insertion(tuple(named), (), 0, notes)
-        if not wanted:
+        if not wanted and not old:
             raise InvalidArgumentError(
                 "the file names no key id, in tenc, in a group or in a pssh box", where=source.name, remedy="give --kid"
             )
-        edits = _edits(tops, moov, children, old, Pssh.common(*named, *added).encode())
+        is_copy = len(old) == 1 and not added
+        box = Pssh.common(*named, *added).encode()
+        edits = Edits([]) if is_copy else _edits(tops, moov, children, old, box)
         with WholeFile(target) as file, open(file.descriptor, "r+b", closefd=False) as out:
             _copy(source, edits, out)
-            _resize(source, moov, edits, out)
-            correct_offsets(source, tops, edits, out)
-        return Insertion((*named, *added), added, edits.moved(source.size) - source.size, notes)
+            if not is_copy:
+                _resize(source, moov, edits, out)
+                correct_offsets(source, tops, edits, out)
+        return Insertion((*named, *added), added, edits.moved(source.size) - source.size, notes, is_copy)
 
 
 def _is_common(box: Reader) -> bool:

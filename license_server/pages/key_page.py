@@ -11,7 +11,8 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from drm.errors import KeyMissingError
 from drm.keys import KeyId
-from drm.manifests.forms import Player, clearkey_lines, default_kid_lines, hls_key_line
+from drm.manifests.forms import CK_NAMESPACE, Player, clearkey_lines, default_kid_lines, hls_key_line
+from drm.manifests.key_ids import CENC_NAMESPACE
 from drm.media import Scheme
 from license_server.issuing.licenses import raw_key
 from license_server.pages.admission import PageRules, guarded
@@ -93,7 +94,10 @@ def add_key_page(blueprint: Blueprint, store: Store, rules: PageRules) -> None:
 def _copies(row: KeyRow, license_url: str, key: str) -> list[tuple[str, str]]:
     """The key in the words of others, ready to be pasted: what it is for, and the text."""
     kid = row.kid
-    mpd = [*default_kid_lines(Scheme.CENC, kid), *clearkey_lines(license_url)]
+    mpd = [  # it is pasted into MPDs that may declare neither prefix
+        *default_kid_lines(Scheme.CENC, kid, declared=f' xmlns:cenc="{CENC_NAMESPACE}"'),
+        *clearkey_lines(license_url, declared=f' xmlns:clearkey="{CK_NAMESPACE}"'),
+    ]
     return [
         ("clearkey package", f"--key {kid}:{key}"),
         ("Shaka Packager", f"--enable_raw_key_encryption --keys label=:key_id={kid.hex}:key={key}"),

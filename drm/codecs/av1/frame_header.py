@@ -86,7 +86,7 @@ class Frames:
         if sequence is None:
             raise MalformedMediaError(
                 "an AV1 frame comes before any sequence header",
-                remedy="write the file anew: ffmpeg -i IN -c copy OUT.mp4",
+                remedy="package it again, or encode it anew: the sequence header tells how to read the frames",
             )
         if not sequence.reduced_still and r.flag():
             return self._shown(r, sequence)

@@ -1,4 +1,4 @@
-"""`clearkey inspect --svg`: a picture of what is encrypted, when, and with which key. Self-contained, no script.
+"""`clearkey inspect FILE --svg MAP`: a picture of what is encrypted, when, with which key. Self-contained, no script.
 
 Time runs across, tracks stand below one another. The height of a column is its bytes: encrypted ones in their key's
 colour, those that the pattern skips in the same colour paler, clear ones grey. Never more than half a megabyte.

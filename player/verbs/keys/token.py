@@ -25,7 +25,7 @@ __all__ = ["COMMANDS"]
 )  # fmt: skip
 @click.option(
     "--verifying-key", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the JWK Set for `clearkey serve --tokens-file` there.",
+    help="Write the JWK Set for `clearkey serve --tokens-file FILE` there.",
 )  # fmt: skip
 @click.option("--content", "contents", metavar="NAME", multiple=True, help="Cover the keys of this content.")
 @click.option("--life", metavar="SECONDS", type=click.IntRange(1), default=3600, show_default=True)

@@ -118,6 +118,7 @@ def _insert(file: str, output: Path, kids: tuple[str, ...], *, quiet: bool) -> N
     """Write FILE (an MP4 or an initialization segment) to OUT with a pssh box of the common system, as browsers need.
 
     The box names the KIDs of the samples and those in Widevine's and PlayReady's boxes. The samples stay as they are.
+    A file that has such a box already is copied.
     """
     if str(output) == "-":
         raise InvalidArgumentError("insert writes a file, not a stream", remedy="give a name to -o")
@@ -127,11 +128,12 @@ def _insert(file: str, output: Path, kids: tuple[str, ...], *, quiet: bool) -> N
         return
     for note in done.notes:
         echo_line(f"note: {note}", err=True)
-    if not done.added:
+    if done.is_copy:
         named = ", ".join(map(str, done.key_ids))
-        echo_line(f"{file} has a box of the common system that names {named}: nothing was written", err=True)
+        echo_line(f"note: {file} has a box of the common system that names {named}: nothing to put in", err=True)
+        echo_line(f"written: {output}  (a copy)", err=True)
         return
-    for kid in done.added:
+    for kid in done.key_ids:
         click.echo(f"KID {kid}", err=True)
     room = f"the media lies {done.moved} bytes further back" if done.moved else "the media stays where it was"
     echo_line(f"written: {output}  ({room})", err=True)

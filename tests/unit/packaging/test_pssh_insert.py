@@ -168,10 +168,11 @@ def test_a_kid_in_guid_order_is_left_out_and_said(bare: bytes, tmp_path: Path) -
     assert f"names {KID.byte_reversed}: left out, since it is {KID} in GUID order" in done.notes[0]
 
 
-def test_what_names_all_is_left_alone(bare: bytes, tmp_path: Path) -> None:
+def test_what_one_box_names_is_copied_and_two_become_one(bare: bytes, tmp_path: Path) -> None:
     done, target = inserted(with_boxes(bare, Pssh.common(EXTRA, KID).encode()), tmp_path)
-    assert (done.key_ids, done.added) == ((EXTRA, KID), ())
-    assert not target.exists()
+    assert (done.is_copy, target.read_bytes()) == (True, (tmp_path / "in.mp4").read_bytes())
+    done, target = inserted(with_boxes(bare, Pssh.common(EXTRA).encode(), Pssh.common(KID).encode()), tmp_path)
+    assert (done.added, done.is_copy, len(common_boxes(target))) == ((), False, 1)
 
 
 def test_boxes_of_the_common_system_become_one(bare: bytes, tmp_path: Path) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import html
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 import requests
@@ -192,6 +194,15 @@ def test_an_unknown_key_is_a_page_that_says_so(url: str, admin: requests.Session
     for kid in ("42" * 16, "no-kid"):
         answer = admin.get(f"{url}/keys/{kid}")
         assert (answer.status_code, answer.headers["Content-Type"]) == (404, "text/html; charset=utf-8")
+
+
+def test_the_mpd_snippet_is_read_on_its_own(url: str, admin: requests.Session) -> None:
+    """It is pasted into MPDs that declare neither prefix."""
+    page = admin.get(f"{url}/keys/{KID.hex}").text
+    snippet = html.unescape(page[page.index("&lt;ContentProtection") : page.rindex("/ContentProtection&gt;")])
+    root = ET.fromstring(f"<AdaptationSet>{snippet}/ContentProtection></AdaptationSet>")
+    assert root[0].get("{urn:mpeg:cenc:2013}default_KID") == str(KID)
+    assert (root[1][0].text or "").endswith("/license")
 
 
 # ------------------------------------------------------------------------------------------------ media
