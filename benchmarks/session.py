@@ -31,9 +31,10 @@ from benchmarks.results import Ratio
 from drm.app.byte_stream import FileByteStream
 from drm.app.rights.enabler import ContentProtectionManager
 from drm.app.rights.managers import LicenseManager
-from drm.app.server import PMPServer, WorkerConfiguration, create_pmp_server
+from drm.app.server import PMPServer, create_pmp_server
 from drm.app.session_proxy import SessionConfiguration, create_pmp_media_session
 from drm.app.sources import open_source
+from drm.app.worker_configuration import WorkerConfiguration
 from drm.component import MediaSource
 from drm.session.events import MediaEventType as E
 from drm.session.topology import SinkActivate, Topology

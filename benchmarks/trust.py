@@ -23,8 +23,9 @@ from drm.app.components.store import ComponentStore
 from drm.app.components.supply import ComponentSupply
 from drm.app.components.trust import ComponentTrust
 from drm.app.components.updater import update_components
-from drm.app.server import PMPServer, WorkerConfiguration, create_pmp_server
+from drm.app.server import PMPServer, create_pmp_server
 from drm.app.session_proxy import SessionConfiguration, create_pmp_media_session
+from drm.app.worker_configuration import WorkerConfiguration
 from drm.trust.authority.create import create_authority
 from drm.trust.authority.home import AuthorityHome
 from drm.trust.authority.published import root_bytes

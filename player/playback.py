@@ -34,7 +34,7 @@ from drm.session.services import Service
 from drm.session.topology import SinkActivate, Topology
 from drm.worker_memory import DEFAULT_MEMORY
 from player.media_file import open_stream, shown_name
-from player.worker_output import write_only
+from player.worker_output import SinkDescriptors, write_only
 
 __all__ = ["Playback", "PlaybackResult", "Snapshot"]
 
@@ -62,14 +62,6 @@ class PlaybackResult:
     notes: list[str] = field(default_factory=list)
     events: list[MediaEvent] = field(default_factory=list)
     commands: list[tuple[float, str]] = field(default_factory=list)  # monotonic seconds, the session's method
-
-
-@dataclass(frozen=True, slots=True)
-class _Outputs:
-    """Descriptors for the worker's sinks: each write-only, and none a terminal."""
-
-    hashes: int | None
-    picture: int | None
 
 
 class Playback:
@@ -159,16 +151,16 @@ class Playback:
         stream = opened.enter_context(closing(open_stream(self._paths)))
         return resolver.end_create_object_from_byte_stream(resolver.begin_create_object_from_byte_stream(stream))
 
-    def _handed(self, opened: ExitStack) -> _Outputs:
+    def _handed(self, opened: ExitStack) -> SinkDescriptors:
         """What the worker gets to write to, in place of what the caller gave. Left after the session."""
         hashes, picture = self._framemd5, self._snapshot.descriptor if self._snapshot is not None else None
         if hashes is not None and hashes == picture:
             raise InvalidArgumentError("hashes and pictures go to one output", remedy="give each a file of its own")
-        return _Outputs(
+        return SinkDescriptors(
             *(None if each is None else opened.enter_context(write_only(each)) for each in (hashes, picture))
         )
 
-    def _play(self, source: MediaSource, session: MediaSessionProxy, outputs: _Outputs) -> PlaybackResult:
+    def _play(self, source: MediaSource, session: MediaSessionProxy, outputs: SinkDescriptors) -> PlaybackResult:
         streams = tuple(source.streams())
         played = [stream for stream in streams if stream.track.decoder]
         result = PlaybackResult(streams, session.protection_report, LicensePath.NONE)
@@ -207,7 +199,7 @@ class Playback:
         return result
 
     def _topology(
-        self, source: MediaSource, streams: Sequence[StreamDescriptor], outputs: _Outputs
+        self, source: MediaSource, streams: Sequence[StreamDescriptor], outputs: SinkDescriptors
     ) -> Topology[MediaSource]:
         topology: Topology[MediaSource] = Topology(source)
         main = SinkActivate(DISCARD_SINK)

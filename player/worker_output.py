@@ -12,15 +12,22 @@ import os
 import stat
 import threading
 from collections.abc import Iterator
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from drm.descriptors import write_all
 from drm.errors import DRMError
 
-__all__ = ["write_only"]
+__all__ = ["SinkDescriptors", "write_only"]
 
 _CHUNK: Final = 64 << 10  # bytes
 _LATE: Final = 1.0  # seconds that an error waits for what was written before it
+
+
+class SinkDescriptors(NamedTuple):
+    """Descriptors for the worker's sinks: each write-only, and none a terminal."""
+
+    hashes: int | None
+    picture: int | None
 
 
 @contextlib.contextmanager

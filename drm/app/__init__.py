@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from drm.app.rights.enabler import ContentEnabler, ContentProtectionManager, EnablerActivation, EnableResult
     from drm.app.rights.license_forms import LicenseForm
     from drm.app.rights.managers import LicenseManager, LocalKeysManager
-    from drm.app.server import PMPServer, WorkerConfiguration, create_pmp_server
+    from drm.app.server import PMPServer, create_pmp_server
     from drm.app.session_configuration import NO_QUALITY_MANAGER, PMPSessionFlags, SessionConfiguration
     from drm.app.session_proxy import MediaSessionProxy, create_pmp_media_session
     from drm.app.source_resolver import SourceResolver
     from drm.app.sources import open_source
+    from drm.app.worker_configuration import WorkerConfiguration
 
 __all__ = [
     "NO_QUALITY_MANAGER",
@@ -57,7 +58,7 @@ _PLACES: Final = {
     "create_media_session": "local_session",
     "create_pmp_server": "server",
     "PMPServer": "server",
-    "WorkerConfiguration": "server",
+    "WorkerConfiguration": "worker_configuration",
     "SessionConfiguration": "session_configuration",
     "PMPSessionFlags": "session_configuration",
     "NO_QUALITY_MANAGER": "session_configuration",

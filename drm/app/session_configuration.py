@@ -9,7 +9,8 @@ from uuid import UUID
 
 from drm.app.components.trust import ComponentTrust
 from drm.app.rights.enabler import ContentProtectionManager
-from drm.app.server import PMPServer, WorkerConfiguration
+from drm.app.server import PMPServer
+from drm.app.worker_configuration import WorkerConfiguration
 from drm.errors import InvalidArgumentError
 from drm.wire.messages import SessionSpec
 from drm.worker_memory import DEFAULT_MEMORY, LEAST_MEMORY, MOST_MEMORY

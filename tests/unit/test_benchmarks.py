@@ -12,7 +12,8 @@ from benchmarks import __main__ as program
 from benchmarks import decrypt_files, decrypt_speed, license_server, playback, session, trust
 from benchmarks.results import Ratio, write_results
 from drm.app.rights.managers import LocalKeysManager
-from drm.app.server import WorkerConfiguration, create_pmp_server
+from drm.app.server import create_pmp_server
+from drm.app.worker_configuration import WorkerConfiguration
 from sample_content.clip import Clip
 
 SMALL = Clip(width=320, height=180, frames=60, gop=30, sound=False, fragmented=True, bitrate=500_000, noise=10)

@@ -8,7 +8,8 @@ import click
 import msgspec
 
 from drm.app.components.trust import ComponentTrust
-from drm.app.server import WorkerConfiguration, create_pmp_server
+from drm.app.server import create_pmp_server
+from drm.app.worker_configuration import WorkerConfiguration
 from drm.errors import DRMError, ExitCode, TrustError
 from drm.hresult import name_of
 from drm.protection import Level, ProtectionReport, TrustReport

@@ -11,9 +11,10 @@ import pytest
 
 from drm.app.rights.enabler import ContentEnabler, EnablerActivation
 from drm.app.rights.managers import LicenseManager
-from drm.app.server import PMPServer, WorkerConfiguration, create_pmp_server
+from drm.app.server import PMPServer, create_pmp_server
 from drm.app.session_configuration import SessionConfiguration
 from drm.app.session_proxy import create_pmp_media_session
+from drm.app.worker_configuration import WorkerConfiguration
 from drm.class_ids import AV_DECODER
 from drm.encrypting.file import TrackEncryption, encrypt_file
 from drm.errors import TrustError

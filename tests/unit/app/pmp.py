@@ -15,9 +15,10 @@ from uuid import UUID
 
 from drm.app.byte_stream import FileByteStream
 from drm.app.rights.managers import LocalKeysManager
-from drm.app.server import PMPServer, WorkerConfiguration, create_pmp_server
+from drm.app.server import PMPServer, create_pmp_server
 from drm.app.session_proxy import MediaSessionProxy, PMPSessionFlags, SessionConfiguration, create_pmp_media_session
 from drm.app.sources import open_source
+from drm.app.worker_configuration import WorkerConfiguration
 from drm.class_ids import HASH_SINK
 from drm.encrypting.file import TrackEncryption, encrypt_file
 from drm.errors import SessionShutdownError

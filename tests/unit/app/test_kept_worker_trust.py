@@ -7,9 +7,10 @@ from contextlib import closing
 
 import pytest
 
-from drm.app.server import PMPServer, WorkerConfiguration, create_pmp_server
+from drm.app.server import PMPServer, create_pmp_server
 from drm.app.session_configuration import SessionConfiguration
 from drm.app.session_proxy import MediaSessionProxy, create_pmp_media_session
+from drm.app.worker_configuration import WorkerConfiguration
 from drm.class_ids import AV_DECODER
 from drm.errors import RestartRequiredError
 from drm.hresult import HResult

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from drm.app.server import PMPServer, WorkerConfiguration, create_pmp_server
+from drm.app.server import PMPServer, create_pmp_server
 from drm.app.session_configuration import SessionConfiguration
 from drm.app.session_proxy import create_pmp_media_session
+from drm.app.worker_configuration import WorkerConfiguration
 from drm.encrypting.file import TrackEncryption, encrypt_file
 from drm.media import Scheme, TrackType
 from license_server.process import LicenseServer
