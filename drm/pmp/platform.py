@@ -25,9 +25,9 @@ __all__ = ["COMPONENTS_MAY_IMPORT", "FORBIDDEN", "load", "load_trust", "names", 
 
 _STANDARD: Final = (
     "array", "base64", "binascii", "bisect", "collections", "collections.abc", "contextlib", "copy", "dataclasses",
-    "datetime", "enum", "errno", "fractions", "functools", "hashlib", "heapq", "hmac", "io", "itertools", "json", "logging", "math",
-    "mmap", "operator", "os", "queue", "re", "secrets", "string", "struct", "textwrap", "threading", "time",
-    "traceback", "types", "typing", "uuid", "warnings", "weakref", "zlib",
+    "datetime", "enum", "errno", "fractions", "functools", "hashlib", "heapq", "hmac", "io", "itertools", "json",
+    "logging", "math", "mmap", "operator", "os", "queue", "re", "secrets", "string", "struct", "textwrap", "threading",
+    "time", "traceback", "types", "typing", "uuid", "warnings", "weakref", "zlib",
 )  # fmt: skip
 
 _THIRD_PARTY: Final = (
