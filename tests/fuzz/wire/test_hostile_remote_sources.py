@@ -69,7 +69,6 @@ BREAKING: dict[str, Callable[[RemoteApplication], None]] = {
     "a window that could shrink": lambda a: a.create(fds=(bare_window(),)),
     "a window that is a pipe": lambda a: a.create(fds=(os.pipe()[0],)),
     "two windows": lambda a: a.create(fds=(a.window.fd, a.window.fd)),
-    "files that are pipes": lambda a: a.create(size=5, files=(5,), fds=(os.pipe()[0],)),
     "files of negative size": lambda a: a.create(size=5, files=(10, -5), fds=(a.window.fd, a.window.fd)),
     "files without descriptors": lambda a: a.create(size=5, files=(5, 0), fds=(a.window.fd,)),
     "sizes that do not add up": lambda a: a.create(size=9, files=(5,), fds=(a.window.fd,)),
@@ -176,6 +175,27 @@ def test_a_descriptor_is_for_reading_alone(remote: RemoteApplication, tmp_path: 
     with pytest.raises(OSError):
         os.pwrite(fd, b"x", 0)
     os.close(fd)
+
+
+NO_MEDIA: dict[str, Callable[[], int]] = {
+    "a pipe": lambda: os.pipe()[0],
+    "a folder": lambda: os.open("/tmp", os.O_RDONLY),
+    "the kernel makes up": lambda: os.open("/proc/self/mem", os.O_RDONLY),
+    "a device": lambda: os.open("/dev/zero", os.O_RDONLY),
+    "reading and writing": lambda: os.memfd_create("film"),
+}
+
+
+@pytest.mark.parametrize("seen", NO_MEDIA)
+def test_what_is_no_file_for_reading_is_refused_by_name(remote: RemoteApplication, seen: str) -> None:
+    fd = NO_MEDIA[seen]()
+    remote.create(size=5, files=(5,), fds=(fd,))
+    os.close(fd)
+    refused = remote.until(wire.SourceNotCreated).error
+    assert refused.code == "E-USAGE"
+    assert seen in refused.seen
+    remote.send(wire.Ping(50))
+    remote.until(wire.Returned, call=50)
 
 
 # ------------------------------------------------------------------------------------------------ the application
