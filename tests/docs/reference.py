@@ -24,6 +24,7 @@ from drm.errors import DRMError, error_classes
 from player.verbs.explain import entries
 from tests.docs.format_tables import formats
 from tests.docs.http_tables import with_tables
+from tests.docs.system_calls import system_calls
 
 __all__ = ["FOLDER", "PAGES", "pages"]
 
@@ -48,6 +49,7 @@ PAGES: Final = {
         "drm.app.components.trust", "drm.app.components.supply", "drm.trust.errors", "drm.trust.renewal",
         "drm.trust.state", "drm.app.components.updater",
     )),
+    "system-calls": ("System calls of a locked worker", ()),
     "formats": ("MP4: what is read, refused and passed over", ()),
     "http": ("The license server over HTTP", ()),
     "remote-source": ("Sources in the worker", ("drm.app.source_resolver", "drm.app.remote_source")),
@@ -61,7 +63,7 @@ def pages() -> dict[str, str]:
     """The text of each page, by file name; without an entry for a page that has nothing to tell."""
     made = {}
     for name, (title, modules) in PAGES.items():
-        made_up = {"errors": _errors, "findings": _findings, "formats": formats}.get(name)
+        made_up = {"errors": _errors, "findings": _findings, "formats": formats, "system-calls": system_calls}.get(name)
         body = list(made_up()) if made_up else [line for each in modules for line in _module(each)]
         if body:
             made[f"{name}.md"] = _joined([f"# {title}", "", _MADE, "", *body])
