@@ -81,7 +81,7 @@ case(3, _ENCRYPT % "bad.mp4",
      "write the file without indices: ffmpeg -i IN -c copy -movflags +frag_keyframe+empty_moov+skip_trailer OUT",
      "ffmpeg -v error -i bad.mp4 -c copy -movflags +frag_keyframe+empty_moov+skip_trailer new.mp4",
      _ENCRYPT % "new.mp4", _PLAYS % "new.mp4",
-     before=("ffmpeg -v error -i clear.mp4 -c copy -movflags +frag_keyframe+empty_moov+global_sidx index.mp4",
+     before=("ffmpeg -v error -i clear.mp4 -c copy -movflags +frag_keyframe+empty_moov+default_base_moof+global_sidx index.mp4",
              "$SPOIL index-beside index.mp4 bad.mp4"))  # fmt: skip
 case(3, _ENCRYPT % "bad.mp4",
      "package it again, or encode it anew: no program can read samples without that box",

@@ -147,8 +147,7 @@ def bare() -> bytes:
 def inserted(data: bytes, tmp_path: Path, *key_ids: KeyId) -> tuple[object, Path]:
     path, target = tmp_path / "in.mp4", tmp_path / "out.mp4"
     path.write_bytes(data)
-    done = insert_common_pssh(path, target, key_ids)
-    return done, target
+    return insert_common_pssh(path, target, key_ids), target
 
 
 def test_key_ids_come_from_tracks_and_from_other_systems_data(bare: bytes, tmp_path: Path) -> None:
@@ -171,7 +170,7 @@ def test_a_kid_in_guid_order_is_left_out_and_said(bare: bytes, tmp_path: Path) -
 def test_what_one_box_names_is_copied_and_two_become_one(bare: bytes, tmp_path: Path) -> None:
     done, target = inserted(with_boxes(bare, Pssh.common(EXTRA, KID).encode()), tmp_path)
     assert (done.is_copy, target.read_bytes()) == (True, (tmp_path / "in.mp4").read_bytes())
-    done, target = inserted(with_boxes(bare, Pssh.common(EXTRA).encode(), Pssh.common(KID).encode()), tmp_path)
+    done, target = inserted(with_boxes(bare, *(Pssh.common(each).encode() for each in (EXTRA, KID))), tmp_path)
     assert (done.added, done.is_copy, len(common_boxes(target))) == ((), False, 1)
 
 
