@@ -1,6 +1,6 @@
 """The table of system calls has a row for each call of the filter, and for no other."""
 
-from drm.pmp import seccomp
+from drm.lockdown import seccomp
 from tests.docs.system_calls import _CONDITIONS, KEPT, NEEDED, system_calls
 
 
