@@ -35,6 +35,7 @@ KEPT: Final[dict[str, str]] = {
     **dict.fromkeys(("getpid", "getuid", "geteuid", "getgid", "getegid"), "questions about itself"),
     **dict.fromkeys(("rt_sigaction", "rt_sigreturn", "sigaltstack", "restart_syscall"), "signals: a crash, a stop"),
     "exit_group": "the end of the process by itself",
+    "fstatfs": "what kind of file a descriptor is that was handed over",
 }  # fmt: skip
 
 _CONDITIONS: Final[dict[str, str]] = {
