@@ -38,7 +38,15 @@ from drm.protection import ProtectionReport
 from drm.readable import readable
 from drm.worker_memory import DEFAULT_MEMORY
 
-__all__ = ["PMPProcess", "ServicePeer", "cpu_seconds", "import_folders", "probe_worker", "receive_report", "worker_command"]
+__all__ = [
+    "PMPProcess",
+    "ServicePeer",
+    "cpu_seconds",
+    "import_folders",
+    "probe_worker",
+    "receive_report",
+    "worker_command",
+]
 
 logger = logging.getLogger(__name__)
 

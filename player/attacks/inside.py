@@ -88,7 +88,9 @@ def _launch(names: Sequence[str], home: Path, *, locked: bool) -> _Ended:
     stranger = os.open(home / "private", os.O_RDONLY)
     with ours, theirs, socket.create_server(("127.0.0.1", 0)) as server:
         try:
-            command = worker_command(theirs.fileno(), None, False, "cryptography", 1, False)  # noqa: FBT003
+            command = worker_command(
+                theirs.fileno(), unprotected=False, engine="cryptography", level=1, report_only=False
+            )
             at = next(index for index, word in enumerate(command) if word.endswith("__main__.py"))
             command[at : at + 1] = [str(_PROGRAM), "locked" if locked else "open", ",".join(names)]
             command += [f"home={home}", f"port={server.getsockname()[1]}", f"stranger={stranger}"]

@@ -33,7 +33,6 @@ _LAST: Final = "kill"
 class _Worker(Protocol):
     """What both kinds of worker have of what is used here."""
 
-    pid: int
     channel_socket: socket.socket
 
     def wait(self, timeout: float) -> bool: ...
@@ -76,7 +75,7 @@ def attack_unprotected(names: Sequence[str], folder: Path) -> tuple[dict[str, st
     device_key = folder / "device.key"
     device_key.write_bytes(os.urandom(32))
     with (
-        subprocess.Popen(["/bin/sh", "-c", "read line"], stdin=subprocess.PIPE) as broker,  # noqa: S603
+        subprocess.Popen(["/bin/sh", "-c", "read line"], stdin=subprocess.PIPE) as broker,
         PMPProcess(unprotected=True, demanded_level=0) as worker,
     ):
         try:

@@ -4,7 +4,7 @@ Every method is one attack. It returns when it was done, and raises OSError when
 """
 
 # The attacks are the plain calls themselves.
-# ruff: noqa: PTH123, PTH208
+# ruff: noqa: D102, PTH123, PTH208 - player/attacks/tables.py says of each what it would give
 
 from __future__ import annotations
 

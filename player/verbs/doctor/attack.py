@@ -63,10 +63,10 @@ def _as_text(found: Attacked) -> str:
     lines = [_title(found)]
     for origin, rows in _by_origin(found):
         lines += ["", _ORIGINS[origin]]
-        lines.append(f"  {'attack':<26}{'on an unprotected process':<27}{'on the worker':<21}verdict")
+        lines.append(f"  {'attack':<28}{'on an unprotected process':<27}{'on the worker':<21}verdict")
         for row in rows:
             note = f" ({row.note})" if row.note else ""
-            lines.append(f"  {row.name.replace('_', ' '):<26}{row.control:<27}{row.outcome:<21}{row.verdict}{note}")
+            lines.append(f"  {row.name.replace('_', ' '):<28}{row.control:<27}{row.outcome:<21}{row.verdict}{note}")
     lines += ["", _summary(found)]
     lines += textwrap.wrap(_limits(found), 120)
     return "\n".join(lines)

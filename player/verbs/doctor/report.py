@@ -51,7 +51,9 @@ def as_dict(report: ProtectionReport) -> dict[str, object]:
     """The report for --json, with what to do about each missing layer."""
     advice = {name: ADVICE[name] for name in _lacks(report)}
     found: dict[str, object] = msgspec.to_builtins(report)
+    window = report.start_window
     return found | {
+        "start_window_text": window.text() if window else "",
         "label": Level(report.level).label,
         "advice": advice,
         "host": machine(),
@@ -79,6 +81,8 @@ def as_text(report: ProtectionReport, unusable: StorageError | None) -> str:
     for title, names in levels:
         lines += ["", title]
         lines += [f"  {name.replace('_', ' '):<20} {report.layers.get(name, 'no: not probed')}" for name in names]
+    if report.start_window is not None:
+        lines += ["", f"start window {report.start_window.text()}"]
     lacks = _lacks(report)
     if lacks:
         lines += ["", "what to do"]
