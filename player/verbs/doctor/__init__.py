@@ -37,7 +37,7 @@ __all__ = ["command"]
 )
 @click.option("--as-user", metavar="NAME", help="With --attack, as root: attack under this account.")
 @click.option(
-    "--service-state", type=click.Path(path_type=Path), metavar="DIR", default="/var/lib/clearkey-pmp",
+    "--service-state", type=click.Path(path_type=Path, readable=False), metavar="DIR", default="/var/lib/clearkey-pmp",
     show_default=True, help="With --attack: folder of the service's device key, which is attacked.",
 )  # fmt: skip
 def command(
