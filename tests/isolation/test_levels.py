@@ -75,7 +75,7 @@ def test_inside_a_namespace_of_the_applications_own_account_it_is_level_0(ordina
 def test_a_level_that_is_not_to_be_had_is_an_error_that_names_the_layer(ordinary_user) -> None:
     said = ordinary_user.run(DEMAND.replace("LEVEL", "3")).stdout.strip()
     assert said.startswith("0 IsolationError E-ISOLATION 9 ")
-    assert said.endswith("service no: the worker runs under the application's account")
+    assert said.endswith("code_not_writable no: the worker runs under the application's account")
     if not shutil.which("unshare") or ordinary_user.run(["unshare", "-U", "-r", "true"], check=False).returncode:
         pytest.skip("unshare -U -r does not work here for an ordinary user")
     run = ordinary_user.run(["unshare", "-U", "-r", str(ordinary_user.python), "-c", DEMAND.replace("LEVEL", "1")])
