@@ -38,7 +38,15 @@ from drm.protection import ProtectionReport
 from drm.readable import readable
 from drm.worker_memory import DEFAULT_MEMORY
 
-__all__ = ["PMPProcess", "ServicePeer", "cpu_seconds", "import_folders", "probe_worker", "receive_report"]
+__all__ = [
+    "PMPProcess",
+    "ServicePeer",
+    "cpu_seconds",
+    "import_folders",
+    "probe_worker",
+    "receive_report",
+    "worker_command",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -101,7 +109,7 @@ class PMPProcess:
         self._stderr = b""
         self._up = threading.Event()
         self._ended = threading.Event()
-        command = _command(theirs.fileno(), unprotected, engine, demanded_level, report_only, memory, peer)
+        command = worker_command(theirs.fileno(), unprotected, engine, demanded_level, report_only, memory, peer)
         self._watcher = threading.Thread(
             target=self._watch, args=(command, theirs, start_timeout), name="pmp-process", daemon=True
         )
@@ -307,7 +315,7 @@ def _parent() -> Path:
     return Path(drm.__file__ or "").resolve().parent.parent
 
 
-def _command(
+def worker_command(
     channel: int,
     unprotected: bool,
     engine: str,

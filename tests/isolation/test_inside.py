@@ -1,109 +1,68 @@
 """Attacks from inside the locked worker: each fails there, and each succeeds in a process that is not locked."""
 
 import platform
-import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 
-# what a locked process may do no more, and how it is refused
-REFUSED = {
-    "open_for_writing": "EACCES",
-    "read_private_file": "EACCES",
-    "read_password_file": "EACCES",
-    "open_own_memory": "EACCES",
-    "list_root": "EACCES",
-    "stat_path": "EACCES",
-    "list_descriptors_of_parent": "EACCES",
-    "change_folder": "EPERM",
-    "use_inherited_descriptor": "EBADF",
-    "make_inet_socket": "EACCES",
-    "make_unix_socket": "EACCES",
-    "connect_tcp": "EACCES",
-    "make_socket_pair": "EPERM",
-    "fork": "EPERM",
-    "spawn": "EPERM",
-    "signal_parent": "EPERM",
-    "limit_parent": "EPERM",
-    "map_executable": "EPERM",
-    "make_executable": "EPERM",
-    "become_dumpable": "EPERM",
-    "add_filter": "EPERM",
-    "import_late": "ENOENT",
-}
+from player.attacks.attack import NO_CORE, SIGSYS
+from player.attacks.tables import INSIDE
 
-# what ends a locked process at once; the value is how the control ends
-FATAL = {
-    "execute": 7,
-    "trace_parent": 0,
-    "read_memory_of_parent": 0,
-    "unshare": 0,
-    "connect_by_number": 0,
-    "fork_by_number": 0,
-    "take_descriptor_of_parent": 0,
-    "make_ring": 0,
-    "call_x32": 0,
-}
+CALLS = [attack.name for attack in INSIDE if attack.expected != NO_CORE]
 
 
 @pytest.fixture(scope="module")
-def locked(account):
-    return account.application("launch.py", "locked", ",".join(REFUSED))
+def layers(account) -> dict[str, str]:
+    return account.attack("inside", [])["layers"]
 
 
-@pytest.fixture(scope="module")
-def unlocked(account):
-    return account.application("launch.py", "open", ",".join(REFUSED))
-
-
-def test_the_worker_reaches_level_2(locked) -> None:
-    layers = locked["told"]["report"]["layers"]
+def test_the_worker_reaches_level_2(account, layers) -> None:
     if subprocess.run(["unshare", "-U", "-r", "-n", "true"], check=False, capture_output=True).returncode:
         pytest.skip("this machine gives no user namespaces")
     if layers["landlock"] in ("no: ENOSYS", "no: EOPNOTSUPP"):
         pytest.skip("this machine gives no Landlock")
-    assert locked["told"]["report"]["layers"] == dict.fromkeys(locked["told"]["report"]["layers"], "yes")
-    assert locked["told"]["report"]["level"] == 2
+    assert layers == dict.fromkeys(layers, "yes")
+    assert account.attack("inside", [])["level"] == 2
 
 
-def test_the_worker_reaches_level_1(locked) -> None:
+def test_the_worker_reaches_level_1(table) -> None:
     """Otherwise the tests below would prove less than they say."""
-    assert locked["told"]["report"]["level"] >= 1, locked["told"]["report"]
+    assert table["level"] >= 1
 
 
-@pytest.mark.parametrize("attack", REFUSED)
-def test_an_attack_from_the_inside_is_refused(locked, unlocked, attack: str) -> None:
-    assert unlocked["told"][attack] == "done", "the control must succeed, or nothing is proved"
-    assert locked["told"][attack] == f"refused: {REFUSED[attack]}"
-
-
-def test_a_refused_attack_leaves_the_worker_alive(locked) -> None:
-    assert locked["ended"] == 0, locked["stderr"]
-
-
-@pytest.mark.parametrize("attack", FATAL)
-def test_an_attack_that_nothing_excuses_ends_the_worker(account, attack: str) -> None:
+@pytest.mark.parametrize("attack", CALLS)
+def test_an_attack_from_the_inside_is_refused(table, attack: str) -> None:
     if attack in ("call_x32", "fork_by_number") and platform.machine() != "x86_64":
         pytest.skip("only x86-64 has this system call")
-    control = account.application("launch.py", "open", attack)
-    if control["told"].get(attack) == "refused: EPERM":
+    row = table["by_name"][attack]
+    if row["control"] == "refused: EPERM":
         pytest.skip("this machine itself refuses that to everybody: there is no control")
-    assert (control["ended"], control["stderr"]) == (FATAL[attack], "")
-    assert account.application("launch.py", "locked", attack)["ended"] == -signal.SIGSYS
+    assert row["control"] == "done", "the control must succeed, or nothing is proved"
+    assert (row["outcome"], row["verdict"]) == (row["expected"], "refused")
 
 
-def test_a_crash_leaves_no_core(account) -> None:
+def test_calls_and_ends_are_both_there() -> None:
+    """The table itself: what a lock-down answers with an error, and what it answers with the end of the process."""
+    ends = {attack.name for attack in INSIDE if attack.expected == SIGSYS}
+    assert {"execute", "trace_parent", "read_memory_of_parent", "unshare", "connect_by_number"} <= ends
+    errors = {attack.name for attack in INSIDE if attack.expected.startswith("refused: E")}
+    assert {"open_for_writing", "connect_tcp", "fork", "map_executable", "become_dumpable", "add_filter"} <= errors
+    assert len(errors | ends | {"crash"}) == len(INSIDE) == 37
+
+
+def test_refused_attacks_leave_the_worker_alive(account) -> None:
+    """One process makes them all, and the last word is its own."""
+    names = [attack.name for attack in INSIDE if attack.expected.startswith("refused: E")]
+    told = account.attack("inside", [*names, "start_thread"])["outcomes"]
+    assert told.pop("start_thread") == "done", "decoders need threads: a filter that refuses them would refuse too much"
+    assert {said.partition(":")[0] for said in told.values()} == {"refused"}
+
+
+def test_a_crash_leaves_no_core(table) -> None:
+    row = table["by_name"]["crash"]
     if Path("/proc/sys/kernel/core_pattern").read_text().startswith("|"):
         pytest.skip("kernel.core_pattern sends cores to a program: the control has none to find")
-    control = account.application("launch.py", "open", "crash")
-    if not control["cores"]:
+    if row["control"] == NO_CORE:
         pytest.skip("no core file is left here even by an unprotected process (core_pattern or hard limit)")
-    crashed = account.application("launch.py", "locked", "crash")
-    assert crashed["ended"] == -signal.SIGSEGV
-    assert crashed["cores"] == []
-
-
-def test_threads_still_start(account) -> None:
-    """Decoders need them; a filter that refuses clone outright would pass every attack test."""
-    assert account.application("launch.py", "locked", "start_thread")["told"]["start_thread"] == "done"
+    assert (row["control"], row["outcome"], row["verdict"]) == ("done", NO_CORE, "refused")

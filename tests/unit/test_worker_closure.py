@@ -1,14 +1,15 @@
 """What code is in the worker is a reviewed list, and what components import is on it."""
 
 import ast
-import json
-import subprocess
+import base64
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
 
 from drm.app.components.installed import collect_components
+from drm.launch import process
 from drm.launch.process import PMPProcess, import_folders, probe_worker
 from drm.pmp import platform
 from drm.trust.archive import Component
@@ -20,12 +21,23 @@ COMPONENTS = collect_components()
 
 
 @pytest.fixture(scope="module")
-def modules(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """sys.modules of a locked worker, told by itself over its channel."""
-    program = REPOSITORY / "tests" / "isolation" / "programs" / "launch.py"
-    run = subprocess.run([sys.executable, program, "locked", "tell_modules"], capture_output=True, check=True,
-                         cwd=tmp_path_factory.mktemp("home"))  # fmt: skip
-    return json.loads(run.stdout)["told"]["tell_modules"]
+def modules() -> list[str]:
+    """sys.modules of a locked worker, told by itself when it has sent its report."""
+    stand_in = REPOSITORY / "tests" / "isolation" / "programs" / "canary_worker.py"
+    usual = process.worker_command
+
+    def command(*words) -> list[str]:
+        made = usual(*words)
+        entry = next(index for index, word in enumerate(made) if word.endswith("__main__.py"))
+        made[entry : entry + 1] = [str(stand_in), f"entry={made[entry]}"]
+        return made
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(process, "worker_command", command)
+        with PMPProcess(report_only=True) as worker:
+            assert worker.wait(30)
+            assert worker.exit_code == 0, worker.stderr
+            return zlib.decompress(base64.b64decode(worker.stderr.split()[-1])).decode().splitlines()
 
 
 def test_the_worker_holds_the_reviewed_roots_and_no_others(modules: list[str]) -> None:
@@ -114,10 +126,10 @@ def test_the_worker_imports_from_two_folders_at_most() -> None:
 
 def test_no_forbidden_library_is_mapped() -> None:
     """What a library loads past the import system shows in the memory map, which an unprotected worker lets us read."""
-    with PMPProcess(unprotected=True, demanded_level=0) as process:
-        process.channel_socket.settimeout(30)
-        assert process.channel_socket.recv(1 << 16)
-        mapped = {Path(line.split()[-1]) for line in Path(f"/proc/{process.pid}/maps").read_text().splitlines()}
+    with PMPProcess(unprotected=True, demanded_level=0) as worker:
+        worker.channel_socket.settimeout(30)
+        assert worker.channel_socket.recv(1 << 16)
+        mapped = {Path(line.split()[-1]) for line in Path(f"/proc/{worker.pid}/maps").read_text().splitlines()}
     names = {path.name for path in mapped}
     assert any(name.startswith("libavcodec") for name in names), "the control: what is there must be seen"
     assert not [name for name in names if name.startswith(("_ssl.", "_asyncio.", "_pickle.", "_multiprocessing."))]

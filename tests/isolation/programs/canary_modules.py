@@ -16,7 +16,7 @@ from drm.app.rights.managers import LicenseManager
 from drm.launch import process
 from player.playback import Playback
 
-usual = process._command
+usual = process.worker_command
 
 
 def command(*words):
@@ -27,7 +27,7 @@ def command(*words):
 
 
 def main():
-    process._command = command
+    process.worker_command = command
     sessions = []
     hashes = os.memfd_create("framemd5")
     manager = LicenseManager(sys.argv[2])

@@ -17,7 +17,7 @@ from drm.session.events import MediaEventType
 from player.playback import Playback
 
 FILM, URL, TIMES, *OPTIONS = sys.argv[1:]
-usual = process._command
+usual = process.worker_command
 
 
 def command(*words):
@@ -46,7 +46,7 @@ def play():
 
 def main():
     if "without-fork" in OPTIONS:
-        process._command = command
+        process.worker_command = command
     for _ in range(int(TIMES)):
         play()
 
