@@ -15,16 +15,20 @@ _ALL: Final = "every playback"
 NEEDED: Final[dict[str, str]] = {
     **dict.fromkeys((
         "read", "recvmsg", "sendmsg", "futex", "madvise", "munmap", "pread64", "close", "getsockopt", "getsockname",
-        "getrandom", "getppid", "gettid", "uname", "sched_getaffinity", "set_robust_list", "rseq", "rt_sigprocmask", "exit",
+        "getrandom", "getppid", "gettid", "uname", "sched_getaffinity", "set_robust_list", "rseq",
+        "rt_sigprocmask", "exit",
     ), _ALL),
     "write": "playback with `--framemd5` or `--snapshot`",
 }  # fmt: skip
 
 KEPT: Final[dict[str, str]] = {
-    **dict.fromkeys(("poll", "ppoll", "epoll_create1", "epoll_ctl", "epoll_wait", "epoll_pwait"), "waiting for a descriptor"),
-    **dict.fromkeys(("clock_gettime", "clock_getres", "gettimeofday", "times", "getrusage"), "clocks, where the vDSO has none"),
-    **dict.fromkeys(("clock_nanosleep", "nanosleep", "sched_yield", "membarrier"), "waiting, and locks of the C library"),
-    **dict.fromkeys(("mremap", "brk", "mlock", "munlock"), "memory of larger films; what is wiped is locked first"),
+    **dict.fromkeys(("poll", "ppoll", "epoll_create1", "epoll_ctl", "epoll_wait", "epoll_pwait"),
+                    "waiting for a descriptor"),
+    **dict.fromkeys(("clock_gettime", "clock_getres", "gettimeofday", "times", "getrusage"),
+                    "clocks, where the vDSO has none"),
+    **dict.fromkeys(("clock_nanosleep", "nanosleep", "sched_yield", "membarrier"),
+                    "waiting, and locks of the C library"),
+    **dict.fromkeys(("mremap", "brk", "mlock", "munlock"), "memory, as the C library takes it for larger films"),
     **dict.fromkeys(("readv", "writev", "pwrite64", "recvfrom", "sendto", "lseek", "fstat", "dup", "shutdown"),
                     "files and sockets that are open already, in other forms"),
     **dict.fromkeys(("close_range", "ftruncate", "fsync", "memfd_create", "pipe2"), "descriptors that name no file"),
