@@ -15,8 +15,8 @@ _ALL: Final = "every playback"
 NEEDED: Final[dict[str, str]] = {
     **dict.fromkeys((
         "read", "recvmsg", "sendmsg", "futex", "madvise", "munmap", "pread64", "close", "getsockopt", "getsockname",
-        "getrandom", "getppid", "gettid", "uname", "sched_getaffinity", "set_robust_list", "rseq", "rt_sigprocmask",
-        "exit",
+        "getrandom", "getppid", "gettid", "uname", "sched_getaffinity", "set_robust_list", "rseq",
+        "rt_sigprocmask", "exit",
     ), _ALL),
     "write": "playback with `--framemd5` or `--snapshot`",
 }  # fmt: skip
@@ -28,14 +28,14 @@ KEPT: Final[dict[str, str]] = {
                     "clocks, where the vDSO has none"),
     **dict.fromkeys(("clock_nanosleep", "nanosleep", "sched_yield", "membarrier"),
                     "waiting, and locks of the C library"),
-    **dict.fromkeys(("mremap", "brk", "mlock", "munlock"), "memory of larger films; what is wiped is locked first"),
+    **dict.fromkeys(("mremap", "brk", "mlock", "munlock"), "memory, as the C library takes it for larger films"),
     **dict.fromkeys(("readv", "writev", "pwrite64", "recvfrom", "sendto", "lseek", "fstat", "dup", "shutdown"),
                     "files and sockets that are open already, in other forms"),
     **dict.fromkeys(("close_range", "ftruncate", "fsync", "memfd_create", "pipe2"), "descriptors that name no file"),
     **dict.fromkeys(("getpid", "getuid", "geteuid", "getgid", "getegid"), "questions about itself"),
     **dict.fromkeys(("rt_sigaction", "rt_sigreturn", "sigaltstack", "restart_syscall"), "signals: a crash, a stop"),
-    "exit_group": "the end of the process by itself",
     "fstatfs": "what kind of file a descriptor is that was handed over",
+    "exit_group": "the end of the process by itself",
 }  # fmt: skip
 
 _CONDITIONS: Final[dict[str, str]] = {
