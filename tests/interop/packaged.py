@@ -47,7 +47,9 @@ def main(call: dict[str, Any]) -> dict[str, Any]:
     if call.get("update"):
         ComponentSupply(trust).update()
         return answer
-    manager = RenewingManager({KEY_ID: KEY}, msgspec.convert(call.get("rules", {}), Policy))
+    manager = RenewingManager(
+        {KEY_ID: KEY}, msgspec.convert({"actions": ["play", "hash"], **call.get("rules", {})}, Policy)
+    )
     told = SessionConfiguration(
         content_protection_manager=manager,
         trust=trust,

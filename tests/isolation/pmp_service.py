@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -74,8 +75,7 @@ def root(ordinary_user: OrdinaryUser) -> Path:
 
 @pytest.fixture(scope="module")
 def service(ordinary_user: OrdinaryUser, root: Path) -> Iterator[PMPService]:
-    folder = ordinary_user.home.parent / "service"
-    folder.mkdir()
+    folder = Path(tempfile.mkdtemp(prefix="service-", dir=ordinary_user.home.parent))
     with running_service(ordinary_user, folder, "--root", root, "--workers-per-user", 3) as running:
         yield running
 

@@ -117,7 +117,7 @@ def test_no_other_decoder_hands_out_what_it_is_given(attack, decoder: str, sink:
     source.track = track(decoder, "raw ", kind=kind, width=8, height=8)
     at = attack(source, Policy(actions=(PLAY, action), sealed_only=True))
     options = {"times": [0.0]} if sink == SNAPSHOT_SINK else {}
-    assert outcome(at, SinkActivate(sink, options, at.output)) is not None
+    assert outcome(at, SinkActivate(sink, options, at.handed)) is not None
     assert at.lines() == []
 
 
@@ -195,7 +195,7 @@ def test_with_hash_granted_a_film_gives_the_hashes_of_its_frames(film: Path) -> 
 @pytest.mark.parametrize("action", [SNAPSHOT, PLAY])
 def test_a_snapshot_is_granted_by_its_own_name(film: Path, action: Action) -> None:
     with playing(Source(film), under(Policy(actions=(PLAY, action), sealed_only=True))) as at:
-        error = outcome(at, SinkActivate(SNAPSHOT_SINK, {"times": [0.0]}, at.output))
+        error = outcome(at, SinkActivate(SNAPSHOT_SINK, {"times": [0.0]}, at.handed))
         assert (error is None) == (action is SNAPSHOT)
         assert (os.fstat(at.output).st_size > 0) is (action is SNAPSHOT)
 
@@ -205,7 +205,7 @@ def trimmed(at: Playing, media_start: int) -> DRMError | None:
     for stream in at.source.streams():
         if stream.track.type is TrackType.AUDIO:
             node = SourceStreamNode(stream, media_start=media_start)
-            topology.connect(node, SinkActivate(HASH_SINK, {}, at.output))
+            topology.connect(node, SinkActivate(HASH_SINK, {}, at.handed))
     at.session.set_topology(topology)
     try:
         at.until(E.SESSION_TOPOLOGY_SET).raise_for_status()

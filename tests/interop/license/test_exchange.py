@@ -60,7 +60,7 @@ def refused(url, kind, *words, limits=QUICK, within=1.6, **options):
     ("path", "kind", "words"),
     [
         ("/500", LicenseRefusedError, ["failed with status 500"]),
-        ("/500-problem", LicenseRefusedError, ["status 500", "Broken: disk [31m full x"]),
+        ("/500-problem", LicenseRefusedError, ["status 500", "Broken: disk\\x1b[31m full x"]),
         ("/401", LicenseRefusedError, ["status 401", "--header"]),
         ("/404", LicenseRefusedError, ["status 404", "not that of the license endpoint"]),
         ("/html", LicenseMalformedError, ["HTML"]),

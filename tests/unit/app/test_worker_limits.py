@@ -28,7 +28,7 @@ GREEDY = UUID("77777777-0000-0000-0000-000000000005")
 def failing(playback: Playback, options: dict[str, object]) -> MediaEvent:
     """Play through the greedy transform, to the event that tells what came of it."""
     topology: Topology = Topology(playback.source)
-    sink = SinkActivate(HASH_SINK, {}, playback.output)
+    sink = SinkActivate(HASH_SINK, {}, playback.handed)
     for each in playback.source.streams():
         topology.connect(each, sink, transforms=[TransformNode(GREEDY, options)])
     playback.set_topology(topology)

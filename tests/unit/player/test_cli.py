@@ -85,7 +85,7 @@ def test_help_of_every_verb(clearkey, verb: str) -> None:
 
 
 def test_help_names_every_verb(clearkey) -> None:
-    listed = re.findall(r"^  (\w+) ", clearkey("--help").out.partition("Verbs:")[2], re.MULTILINE)
+    listed = re.findall(r"^  ([\w-]+) ", clearkey("--help").out.partition("Verbs:")[2], re.MULTILINE)
     assert listed == list(_VERBS)
     assert set(listed) >= {"demo", "play", "serve", "keys", "inspect", "digest", "components", "doctor"}
 

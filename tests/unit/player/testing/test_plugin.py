@@ -276,9 +276,9 @@ def test_a_level_that_the_machine_lacks_fails_and_is_not_skipped(project: Projec
     assert ran.outcomes == {"test_a_session": "FAILED", "test_a_file": "FAILED"}, ran.output
     for test in ran.outcomes:
         said = ran.said(test)
-        assert "error: isolation level 3 is demanded, and this worker has level" in said
-        assert "the worker runs under the application's account" in said
-        assert "clearkey doctor" in said
+        assert "no PMP service: No such file or directory" in said
+        assert "/run/clearkey/pmp.sock" in said
+        assert "clearkey pmp-service install" in said
 
 
 def test_without_the_plugin(project: Project) -> None:
