@@ -85,11 +85,13 @@ def test_options_of_the_attack_alone_are_a_usage_error(ordinary) -> None:
 
 def test_nothing_is_left_when_the_command_is_ended(tmp_path: Path) -> None:
     """In the middle of the attacks, without a word to the processes that it started."""
-    request = {"origin": "inside", "protected": False, "names": ["wait"], "folder": str(tmp_path)}
+    request = {"origin": "inside", "protected": False, "names": ["open_for_writing", "wait"]}
+    request["folder"] = str(tmp_path)
     command = [sys.executable, "-m", "player.attacks.application", json.dumps(request)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True) as application:
         children = Path(f"/proc/{application.pid}/task/{application.pid}/children")
         pids = until(lambda: [int(pid) for pid in children.read_text().split()])
+        until((tmp_path / "notes.txt").exists)  # it has begun
         application.kill()
     until(lambda: not any(Path(f"/proc/{pid}/cmdline").exists() for pid in pids))
 
