@@ -63,7 +63,7 @@ def check_form(policy: Policy, key_id: KeyId, decoder: str, actions: Collection[
             else "nobody said what decodes it",
             seen="it is none of the codecs that clearkey knows protected media in",
             remedy="leave the track out, or have the license server grant 'extract' "
-            "(clearkey keys policy KID --actions …, docs/how-to/license-server.md)",
+            "(`clearkey keys policy KID --actions play,hash,extract`; docs/how-to/license-server.md)",
         )
     if not _HEARD_BY_NOBODY.issuperset(actions):
         wanted = ", ".join(action.value for action in actions if action not in _HEARD_BY_NOBODY)
@@ -71,7 +71,7 @@ def check_form(policy: Policy, key_id: KeyId, decoder: str, actions: Collection[
             f"the license does not grant 'extract', without which {wanted} of raw samples ({decoder}) is not to be had",
             seen=f"it grants: {', '.join(policy.actions) or 'nothing'}",
             remedy="play it without that output, or have the license server grant 'extract' "
-            "(clearkey keys policy KID --actions …, docs/how-to/license-server.md)",
+            "(`clearkey keys policy KID --actions play,hash,extract`; docs/how-to/license-server.md)",
         )
 
 

@@ -130,12 +130,12 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
             )
         if action not in self.actions:
             granted = ", ".join(self.actions) or "nothing"
+            wanted = ",".join((*self.actions, action))
             raise OutputNotAllowedError(
                 f"the license does not grant {action.value!r}",
                 seen=f"it grants: {granted}",
                 remedy="leave that output out, or have the license server grant it: "
-                f"clearkey keys policy KID --actions {','.join((*self.actions, action))} "
-                "(docs/how-to/license-server.md)",
+                f"`clearkey keys policy KID --actions {wanted}` (docs/how-to/license-server.md)",
             )
 
 

@@ -191,10 +191,12 @@ def test_the_tools_say_what_players_make_of_a_manifest_and_what_a_box_holds(admi
     admin.fill("textarea[name=manifest]", mpd.replace("Laurl", "laurl"))
     admin.check("input[name=only_check]")
     admin.click("button:has-text('Signal')")
+    admin.wait_for_selector("#signal tbody tr")
     assert admin.locator("#signal tbody tr").all_inner_texts()[0].split("\t")[:2] == ["shaka", "not known"]
     assert "right, with a setting" in admin.locator("#signal tbody tr").all_inner_texts()[0]
     admin.uncheck("input[name=only_check]")
     admin.click("button:has-text('Signal')")
+    admin.wait_for_selector("#signal pre")
     assert admin.locator("#signal tbody tr").all_inner_texts()[0].split("\t")[:2] == ["shaka", "not known"]
     assert admin.locator("#signal tbody tr").all_inner_texts()[0].split("\t")[2] == "right"
     assert '<clearkey:Laurl Lic_type="EME-1.0">' in admin.locator("#signal pre").inner_text()

@@ -12,7 +12,10 @@ from player.cli import _clearkey
 
 _QUOTED = re.compile(r"`clearkey ([^`]*)`")
 _BARE = re.compile(r"(?<![\w/.`-])clearkey ([a-z]+\b[^`,;:()…]*)")
-_FORMAL = re.compile(r"-{1,2}[a-z-]+|[A-Z_0-9]+(:[A-Z]+)?(\.[a-z0-9]+)?|[\w]+\.(json|mp4)|'.*'|\{.*\}|[a-z]+=.*|-|\d+")
+_FORMAL = re.compile(
+    r"-{1,2}[a-z-]+|[A-Z_0-9]+(:[A-Z]+)?(\.[a-z0-9]+)?|[\w]+\.(json|mp4)|'.*'|\{.*\}|[a-z]+=.*|-|\d+"
+    r"|(/[\w.-]+)+|[a-z]+(,[a-z]+)+"
+)
 """What a command can hold besides its verbs: options, PLACEHOLDERS, KID:KEY, file names, quoted words and holes."""
 
 

@@ -83,7 +83,8 @@ case(2, "clearkey play one.mp4 --license-url licenses.example.test", "give it as
      "clearkey play one.mp4 --license-url URL/license", server="--keys-file one.keys",
      path="drm/app/http/post.py")  # fmt: skip
 case(6, "clearkey play one.mp4 --license-url URL/license --snapshot sheet.png",
-     "leave that output out, or have the license server grant it",
+     "leave that output out, or have the license server grant it: `clearkey keys policy KID --actions {wanted}` "
+     "(docs/how-to/license-server.md)",
      "clearkey play one.mp4 --license-url URL/license",
      before=(*_IMPORTED, f"clearkey keys policy {KID} --actions play {_STORE}"), server=_STORE)  # fmt: skip
 case(2, f"clearkey keys convert {ONE[:31]} --to hex",
