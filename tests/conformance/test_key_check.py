@@ -11,6 +11,7 @@ from pathlib import Path
 from random import Random
 
 import av
+import msgspec
 import pytest
 
 from drm.app.byte_stream import FileByteStream
@@ -18,7 +19,7 @@ from drm.app.sources import component_loader, open_source
 from drm.class_ids import AV_DECODER
 from drm.encrypting.file import TrackEncryption, encrypt_file
 from drm.keys import ContentKey, KeyId
-from drm.media import Sample, Scheme, TrackInfo, TrackType
+from drm.media import Sample, SampleCrypto, Scheme, TrackInfo, TrackType
 from drm.session.key_check import KeyOutcome, check_keys, tells_of
 from drm.session.noise_check import slices_end_where_they_should
 from player.verbs.keys.check_file import _Decrypter, _samples
@@ -82,14 +83,43 @@ def test_a_clear_lead_told_by_subsamples_says_nothing_of_the_key(tmp_path: Path,
                     assert not right or not verdict.failed
 
 
-@pytest.mark.parametrize(("thorough", "looked_at"), [(False, 2), (True, 72)])
-def test_playback_looks_at_no_more_than_it_needs(thorough: bool, looked_at: int) -> None:
-    opened = Opened(OWN, manifest(OWN)["pk_cenc_iv8_v"])
+@pytest.mark.parametrize(
+    ("name", "thorough", "looked_at"),
+    [("pk_cenc_iv8_v", False, 2), ("pk_cenc_iv8_v", True, 72), ("pk_cbcs_ac3_a", False, 2)],
+)
+def test_playback_looks_at_no_more_than_it_needs(name: str, thorough: bool, looked_at: int) -> None:
+    opened = Opened(OWN, manifest(OWN)[name])
     with opened.stream:
         track = opened.media.tracks[0]
         samples = _samples(open_source(opened.stream), track.track_id)
         (verdict,) = check_keys(track, track.key_ids[:1], samples, _Decrypter(opened.keys), made, thorough=thorough)
     assert (verdict.outcome, verdict.checked, verdict.failed) == (KeyOutcome.RIGHT, looked_at, 0)
+
+
+def test_media_that_goes_clear_does_not_keep_the_check_busy() -> None:
+    """One encrypted sample, and behind it clear ones without end, told by subsamples: 288 are decoded, and no more."""
+    decrypter = _Decrypter({LED: ContentKey(bytes(16))})
+    taken = 0
+
+    def goes_clear() -> Iterator[tuple[Sample, memoryview]]:
+        nonlocal taken
+        for _ in range(4):
+            for sample, stored in clear():
+                wall = 0 if taken == 0 else sample.size
+                crypto = SampleCrypto(LED, Scheme.CENC, bytes(8), ((wall, sample.size - wall),))
+                sealed = bytearray(sample.size)
+                decrypter.decrypt_into(stored, crypto, memoryview(sealed))  # AES-CTR: back and forth alike
+                taken += 1
+                yield msgspec.structs.replace(sample, crypto=crypto), memoryview(sealed)
+
+    with FileByteStream(OWN / "clear" / "src_avc_aac.mp4") as stream:
+        source = open_source(stream)
+        track = next(each.track for each in source.streams() if each.track.type is TrackType.AUDIO)
+        clear = _samples(source, track.track_id)
+        assert sum(1 for _ in clear()) * 4 > 300
+        (verdict,) = check_keys(track, [LED], goes_clear, decrypter, made, thorough=True)
+    assert (verdict.outcome, verdict.checked, verdict.failed) == (KeyOutcome.RIGHT, 1, 0)
+    assert taken == 288
 
 
 def made():

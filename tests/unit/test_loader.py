@@ -302,6 +302,13 @@ def test_a_description_that_is_off_is_refused_by_name(field: str, value: str) ->
     assert refused.value.where == "here"
 
 
+def test_a_name_has_64_letters_at_most() -> None:
+    """As many as metadata may say of it: a description that takes fewer, or more, could not be listed or read."""
+    assert described(name="a" * 64).name == "a" * 64
+    with pytest.raises(ValueError, match="lower-case words"):
+        described(name="a" * 65)
+
+
 def test_the_installed_components_are_collected_once_and_alike() -> None:
     assert pack_components() == pack_components()
     assert {"clearkey-ita", "av-decoder"} <= {c.manifest.name for c in collect_components()}

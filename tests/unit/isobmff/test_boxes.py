@@ -187,3 +187,37 @@ def test_a_timescale_of_zero_is_refused() -> None:
 
 def test_handlers_give_track_types() -> None:
     assert [Hdlr(name).track_type for name in ("vide", "soun", "text")] == list(TrackType)
+
+
+UNITY = "00010000 00000000 00000000  00000000 00010000 00000000  00000000 00000000 40000000"
+AS_WRITTEN = [  # by the syntax of ISO/IEC 14496-12, clauses 8.2.2 to 8.7.9, and 23001-7, clause 8.2: header first
+    (
+        Mvhd(1000, 9),
+        f"0000006c 6d766864 00000000  00000000 00000000 000003e8 00000009  00010000 0100 {'00' * 10} {UNITY}"
+        f"{'00' * 24} ffffffff",
+    ),
+    (
+        Tkhd(3, 500, 1920, 1080),
+        f"0000005c 746b6864 00000003  00000000 00000000 00000003 00000000 000001f4 {'00' * 16} {UNITY}"
+        "07800000 04380000",
+    ),
+    (Hdlr("vide"), f"00000021 68646c72 00000000  00000000 76696465 {'00' * 12} 00"),
+    (Elst((Edit(5, -1),)), "0000001c 656c7374 00000000 00000001  00000005 ffffffff 00010000"),
+    (Tenc(KID, 8), "00000020 74656e63 00000000  00 00 01 08 000102030405060708090a0b0c0d0e0f"),
+    (Saio((4096,)), "00000014 7361696f 00000000 00000001 00001000"),
+]
+
+
+@pytest.mark.parametrize(
+    ("box", "bytes_"), AS_WRITTEN, ids=lambda value: ident(value) if not isinstance(value, str) else ""
+)
+def test_what_readers_here_pass_over_is_written_as_the_standard_has_it(box: Box, bytes_: str) -> None:
+    """A round trip does not see a matrix that skews pictures, or a version and flags that are not those of the box."""
+    assert box.encode().hex() == bytes.fromhex(bytes_).hex()
+
+
+def test_tenc_protects_or_does_not() -> None:
+    data = bytearray(Tenc(KID, 8).encode())
+    data[14] = 2
+    with pytest.raises(MalformedMediaError, match="isProtected is 2"):
+        parse(Tenc, bytes(data))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from fractions import Fraction
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from drm.isobmff.reader import Reader
 from drm.isobmff.sample_entry import SampleEntry
 from drm.isobmff.samples import open_presentation
 from drm.media import TrackType
+from tests.sample_tables import Stco, Stsc, Stsz, Stts
 
 SOUND = [("libopus", "mp4", "flt"), ("flac", "mp4", "s16"), ("alac", "mp4", "s16p"), ("alac", "mov", "s16p"),
          ("aac", "mov", "fltp"), ("eac3", "mp4", "fltp"), ("libmp3lame", "mp4", "s16p")]  # fmt: skip
@@ -104,3 +106,24 @@ def test_windows_media_out_of_piff() -> None:
 
 def test_a_codec_that_nobody_knows_has_no_decoder() -> None:
     assert codec_of(SampleEntry("zzzz", "zzzz")) == ("", b"")
+
+
+OBJECT_TYPES = (0x20, 0x21, 0x23, 0x40, 0x60, 0x61, 0x66, 0x67, 0x68, 0x69, 0x6A, 0x6B, 0x6C, 0xA5, 0xA6, 0xA9, 0xAD)
+
+
+@pytest.mark.parametrize("object_type", OBJECT_TYPES, ids=hex)
+def test_object_types_name_the_codec_that_ffmpeg_takes_them_for(build, tmp_path: Path, object_type: int) -> None:
+    """A number that is off gives the samples of one codec to the decoder of another."""
+    told = b"\x03\x12\0\1\0" + b"\x04\x0d" + bytes((object_type, 0x11)) + bytes(11)
+    esds = encode_box("esds", bytes(4), told)
+    path = tmp_path / "told.mp4"
+    tables = (
+        Stts(array("I", [1, 1])), Stsc(array("I", [1, 1, 1])), Stsz(1, 1), Stco(array("I", [8])),
+    )  # fmt: skip
+    entry = encode_box("mp4v", bytes(6), b"\0\1", bytes(70), esds)
+    path.write_bytes(encode_box("free", b"x") + build.moov(build.trak([entry], *(table.encode() for table in tables))))
+    with FileByteStream(path) as stream:
+        (track,) = open_presentation(stream).tracks
+    with av.open(str(path)) as container:
+        seen = container.streams[0].codec_context.codec.canonical_name
+    assert av.Codec(track.decoder, "r").canonical_name == seen

@@ -57,6 +57,15 @@ def test_a_file_without_a_movie_box(build) -> None:
         build.open(encode_box("ftyp", b"isom") + encode_box("mdat", bytes(9)))
 
 
+@pytest.mark.parametrize("first", [b"ftyp|heic", b"ftyp|isom|meta"])
+def test_a_brand_without_items_and_items_without_a_brand_are_no_still_image(build, first: bytes) -> None:
+    """A live photo names a brand of images, and a film may have items: neither is to be sent to a reader of images."""
+    _ftyp, brand, *items = first.decode().split("|")
+    data = encode_box("ftyp", brand.encode(), bytes(4)) + b"".join(encode_box(kind, bytes(4)) for kind in items)
+    with pytest.raises(UnsupportedMediaError, match="no movie box"):
+        build.open(data + encode_box("mdat", bytes(9)))
+
+
 @pytest.mark.parametrize("brand", [b"heic", b"mif1", b"avif"])
 @pytest.mark.parametrize("protected", [True, False])
 def test_a_still_image_is_named(build, brand: bytes, protected: bool) -> None:

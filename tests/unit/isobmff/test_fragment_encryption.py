@@ -12,6 +12,7 @@ from drm.isobmff.fragment import Tfhd, Trun
 from drm.isobmff.movie import Trex
 from drm.isobmff.protection import Tenc
 from drm.isobmff.sample_aux import PIFF_SENC, Saio, Saiz, Senc, encode_entry
+from drm.isobmff.sample_crypto import PackedEntries
 from drm.isobmff.sample_group import Sbgp, Seig, Sgpd
 from drm.keys import KeyId
 from drm.media import SampleCrypto, Scheme
@@ -74,8 +75,9 @@ def test_subsamples_longer_than_their_sample_are_refused(build) -> None:
     init = build.init(build.entry(CENC))
     for pairs in ([(4, 17)], [(4, 8), (4, 5)], [(0xFFFF, 0xFFFF_FFFF)]):
         box = Senc.pack([(iv, pairs) for iv in IVS], with_subsamples=True).encode()
-        with pytest.raises(MalformedMediaError, match="longer than their sample"):
+        with pytest.raises(MalformedMediaError, match="longer than their sample") as refused:
             cryptos(build, init, box)
+        assert refused.value.seen == f"{sum(map(sum, pairs))} bytes in the 20 bytes of sample 1 here"
 
 
 @pytest.mark.parametrize("change", [lambda d: d[:-1], lambda d: d + b"\0", lambda d: d[:-8]])
@@ -144,6 +146,29 @@ def test_entries_of_clear_samples_may_stand_in_senc(build) -> None:
     full = senc(*IVS)
     assert cryptos(build, init, own, groups, bare) == wanted
     assert cryptos(build, init, own, groups, full) == wanted
+
+
+def test_entries_of_clear_samples_beside_a_single_protected_one(build) -> None:
+    """The usual shape is that of the first protected sample; there may be no second one."""
+    own = Sgpd((Seig(KID, 0, is_protected=False),)).encode()
+    groups = Sbgp(array("I", [2, 65537, 1, 0])).encode()
+    assert cryptos(build, build.init(build.entry(CENC)), own, groups, senc(*IVS)) == [None, None, crypto(IVS[2])]
+
+
+def test_the_default_group_of_a_fragment_is_one_of_its_own(build) -> None:
+    own = Sgpd((Seig(OTHER, 8),), default_index=1).encode()
+    assert cryptos(build, build.init(build.entry(CENC)), own, senc(*IVS)) == [crypto(iv, kid=OTHER) for iv in IVS]
+
+
+def test_entries_that_are_passed_over_must_be_there() -> None:
+    """Otherwise a senc that is too short is said to be too long, or its neighbour's bytes are taken for IVs."""
+    packed = Senc(3, bytes(24), has_subsamples=False)
+    entries = PackedEntries(packed, clear_iv_size=0, place="here")
+    entries.skip(3, 8)
+    assert entries.remaining == 0
+    with pytest.raises(MalformedMediaError, match="ends before its samples") as refused:
+        PackedEntries(packed, clear_iv_size=0, place="here").skip(4, 8)
+    assert refused.value.where == "here"
 
 
 def test_a_group_that_is_not_there_is_refused(build) -> None:

@@ -101,6 +101,23 @@ def test_a_huge_count_in_a_tiny_file_fails_before_anything_is_made(build, size: 
         next(build.open(data).samples(1))
 
 
+def test_a_fragment_holds_two_million_samples_at_most(build) -> None:
+    """Samples without a byte cost a file nothing: each bound that is raised lets forty bytes take more memory."""
+    init = build.init(build.entry(None), trex=Trex(1, 1, 7, 0))
+    data = init + build.moof(encode_box("traf", Tfhd(1).encode(), Trun(2_097_153, 0).encode()))
+    with pytest.raises(MalformedMediaError, match="more than 2097152 samples"):
+        next(build.open(data).samples(1))
+
+
+def test_a_run_at_the_first_byte_of_the_file_is_inside_it_and_no_media(build) -> None:
+    """The file was not cut: to say so would send its owner to download it again."""
+    init = build.init(build.entry(None))
+    data = init + build.moof(build.traf([30], offset=-len(init))) + encode_box("mdat", bytes(30))
+    with pytest.raises(MalformedMediaError, match="outside the media data") as refused:
+        list(build.open(data).samples(1))
+    assert "bytes 0 to 30" in refused.value.seen
+
+
 def test_samples_that_overlap_cannot_keep_the_reader_busy(build) -> None:
     init = build.init(build.entry(None), trex=Trex(1, 1, 7, 1000))
     runs = [Trun(1, -1000).encode()] * 500

@@ -102,6 +102,12 @@ def test_widevines_other_fields() -> None:
     assert "written as text" in read_contents(WIDEVINE, whole.encode() + more).problem
 
 
+def test_a_length_of_two_bytes_whose_first_holds_no_bit() -> None:
+    """128 is 80 01: who ends the number at its first byte reads the rest of the message as something else."""
+    found = WidevineData.parse(b"\x22\x80\x01" + b"c" * 128 + b"\x12\x10" + KID.value)
+    assert (found.content_id, found.key_ids) == (b"c" * 128, (KID,))
+
+
 def test_the_key_ids_of_entitled_keys_are_those_of_the_content() -> None:
     key = b"\x0a\x10" + bytes(16) + b"\x12\x10" + KID.value + b"\x1a\x20" + bytes(32)
     found = WidevineData.parse(b"\x58\x02" + b"\x72" + bytes((len(key),)) + key)
@@ -116,6 +122,7 @@ def test_the_key_ids_of_entitled_keys_are_those_of_the_content() -> None:
         b"\x12\xff\xff\xff\xff\x0f" + bytes(16),  # 4 GiB
         b"\xff" * 11,  # a number without end
         b"\x02\x01\x00",  # field 0
+        b"\x80\x80\x80\x80\x10\x00",  # field 2**29, one more than there may be
         b"\x0b",  # a group, which the message does not have
         b"\x00\x00",
         bytes((1 << 20) + 1),
@@ -223,6 +230,24 @@ def test_notes_tell_a_reversed_kid() -> None:
     box = Pssh(WIDEVINE, (), WidevineData((KID.byte_reversed,)).encode(), 0)
     notes = notes_for_players([box, Pssh.common(KID)], [KID], "a.mp4")
     assert notes == (f"Widevine's pssh names {KID.byte_reversed}, which is a KID of the media in GUID order",)
+
+
+def test_notes_tell_data_that_cannot_be_read() -> None:
+    box = Pssh(WIDEVINE, (), b"\x12\x10short", 0)
+    notes = notes_for_players([box, Pssh.common(KID)], [KID], "a.mp4")
+    assert len(notes) == 1
+    assert notes[0].startswith("Widevine's pssh: ")
+    assert "not the data of Widevine's pssh box" in notes[0]
+
+
+def test_what_a_header_says_of_itself_is_told_and_kept_to_a_line() -> None:
+    """The words come from a stranger's file: an algorithm of a mebibyte would be printed whole."""
+    assert read_contents(PLAYREADY, playready_object(SHAKA_PLAYREADY)).details == ("header version 4.3.0.0", "AESCBC")
+    silent = SHAKA_PLAYREADY.replace(' ALGID="AESCBC"', "").replace(' version="4.3.0.0"', "")
+    assert read_contents(PLAYREADY, playready_object(silent)).details == ()
+    long = SHAKA_PLAYREADY.replace("AESCBC", "A" * 30).replace("4.3.0.0", "4" * 30)
+    found = PlayReadyData.parse(playready_object(long))
+    assert (found.algorithm, found.version) == ("A" * 20, "4" * 20)
 
 
 def test_data_of_the_common_system_is_said() -> None:

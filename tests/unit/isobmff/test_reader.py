@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 
 from drm.errors import MalformedMediaError, TruncatedMediaError
-from drm.isobmff.box import encode_box, top_boxes
+from drm.isobmff.box import TopBox, encode_box, encode_full_box, load_box, top_boxes
 from drm.isobmff.box_tree import box_tree
+from drm.isobmff.protection import Frma, Schm, Sinf, Tenc
 from drm.isobmff.reader import MAX_DEPTH, Reader
+from drm.keys import KeyId
+from tests.unit.isobmff.conftest import Bytes
 
 
 def test_every_form_of_size() -> None:
@@ -45,6 +48,12 @@ def test_an_impossible_size_is_refused(data: bytes) -> None:
 
 def test_zeros_behind_the_last_box_are_padding() -> None:
     assert [box.type for box in Reader(encode_box("aaaa") + bytes(4)).boxes()] == ["aaaa"]
+
+
+def test_what_is_behind_the_last_box_and_no_padding_is_too_short_for_a_header() -> None:
+    with pytest.raises(MalformedMediaError) as refused:
+        list(Reader(encode_box("aaaa") + b"\0\0\1").boxes())
+    assert refused.value.seen == "8 bytes are needed here, 3 are left in the box"
 
 
 def test_an_error_names_path_and_absolute_offset() -> None:
@@ -104,6 +113,31 @@ def test_the_tree_enters_sample_entries_and_leaves_media_alone(build) -> None:
     assert (ftyp.type, mdat.payload) == ("ftyp", None)
     assert "avc1" in _types(moov)
     assert max(size for _, size in stream.reads) == moov.size
+
+
+def test_the_tree_enters_an_encrypted_entry_of_text() -> None:
+    """Its boxes lie behind the fields of the format that it was: one byte beside them, nothing of them is found."""
+    sinf = Sinf(Frma("stpp"), Schm("cenc"), Tenc(KeyId(bytes(16)), 8)).encode()
+    entry = encode_box("enct", bytes(8), b"http://www.w3.org/ns/ttml\0\0\0", sinf)
+    moov = encode_box("moov", encode_full_box("stsd", 0, 0, (1).to_bytes(4, "big"), entry))
+    (tree,) = box_tree(Bytes(moov))
+    assert _types(tree) == {"moov", "stsd", "enct", "sinf", "frma", "schm", "schi", "tenc"}
+
+
+def test_the_tree_ends_at_a_hundred_thousand_boxes() -> None:
+    """Eight bytes of a file become hundreds of memory."""
+    inside = encode_box("free") * 99_999
+    (tree,) = box_tree(Bytes(encode_box("moov", inside)))
+    assert len(tree.children) == 99_999
+    with pytest.raises(MalformedMediaError, match="more than 100000 boxes"):
+        list(box_tree(Bytes(encode_box("moov", inside, encode_box("free")))))
+
+
+def test_a_box_of_more_than_a_quarter_of_a_gibibyte_is_not_loaded() -> None:
+    """What a file says of its size costs it nothing; to hold so much costs the reader."""
+    top = TopBox("moov", 0, 8, (256 << 20) + 1)
+    with pytest.raises(MalformedMediaError, match="more than 268435456 are not read"):
+        load_box(Bytes(b"\x10\0\0\1moov"), top)
 
 
 def _types(node) -> set[str]:

@@ -52,6 +52,13 @@ def halted(decrypter: object, crypto: SampleCrypto = CRYPTO) -> tuple:
 
 
 # ------------------------------------------------------------------------------------------------ changes
+def test_a_policy_that_changes_nothing_has_the_number_0() -> None:
+    """MF_POLICY_ID. Any other is that of a change, and would be taken for the answer to it."""
+    ita, bring = sealing(world(), A)
+    bring(Policy())
+    assert ita.get_policy(Action.PLAY).policy_id == 0
+
+
 def test_a_stricter_license_halts_until_each_policy_is_set_and_a_looser_one_does_not() -> None:
     environment = world()
     ita, bring = sealing(environment, A)

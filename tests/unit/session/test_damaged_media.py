@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from drm.media import Sample
+import pytest
+
+from drm.errors import KeyWrongError
+from drm.media import Sample, TrackInfo, TrackType
 from drm.session.events import MediaEventType as E
+from drm.session.key_check import KeyOutcome, KeyVerdict, raise_for_verdict
 from tests.unit.session.conftest import KEYS
 from tests.unit.session.home import Home, LocalSource
 from tests.unit.session.test_rights import with_keys
@@ -42,3 +46,16 @@ def test_sound_media_has_no_note(encrypted: Path, home: Callable[..., Home]) -> 
     event = at.until(E.SESSION_TOPOLOGY_SET)[-1]
     event.raise_for_status()
     assert "notes" not in event.values
+
+
+@pytest.mark.parametrize(("failed", "is_damage_likely"), [(15, True), (35, True), (36, False), (72, False)])
+def test_damage_is_thought_of_where_most_samples_decode(failed: int, is_damage_likely: bool) -> None:
+    """Nothing decodes under a wrong key: to speak of damage then would have a user look for another file."""
+    (key_id,) = list(KEYS)[:1]
+    track = TrackInfo(1, TrackType.VIDEO, "avc1", 1000)
+    verdict = KeyVerdict(track, key_id, KeyOutcome.WRONG, checked=72, failed=failed)
+    with pytest.raises(KeyWrongError) as refused:
+        raise_for_verdict(verdict)
+    assert ("the file may be damaged" in refused.value.maybe) is is_damage_likely
+    assert ("the key belongs to another KID" in refused.value.maybe) is not is_damage_likely
+    assert refused.value.seen == f"{72 - failed} of 72 encrypted samples decode with it"

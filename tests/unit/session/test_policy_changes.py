@@ -9,18 +9,21 @@ import pytest
 
 from drm.errors import InvalidRequestError, OutputNotAllowedError
 from drm.hresult import HResult
-from drm.media import TrackInfo, TrackType
+from drm.media import Sample, StreamDescriptor, TrackInfo, TrackType
 from drm.rights.authorities import SetPolicyResult
 from drm.rights.output_policy import OutputPolicy
 from drm.rights.output_trust import OutputTrust
 from drm.rights.policy import Action, Policy
 from drm.session import policy_engine
+from drm.session.decryption import Decryption
 from drm.session.events import MediaEvent
 from drm.session.events import MediaEventType as E
+from drm.session.full_topology import Node
 from drm.session.policy_engine import PolicyEngine, TrustedPath
+from drm.session.topology import SourceStreamNode
 from tests.clocks import HeldClock
 from tests.unit.ita.test_policies import halted, sealing, world
-from tests.unit.ita.world import CLEAR, A, decrypt
+from tests.unit.ita.world import CLEAR, CRYPTO, A, decrypt
 
 TRACK = TrackInfo(3, TrackType.VIDEO, "avc1", 1000, decoder="h264")
 BOTH = (Action.PLAY, Action.SNAPSHOT)
@@ -148,3 +151,43 @@ def test_an_output_is_waited_for_ten_seconds(monkeypatch: pytest.MonkeyPatch) ->
         path.change(numbered(path, Action.PLAY), stopping)
     assert cancelled.value.hresult == HResult.MF_E_OPERATION_CANCELLED
     assert stopping.looks == 1
+
+
+def test_a_stopped_pipeline_waits_for_no_output() -> None:
+    """It would stand for ten seconds, and `stop` with it."""
+    slow = Output(Action.PLAY)
+    path = Path(slow)
+    slow.waits = True
+    path.again(Policy(actions=BOTH, cgms_a=1))
+    source = SourceStreamNode(StreamDescriptor(TRACK))
+    node = Node(source, path.authority, path.decrypter, None, (), trust=path.path)  # type: ignore[arg-type]  # no decoder
+    told: list[MediaEvent] = []
+    decryption = Decryption(told.append)
+    decryption.stop()
+    sample = Sample(TRACK.track_id, 500, 0, 40, True, 0, 16, crypto=CRYPTO)
+    with pytest.raises(InvalidRequestError) as cancelled:
+        decryption.decrypt(node, memoryview(bytes(16)), sample, CRYPTO, memoryview(bytearray(16)))
+    assert cancelled.value.hresult == HResult.MF_E_OPERATION_CANCELLED
+    assert cancelled.value.where == "track 3, 0.500 s after its start"
+    assert E.POLICY_SET not in [event.type for event in told]
+    assert not decryption.asks_for_rights, "no license was waited for, so there is nobody to interrupt"
+
+
+class Unscaled:
+    """An output that knows nothing of pictures being scaled down."""
+
+    def get_action(self) -> Action:
+        return Action.PLAY
+
+    def set_policy(self, policies: Sequence[OutputPolicy]) -> SetPolicyResult:
+        return SetPolicyResult.APPLIED
+
+
+def test_an_output_that_says_nothing_of_scaling_asks_for_none() -> None:
+    authority, bring = sealing(world(), A)
+    bring(Policy(actions=BOTH))
+    path = TrustedPath(
+        PolicyEngine(None, None, 1, [].append), authority, authority.get_decrypter(), TRACK, [Unscaled()], []
+    )
+    path.open()
+    assert path.constriction == 0

@@ -87,6 +87,29 @@ def test_a_hostile_archive_is_refused(data, error):
         unpack_archive(data)
 
 
+@pytest.mark.parametrize("name_size", [201, len("component.toml")])
+def test_a_name_that_is_too_long_and_extra_fields_are_each_refused_before_they_are_read(name_size):
+    data = bytearray(raw(TOML))
+    data[26:30] = struct.pack("<2H", name_size, 0 if name_size == 201 else 1)
+    with pytest.raises(TrustError, match="a name that is too long, or extra fields"):
+        unpack_archive(bytes(data))
+
+
+def test_a_component_has_at_most_256_files():
+    """In order and otherwise sound: so many files are what is wrong with it, for the packer and for the reader."""
+    names = sorted(f"f{n}.py" for n in range(256))
+    assert len(unpack_archive(raw(TOML, *((name, b"") for name in names[1:])))) == 256
+    with pytest.raises(TrustError, match="more than 256 files"):
+        unpack_archive(raw(TOML, *((name, b"") for name in names)))
+    with pytest.raises(TrustError, match="more than 256 files"):
+        pack_archive({"component.toml": DESCRIPTION, **dict.fromkeys(names, b"")})
+
+
+def test_a_file_may_have_a_mebibyte():
+    files = {**FILES, "big.py": bytes(MAX_MEMBER)}
+    assert unpack_archive(pack_archive(files)) == files
+
+
 def test_what_zip_programs_write_is_refused_in_favour_of_the_one_form():
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:

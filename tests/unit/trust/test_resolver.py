@@ -74,6 +74,18 @@ def test_only_a_revoked_copy_is_at_hand(store):
     assert "1.10.0" in revoked.value.remedy
 
 
+def test_the_key_that_signs_beside_the_list_is_named_for_a_copy_that_is_listed_no_more(store, component):
+    """Its own signature is gone with the metadata that listed it; who asks for a renewal must say whose it was."""
+    store.revoke(class_id=CLASS, below="1.10")
+    data = archive_of(component("0.9.0"))
+    sha256 = hashlib.sha256(data).hexdigest()
+    with pytest.raises(ComponentRevokedError, match=r"v0\.9\.0 is revoked") as revoked:
+        store.resolve(**{sha256: data})
+    (key,) = store.home.trust().key_ids["components"]
+    assert revoked.value.component.public_key_hash == key
+    assert revoked.value.component.header_hash == sha256
+
+
 def test_nothing_can_take_the_place_of_what_is_revoked(store):
     store.revoke(sha256=(store.names["1.0.0"],))
     store.revoke(class_id=CLASS, below="2.0", renewal=Renewal(page="https://example.test/renew"))

@@ -34,6 +34,15 @@ def test_simple_blocks(build) -> None:
     assert {s.crypto for s in found} == {None}
 
 
+def test_a_track_number_may_have_eight_bytes(build) -> None:
+    """Some writers pad it. The rest of the header is behind it, and belongs to the block as well."""
+    wide = build.el("SimpleBlock", encode_size(1, 8) + b"\0\5\x80" + b"frame")
+    data = build.file(build.cluster(0, wide))
+    (sample,) = samples(build, data)
+    assert payloads(build, data) == [b"frame"]
+    assert (sample.dts, sample.is_sync) == (5 * MS, True)
+
+
 def test_groups(build) -> None:
     el, num = build.el, build.num
     data = build.file(

@@ -46,6 +46,14 @@ def test_codecs(build, codec: bytes, decoder: str) -> None:
     assert build.open(build.file(entries=build.entry(codec=codec))).tracks[0].decoder == decoder
 
 
+def test_an_ordinary_track_gives_no_warning(build) -> None:
+    """A warning that is always there is one that nobody reads."""
+    assert build.open(build.file()).warnings == ()
+    odd = build.entry(build.el("TrackTimestampScale", pack(">f", 2.0)))
+    (warning,) = build.open(build.file(entries=odd)).warnings
+    assert "TrackTimestampScale of 2 is passed over" in warning
+
+
 def test_codec_delay_is_taken_from_every_time(build) -> None:
     delay = build.num("CodecDelay", 6_500_000)
     block = build.cluster(0, build.simple(b"a"), build.simple(b"b", 20))
@@ -118,6 +126,8 @@ def test_a_file_without_tracks_says_why(build) -> None:
     whole = build.HEADER + build.el("Segment", build.INFO, build.el("Tracks", build.entry()))
     with pytest.raises(TruncatedMediaError, match="before its tracks"):
         build.open(whole[: whole.index(id_of("Tracks").to_bytes(4, "big"))])
+    with pytest.raises(UnsupportedMediaError, match="no Tracks element"):
+        build.open(build.HEADER + build.el("Segment", build.INFO))  # a whole file: nothing of it is cut off
     with pytest.raises(MalformedMediaError, match="Info element where the Segment belongs"):
         build.open(build.HEADER + build.INFO)
 
@@ -133,6 +143,7 @@ def test_a_file_without_tracks_says_why(build) -> None:
         (lambda b: b.entry(b.el("Video", b.num("PixelWidth", 1 << 20))), "pictures of 1048576x0"),
         (lambda b: b.entry(b.el("Audio", b.num("Channels", 0))), "0 channels"),
         (lambda b: b.entry(b.el("Audio", b.el("SamplingFrequency", b"\x7f\xc0\0\0"))), "nan Hz"),
+        (lambda b: b.entry(b.el("Audio", b.el("SamplingFrequency", pack(">f", 2.0**24 + 2)))), "16777218.0 Hz"),
         (lambda b: b.entry(b.el("CodecPrivate", bytes(1 << 17))), "CodecPrivate of 131072 bytes"),
     ],
 )
