@@ -93,7 +93,9 @@ class ServiceProcess:
             while self._ended is None:
                 left = end - time.monotonic()
                 try:
-                    if left < 0 or not select.select([self._control], [], [], left)[0]:
+                    poller = select.poll()  # select knows no descriptor above 1023, and applications have more
+                    poller.register(self._control, select.POLLIN)
+                    if left < 0 or not poller.poll(left * 1000):
                         return False
                     answer, fds = self._receive()
                     for fd in fds:

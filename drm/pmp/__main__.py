@@ -141,7 +141,7 @@ def born(arguments: Arguments) -> Born:
     service_key, account = -1, {}
     if arguments.peer is not None:
         service_key = _service_key(arguments.channel)
-        account = own_account(arguments.peer, service_key)
+        account = own_account(arguments.peer, service_key, arguments.root)
     window = None
     lockdown.bound(arguments.memory)
     if not arguments.unprotected:

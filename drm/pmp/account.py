@@ -12,17 +12,18 @@ import sys
 __all__ = ["own_account"]
 
 
-def own_account(peer: int, device_key: int) -> dict[str, str]:
+def own_account(peer: int, device_key: int, root: str | None = None) -> dict[str, str]:
     """Return the layers of level 3, as `drm.protection.SERVICE_LAYERS` names them: "yes", or "no: " and why.
 
     Args:
         peer: user id of the application.
         device_key: descriptor of the device key's file.
+        root: the file that vouches for components instead of the package's own, which decides what is run as code does.
     """
     return {
         "own_account": _account(peer),
         "own_device_key": _device_key(device_key),
-        "code_not_writable": _code(),
+        "code_not_writable": _code([] if root is None else [os.path.realpath(root)]),
     }
 
 
@@ -42,10 +43,10 @@ def _device_key(descriptor: int) -> str:
     return "yes"
 
 
-def _code() -> str:
-    """Whether a file that was loaded, or a folder on its way, can be changed by this account."""
+def _code(more: list[str]) -> str:
+    """Whether a file that was loaded or is one of `more`, or a folder on its way, can be changed by this account."""
     seen: set[str] = set()
-    for path in _loaded():
+    for path in (*more, *_loaded()):
         while path not in seen:
             seen.add(path)
             if _can_change(path):

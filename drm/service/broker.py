@@ -44,7 +44,6 @@ logger = logging.getLogger(__name__)
 
 _TOLD: Final = 5.0  # seconds that a peer has to say what it wants, or to take what it is told
 _GRACE: Final = 2.0  # seconds that a worker has to end by itself when its peer has gone
-_BACKLOG: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +129,6 @@ class Broker:
                 try:
                     _require_served(start, self._limits.worker_memory)
                     with self._place(uid):
-                        self._waiting[uid] -= 1
                         waiting = False
                         self._run(connection, uid, start)
                 except DRMError as error:
@@ -148,7 +146,7 @@ class Broker:
 
     @contextmanager
     def _place(self, uid: int) -> Iterator[None]:
-        """A worker's place among those that may be. Raises IsolationError: there is none left."""
+        """A worker's place among those that may be, for one that waits. Raises IsolationError: there is none left."""
         with self._counting:
             own, limits = self._workers[uid], self._limits
             if own >= limits.workers_per_user or self._workers.total() >= limits.workers:
@@ -158,6 +156,7 @@ class Broker:
                     remedy="end other sessions, or make several sessions in one worker (a server context)",
                 )
             self._workers[uid] += 1
+            self._waiting[uid] -= 1
         try:
             yield
         finally:

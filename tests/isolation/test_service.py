@@ -136,6 +136,29 @@ def test_code_that_the_service_can_write_makes_no_level_3(ordinary_user, tmp_pat
     assert report["layers"]["code_not_writable"] == f"no: {package}"
 
 
+def test_a_root_that_the_service_can_write_makes_no_level_3(ordinary_user, root: Path) -> None:
+    folder = ordinary_user.home.parent / "own-root"
+    folder.mkdir()
+    own = folder / "root.json"
+    own.write_bytes(root.read_bytes())
+    os.chown(own, SERVICE_UID, SERVICE_UID)
+    with running_service(ordinary_user, folder, "--root", own) as running:
+        report = json.loads(run_clearkey(ordinary_user, "doctor", "--json", "--service", running.socket).stdout)
+    assert report["level"] == 2
+    assert report["layers"]["code_not_writable"] == f"no: {own}"
+
+
+def test_root_gives_no_folder_of_somebody_elses_away(ordinary_user, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.mkdir(mode=0o755)
+    command = [ordinary_user.python, "-I", ordinary_user.python.parent / "clearkey", "pmp-service"]
+    words = ["--socket", tmp_path / "s", "--state", state, "--user", str(SERVICE_UID)]
+    ran = subprocess.run([*command, *words], capture_output=True, text=True, check=False, timeout=60)
+    assert ran.returncode != 0
+    assert "belongs to user id 0" in ran.stderr
+    assert (state.stat().st_uid, state.stat().st_mode & 0o777) == (0, 0o755)
+
+
 def test_a_service_of_ones_own_account_is_refused(service: PMPService) -> None:
     code = f"from drm.app.service_process import ServiceProcess\nServiceProcess({str(service.socket)!r})"
     environment = {"PATH": os.defpath, "HOME": "/"}

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from drm.app.service_process import ServiceProcess
 from drm.wire.service import VERSION, Ended, Refused, Start, Started, decode_message, encode_message
 from tests.isolation.pmp_service import PMPService, running_service
 
@@ -167,6 +169,23 @@ def test_a_worker_that_stands_still_is_ended_for_its_application(service: PMPSer
     os.kill(worker.pid, signal.SIGSTOP)
     worker.close()
     assert not Path(f"/proc/{worker.pid}").exists()
+
+
+def test_an_application_with_very_many_descriptors_hears_of_its_worker(service: PMPService) -> None:
+    """And is not told that a worker has ended which has not."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
+    held = [os.open("/dev/null", os.O_RDONLY) for _ in range(1100)]
+    try:
+        worker = ServiceProcess(str(service.socket), demanded_level=1)
+        assert worker.channel_socket.fileno() > 1024
+        assert not worker.wait(0.2)
+        worker.close()
+        assert worker.wait(0)
+    finally:
+        for each in held:
+            os.close(each)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_the_service_does_not_run_as_root(ordinary_user, tmp_path: Path) -> None:

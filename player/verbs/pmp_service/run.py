@@ -126,9 +126,15 @@ def _listening(path: Path) -> socket.socket:
 
 def _own_folder(state: Path, account: _Account) -> None:
     try:
-        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        state.mkdir(mode=0o700, parents=True)
         os.chown(state, account.uid, account.gid)
-        state.chmod(0o700)
+    except FileExistsError:
+        if (owner := state.lstat().st_uid) != account.uid:  # it may be anybody's: root does not give it away
+            raise StorageError(
+                f"the folder of the device key belongs to user id {owner}, not to {account.uid}",
+                where=str(state),
+                remedy="--state DIR, one that is not there yet or is that account's own",
+            ) from None
     except OSError as error:
         raise StorageError(
             f"the folder of the device key cannot be made: {error.strerror}", where=str(state), remedy="--state DIR"
