@@ -206,6 +206,19 @@ def test_the_mpd_snippet_is_read_on_its_own(url: str, admin: requests.Session) -
 
 
 # ------------------------------------------------------------------------------------------------ media
+def test_a_manifest_comes_back_as_it_was_typed(url: str, admin: requests.Session) -> None:
+    """With the line ends of a form, a mark at its start and characters that nobody sees: it is sent, and copied, again."""
+    typed = "\ufeff#EXTM3U\r\n#EXT-X-VERSION:5\r\n# na\xadme\r\n"
+    page = admin.get(f"{url}/tools", timeout=10).text
+    (csrf,) = set(re.findall(r'name="csrf" value="([^"]+)"', page))
+    form = {"csrf": csrf, "tool": "signal", "manifest": typed, "license_url": "http://127.0.0.1/license"}
+    for _ in range(2):
+        page = admin.post(f"{url}/tools", data=form, timeout=10).text
+        (back,) = re.findall(r'<textarea name="manifest"[^>]*>(.*?)</textarea>', page, re.DOTALL)
+        form["manifest"] = html.unescape(back)
+    assert form["manifest"].replace("\r\n", "\n") == typed.replace("\r\n", "\n")
+
+
 def test_films_are_served_whole_and_in_ranges_to_every_site(url: str, anyone: requests.Session) -> None:
     where, whole = f"{url}/media/one/video.mp4", bytes(range(256))
     answer = anyone.get(where, headers={"Origin": "http://player.test"})
