@@ -87,6 +87,6 @@ def _keep(response: Response) -> Response:
 
 
 def _finalized(value: object) -> object:
-    # Names of devices, contents and files are anybody's words; the template's own markup is ours. What somebody typed or
-    # is to copy goes back as it is: templates escape that themselves (|e), which makes it markup.
+    # Names of devices, contents and files are anybody's words; the template's own markup is ours. What somebody typed
+    # or is to copy goes back as it is: templates escape that themselves (|e), which makes it markup.
     return readable(value, None, lines=True) if isinstance(value, str) and not isinstance(value, Markup) else value

@@ -207,7 +207,7 @@ def test_the_mpd_snippet_is_read_on_its_own(url: str, admin: requests.Session) -
 
 # ------------------------------------------------------------------------------------------------ media
 def test_a_manifest_comes_back_as_it_was_typed(url: str, admin: requests.Session) -> None:
-    """With the line ends of a form, a mark at its start and characters that nobody sees: it is sent, and copied, again."""
+    """With a form's line ends, a mark at its start and characters that nobody sees: it is sent, and copied, again."""
     typed = "\ufeff#EXTM3U\r\n#EXT-X-VERSION:5\r\n# na\xadme\r\n"
     page = admin.get(f"{url}/tools", timeout=10).text
     (csrf,) = set(re.findall(r'name="csrf" value="([^"]+)"', page))
