@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import html
 import re
 from collections.abc import Iterator
@@ -13,23 +12,17 @@ import pytest
 import requests
 
 from drm.errors import InvalidArgumentError
-from drm.isobmff.pssh.box import Pssh
-from drm.isobmff.pssh.payload import PLAYREADY, make_data
 from drm.keys import ContentKey, KeyId
-from drm.rights.policy import Policy
 from license_server.decisions import Decision
 from license_server.pages.admission import PageRules, password_hash_of
 from license_server.pages.events import event_of, latest_rows
 from license_server.pages.key_list import found_rows
 from license_server.pages.media import catalogue_of
-from license_server.pages.overview import hour_of, percentile
-from license_server.pages.tools import decoded_boxes, read_token
-from license_server.pages.wording import ago, rules_of
+from license_server.pages.overview import hour_of
 from license_server.store.audit import Audit, AuditMode
 from license_server.store.keys import KeyRow, Place
 from license_server.store.opening import Store, open_store
 from license_server.store.wrapping import Kek
-from player.verbs.serve.settings import page_rules
 from tests.interop.command import Command
 
 KID = KeyId.parse("00112233445566778899aabbccddeeff")
@@ -281,16 +274,6 @@ def test_an_hour_is_counted_by_minute_and_reason(store: Store) -> None:
     assert (hour.p50, hour.p99) == (2.0, 2.0)
 
 
-def test_a_percentile_is_the_nearest_rank() -> None:
-    times = [number * 1000 for number in range(1, 101)]
-    assert (percentile(times, 50), percentile(times, 99), percentile([5000], 99), percentile([], 50)) == (
-        50,
-        99,
-        5,
-        None,
-    )
-
-
 def test_the_newest_rows_are_shown_oldest_first(store: Store) -> None:
     assert latest_rows(store.engine, 2) == []
     audit = Audit(store.engine, AuditMode.SYNC)
@@ -309,45 +292,6 @@ def row(place: Place, kid: KeyId = KID) -> KeyRow:
 def test_a_key_is_found_by_any_of_its_names(query: str) -> None:
     rows = [row(Place("a big film", "HD")), KeyRow(KeyId(bytes(16)), None, "beef", 0, Place("x", "y"), None, None)]
     assert found_rows(rows, query) == (rows[:1] if query else rows)
-
-
-def test_rules_and_times_are_told_in_words() -> None:
-    assert rules_of(None) == "default"
-    assert rules_of(Policy()) == "play"
-    assert rules_of(Policy(expires=0, min_level=2)) == "expires 1970-01-01 00:00:00 UTC; min level 2"
-    assert ago(None) == ""
-    assert ago(0).endswith(" d ago")
-
-
-def test_boxes_are_read_in_hex_and_base64_and_nothing_else() -> None:
-    text = "AAAANHBzc2gBAAAAEHfv7MCyTQKs4zweUuL7SwAAAAEAESIzRFVmd4iZqrvM3e7/AAAAAA=="
-    whole = decoded_boxes(text)
-    assert whole[0].key_ids == (KID,)
-    assert decoded_boxes(base64.b64decode(text).hex(" ")) == whole
-    assert decoded_boxes(text.rstrip("=")) == whole
-    other = Pssh(PLAYREADY, (), make_data(PLAYREADY, (KID,)), 0).encode().hex()
-    assert decoded_boxes(other)[0].key_ids == (KID,), "out of its data, and in the order of a UUID"
-    for wrong in ("", "not a box", "AAAA", "0x0"):
-        with pytest.raises(Exception, match=r".") as caught:
-            decoded_boxes(wrong)
-        assert type(caught.value).__module__ == "drm.errors"
-
-
-@pytest.mark.parametrize("text", ["", "a.b.c", "e30", "bnVsbA.bnVsbA.x", "W10.W10.x", "." * 5, "é.é.é"])
-def test_what_is_no_token_is_said_to_be_none(text: str) -> None:
-    with pytest.raises(InvalidArgumentError):
-        read_token(text, None)
-
-
-# ------------------------------------------------------------------------------------------------ setting up
-def test_pages_are_there_on_this_machine_alone_unless_they_are_asked_for(folder: Path) -> None:
-    for host, wanted, there in (("127.0.0.1", None, True), ("::1", None, True), ("localhost", None, True),
-                                ("0.0.0.0", None, False), ("example.test", None, False), ("0.0.0.0", True, True),
-                                ("127.0.0.1", False, False)):  # fmt: skip
-        assert (page_rules(wanted, host, None, None, is_https=False) is not None) == there
-    assert page_rules(None, "0.0.0.0", None, folder, is_https=False) is not None
-    with pytest.raises(InvalidArgumentError):
-        page_rules(False, "127.0.0.1", None, folder, is_https=False)
 
 
 def test_a_short_password_is_refused_and_none_is_kept(tmp_path: Path) -> None:
