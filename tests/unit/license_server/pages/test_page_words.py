@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from pathlib import Path
 
 import pytest
 
@@ -15,7 +14,6 @@ from drm.rights.policy import Policy
 from license_server.pages.overview import percentile
 from license_server.pages.tools import decoded_boxes, read_token
 from license_server.pages.wording import ago, rules_of
-from player.verbs.serve.settings import page_rules
 
 KID = KeyId.parse("00112233445566778899aabbccddeeff")
 
@@ -56,14 +54,3 @@ def test_boxes_are_read_in_hex_and_base64_and_nothing_else() -> None:
 def test_what_is_no_token_is_said_to_be_none(text: str) -> None:
     with pytest.raises(InvalidArgumentError):
         read_token(text, None)
-
-
-# ------------------------------------------------------------------------------------------------ setting up
-def test_pages_are_there_on_this_machine_alone_unless_they_are_asked_for(folder: Path) -> None:
-    for host, wanted, there in (("127.0.0.1", None, True), ("::1", None, True), ("localhost", None, True),
-                                ("0.0.0.0", None, False), ("example.test", None, False), ("0.0.0.0", True, True),
-                                ("127.0.0.1", False, False)):  # fmt: skip
-        assert (page_rules(wanted, host, None, None, is_https=False) is not None) == there
-    assert page_rules(None, "0.0.0.0", None, folder, is_https=False) is not None
-    with pytest.raises(InvalidArgumentError):
-        page_rules(False, "127.0.0.1", None, folder, is_https=False)

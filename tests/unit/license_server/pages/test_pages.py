@@ -302,3 +302,14 @@ def test_a_short_password_is_refused_and_none_is_kept(tmp_path: Path) -> None:
     file.write_text(f"{PASSWORD}\n")
     assert PASSWORD not in (found := password_hash_of(file))
     assert found not in repr(PageRules(password_hash=found))
+
+
+# ------------------------------------------------------------------------------------------------ setting up
+def test_pages_are_there_on_this_machine_alone_unless_they_are_asked_for(folder: Path) -> None:
+    for host, wanted, there in (("127.0.0.1", None, True), ("::1", None, True), ("localhost", None, True),
+                                ("0.0.0.0", None, False), ("example.test", None, False), ("0.0.0.0", True, True),
+                                ("127.0.0.1", False, False)):  # fmt: skip
+        assert (page_rules(wanted, host, None, None, is_https=False) is not None) == there
+    assert page_rules(None, "0.0.0.0", None, folder, is_https=False) is not None
+    with pytest.raises(InvalidArgumentError):
+        page_rules(False, "127.0.0.1", None, folder, is_https=False)
