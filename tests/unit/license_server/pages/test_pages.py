@@ -23,6 +23,7 @@ from license_server.store.audit import Audit, AuditMode
 from license_server.store.keys import KeyRow, Place
 from license_server.store.opening import Store, open_store
 from license_server.store.wrapping import Kek
+from player.verbs.serve.settings import page_rules
 from tests.interop.command import Command
 
 KID = KeyId.parse("00112233445566778899aabbccddeeff")
