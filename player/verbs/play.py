@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import sys
+from pathlib import Path
 
 import click
 
@@ -89,6 +90,8 @@ def command(
         raise InvalidArgumentError(
             "keys come either from --license-url or from --key and --keys-file", remedy="leave one of them out"
         )
+    if framemd5 and snapshot and "-" not in {framemd5, snapshot} and _is_one_file(framemd5, snapshot):
+        raise InvalidArgumentError("hashes and pictures go to one output", remedy="give each a file of its own")
     if quiet:
         logging.getLogger("drm").setLevel(logging.ERROR)
     manager = _manager(license_url, headers, cacert, form, keys)
@@ -129,6 +132,12 @@ def command(
                 raise InvalidArgumentError("--compare needs the hashes itself: give --framemd5 a file")
             return compare(hashes_fd, clear, result, quiet=quiet)
     return 0
+
+
+def _is_one_file(one: str, other: str) -> bool:
+    """Whether both names are of one file, which would hold what was written last; /dev/null takes everything."""
+    real = Path(one).resolve()
+    return real == Path(other).resolve() and (real.is_file() or not real.exists())
 
 
 def _manager(

@@ -267,6 +267,17 @@ def test_a_level_that_is_demanded_and_not_there_names_what_it_needs(clearkey, fi
     assert not (tmp_path / "out").exists()
 
 
+def test_hashes_and_pictures_do_not_go_to_one_file(clearkey, film, keys_of, tmp_path) -> None:
+    """The one that is written last would be all that is left, and the exit code would say that both are there."""
+    target, link = tmp_path / "out", tmp_path / "link"
+    link.symlink_to(target)
+    words = ("play", *film.files, "--keys-file", keys_of(film), "--framemd5", target, "--snapshot")
+    for name in (target, link, f"{tmp_path}/../{tmp_path.name}/out"):
+        ran = clearkey(*words, name)
+        assert (ran.code, target.exists()) == (2, False), ran.err
+    assert clearkey("play", *film.files, "--keys-file", keys_of(film), "--framemd5", "/dev/null").code == 0
+
+
 def test_an_unprotected_worker_plays_no_protected_content(clearkey, film, keys_of) -> None:
     ran = clearkey("play", *film.files, "--keys-file", keys_of(film), "--unprotected")
     assert ran.code == 9
