@@ -15,6 +15,8 @@ PYTHON ?=
 .SILENT:
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
+# Hundreds of short processes run below: each would compile the code anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 # Make a sample, start the license server, play the sample in the locked-down worker, leave build/demo/index.html.
 play: $(RUN)
