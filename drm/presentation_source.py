@@ -16,6 +16,7 @@ import msgspec
 from drm.class_ids import CLEARKEY_ITA
 from drm.component import ByteStream, PMPHost, SourceCharacteristic
 from drm.errors import InvalidArgumentError, InvalidRequestError, TruncatedMediaError
+from drm.hresult import HResult
 from drm.media import InitBox, Presentation, Sample, SampleTime, StreamDescriptor, TrackInfo, TrackType
 from drm.wire.specs import RemoteObject
 
@@ -80,7 +81,9 @@ class PresentationSource:
         if not descriptor.is_protected:
             return None
         if self._host is None:
-            raise InvalidRequestError("set_pmp_host comes before an input trust authority can be made")
+            raise InvalidRequestError(
+                "set_pmp_host comes before an input trust authority can be made", hresult=HResult.MF_E_NO_PMP_HOST
+            )
         if stream_id not in self._authorities:
             self._authorities[stream_id] = self._host.create_object(CLEARKEY_ITA, self._init_data(descriptor))
         return self._authorities[stream_id]

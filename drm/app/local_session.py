@@ -20,12 +20,12 @@ from drm.app.components.installed import pack_components
 from drm.app.local_source import LocalSource
 from drm.app.session_configuration import SessionConfiguration
 from drm.app.sources import component_loader
+from drm.app.topology_numbers import TopologyNumbers
 from drm.class_ids import AV_DECODER
 from drm.component import InputTrustAuthority, MediaSource
 from drm.descriptors import close_quietly
 from drm.errors import (
     InvalidArgumentError,
-    InvalidRequestError,
     IsolationError,
     SessionShutdownError,
     UnsupportedServiceError,
@@ -35,11 +35,12 @@ from drm.rights.enablers import EnablerActivate
 from drm.session.attributes import custom_loader, quality_manager
 from drm.session.clock import PresentationClock
 from drm.session.event_queue import BeginResult, EventCallback, EventQueue, Events, GetEventResult
-from drm.session.events import MediaEvent, MediaEventType, SessionCapability
-from drm.session.media_session import MediaSession, SessionOptions, TimeFormat
+from drm.session.events import MediaEvent, SessionCapability
+from drm.session.media_session import MediaSession, SessionOptions, TimeFormat, check_position
 from drm.session.services import RateControl, Service, service_of
 from drm.session.session_source import SessionSource
-from drm.session.topology import SetTopologyFlags, SinkActivate, Topology
+from drm.session.shared_source import SharedSources
+from drm.session.topology import SetTopologyFlags, SinkActivate, Topology, check_flags, check_streams
 from drm.session.topology_loader import TopologyLoader
 from drm.wire.specs import FullTopology
 
@@ -103,7 +104,8 @@ class LocalMediaSession:
         self._changing = threading.Lock()
         self._sources: dict[int, LocalSource] = {}  # by topology
         self._as_they_are: dict[int, Topology[MediaSource]] = {}
-        self._newest = 0
+        self._numbers = TopologyNumbers()
+        self._shared = SharedSources()
         self._core = MediaSession(resolver, self._event, self._interrupt, options)
 
     # ------------------------------------------------------------------ IMFMediaSession
@@ -113,26 +115,26 @@ class LocalMediaSession:
     ) -> None:
         """Resolve a partial topology and queue it: SESSION_TOPOLOGY_SET (MediaSession.set_topology).
 
-        Sinks get copies of the descriptors; the caller keeps its own. Each topology is set once.
+        Sinks get copies of the descriptors; the caller keeps its own. A topology may be set again.
 
         Raises:
             TopologyError, InvalidArgumentError: it can be seen at once that it cannot be played.
-            InvalidRequestError: it was set before, or another one that is not over reads from the same source.
             SessionShutdownError: the session was shut down.
         """
+        check_flags(flags)
         if topology is None:
             self._core.set_topology(None, flags)
             return
         if flags & SetTopologyFlags.CLEAR_CURRENT:
-            self._core.clear_current(topology.topology_id)
+            self._core.clear_current(self._numbers.number_of(topology.topology_id))
             return
-        self._core.refuse_shut()
         media = topology.check()
-        number = topology.topology_id
-        source = LocalSource(media, lambda: self._source_gone(number))
+        check_streams(topology, media.streams())
+        self._core.refuse_shut()
         with self._changing:
-            self._refuse_twice(topology, media, flags)
-            copied = _copy(topology, source)
+            number = self._numbers.take(topology)
+            source = LocalSource(self._shared.cursor(media), lambda: self._source_gone(number))
+            copied = _copy(topology, number, source)
             try:
                 if flags & SetTopologyFlags.NORESOLUTION:
                     self._as_they_are[number] = topology
@@ -142,7 +144,6 @@ class LocalMediaSession:
                 _close_descriptors(copied)
                 self._source_gone(number)
                 raise
-            self._newest = number
 
     def clear_topologies(self) -> None:
         """Drop the topologies that wait; the current one goes on: SESSION_TOPOLOGIES_CLEARED."""
@@ -152,6 +153,9 @@ class LocalMediaSession:
         self, position: int | tuple[int, int] | None = None, time_format: TimeFormat = TimeFormat.PRESENTATION
     ) -> None:
         """Play from `position` (100 ns), or from where the session stands: SESSION_STARTED (MediaSession.start)."""
+        check_position(position, time_format)
+        if isinstance(position, tuple):
+            position = self._numbers.number_of(position[0]) or 0, position[1]
         self._core.start(position, time_format)
 
     def pause(self) -> None:
@@ -190,7 +194,7 @@ class LocalMediaSession:
 
     def get_full_topology(self, topology_id: int | None = None) -> FullTopology:
         """The resolved topology that is current (None), or one that waits (MediaSession.get_full_topology)."""
-        return self._core.get_full_topology(topology_id)
+        return self._numbers.of_its_own_id(self._core.get_full_topology(self._numbers.number_of(topology_id)))
 
     def get_service(self, service: Service | UUID) -> RateControl:
         """RATE_CONTROL_SERVICE gives the rate control.
@@ -237,10 +241,11 @@ class LocalMediaSession:
     # ------------------------------------------------------------------ behind the face
 
     def _event(self, event: MediaEvent) -> None:
-        if event.type == MediaEventType.SESSION_TOPOLOGY_SET and isinstance(event.value, FullTopology):
+        value = event.value
+        if isinstance(value, FullTopology):
             # With NORESOLUTION the payload is the very topology that was set.
-            value = self._as_they_are.pop(event.value.topology_id, event.value)
-            event = msgspec.structs.replace(event, value=value)
+            value = self._as_they_are.pop(value.topology_id, None) or self._numbers.of_its_own_id(value)
+        event = msgspec.structs.replace(event, values=self._numbers.named(event.values), value=value)
         with suppress(SessionShutdownError):
             self._queue.queue_event(event)
 
@@ -250,31 +255,18 @@ class LocalMediaSession:
             for source in list(self._sources.values()):
                 source.cancel()
 
-    def _refuse_twice(self, topology: Topology[MediaSource], media: MediaSource, flags: SetTopologyFlags) -> None:
-        if topology.topology_id <= self._newest:
-            raise InvalidRequestError(
-                "this topology, or one made after it, was set in this session",
-                remedy="make a new Topology for each set_topology",
-            )
-        if flags & SetTopologyFlags.IMMEDIATE:  # the others are dropped before this one is read
-            return
-        if any(source.media is media for source in list(self._sources.values())):
-            raise InvalidRequestError(
-                "another topology that is not over reads from this source",
-                remedy="open the media once for each topology of a queue, or set it with IMMEDIATE",
-            )
-
     def _source_gone(self, number: int) -> None:
         self._sources.pop(number, None)
         self._as_they_are.pop(number, None)
+        self._numbers.over(number)
 
 
-def _copy(topology: Topology[MediaSource], source: LocalSource) -> Topology[SessionSource]:
+def _copy(topology: Topology[MediaSource], number: int, source: LocalSource) -> Topology[SessionSource]:
     """The same topology over the session's own source, with descriptors that are the session's to close."""
     copied: Topology[SessionSource] = Topology(
         source, project_start=topology.project_start, project_stop=topology.project_stop
     )
-    copied.topology_id = topology.topology_id
+    copied.topology_id = number
     sinks: dict[SinkActivate, SinkActivate] = {}
     try:
         for sink in topology.sinks():

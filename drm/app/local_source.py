@@ -6,10 +6,11 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from drm.component import InputTrustAuthority, MediaSource, SourceCharacteristic
+from drm.component import InputTrustAuthority, SourceCharacteristic
 from drm.errors import UnsupportedMediaError
 from drm.media import Sample
 from drm.session.session_source import cancelled
+from drm.session.shared_source import SourceCursor
 
 __all__ = ["LocalSource"]
 
@@ -19,11 +20,12 @@ _MAX_SAMPLE: Final = 16 << 20  # bytes; as a worker's
 class LocalSource:
     """Keeps `drm.session.session_source.SessionSource`. Made for one topology; ends with it."""
 
-    def __init__(self, media: MediaSource, closed: Callable[[], None]) -> None:
+    def __init__(self, reading: SourceCursor, closed: Callable[[], None]) -> None:
         """`closed` is called once, when the session needs the source no more; the media source stays its owner's."""
-        self.media = media
-        self.characteristics: SourceCharacteristic = media.characteristics
-        self.duration: int = media.duration
+        self._reading = reading
+        self._finished: set[int] = set()
+        self.characteristics: SourceCharacteristic = reading.media.characteristics
+        self.duration: int = reading.media.duration
         self._closed = closed
         self._changing = threading.Lock()
         self._is_interrupted = self._is_cancelled = self._is_closed = False
@@ -38,14 +40,16 @@ class LocalSource:
             if self._is_cancelled:
                 raise cancelled()
             self._is_interrupted = False
-        self.media.select(stream_ids, position)
+        self._reading.select(stream_ids, position)
+        self._finished.clear()
 
     def read(self, stream_id: int) -> tuple[Sample, memoryview] | None:
         """The next sample and its bytes. Raises what the media source raises, and UnsupportedMediaError."""
         if self._is_interrupted or self._is_cancelled:
             raise cancelled()
-        sample = self.media.next_sample(stream_id)
+        sample = self._reading.next_sample(stream_id)
         if sample is None:
+            self._finished.add(stream_id)
             return None
         if not 0 <= sample.size <= _MAX_SAMPLE:
             raise UnsupportedMediaError(
@@ -55,8 +59,12 @@ class LocalSource:
                 maybe="the file is damaged",
             )
         data = memoryview(bytearray(sample.size))
-        self.media.read_into(sample, data)
+        self._reading.read_into(sample, data)
         return sample, data
+
+    def is_finished(self, stream_id: int) -> bool:
+        """Whether the media source gave the last sample of this stream."""
+        return stream_id in self._finished
 
     def done(self, stream_id: int) -> None:
         """Nothing is held back: each sample has memory of its own."""

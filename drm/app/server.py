@@ -26,7 +26,7 @@ from drm.app.components.supply import ComponentSupply
 from drm.app.host_proxy import HostProxy
 from drm.app.worker_configuration import WorkerConfiguration, launch_worker, open_device_key_of
 from drm.app.worker_link import WorkerLink
-from drm.errors import DRMError, SessionShutdownError, TrustError, WireError
+from drm.errors import DRMError, InvalidArgumentError, SessionShutdownError, TrustError, WireError
 from drm.protection import ProtectionReport, require
 from drm.rights.enablers import EnablerActivate
 from drm.trust.snapshot import pack_snapshot
@@ -34,7 +34,7 @@ from drm.wire import messages as wire
 from drm.wire.messages import RemoteObject
 from drm.wire.ring import sealed_memfd
 
-__all__ = ["PMPServer", "create_pmp_server"]
+__all__ = ["PMPServer", "create_pmp_server", "require_context"]
 
 logger = logging.getLogger(__name__)
 
@@ -297,3 +297,21 @@ def _memfd(data: bytes) -> Iterator[int]:
         yield fd
     finally:
         os.close(fd)
+
+
+def require_context(context: object, min_level: int, *, unprotected: bool) -> None:
+    """Return when `context` is a server whose worker is what is asked for.
+
+    Raises:
+        InvalidArgumentError: it is no server, or its worker is protected and an unprotected one is wanted.
+        IsolationError: its worker does not reach `min_level`.
+    """
+    if not isinstance(context, PMPServer):
+        raise InvalidArgumentError("the server context is no PMP server", seen=type(context).__name__)
+    if not unprotected:
+        require(context.protection_report, min_level)
+    elif not context.configuration.unprotected:
+        raise InvalidArgumentError(
+            "an unprotected process is asked for, and the server context's worker is a protected one",
+            remedy="leave the flag or the server context out",
+        )

@@ -31,7 +31,10 @@ class PMPSessionFlags(enum.IntFlag):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionConfiguration:
-    """Every limit bounds what an unsound peer can cost. The worker's members do not count with a server context."""
+    """Every limit bounds what an unsound peer can cost.
+
+    With a server context the worker is there already: what it was made with counts, and `min_level` is held to it.
+    """
 
     content_protection_manager: ContentProtectionManager | None = None  # MF_SESSION_CONTENT_PROTECTION_MANAGER
     global_time: bool = False  # MF_SESSION_GLOBAL_TIME
@@ -55,6 +58,8 @@ class SessionConfiguration:
 
     def worker(self, flags: PMPSessionFlags) -> WorkerConfiguration:
         """What a worker of its own would be made with. Raises InvalidArgumentError for what is not supported."""
+        if unknown := int(flags) & ~int(PMPSessionFlags.UNPROTECTED_PROCESS | PMPSessionFlags.IN_PROCESS):
+            raise InvalidArgumentError("nobody knows this flag of a session's creation", seen=f"{unknown:#x}")
         if flags & PMPSessionFlags.IN_PROCESS:
             raise InvalidArgumentError(
                 "a PMP session in the application's own process protects nothing, and is not made",

@@ -20,7 +20,7 @@ from drm.app.components.renewal import ComponentUpdate
 from drm.app.host_proxy import HostProxy, RemoteProxy, RemoteSourceHost
 from drm.app.remote_sources import RemoteSources
 from drm.app.rights_service import RightsService
-from drm.app.server import PMPServer
+from drm.app.server import PMPServer, require_context
 from drm.app.session_configuration import PMPSessionFlags, SessionConfiguration
 from drm.app.topology_sender import TopologySender
 from drm.app.worker_link import whole
@@ -32,7 +32,7 @@ from drm.session.event_queue import BeginResult, EventCallback, EventQueue, Even
 from drm.session.events import MediaEvent, MediaEventType, SessionCapability
 from drm.session.media_session import TimeFormat, check_position
 from drm.session.services import RateControl, Service, service_of
-from drm.session.topology import SetTopologyFlags, Topology
+from drm.session.topology import SetTopologyFlags, Topology, check_flags, check_streams
 from drm.session.transport import check_rate
 from drm.wire import messages as wire
 from drm.wire.messages import FullTopology
@@ -74,6 +74,9 @@ class MediaSessionProxy:
 
     def __init__(self, flags: PMPSessionFlags, configuration: SessionConfiguration) -> None:
         worker = configuration.worker(flags)
+        if configuration.server_context is not None:
+            unprotected = bool(flags & PMPSessionFlags.UNPROTECTED_PROCESS)
+            require_context(configuration.server_context, configuration.min_level, unprotected=unprotected)
         self._configuration = configuration
         self._server = configuration.server_context or PMPServer(worker, is_kept=False)
         link = self._server.link
@@ -110,12 +113,15 @@ class MediaSessionProxy:
             TopologyError, InvalidArgumentError: it can be seen at once that it cannot be played.
             DRMError: what the source, or an object that it made in the worker, raised.
         """
-        self._refuse_shut()
+        check_flags(flags)
         if topology is None or flags & SetTopologyFlags.CLEAR_CURRENT:
-            self._send(wire.SetTopology(self._number, None, int(flags), topology.topology_id if topology else 0))
+            number = self._topologies.numbers.number_of(topology.topology_id) if topology else None
+            self._send(wire.SetTopology(self._number, None, int(flags), number or 0))
             return
         source = topology.check()
         topology.check_times(global_time=self._configuration.global_time)
+        check_streams(topology, source.streams())
+        self._refuse_shut()
         # An unprotected worker gets no authority: it refuses protected streams before anything is asked of anybody.
         host = HostProxy(self._server.link, self._number) if self.protection_report.level > 0 else None
         self._topologies.send(topology, source, host, flags)
@@ -128,10 +134,11 @@ class MediaSessionProxy:
         self, position: int | tuple[int, int] | None = None, time_format: TimeFormat = TimeFormat.PRESENTATION
     ) -> None:
         """Play from `position` (100 ns), or from where the session stands: SESSION_STARTED (MediaSession.start)."""
-        self._refuse_shut()
         check_position(position, time_format)
-        topology_id, moment = position if isinstance(position, tuple) else (0, position)
-        self._send(wire.Start(self._number, moment, time_format.value, topology_id))
+        self._refuse_shut()
+        topology_id, moment = position if isinstance(position, tuple) else (None, position)
+        number = self._topologies.numbers.number_of(topology_id)
+        self._send(wire.Start(self._number, moment, time_format.value, number or 0))
 
     def pause(self) -> None:
         """Stand still: SESSION_PAUSED."""
@@ -143,8 +150,8 @@ class MediaSessionProxy:
 
     def set_rate(self, rate: float, *, thin: bool = False) -> None:
         """Play at another speed: SESSION_RATE_CHANGED (MediaSession.set_rate)."""
-        self._refuse_shut()
         check_rate(rate, thin=thin)
+        self._refuse_shut()
         self._send(wire.SetRate(self._number, rate))
 
     def get_rate(self) -> float:
@@ -183,10 +190,10 @@ class MediaSessionProxy:
 
     def get_full_topology(self, topology_id: int | None = None) -> FullTopology:
         """The resolved topology that is current (None), or one that waits (MediaSession.get_full_topology)."""
-        found = self._query("full-topology", topology_id).topology
+        found = self._query("full-topology", self._topologies.numbers.number_of(topology_id)).topology
         if found is None:
             raise WireError("the worker answers without the topology that it was asked for")
-        return found
+        return self._topologies.numbers.of_its_own_id(found)
 
     def get_service(
         self, service: Service | UUID
@@ -321,7 +328,8 @@ class MediaSessionProxy:
             value = self._topologies.payload(message.topology)
         elif message.kind == MediaEventType.SESSION_RATE_CHANGED:
             value = message.values.get("rate")
-        self._queue_quietly(MediaEvent(message.kind, message.status, message.values, message.error, value=value))
+        values = self._topologies.numbers.named(message.values)
+        self._queue_quietly(MediaEvent(message.kind, message.status, values, message.error, value=value))
 
     def _queue_quietly(self, event: MediaEvent) -> None:
         with suppress(SessionShutdownError):

@@ -15,7 +15,6 @@ from typing import Final
 
 import msgspec
 
-from drm.component import MediaSource
 from drm.errors import (
     DRMError,
     ErrorRecord,
@@ -25,6 +24,7 @@ from drm.errors import (
     WireError,
 )
 from drm.media import Sample, StreamDescriptor, TrackType
+from drm.session.shared_source import SourceCursor
 from drm.wire.messages import (
     AttachRing,
     FromApp,
@@ -66,9 +66,9 @@ class SourceService:
     """Feeds one worker from one source. Made for one topology; ends with it."""
 
     def __init__(
-        self, source: MediaSource, streams: Sequence[StreamDescriptor], send: _Send, session: int, topology_id: int
+        self, reading: SourceCursor, streams: Sequence[StreamDescriptor], send: _Send, session: int, topology_id: int
     ) -> None:
-        self.source = source
+        self._reading = reading
         self._session = session
         self._topology_id = topology_id
         self._send = send
@@ -106,21 +106,15 @@ class SourceService:
     def stop(self) -> None:
         """Serve no more, and return at once: the thread unmaps when it is done. Idempotent."""
         self._requests.put(None)
-        self._interrupt()
+        self._reading.interrupt()
 
     def close(self) -> None:
         """Stop, and wait until all is unmapped. Idempotent."""
         self.stop()
         while self._thread.is_alive() and threading.current_thread() is not self._thread:
             self._thread.join(_STEP)
-            self._interrupt()  # it may have begun another read meanwhile
+            self._reading.interrupt()  # it may have begun another read meanwhile
         self._unmap()
-
-    def _interrupt(self) -> None:
-        """A source that waits for a server lets go, if it can."""
-        interrupt = getattr(self.source, "interrupt", None)
-        if interrupt is not None:
-            interrupt()
 
     def _unmap(self) -> None:
         streams, self._streams = self._streams, {}
@@ -164,7 +158,7 @@ class SourceService:
             stream.credit = 0
             stream.held = None
             stream.ended = stream.stream_id not in wanted
-        self.source.select(wanted, message.position)
+        self._reading.select(wanted, message.position)
         self._send(SourceStarted(self._session, self._topology_id, self._epoch), ())
 
     def _supply(self, message: NeedSamples) -> None:
@@ -183,7 +177,7 @@ class SourceService:
         batch: collections.deque[Sample] = collections.deque()
         subsamples = 0
         while len(batch) < min(_BATCH, stream.credit) and subsamples < _BATCH_SUBSAMPLES:
-            sample = stream.held or self.source.next_sample(stream.stream_id)
+            sample = stream.held or self._reading.next_sample(stream.stream_id)
             if sample is None:
                 stream.ended = True
                 break
@@ -212,7 +206,7 @@ class SourceService:
             stream.held = None
             offset, position = place
             with stream.ring.view(offset, sample.size) as into:
-                self.source.read_into(sample, into)
+                self._reading.read_into(sample, into)
             stream.ring.take(position)
             batch.append(msgspec.structs.replace(sample, offset=offset))
             subsamples += weight

@@ -7,9 +7,11 @@ import threading
 from drm.app.remote_source import RemoteMediaSource, RemoteReading
 from drm.app.remote_sources import RemoteSources, named, place_of
 from drm.app.source_service import SourceService
+from drm.app.topology_numbers import TopologyNumbers
 from drm.app.worker_link import WorkerLink
 from drm.component import MediaSource, PMPClient, PMPHost
-from drm.errors import InvalidRequestError, WireError
+from drm.errors import WireError
+from drm.session.shared_source import SharedSources
 from drm.session.topology import SetTopologyFlags, Topology
 from drm.wire import messages as wire
 from drm.wire.messages import FullTopology
@@ -25,11 +27,11 @@ class TopologySender:
         self._link = link
         self._session = session
         self._remote = remote
-        self._services: dict[int, SourceService | RemoteReading] = {}
+        self._services: dict[int, SourceService | RemoteReading] = {}  # by number, as what follows
         self._as_they_are: dict[int, Topology[MediaSource]] = {}
-        self._set: dict[int, Topology[MediaSource]] = {}  # and not over
-        self._newest = 0
-        self._sending = threading.Lock()  # the worker wants ids that rise
+        self._shared = SharedSources()
+        self._sending = threading.Lock()  # the worker wants numbers that rise
+        self.numbers = TopologyNumbers()
 
     def send(
         self, topology: Topology[MediaSource], source: MediaSource, host: PMPHost | None, flags: SetTopologyFlags
@@ -37,12 +39,10 @@ class TopologySender:
         """Have the source make its authorities, send the topology, and serve its samples from now on.
 
         Raises:
-            InvalidRequestError: another topology that is not over reads from the same source, or this one was set.
             TopologyError: the source lives where this session's sources do not (MF_E_TOPO_UNSUPPORTED).
             DRMError: what the source, or the worker, raised.
         """
         in_worker = place_of(source, self._remote)
-        self._refuse_twice(topology, source, flags)  # before anything is made in the worker for it
         authorities = _authorities(topology, source, host) if host is not None and not in_worker else {}
         sinks = topology.sinks()
         branches = tuple(
@@ -62,74 +62,61 @@ class TopologySender:
             index = -1 if sink.descriptor is None else len(fds)
             fds += [] if sink.descriptor is None else [sink.descriptor]
             specs.append(wire.SinkSpec(sink.class_id, sink.encoded_options(), index))
-        number = topology.topology_id
-        spec = wire.TopologySpec(
-            number,
-            branches,
-            tuple(specs),
-            int(source.characteristics),
-            source.duration,
-            topology.project_start,
-            topology.project_stop,
-            in_worker,
-        )
-        if flags & SetTopologyFlags.NORESOLUTION:
-            self._as_they_are[number] = topology
         streams = [branch.stream for branch in topology.branches]
         with self._sending:
-            self._refuse_twice(topology, source, flags)
+            number = self.numbers.take(topology)
+            spec = wire.TopologySpec(
+                number,
+                branches,
+                tuple(specs),
+                int(source.characteristics),
+                source.duration,
+                topology.project_start,
+                topology.project_stop,
+                in_worker,
+            )
+            if flags & SetTopologyFlags.NORESOLUTION:
+                self._as_they_are[number] = topology
             service: SourceService | RemoteReading
             if isinstance(source, RemoteMediaSource):
                 service = RemoteReading(source)
             else:
-                service = SourceService(source, streams, self._link.send, self._session, number)
+                service = SourceService(self._shared.cursor(source), streams, self._link.send, self._session, number)
             self._services[number] = service
-            self._newest = number
-            self._set[number] = topology
             try:
                 self._link.send(wire.SetTopology(self._session, spec, int(flags)), fds)
                 service.start()
             except BaseException:
                 service.close()
-                self._services.pop(number, None)
-                self._set.pop(number, None)
+                self._over(number)
                 raise
 
-    def _refuse_twice(self, topology: Topology[MediaSource], source: MediaSource, flags: SetTopologyFlags) -> None:
-        if topology.topology_id <= self._newest:
-            raise InvalidRequestError(
-                "this topology, or one made after it, was set in this session",
-                remedy="make a new Topology for each set_topology",
-            )
-        for service in list(self._services.values()):
-            if service.source is source:
-                if not flags & SetTopologyFlags.IMMEDIATE:
-                    raise InvalidRequestError(
-                        "another topology that is not over reads from this source",
-                        remedy="open the media once for each topology of a queue, or set it with IMMEDIATE",
-                    )
-                service.close()  # the worker drops that topology before it reads from this one
+    def _over(self, number: int) -> SourceService | RemoteReading | None:
+        self._as_they_are.pop(number, None)
+        self.numbers.over(number)
+        return self._services.pop(number, None)
 
-    def topology(self, topology_id: int) -> Topology[MediaSource]:
-        """The application's own topology of this id, 0 being the newest. Raises WireError for one that is not set."""
-        found = self._set.get(topology_id or self._newest)
+    def topology(self, number: int) -> Topology[MediaSource]:
+        """The application's own topology of this number, 0 being the newest. Raises WireError for one that is over."""
+        found = self.numbers.topology(number or self.numbers.newest)
         if found is None:
-            raise WireError(f"the worker speaks of topology {topology_id}, which is not set")
+            raise WireError(f"the worker speaks of topology {number}, which is not set")
         return found
 
     def payload(self, full: FullTopology | None) -> object:
         """What SESSION_TOPOLOGY_SET carries: the very topology that was set with NORESOLUTION, else the full one."""
-        return full if full is None else self._as_they_are.pop(full.topology_id, full)
+        if full is None:
+            return None
+        return self._as_they_are.pop(full.topology_id, None) or self.numbers.of_its_own_id(full)
 
     def take(self, message: wire.NeedSamples | wire.SelectStreams | wire.ReleaseSource) -> None:
         """On the reader's thread: pass it to the source's thread. Raises WireError for what no sound worker sends."""
         service = self._services.get(message.topology_id)
         if service is None:
-            if not 0 < message.topology_id <= self._newest:
+            if not 0 < message.topology_id <= self.numbers.newest:
                 raise WireError(f"the worker asks for samples of topology {message.topology_id}, which was never set")
         elif isinstance(message, wire.ReleaseSource):
-            del self._services[message.topology_id]
-            self._set.pop(message.topology_id, None)
+            self._over(message.topology_id)
             service.stop()
         else:
             service.request(message)

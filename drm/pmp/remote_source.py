@@ -15,6 +15,7 @@ from drm.errors import TruncatedMediaError, UnsupportedMediaError
 from drm.media import Sample, StreamDescriptor
 from drm.pmp.host_service import HostService
 from drm.session.session_source import cancelled
+from drm.session.shared_source import SharedSources
 from drm.wire.messages import RemoteObject
 
 __all__ = ["OpenedSource", "RemoteSource", "StoppableStream"]
@@ -40,6 +41,7 @@ class OpenedSource:
     def __init__(self, media: MediaSource, stream: StoppableStream) -> None:
         self.media = media
         self.stream = stream
+        self.shared = SharedSources()
         self.streams = {each.track.track_id: each for each in media.streams()}
         self._users = 1
         self._changing = threading.Lock()
@@ -80,6 +82,8 @@ class RemoteSource:
         self._authorities: dict[int, tuple[int, InputTrustAuthority]] = {}
         self._has_host = False
         self._buffers: dict[int, bytearray] = {}
+        self._reading = opened.shared.cursor(opened.media, self._takes_turn)
+        self._finished: set[int] = set()
         self._interrupted = False
         self._cancelled = False
         self._is_closed = False
@@ -116,15 +120,19 @@ class RemoteSource:
         self._interrupted = False
         if self._cancelled:
             raise cancelled()
+        self._reading.select(stream_ids, position)
+        self._finished.clear()
+
+    def _takes_turn(self) -> None:
         self._opened.stream.is_stopped = lambda: self._is_ending
-        self._opened.media.select(stream_ids, position)
 
     def read(self, stream_id: int) -> tuple[Sample, memoryview] | None:
         """Read the next sample; it is good until `done`. Raises as `select`."""
         if self._is_ending:
             raise cancelled()
-        sample = self._opened.media.next_sample(stream_id)
+        sample = self._reading.next_sample(stream_id)
         if sample is None:
+            self._finished.add(stream_id)
             return None
         stream = self._opened.stream
         if sample.size > _MAX_SAMPLE:
@@ -141,8 +149,12 @@ class RemoteSource:
                 seen=f"{max(0, stream.size - sample.offset)} of {sample.size} bytes",
             )
         view = self._room(stream_id, sample.size)
-        self._opened.media.read_into(sample, view)
+        self._reading.read_into(sample, view)
         return sample, view
+
+    def is_finished(self, stream_id: int) -> bool:
+        """Whether the source gave the last sample of this stream."""
+        return stream_id in self._finished
 
     def _room(self, stream_id: int, size: int) -> memoryview:
         buffer = self._buffers.get(stream_id)

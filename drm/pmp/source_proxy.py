@@ -142,6 +142,10 @@ class SourceProxy:
                 raise DRMError(f"the media source gave no sample for {_STALL:.0f} seconds")
             return None
 
+    def is_finished(self, stream_id: int) -> bool:
+        """Whether the application's source gave the last sample of this stream; some may be under way to a reader."""
+        return self._streams[stream_id].ended
+
     def done(self, stream_id: int) -> None:
         """Give the place of the last sample back, and new credit when half of it is used."""
         stream = self._streams[stream_id]

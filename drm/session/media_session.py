@@ -19,7 +19,7 @@ from drm.session.clock import PresentationClock
 from drm.session.events import MediaEvent, SessionCapability
 from drm.session.quality import DropLateFrames, QualityManager
 from drm.session.session_source import SessionSource
-from drm.session.topology import SetTopologyFlags, Topology
+from drm.session.topology import SetTopologyFlags, Topology, check_flags
 from drm.session.topology_loader import TopologyLoader
 from drm.session.topology_queue import give_back
 from drm.session.transport import Transport, check_rate
@@ -93,13 +93,14 @@ class MediaSession:
             TopologyError, InvalidArgumentError: it can be seen at once that it cannot be played.
             SessionShutdownError: the session was shut down.
         """
-        self.refuse_shut()
+        check_flags(flags)
         if flags & SetTopologyFlags.CLEAR_CURRENT:
             self.clear_current(topology.topology_id if topology else None)
             return
         if topology is not None:
             topology.check()
             topology.check_times(global_time=self._options.global_time)
+        self.refuse_shut()
         self._queue(lambda: self._transport.topologies.set_topology(topology, flags), lambda: give_back(topology))
 
     def clear_current(self, topology_id: int | None) -> None:
@@ -127,8 +128,8 @@ class MediaSession:
             InvalidArgumentError: the position is not what the format wants.
             SessionShutdownError: the session was shut down.
         """
-        self.refuse_shut()
         check_position(position, time_format)
+        self.refuse_shut()
         transport, global_time = self._transport, self._options.global_time
         match time_format, position:
             case TimeFormat.SEGMENT_OFFSET, (int(topology_id), int(moment)):
@@ -157,8 +158,8 @@ class MediaSession:
             RateError: thinning and going backwards are not supported.
             SessionShutdownError: the session was shut down.
         """
-        self.refuse_shut()
         check_rate(rate, thin=thin)
+        self.refuse_shut()
         self._queue(lambda: self._transport.set_rate(rate))
 
     def get_rate(self) -> float:
@@ -253,8 +254,10 @@ _FORMS: Final = {
 }
 
 
-def check_position(position: object, time_format: TimeFormat) -> None:
+def check_position(position: object, time_format: object) -> None:
     """Raise InvalidArgumentError (E_INVALIDARG) for a start position that this format does not take."""
+    if not isinstance(time_format, TimeFormat):
+        raise InvalidArgumentError("nobody knows this time format", seen=f"{time_format!r}")
 
     def is_count(value: object) -> bool:
         return isinstance(value, int) and not isinstance(value, bool)

@@ -80,6 +80,7 @@ class Pipeline:
         self._next_picture = threading.Event()  # while scrubbing
         self._writing = threading.Lock()  # held while a frame goes to its sinks
         self._begun = False
+        self._end_told = False
         self.counts: dict[str, int] = {}  # of the sinks, at the natural end
         self.halted_by: DRMError | None = None  # the last key that was missing: `start` goes on from that sample
         self._rate = run.rate
@@ -166,6 +167,7 @@ class Pipeline:
             self._running.wait()
             if self._stopping.is_set():
                 return
+            self._tell_of_the_end()
             branch = min(branches, key=lambda each: each.reached)
             if branch.pending:
                 self._show(branch)
@@ -177,9 +179,17 @@ class Pipeline:
             self._wait_until(self.end)  # the last picture stands for as long as it lasts
         with self._unpaused() as goes_on:
             if goes_on:
-                self._emit(MediaEvent(MediaEventType.END_OF_PRESENTATION))
+                self._tell_of_the_end()
                 for index, sink in enumerate(self._topology.sinks):
                     self.counts |= {f"sink{index}.{name}": count for name, count in sink.finish().items()}
+
+    def _tell_of_the_end(self) -> None:
+        """END_OF_PRESENTATION, once: the source is done. What it gave is still to be decoded and shown."""
+        if self._end_told:
+            return
+        if all(branch.is_over or self._source.is_finished(branch.stream_id) for branch in self._branches):
+            self._end_told = True
+            self._emit(MediaEvent(MediaEventType.END_OF_PRESENTATION))
 
     def _step(self, branch: RunningBranch) -> None:
         """Read and decode one sample of `branch`."""

@@ -46,10 +46,13 @@ class Playing:
         self.state = SessionState.STOPPED
         self.rate = 1.0
 
-    def prepare(self, segment: Segment, position: int) -> None:
+    def prepare(self, segment: Segment, position: int, *, from_its_start: bool = False) -> None:
         """Have the source and the clock start at presentation time `position`; `go` starts the data path.
 
-        Whatever ran before was dropped. Raises what the source raises, and InvalidRequestError when a sink is stuck.
+        Whatever ran before was dropped. `from_its_start`: the source delivers from its start, and what comes before
+        the position is decoded and not shown: for one that cannot seek.
+
+        Raises what the source raises, and InvalidRequestError when a sink is stuck.
         """
         if segment.resolved.is_stuck:
             raise InvalidRequestError(
@@ -57,7 +60,7 @@ class Playing:
             )
         if self.state is SessionState.STOPPED:
             self.quality.dropped = 0
-        begin = segment.media_position(position)
+        begin = 0 if from_its_start else segment.media_position(position)
         for node in segment.resolved.nodes:
             if begin or not node.ahead:
                 node.decoder.flush()
@@ -83,6 +86,18 @@ class Playing:
         )
         self.state = SessionState.STARTED
 
+    @property
+    def moment(self) -> int | None:
+        """The presentation time that plays; None when nothing runs."""
+        if self.state is not SessionState.STARTED or self.pipeline is None:
+            return None
+        return self._clock.get_time()
+
+    @property
+    def asks_for_rights(self) -> bool:
+        """Whether what runs waits for a license."""
+        return self.pipeline is not None and self.pipeline.asks_for_rights
+
     def go(self) -> None:
         """Let the pipeline run."""
         assert self.pipeline is not None
@@ -95,11 +110,11 @@ class Playing:
         self.go()
 
     def pause(self) -> None:
-        """Stand still."""
-        assert self.pipeline is not None
+        """Stand still. In a pause there may be no pipeline: another topology took the place of what was paused."""
         if self._clock.get_state() is ClockState.RUNNING:
             self._clock.pause()
-        self.pipeline.pause()
+        if self.pipeline is not None:
+            self.pipeline.pause()
         self.state = SessionState.PAUSED
 
     def set_rate(self, rate: float) -> None:

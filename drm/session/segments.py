@@ -31,6 +31,7 @@ class Segment:
     resolved: ResolvedTopology
     offset: int = 0  # presentation time at which it begins
     status: TopologyStatus = TopologyStatus.INVALID
+    has_ended: bool = False  # it was played to its end: a start plays it again only if none waits
 
     @property
     def topology_id(self) -> int:
@@ -57,6 +58,11 @@ class Segment:
         if not all(ends):
             return 0
         return max(0, *(end - node.media_start for node, end in zip(nodes, ends, strict=True)))
+
+    @property
+    def time_offset(self) -> int:
+        """Presentation time minus the time of the source (MF_EVENT_PRESENTATION_TIME_OFFSET)."""
+        return self.offset - self.media_start
 
     def media_position(self, position: int) -> int:
         """Where the source is to begin for a presentation time."""

@@ -36,6 +36,9 @@ class SessionSource(Protocol):
     def read(self, stream_id: int) -> tuple[Sample, memoryview] | None:
         """Wait for the next sample and its bytes as stored; None at the end. Raises what the source raised."""
 
+    def is_finished(self, stream_id: int) -> bool:
+        """Whether the source gave the last sample of this stream; some of them may still have to be read."""
+
     def done(self, stream_id: int) -> None:
         """The bytes of the last `read` of this stream are no longer needed; no view of them may be left."""
 

@@ -28,6 +28,8 @@ __all__ = [
     "SourceStreamNode",
     "Topology",
     "TransformNode",
+    "check_flags",
+    "check_streams",
     "require_protected_environment",
 ]
 
@@ -193,3 +195,27 @@ class Topology(Generic[_Source]):
                 wrong = "media stop must come after media start"
         if wrong:
             raise TopologyError(wrong, hresult=HResult.MF_E_TOPO_INVALID_TIME_ATTRIBUTES)
+
+
+def check_flags(flags: SetTopologyFlags) -> None:
+    """Raise InvalidArgumentError (E_INVALIDARG) for flags of set_topology that nobody knows."""
+    if unknown := int(flags) & ~sum(SetTopologyFlags):
+        raise InvalidArgumentError("nobody knows this flag of set_topology", seen=f"{unknown:#x}")
+
+
+def check_streams(topology: Topology[_Source], streams: Sequence[StreamDescriptor]) -> None:
+    """Raise TopologyError for a topology over streams that its source does not have.
+
+    MF_E_TOPO_MISSING_PRESENTATION_DESCRIPTOR: the source has none at all; MF_E_TOPO_MISSING_STREAM_DESCRIPTOR: not
+    this one.
+    """
+    if not streams:
+        raise TopologyError("the source presents no stream", hresult=HResult.MF_E_TOPO_MISSING_PRESENTATION_DESCRIPTOR)
+    known = {stream.track.track_id for stream in streams}
+    for branch in topology.branches:
+        if branch.stream.track.track_id not in known:
+            raise TopologyError(
+                f"the source has no stream {branch.stream.track.track_id}",
+                seen=f"its streams: {', '.join(map(str, sorted(known)))}",
+                hresult=HResult.MF_E_TOPO_MISSING_STREAM_DESCRIPTOR,
+            )

@@ -17,7 +17,15 @@ import msgspec
 from drm.class_ids import AV_DECODER, CLEARKEY_ITA, VIDEO_CONSTRICTOR
 from drm.component import Decoder, Decrypter, InputTrustAuthority, PacketBuffer, Sink, Transform
 from drm.descriptors import close_quietly
-from drm.errors import DRMError, IsolationError, MediaError, NotProtectedError, TopologyError
+from drm.errors import (
+    DRMError,
+    InvalidArgumentError,
+    IsolationError,
+    MediaError,
+    NotProtectedError,
+    TopologyError,
+    UnsupportedMediaError,
+)
 from drm.hresult import HResult
 from drm.media import Sample, StreamDescriptor, TrackInfo
 from drm.rights.output_policy import constricted
@@ -75,7 +83,11 @@ class TopologyLoader:
         handed = {sink.descriptor for sink in topology.sinks()}
         if self.custom is not None and not as_it_is:
             topology = self.custom.load_topology(topology)
-            topology.check()
+            try:
+                topology.check()
+            except (TopologyError, InvalidArgumentError) as error:
+                error.hresult = HResult.MF_E_TOPOLOGY_VERIFICATION_FAILED  # what was set was sound
+                raise
         self._refuse_unprotected(topology)
         sinks = {activate: self._sink(activate) for activate in topology.sinks()}
         nodes = [self._node(source, branch, sinks, as_it_is=as_it_is) for branch in topology.branches]
@@ -131,7 +143,11 @@ class TopologyLoader:
         if authority is not None and decrypter is not None:
             self._refuse_level(stream)
             trust = self._engine.protect(authority, decrypter, stream.track, transforms, sinks)
-        decoder.open(stream.track)
+        try:
+            decoder.open(stream.track)
+        except UnsupportedMediaError as error:
+            error.hresult = HResult.MF_E_TOPO_CODEC_NOT_FOUND
+            raise
         return Node(branch.source, authority, decrypter, decoder, sinks, transforms, trust)
 
     def _transform(self, node: TransformNode) -> Transform:

@@ -36,14 +36,13 @@ class TopologyQueue:
         if topology is None:
             self._told.say(E.SESSION_TOPOLOGY_SET)
             return
-        if flags & SetTopologyFlags.IMMEDIATE:
-            self._playing.end()
-            self.segments.drop_pending()
-            self.segments.drop_current()
+        was_running = self._playing.state is SessionState.STARTED
+        if flags & SetTopologyFlags.IMMEDIATE and self._playing.asks_for_rights:
+            self._playing.end()  # nobody is asked for the rights of two at a time
         try:
             resolved = self._loader.resolve(topology, as_it_is=bool(flags & SetTopologyFlags.NORESOLUTION))
         except Exception as error:  # noqa: BLE001 - a component's own fault must end as an event, not as silence
-            give_back(topology)
+            give_back(topology)  # whatever plays, or waits, goes on: also when this one was to come at once
             self._told.can(self.segments.current, running=self._playing.state is SessionState.STARTED)
             self._told.fail(E.SESSION_TOPOLOGY_SET, component_failed(error))
             return
@@ -52,8 +51,39 @@ class TopologyQueue:
         if resolved.notes:
             values["notes"] = "; ".join(resolved.notes)
         self._told.emit(MediaEvent(E.SESSION_TOPOLOGY_SET, values=values, value=resolved.full))
-        if self.segments.add(segment):
+        if flags & SetTopologyFlags.IMMEDIATE:
+            self._instead(segment, was_running=was_running)
+        elif self.segments.add(segment):
             self.make_ready(segment, topology.project_start or 0)
+
+    def _instead(self, segment: Segment, *, was_running: bool) -> None:
+        """Make it current in the place of all others: it plays if they did; in a pause it waits for the next start."""
+        self._playing.drop()
+        self.segments.drop_pending()
+        self.segments.drop_current()
+        self.segments.add(segment)
+        self.make_ready(segment, segment.topology.project_start or 0)
+        if was_running:
+            self.go_on(segment)
+
+    def go_on(self, segment: Segment) -> None:
+        """What was made ready plays at once: no command is answered by it. ERROR when it cannot."""
+        try:
+            self._playing.prepare(segment, segment.offset)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._playing.end()
+            self._told.can(segment, running=False)
+            self._told.fail(E.ERROR, component_failed(error))
+            return
+        self.source_started(segment)
+        self._told.can(segment, running=True)
+        self._playing.go()
+
+    def source_started(self, segment: Segment) -> None:
+        """Its source delivers; SINK_SWITCHED when another one was played before."""
+        self._told.status(segment, TopologyStatus.STARTED_SOURCE)
+        if self.segments.switches_sinks(segment):
+            self._told.status(segment, TopologyStatus.SINK_SWITCHED)
 
     def clear_current(self, topology_id: int | None) -> None:
         """SESSION_TOPOLOGY_SET without a topology; S_FALSE when another one is current."""
@@ -86,8 +116,8 @@ class TopologyQueue:
         segment.offset = offset
         self._told.say(
             E.SESSION_NOTIFY_PRESENTATION_TIME,
-            start_time=segment.media_start,
-            offset=offset,
+            start_time=offset,
+            offset=segment.time_offset,
             start_time_at_output=offset,
         )
         self._told.can(self.segments.current, running=self._playing.state is SessionState.STARTED)

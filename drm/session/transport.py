@@ -73,6 +73,8 @@ class Transport:
         """SESSION_STARTED: play from a presentation time, or go on."""
         if (segment := self._startable()) is None:
             return
+        if segment.has_ended and self.segments.waits:  # one that was set after the end: its turn comes with this start
+            segment = self._turn_to_next(0)
         if position is None and self._playing.state is SessionState.STARTED:
             self._started(segment)
             self._playing.go()  # while scrubbing, to the next picture
@@ -85,9 +87,8 @@ class Transport:
             # Seen before anything is stopped: playback goes on.
             self._refuse_position(position, segment.duration)
         else:
-            if position is not None:
-                segment.offset = 0  # after a seek the clock starts at the segment's own time
-            self._begin(segment, segment.offset if position is None else position)
+            # After a seek the clock starts at the segment's own time.
+            self._begin(segment, segment.offset if position is None else 0, position)
 
     def start_segment(self, topology_id: int, position: int) -> None:
         """SESSION_STARTED: go on to a topology that waits, and to a time in it."""
@@ -126,6 +127,13 @@ class Transport:
             return
         self._go_to(segment, position - (segment.topology.project_start or 0))
 
+    def _turn_to_next(self, offset: int) -> Segment:
+        segment = self.segments.next()
+        assert segment is not None
+        start = segment.topology.project_start
+        self.topologies.make_ready(segment, offset if start is None else start)
+        return segment
+
     def _startable(self) -> Segment | None:
         current = self.segments.current
         if self._playing.state is SessionState.CLOSED:
@@ -150,32 +158,40 @@ class Transport:
             self._playing.drop()
             self.segments.skip_to(segment)
             self.topologies.make_ready(segment, offset)
-        segment.offset = offset
-        self._begin(segment, offset + position)
+        self._begin(segment, offset, offset + position)
 
-    def _begin(self, segment: Segment, position: int) -> None:
+    def _begin(self, segment: Segment, offset: int, position: int | None) -> None:
         """Stop what runs, have the source and the clock start at `position`, and play from there."""
+        was_at, was_offset, segment.offset = self._playing.moment, segment.offset, offset
         self._playing.drop()
         try:
-            self._playing.prepare(segment, position)
+            self._playing.prepare(segment, offset if position is None else position)
         except Exception as error:  # noqa: BLE001 - a source's own fault must end as an event, not as silence
-            self._playing.end()
-            self._told.can(segment, running=False)
+            segment.offset = was_offset
+            if was_at is None or not self._goes_on(segment, was_at):
+                self._playing.end()
+                self._told.can(segment, running=False)
             self._told.fail(E.SESSION_STARTED, component_failed(error))
             return
         self._started(segment)
         self._playing.go()
 
+    def _goes_on(self, segment: Segment, position: int) -> bool:
+        """Whether a source that cannot seek, and refused to, plays on from where it was."""
+        if segment.source.characteristics & SourceCharacteristic.CAN_SEEK:
+            return False
+        with suppress(Exception):  # it does not deliver from its start either
+            self._playing.prepare(segment, position, from_its_start=True)
+            self._playing.go()
+            return True
+        return False
+
     def _started(self, segment: Segment) -> None:
         if segment.status < TopologyStatus.STARTED_SOURCE:
-            self._source_started(segment)
+            self.topologies.source_started(segment)
+        segment.has_ended = False
         self._told.can(self.segments.current, running=True)
-        self._told.say(E.SESSION_STARTED, presentation_time_offset=segment.offset)
-
-    def _source_started(self, segment: Segment) -> None:
-        self._told.status(segment, TopologyStatus.STARTED_SOURCE)
-        if self.segments.switches_sinks(segment):
-            self._told.status(segment, TopologyStatus.SINK_SWITCHED)
+        self._told.say(E.SESSION_STARTED, presentation_time_offset=segment.time_offset)
 
     # ------------------------------------------------------------------ pause, stop, rate, close
 
@@ -184,7 +200,7 @@ class Transport:
         current = self.segments.current
         if current is None or self._playing.state is SessionState.CLOSED:
             self._told.fail(E.SESSION_PAUSED, InvalidRequestError("there is nothing to pause"))
-        elif self._playing.state is SessionState.STOPPED or self._playing.pipeline is None:
+        elif self._playing.state is SessionState.STOPPED:
             stopped = SessionError("a stopped session cannot be paused", hresult=HResult.MF_E_SESSION_PAUSEWHILESTOPPED)
             self._told.fail(E.SESSION_PAUSED, stopped)
         elif not current.source.characteristics & SourceCharacteristic.CAN_PAUSE:
@@ -272,6 +288,7 @@ class Transport:
         notes = "; ".join(pipeline.notes)
         self._playing.end()
         segment.status, segment.offset = TopologyStatus.READY, segment.topology.project_start or 0
+        segment.has_ended = True
         self._told.can(self.segments.current, running=False)
         dropped = {"dropped": self._playing.quality.dropped} if self._playing.quality.dropped else {}
         self._told.say(E.SESSION_ENDED, **pipeline.counts, **dropped, **({"notes": notes} if notes else {}))
@@ -279,17 +296,4 @@ class Transport:
     def _play_next(self, end: int) -> None:
         """The next topology of the queue goes on where this one ended; the clock runs on."""
         self._playing.drop()
-        segment = self.segments.next()
-        assert segment is not None
-        start = segment.topology.project_start
-        self.topologies.make_ready(segment, end if start is None else start)
-        try:
-            self._playing.prepare(segment, segment.offset)
-        except Exception as error:  # noqa: BLE001 - as above
-            self._playing.end()
-            self._told.can(segment, running=False)
-            self._told.fail(E.ERROR, component_failed(error))
-            return
-        self._source_started(segment)
-        self._told.can(segment, running=True)
-        self._playing.go()
+        self.topologies.go_on(self._turn_to_next(end))

@@ -60,7 +60,7 @@ def test_the_second_of_a_sequence_is_stamped_where_the_first_ended(at: Stage, te
     assert found[300][0] == 10 * PICTURE
     whole = [digest for _moment, digest in found[:300]]
     assert [digest for _moment, digest in found[300:]] == whole[150:]
-    assert announced(at.seen) == [(0, 0), (5 * SECOND, 10 * SECOND)]
+    assert announced(at.seen) == [(0, 0), (10 * SECOND, 5 * SECOND)]
 
 
 def test_a_part_ends_at_its_media_stop_and_the_next_begins_there_exactly(at: Stage) -> None:
@@ -68,7 +68,7 @@ def test_a_part_ends_at_its_media_stop_and_the_next_begins_there_exactly(at: Sta
     at.set(media=(SECOND // 2, SECOND))
     at.set(media=(0, SECOND // 2))
     at.to_the_end()
-    assert announced(at.seen) == [(SECOND // 2, 0), (0, SECOND // 2)]
+    assert announced(at.seen) == [(0, -(SECOND // 2)), (SECOND // 2, SECOND // 2)]
     pictures = stamps(at, 0)
     assert [moment for moment, _hash in pictures] == [number * STEP for number in range(30)]
     sound = [moment for moment, _hash in stamps(at, 1)]
@@ -96,8 +96,8 @@ def test_a_seek_starts_at_the_time_in_the_segment(at: Stage, ten: Path) -> None:
     at.until(E.SESSION_STARTED)
     at.session.start((second.topology_id, 2 * SECOND), TimeFormat.SEGMENT_OFFSET)
     told = at.until(E.SESSION_STARTED)
-    assert announced(told) == [(5 * SECOND, 0)]  # the seconds of the first do not count
-    assert told[-1].values["presentation_time_offset"] == 0
+    assert announced(told) == [(0, -5 * SECOND)]  # the seconds of the first do not count
+    assert told[-1].values["presentation_time_offset"] == -5 * SECOND
     at.until(E.SESSION_ENDED)
     found = stamps(at)
     assert [moment for moment, _hash in found] == [number * STEP for number in range(60, 150)]
@@ -166,7 +166,7 @@ def test_global_time_segments_lie_where_they_say(global_time: Stage) -> None:
     at.to_the_end()
     found = stamps(at)
     assert [moment for moment, _hash in found] == [number * STEP for number in (*range(30, 60), *range(120, 150))]
-    assert announced(at.seen) == [(3 * SECOND, SECOND), (0, 4 * SECOND)]
+    assert announced(at.seen) == [(SECOND, -2 * SECOND), (4 * SECOND, 4 * SECOND)]
 
 
 @pytest.mark.parametrize("moment", [SECOND + SECOND // 2, 4 * SECOND + SECOND // 2])

@@ -157,7 +157,7 @@ def test_mf_034_two_queued_topologies_play_in_order_and_end_once(at: Stage) -> N
 
 def test_mf_034_the_second_is_announced_before_it_starts(at: Stage) -> None:
     _first, second, seen = two_in_a_row(at)
-    announced = [event.values["offset"] for event in seen if event.type == E.SESSION_NOTIFY_PRESENTATION_TIME]
+    announced = [event.values["start_time"] for event in seen if event.type == E.SESSION_NOTIFY_PRESENTATION_TIME]
     assert announced == [0, SECOND]
     last = max(index for index, event in enumerate(seen) if event.type == E.SESSION_NOTIFY_PRESENTATION_TIME)
     after = [event.values.get("status") for event in seen[last:] if event.type == E.SESSION_TOPOLOGY_STATUS]
@@ -201,19 +201,11 @@ def test_immediate_drops_what_plays_and_what_waits(at: Stage) -> None:
     playing, waiting = at.playing(), at.set()
     at.session.set_topology(at.topology(source=waiting.source), IMMEDIATE)
     events = at.until(E.SESSION_TOPOLOGY_STATUS)
-    assert kinds(events) == [101, 112, 110, (111, 100)]
+    assert kinds(events) == [101, 112, (111, 100)]
     for gone in (playing, waiting):
         with raises_code(HResult.E_INVALIDARG):
             at.session.get_full_topology(gone.topology_id)
-    assert at.to_the_end()[-1].values["sink0.frames"] == len(at.lines()) > 60
-
-
-def test_immediate_with_a_topology_that_fails_leaves_nothing_that_could_be_done(at: Stage) -> None:
-    at.playing()
-    at.session.set_topology(at.topology(SinkActivate(AV_DECODER)), IMMEDIATE)
-    failed = at.until(E.SESSION_TOPOLOGY_SET)[-1]
-    assert failed.status != OK
-    assert at.session.get_session_capabilities() == SessionCapability(0)
+    assert at.until(E.SESSION_ENDED)[-1].values["sink0.frames"] == len(at.lines()) > 60
 
 
 def test_mf_037_immediate_with_none_changes_nothing(at: Stage) -> None:
@@ -262,14 +254,6 @@ def test_a_live_sink_in_an_output_node_is_refused_at_once(at: Stage) -> None:
     topology.connect(source.streams()[0], object())  # type: ignore[arg-type]
     with raises_code(HResult.MF_E_TOPO_UNSUPPORTED):
         at.session.set_topology(topology)
-
-
-def test_a_topology_is_set_once_and_a_source_is_read_by_one(at: Stage) -> None:
-    first = at.ready()
-    for again in (first, at.topology(source=first.source)):
-        with raises_code(HResult.MF_E_INVALIDREQUEST):
-            at.session.set_topology(again)
-    at.to_the_end()
 
 
 def test_a_failed_topology_leaves_its_source_free(local: Callable[..., Stage]) -> None:

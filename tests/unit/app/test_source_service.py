@@ -10,6 +10,7 @@ import pytest
 from drm.app.source_service import SourceService
 from drm.errors import MediaError
 from drm.media import Sample, StreamDescriptor, TrackInfo, TrackType
+from drm.session.shared_source import SharedSources
 from drm.wire import messages as wire
 from drm.wire.ring import RingReader
 
@@ -51,7 +52,7 @@ class Worker:
     def __init__(self, source: Source) -> None:
         self.sent: queue.Queue[object] = queue.Queue()
         self.ring: RingReader | None = None
-        self.service = SourceService(source, [STREAM], self._send, 1, 1)
+        self.service = SourceService(SharedSources().cursor(source), [STREAM], self._send, 1, 1)
         self.service.start()
 
     def _send(self, message: object, fds: Sequence[int]) -> None:

@@ -11,6 +11,7 @@ import pytest
 from drm.app.source_service import SourceService
 from drm.keys import KeyId
 from drm.media import KeyPart, Sample, SampleCrypto, Scheme, StreamDescriptor, TrackInfo, TrackType
+from drm.session.shared_source import SharedSources
 from drm.wire import messages as wire
 
 STREAM = StreamDescriptor(TrackInfo(3, TrackType.VIDEO, "avc1", 1000))
@@ -42,7 +43,7 @@ class Source:
 def sent(source: Source) -> list[object]:
     """Every message, in order, until the stream ends or fails."""
     messages: queue.Queue[object] = queue.Queue()
-    service = SourceService(source, [STREAM], lambda message, _fds: messages.put(message), 1, 1)  # type: ignore[arg-type]  # no more of one is used
+    service = SourceService(SharedSources().cursor(source), [STREAM], lambda message, _fds: messages.put(message), 1, 1)  # type: ignore[arg-type]  # no more of one is used
     service.start()
     try:
         service.request(wire.SelectStreams(1, 1, 1, (3,)))

@@ -62,6 +62,7 @@ class LocalSource:
         self.fails_after: tuple[int, Exception] | None = None
         self._allowed: int | None = None
         self._read = self._asked = 0
+        self._finished: set[int] = set()
         self._changed = threading.Condition()
         self._cancelled = self._interrupted = False
         self.characteristics, self.duration = self.media.characteristics, self.media.duration
@@ -94,6 +95,7 @@ class LocalSource:
     def select(self, stream_ids: Iterable[int], position: int = 0) -> None:
         wanted = list(stream_ids)
         self._interrupted = False
+        self._finished.clear()
         self.log.append(f"select {wanted}" + (f" from {position}" if position else ""))
         self.media.select(wanted, position)
 
@@ -110,10 +112,14 @@ class LocalSource:
             raise self.fails_after[1]
         sample = self.media.next_sample(stream_id)
         if sample is None:
+            self._finished.add(stream_id)
             return None
         data = memoryview(bytearray(sample.size))
         self.media.read_into(sample, data)
         return sample, data
+
+    def is_finished(self, stream_id: int) -> bool:
+        return stream_id in self._finished
 
     def done(self, stream_id: int) -> None:
         pass
