@@ -39,9 +39,9 @@ from drm.session.events import MediaEvent, SessionCapability
 from drm.session.media_session import MediaSession, SessionOptions, TimeFormat, check_position
 from drm.session.services import RateControl, Service, service_of
 from drm.session.session_source import SessionSource
-from drm.session.shared_source import SharedSources
 from drm.session.topology import SetTopologyFlags, SinkActivate, Topology, check_flags, check_streams
 from drm.session.topology_loader import TopologyLoader
+from drm.shared_source import SharedSources
 from drm.wire.specs import FullTopology
 
 __all__ = ["LocalMediaSession", "create_media_session"]
@@ -129,7 +129,7 @@ class LocalMediaSession:
             self._core.clear_current(self._numbers.number_of(topology.topology_id))
             return
         media = topology.check()
-        check_streams(topology, media.streams())
+        check_streams(topology, media)
         self._core.refuse_shut()
         with self._changing:
             number = self._numbers.take(topology)

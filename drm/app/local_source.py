@@ -10,7 +10,7 @@ from drm.component import InputTrustAuthority, SourceCharacteristic
 from drm.errors import UnsupportedMediaError
 from drm.media import Sample
 from drm.session.session_source import cancelled
-from drm.session.shared_source import SourceCursor
+from drm.shared_source import SourceCursor
 
 __all__ = ["LocalSource"]
 

@@ -120,7 +120,7 @@ class MediaSessionProxy:
             return
         source = topology.check()
         topology.check_times(global_time=self._configuration.global_time)
-        check_streams(topology, source.streams())
+        check_streams(topology, source)
         self._refuse_shut()
         # An unprotected worker gets no authority: it refuses protected streams before anything is asked of anybody.
         host = HostProxy(self._server.link, self._number) if self.protection_report.level > 0 else None

@@ -24,7 +24,7 @@ from drm.errors import (
     WireError,
 )
 from drm.media import Sample, StreamDescriptor, TrackType
-from drm.session.shared_source import SourceCursor
+from drm.shared_source import SourceCursor
 from drm.wire.messages import (
     AttachRing,
     FromApp,

@@ -11,8 +11,8 @@ from drm.app.topology_numbers import TopologyNumbers
 from drm.app.worker_link import WorkerLink
 from drm.component import MediaSource, PMPClient, PMPHost
 from drm.errors import WireError
-from drm.session.shared_source import SharedSources
 from drm.session.topology import SetTopologyFlags, Topology
+from drm.shared_source import SharedSources
 from drm.wire import messages as wire
 from drm.wire.messages import FullTopology
 

@@ -15,7 +15,7 @@ from drm.errors import TruncatedMediaError, UnsupportedMediaError
 from drm.media import Sample, StreamDescriptor
 from drm.pmp.host_service import HostService
 from drm.session.session_source import cancelled
-from drm.session.shared_source import SharedSources
+from drm.shared_source import SharedSources
 from drm.wire.messages import RemoteObject
 
 __all__ = ["OpenedSource", "RemoteSource", "StoppableStream"]

@@ -88,7 +88,7 @@ class Segments:
     def __init__(self) -> None:
         self.current: Segment | None = None
         self._pending: collections.deque[Segment] = collections.deque()
-        self._first: int | None = None  # the topology that was played first
+        self._played: int | None = None  # the topology that was started last
 
     def __iter__(self) -> Iterator[Segment]:
         """The current one, then those that wait."""
@@ -111,10 +111,9 @@ class Segments:
         return self.current
 
     def switches_sinks(self, segment: Segment) -> bool:
-        """Whether another topology was played before this one, which starts now."""
-        if self._first is None:
-            self._first = segment.topology_id
-        return self._first != segment.topology_id
+        """Whether another topology was played right before this one, which starts now."""
+        before, self._played = self._played, segment.topology_id
+        return before not in {None, segment.topology_id}
 
     @property
     def waits(self) -> bool:

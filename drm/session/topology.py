@@ -16,7 +16,8 @@ from uuid import UUID
 
 import msgspec
 
-from drm.errors import InvalidArgumentError, TopologyError
+from drm.component import MediaSource
+from drm.errors import DRMError, InvalidArgumentError, TopologyError
 from drm.hresult import HResult
 from drm.media import StreamDescriptor
 
@@ -203,12 +204,16 @@ def check_flags(flags: SetTopologyFlags) -> None:
         raise InvalidArgumentError("nobody knows this flag of set_topology", seen=f"{unknown:#x}")
 
 
-def check_streams(topology: Topology[_Source], streams: Sequence[StreamDescriptor]) -> None:
+def check_streams(topology: Topology[MediaSource], source: MediaSource) -> None:
     """Raise TopologyError for a topology over streams that its source does not have.
 
     MF_E_TOPO_MISSING_PRESENTATION_DESCRIPTOR: the source has none at all; MF_E_TOPO_MISSING_STREAM_DESCRIPTOR: not
-    this one.
+    this one. A source that says nothing any more is found out by the start.
     """
+    try:
+        streams = source.streams()
+    except DRMError:
+        return
     if not streams:
         raise TopologyError("the source presents no stream", hresult=HResult.MF_E_TOPO_MISSING_PRESENTATION_DESCRIPTOR)
     known = {stream.track.track_id for stream in streams}

@@ -170,6 +170,27 @@ _ROWS: Final = (
      "rest clear", "Protected Media Path", "S"),
     (124, "A pattern of one number is refused; without a scheme it is AES-CTR; without any key id there is no key",
      "Protected Media Path", "S"),
+    # ---------------------------------------------------------------- the next file
+    (126, "What is set after the end is played alone by the next start, and is ready when its turn comes; without "
+     "another one, a start plays the ended one again", _TOPOLOGY, "D, C"),
+    (127, "What is set after a stop waits for the one that was stopped", _TOPOLOGY, "D"),
+    (128, "IMMEDIATE while playing stops what plays and plays the new one at once, with a clock that begins anew",
+     _TOPOLOGY, "D"),
+    (129, "IMMEDIATE in a pause changes nothing before the next start, which plays the new one from its beginning",
+     _TOPOLOGY, "I"),
+    (130, "IMMEDIATE with a topology that cannot be resolved takes nothing away", _TOPOLOGY, "C"),
+    (131, "MEEndOfPresentation comes when the source is done, with frames in flight; what is set then goes on where it "
+     "ends", "MEEndOfPresentation", "D"),
+    (132, "Topologies are set in any order, and again: after an end, a failure, a clear, and while they wait or play",
+     _TOPOLOGY, "W"),
+    (133, "The offset of a presentation is its time minus the source's, its start a time of the clock",
+     "MF_EVENT_PRESENTATION_TIME_OFFSET", "D"),
+    (134, "A seek that the source refuses fails with the source's error, and what plays goes on", _SESSION, "W"),
+    (135, "A missing decoder, a stream or presentation that there is not, and a loader's own mistake have codes of "
+     "their own", _TOPOLOGY, "D"),
+    (136, "Flags, time formats and server contexts that nobody knows are refused, and arguments are looked at before "
+     "the shutdown", _SESSION, "D, W"),
+    (137, "What is demanded of a server context is met or refused", _PMP, "C"),
 )
 # fmt: on
 

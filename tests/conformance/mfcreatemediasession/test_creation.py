@@ -67,6 +67,21 @@ def test_mf_003_a_registered_topology_loader_is_used(local: Callable[..., Stage]
     assert {line.partition(",")[0] for line in at.lines()} == {"0"}
 
 
+NOTHING = """
+class Nothing:
+    def load_topology(self, topology):
+        topology.branches = []
+        return topology
+"""
+
+
+def test_mf_135_a_topology_loader_that_makes_nonsense(local: Callable[..., Stage], tmp_path: Path) -> None:
+    folder, class_id = component(tmp_path, "nothing", 3, "Nothing", NOTHING)
+    at = local(topology_loader=class_id, components=(folder,))
+    at.session.set_topology(at.topology())
+    assert at.outcome(E.SESSION_TOPOLOGY_SET) == HResult.MF_E_TOPOLOGY_VERIFICATION_FAILED
+
+
 EVERYTHING = """
 class DropEverything:
     def is_dropped(self, kind, lateness):

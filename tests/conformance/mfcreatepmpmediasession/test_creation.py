@@ -12,10 +12,11 @@ from uuid import UUID
 
 import pytest
 
-from drm.app.server import PMPServer
+from drm.app.server import PMPServer, create_pmp_server
 from drm.app.session_configuration import NO_QUALITY_MANAGER
 from drm.app.session_proxy import PMPSessionFlags, SessionConfiguration, create_pmp_media_session
 from drm.app.sources import open_source
+from drm.app.worker_configuration import WorkerConfiguration
 from drm.class_ids import AV_DECODER, DISCARD_SINK
 from drm.errors import (
     InterfaceError,
@@ -281,3 +282,34 @@ def test_calls_that_only_queue_are_welcome_inside_a_callback(server: PMPServer) 
 
 def children() -> set[str]:
     return set(Path(f"/proc/self/task/{os.getpid()}/children").read_text().split())
+
+
+def test_mf_137_a_server_context_that_does_not_reach_the_level_is_refused(server: PMPServer) -> None:
+    level = server.protection_report.level
+    with pytest.raises(IsolationError) as refused:
+        create_pmp_media_session(configuration=SessionConfiguration(server_context=server, min_level=level + 1))
+    assert str(level + 1) in refused.value.what
+    with create_pmp_media_session(configuration=SessionConfiguration(server_context=server, min_level=level)):
+        pass
+
+
+def test_mf_137_flags_that_a_server_context_does_not_meet_are_refused(server: PMPServer) -> None:
+    with pytest.raises(InvalidArgumentError, match="unprotected"):
+        create_pmp_media_session(UNPROTECTED, SessionConfiguration(server_context=server))
+    with create_pmp_server(WorkerConfiguration(unprotected=True)) as loose:
+        with pytest.raises(IsolationError):
+            create_pmp_media_session(configuration=SessionConfiguration(server_context=loose))
+        with create_pmp_media_session(UNPROTECTED, SessionConfiguration(server_context=loose)):
+            pass
+
+
+@pytest.mark.parametrize("context", ["server", 7, object()])
+def test_mf_136_a_server_context_that_is_none(context: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="no PMP server"):
+        create_pmp_media_session(configuration=SessionConfiguration(server_context=context))
+
+
+@pytest.mark.parametrize("flags", [4, 8 | 1])
+def test_mf_136_flags_of_creation_that_nobody_knows(flags: int) -> None:
+    with pytest.raises(InvalidArgumentError, match="flag"):
+        create_pmp_media_session(PMPSessionFlags(flags))

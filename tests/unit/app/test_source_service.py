@@ -10,7 +10,7 @@ import pytest
 from drm.app.source_service import SourceService
 from drm.errors import MediaError
 from drm.media import Sample, StreamDescriptor, TrackInfo, TrackType
-from drm.session.shared_source import SharedSources
+from drm.shared_source import SharedSources
 from drm.wire import messages as wire
 from drm.wire.ring import RingReader
 

@@ -11,7 +11,7 @@ import pytest
 from drm.app.source_service import SourceService
 from drm.keys import KeyId
 from drm.media import KeyPart, Sample, SampleCrypto, Scheme, StreamDescriptor, TrackInfo, TrackType
-from drm.session.shared_source import SharedSources
+from drm.shared_source import SharedSources
 from drm.wire import messages as wire
 
 STREAM = StreamDescriptor(TrackInfo(3, TrackType.VIDEO, "avc1", 1000))

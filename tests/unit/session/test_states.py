@@ -116,7 +116,7 @@ def test_after_shutdown_every_command_raises_and_no_event_comes(
         at.session.shutdown()
     at.queue._events.clear()
     for command in (*EVENT_OF, "set_topology"):
-        words = (Topology(at.source),) if command == "set_topology" else ()
+        words = (at.topology(),) if command == "set_topology" else ()
         with pytest.raises(SessionShutdownError) as raised:
             getattr(at.session, command)(*words)
         assert raised.value.hresult == HResult.MF_E_SHUTDOWN
