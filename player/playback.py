@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from drm.app.components.trust import ComponentTrust
 from drm.app.host_proxy import RemoteSourceHost
-from drm.app.remote_source import RemoteMediaSource
+from drm.app.remote_mode.source import RemoteMediaSource
 from drm.app.rights.enabler import ContentProtectionManager
 from drm.app.session_proxy import MediaSessionProxy, PMPSessionFlags, SessionConfiguration, create_pmp_media_session
 from drm.app.source_resolver import SourceResolver

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import Final
 from uuid import UUID
 
-from drm.app.remote_sources import RemoteSources
+from drm.app.remote_mode.sources import RemoteSources
 from drm.app.source_resolver import SourceResolver
 from drm.app.worker_link import WorkerLink
 from drm.class_ids import SOURCE_RESOLVER

@@ -18,7 +18,7 @@ import msgspec
 from drm.app.clock_proxy import ClockProxy
 from drm.app.components.renewal import ComponentUpdate
 from drm.app.host_proxy import HostProxy, RemoteProxy, RemoteSourceHost
-from drm.app.remote_sources import RemoteSources
+from drm.app.remote_mode.sources import RemoteSources
 from drm.app.rights_service import RightsService
 from drm.app.server import PMPServer, require_context
 from drm.app.session_configuration import PMPSessionFlags, SessionConfiguration

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Final
 
 from drm.app.byte_stream import FileByteStream
 from drm.app.media_urls import open_url, scheme_of
-from drm.app.remote_source import RemoteMediaSource
-from drm.app.remote_sources import Creation, RemoteSources
+from drm.app.remote_mode.source import RemoteMediaSource
+from drm.app.remote_mode.sources import Creation, RemoteSources
 from drm.class_ids import SOURCE_RESOLVER
 from drm.component import ByteStream
 from drm.errors import (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 
-from drm.app.remote_source import RemoteMediaSource, RemoteReading
-from drm.app.remote_sources import RemoteSources, named, place_of
+from drm.app.remote_mode.source import RemoteMediaSource, RemoteReading
+from drm.app.remote_mode.sources import RemoteSources, named, place_of
 from drm.app.source_service import SourceService
 from drm.app.topology_numbers import TopologyNumbers
 from drm.app.worker_link import WorkerLink

@@ -52,7 +52,7 @@ PAGES: Final = {
     "system-calls": ("System calls of a locked worker", ()),
     "formats": ("MP4: what is read, refused and passed over", ()),
     "http": ("The license server over HTTP", ()),
-    "remote-source": ("Sources in the worker", ("drm.app.source_resolver", "drm.app.remote_source")),
+    "remote-source": ("Sources in the worker", ("drm.app.source_resolver", "drm.app.remote_mode.source")),
 }  # fmt: skip
 """File name: title and modules. A module that is not there (yet) is left out; `http` is written, but for its tables."""
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from drm.app.remote_sources import RemoteSources
+from drm.app.remote_mode.sources import RemoteSources
 from drm.class_ids import DISCARD_SINK, SOURCE_RESOLVER
 from drm.errors import DRMError, WireError
 from drm.wire import messages as wire

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from drm.app.byte_stream import FileByteStream
-from drm.app.remote_source import RemoteMediaSource
+from drm.app.remote_mode.source import RemoteMediaSource
 from drm.app.source_resolver import ResolutionFlags, SourceResolver
 from drm.app.sources import open_source
 from drm.class_ids import SOURCE_RESOLVER

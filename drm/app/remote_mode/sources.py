@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from drm.app.byte_stream import FileByteStream
 from drm.app.byte_stream_service import ByteStreamService
-from drm.app.remote_source import RemoteMediaSource
+from drm.app.remote_mode.source import RemoteMediaSource
 from drm.app.worker_link import WorkerLink
 from drm.component import ByteStream, MediaSource
 from drm.errors import DRMError, SessionShutdownError, TopologyError, WireError, error_from_record
