@@ -49,6 +49,7 @@ soak: $(TEST)
 	    $(BIN)/clearkey demo > build/soak.log 2>&1 || { cat build/soak.log; echo "soak: turn $$turn failed"; exit 1; }; \
 	done; echo "soak: $(SOAK) of $(SOAK) turns good"
 	$(BIN)/python -m tests.soak_sessions --count $(SESSIONS)
+	CLEARKEY_RENEWAL_SECONDS=60 $(BIN)/python -m pytest -q tests/conformance -k "mf_138 or mf_139"
 	CLEARKEY_WINDOW_LAUNCHES=$(LAUNCHES) $(BIN)/python -m pytest -q tests/isolation/test_start_window.py
 
 # A million damaged vectors through the readers, then every property test with a hundred times the usual examples.

@@ -35,6 +35,7 @@ __all__ = ["ClearKeyInputTrustAuthority"]
 
 _MAX_KEY_IDS: Final = 64  # that are asked for at once, before playback
 _MAX_ROTATED: Final = 4096  # of one stream, to its end
+_MAX_PENDING: Final = 8  # requests; an enabler that failed leaves one behind
 
 _DECRYPTING: Final = frozenset({Action.PLAY, Action.SNAPSHOT, Action.HASH})
 _IDLE: Final = frozenset({Action.EXTRACT, Action.NO})
@@ -67,7 +68,8 @@ class ClearKeyInputTrustAuthority:
         self._originator_id = uuid.uuid4()  # of every policy and schema, changed ones too
         self._gate = self._new_gate()
         self._wanted: tuple[KeyId, ...] = ()
-        self._pending: PendingLicense | None = None
+        self._pending: dict[bytes, PendingLicense] = {}  # by the body of the request
+        self._answered = False  # a license came, and nobody has looked yet whether it does
         self._individualize = False
         self._is_shut = False
         self._path = LicensePath.NONE
@@ -119,7 +121,9 @@ class ClearKeyInputTrustAuthority:
         return self._path
 
     def request_access(self, action: Action) -> None:
-        """Return if there is a key for every KID of the stream and its license allows `action`.
+        """Return if there is a key under a valid license for every KID of the stream, and it allows `action`.
+
+        A license that is over is asked for anew, as one that never came; not so right after one came that is over.
 
         Raises:
             LicenseRequiredError, IndividualizationRequiredError: with the enabler that obtains it.
@@ -130,8 +134,13 @@ class ClearKeyInputTrustAuthority:
         if action in _IDLE:
             return
         ring = self._keys()
-        missing = ring.missing(self._wanted)
-        if not missing:
+        answered, self._answered = self._answered, False
+        lacking = ring.lacking(self._wanted)
+        missing = ring.missing(lacking)
+        for key_id in lacking if answered else ():
+            if key_id not in missing:
+                ring.entry(key_id).license.check((action,), level=self._gate.level)
+        if not lacking:
             for key_id in self._wanted:
                 license_ = ring.entry(key_id).license
                 license_.check((action,), level=self._gate.level)
@@ -141,20 +150,38 @@ class ClearKeyInputTrustAuthority:
         assert environment is not None
         if self._individualize and environment.device_key is not None:
             body = make_registration(environment.device_key, environment.report(), environment.component_digests())
-            activate = EnablerActivate(EnableType.INDIVIDUALIZATION, missing, body)
+            activate = EnablerActivate(EnableType.INDIVIDUALIZATION, lacking, body)
             raise IndividualizationRequiredError(
                 "the license server does not know this device", enabler_activate=activate
             )
-        self._pending = PendingLicense(missing, environment)
-        activate = EnablerActivate(EnableType.LICENSE_ACQUISITION, missing, self._pending.body)
-        raise LicenseRequiredError("a license must be obtained", enabler_activate=activate)
+        raise LicenseRequiredError("a license must be obtained", enabler_activate=self._request(lacking, environment))
+
+    def renewal(self, key_ids: Iterable[KeyId]) -> EnablerActivate | None:
+        """What asks for a new license ahead of the end of the one that these keys are under; None: it is not time.
+
+        Raises IsolationError when the environment is protected no more.
+        """
+        environment = self._environment
+        if self._is_shut or environment is None:
+            return None
+        due = self._keys().due(key_ids, self._wanted)
+        return self._request(due, environment) if due else None
+
+    def _request(self, key_ids: tuple[KeyId, ...], environment: ProtectedEnvironment) -> EnablerActivate:
+        pending = PendingLicense(key_ids, environment)
+        self._pending[pending.body] = pending
+        while len(self._pending) > _MAX_PENDING:
+            del self._pending[next(iter(self._pending))]
+        return EnablerActivate(EnableType.LICENSE_ACQUISITION, key_ids, pending.body)
 
     def accept(self, activate: EnablerActivate, answer: bytes, path: LicensePath) -> None:
         """Take what the license enabler brought. Raises LicenseError or KeyMissingError."""
-        if self._pending is None or activate.type is not EnableType.LICENSE_ACQUISITION:
+        is_license = activate.type is EnableType.LICENSE_ACQUISITION
+        pending = self._pending.pop(activate.data, None) if is_license else None
+        if pending is None:
             raise InvalidArgumentError("no license was asked for")
-        pending, self._pending = self._pending, None
         self._path = pending.accept(answer, path, self._keys())
+        self._answered = True
 
     def needs_individualization(self) -> None:
         """The server does not know the device key yet."""

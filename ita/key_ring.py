@@ -2,7 +2,8 @@
 
 One ring serves all authorities of one session, so that a license that names the keys of sound and picture is asked
 for once. A key lives here and, as a key schedule, inside the ciphers made from it. A license's clocks live here too:
-neither a seek nor another topology of the session sets them back.
+neither a seek nor another topology of the session sets them back. A right ends without its key: there may be several
+licenses for a KID, and the newest that may be used is the one that counts.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from drm.rights.policy import Action, Policy
 __all__ = ["Entry", "KeyRing", "License"]
 
 _NO_KEY_ID = KeyId(bytes(16))
+_MOST_LICENSES: Final = 4  # of one KID; what is over goes first
 _MOST_REFUSALS: Final = 16  # under one license: a person's attempts at damaged media, and no search
 
 
@@ -67,6 +69,37 @@ class License:
             raise _over(f"the license allows {policy.play_duration} s from the first sample on")
 
     @property
+    def is_valid(self) -> bool:
+        """Whether this is a moment at which it may be used at all: begun, and not over."""
+        start, ends = self.policy.not_before, self._ends()
+        return (start is None or time.time() >= start) and (ends is None or _now() < ends)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether a new one is to be asked for ahead of its end; never of one that came that late already."""
+        ahead, ends = self.policy.renew_before, self._ends()
+        if ahead is None or ends is None:
+            return False
+        return self.received < ends - ahead <= _now()
+
+    def outlasts(self, newer: License) -> bool:
+        """Whether there are moments at which this one may be used and `newer` may not."""
+        if not self.is_valid:
+            return False
+        ends, newer_ends = self._ends(), newer._ends()
+        return not newer.is_valid or (newer_ends is not None and (ends is None or ends > newer_ends))
+
+    def _ends(self) -> float | None:
+        policy, ends = self.policy, []
+        if policy.expires is not None:
+            ends.append(_now() + policy.expires - time.time())
+        if policy.rental is not None:
+            ends.append(self.received + policy.rental)
+        if policy.play_duration is not None and self.first_played is not None:
+            ends.append(self.first_played + policy.play_duration)
+        return min(ends, default=None)
+
+    @property
     def is_held_close(self) -> bool:
         """Whether the application may not have the clear samples: it is not to find them out by asking, either."""
         return Action.EXTRACT not in self.policy.actions
@@ -90,7 +123,7 @@ class KeyRing:
     def __init__(self, engine_name: str, dialects: Iterable[str] = ()) -> None:
         self._engine_name = engine_name
         self.dialects = frozenset(Dialect(name) for name in dialects)
-        self._entries: dict[KeyId, Entry] = {}
+        self._entries: dict[KeyId, list[Entry]] = {}  # of each KID the newest first
         self._wanted: dict[int, frozenset[KeyId]] = {}  # by holder
         self._holders = itertools.count(1)
         self._lock = threading.Lock()
@@ -116,17 +149,19 @@ class KeyRing:
                 return
             needed = frozenset[KeyId]().union(*self._wanted.values())
             for key_id in [key_id for key_id in self._entries if key_id not in needed]:
-                self._entries.pop(key_id).key.wipe()
+                _wipe(self._entries.pop(key_id))
             self.generation += 1
 
     def add(self, keys: dict[KeyId, ContentKey], license_: License) -> None:
-        """Take the keys of a license; a newer license for a KID replaces the older one."""
+        """Take the keys of a license. An older one stays where the new one is not valid yet, or ends before it."""
         with self._lock:
             for key_id, key in keys.items():
-                replaced = self._entries.get(key_id)
-                self._entries[key_id] = Entry(key, license_)
-                if replaced is not None and replaced.key is not key:
-                    replaced.key.wipe()
+                held = self._entries.get(key_id, [])
+                # A new license is no new supply of guesses.
+                license_.refusals = max([license_.refusals, *(entry.license.refusals for entry in held)])
+                kept = [entry for entry in held if entry.license.outlasts(license_)][: _MOST_LICENSES - 1]
+                self._entries[key_id] = [Entry(key, license_), *kept]
+                _wipe(entry for entry in held if entry not in kept and entry.key is not key)
             self.generation += 1
 
     def key_ids(self) -> tuple[KeyId, ...]:
@@ -139,10 +174,31 @@ class KeyRing:
         with self._lock:
             return tuple(key_id for key_id in key_ids if key_id not in self._entries)
 
-    def entry(self, key_id: KeyId) -> Entry:
-        """Return one entry. Raises KeyMissingError, which names the KID."""
+    def lacking(self, key_ids: Iterable[KeyId]) -> tuple[KeyId, ...]:
+        """Those of `key_ids` that no valid license has a key for."""
         with self._lock:
-            found = self._entries.get(key_id)
+            return tuple(key_id for key_id in key_ids if not self._is_valid(key_id))
+
+    def due(self, key_ids: Iterable[KeyId], among: Iterable[KeyId]) -> tuple[KeyId, ...]:
+        """Those of `among` under whose license one of `key_ids` is, which ends soon enough to ask for a new one."""
+        with self._lock:
+            ending = {id(best.license) for key_id in key_ids if (best := self._best(key_id)) and best.license.is_due}
+            return tuple(kid for kid in among if (best := self._best(kid)) and id(best.license) in ending)
+
+    def _is_valid(self, key_id: KeyId) -> bool:
+        best = self._best(key_id)
+        return best is not None and best.license.is_valid
+
+    def _best(self, key_id: KeyId) -> Entry | None:
+        held = self._entries.get(key_id)
+        if not held:
+            return None
+        return next((entry for entry in held if entry.license.is_valid), held[0])
+
+    def entry(self, key_id: KeyId) -> Entry:
+        """Return the newest valid entry, or the newest. Raises KeyMissingError, which names the KID."""
+        with self._lock:
+            found = self._best(key_id)
         if found is None:
             raise KeyMissingError(
                 f"no key for KID {key_id}",
@@ -157,7 +213,7 @@ class KeyRing:
     def refused(self, key_ids: Iterable[KeyId]) -> None:
         """A decoder refused what these keys decrypted: their licenses count it, each once."""
         with self._lock:
-            found = [entry.license for key_id in key_ids if (entry := self._entries.get(key_id)) is not None]
+            found = [entry.license for key_id in key_ids if (entry := self._best(key_id)) is not None]
             for license_ in {id(each): each for each in found}.values():
                 license_.refusals += 1
             self.generation += 1
@@ -165,3 +221,8 @@ class KeyRing:
     def cipher(self, entry: Entry) -> SampleDecrypter:
         """Return a cipher for one key."""
         return SampleDecrypter(entry.key, engine=engine(self._engine_name), dialects=self.dialects)
+
+
+def _wipe(entries: Iterable[Entry]) -> None:
+    for entry in entries:
+        entry.key.wipe()

@@ -117,6 +117,9 @@ class InputTrustAuthority(Protocol):
     def request_access(self, action: Action) -> None:
         """Return if the action is allowed. Raises EnableRequiredError (with an enabler) or PolicyError."""
 
+    def renewal(self, key_ids: Iterable[KeyId]) -> EnablerActivate | None:
+        """What asks for a new license ahead of the end of the one that these keys are under; None: it is not time."""
+
     def accept(self, activate: EnablerActivate, answer: bytes, path: LicensePath) -> None:
         """Take what the enabler brought: a license, plain or sealed. Raises LicenseError and changes nothing."""
 

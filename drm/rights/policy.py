@@ -56,6 +56,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     constrict: bool | Annotated[int, Meta(ge=16)] = False  # True: to 520,000 pixels a picture; a number: to so many
     play_duration: _Seconds | None = None  # from the first sample that is decrypted to be played
     rental: _Seconds | None = None  # from the moment at which the license reached the worker
+    renew_before: _Seconds | None = None  # so long before its end a new license is asked for; None: at the end
     min_revocation_list: Annotated[int, Meta(ge=0)] = 0  # version of the revocation list (GetMinimumGRLVersion)
     max_revocation_age: _Seconds | None = None  # since a server last confirmed the list
     allow_test_signed: bool = True  # components that another root vouches for than the one the package pins
@@ -177,6 +178,7 @@ def _both(one: Policy, other: Policy) -> Policy:
         constrict=True if pixels == CONSTRICTED else pixels or False,
         play_duration=least(one.play_duration, other.play_duration),
         rental=least(one.rental, other.rental),
+        renew_before=max((each for each in (one.renew_before, other.renew_before) if each is not None), default=None),
         min_revocation_list=max(one.min_revocation_list, other.min_revocation_list),
         max_revocation_age=least(one.max_revocation_age, other.max_revocation_age),
         allow_test_signed=one.allow_test_signed and other.allow_test_signed,

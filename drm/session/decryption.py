@@ -1,4 +1,4 @@
-"""The decrypting step of the data path: what it does when a key is not there yet, or a license changes the rules."""
+"""The decrypting step of the data path: what it does when a key is not there yet, or its license ends or changes."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
-from drm.errors import DRMError, InvalidRequestError, KeyMissingError, PolicyChangedError
+from drm.errors import DRMError, InvalidRequestError, KeyMissingError, LicenseExpiredError, PolicyChangedError
 from drm.media import Sample, SampleCrypto
 from drm.session.events import MediaEvent
 from drm.session.full_topology import Node
+from drm.session.renewal import Renewal
 
 __all__ = ["Decryption"]
 
+_CURABLE: Final = (KeyMissingError, LicenseExpiredError, PolicyChangedError)
 _MAX_CHANGES: Final = 8  # of one sample's policy, before it is decrypted
 
 
@@ -22,6 +24,7 @@ class Decryption:
     def __init__(self, emit: Callable[[MediaEvent], None]) -> None:
         self._emit = emit
         self._stopping = threading.Event()
+        self._renewal = Renewal()
         self.asks_for_rights = False
         self.lacking: DRMError | None = None  # what kept a key away, the last time: it may come yet
 
@@ -38,12 +41,13 @@ class Decryption:
             raise InvalidRequestError("an encrypted sample reached a branch that has no decrypter")
         try:
             node.decrypter.decrypt_into(stored, crypto, target)
-        except (KeyMissingError, PolicyChangedError) as first:
+        except _CURABLE as first:
             try:
                 self._decrypt_later(node, stored, crypto, target, first)
             except DRMError as refused:
                 refused.where = ", ".join(filter(None, (_moment(node, sample), refused.where)))
                 raise
+        self._renewal.look(node, crypto.key_ids)
 
     def _decrypt_later(
         self, node: Node, stored: memoryview, crypto: SampleCrypto, target: memoryview, reason: DRMError
@@ -53,7 +57,7 @@ class Decryption:
             self._settle(node, crypto, reason)
             try:
                 node.decrypter.decrypt_into(stored, crypto, target)
-            except (KeyMissingError, PolicyChangedError) as again:
+            except _CURABLE as again:
                 reason = again
             else:
                 return
@@ -66,12 +70,17 @@ class Decryption:
         if isinstance(reason, PolicyChangedError):
             node.trust.change(reason.policies, self._emit, self._stopping)
             return
-        # A key that rotates in may be named by its samples alone. It is asked for when its turn comes.
+        # A key that rotates in may be named by its samples alone. It is asked for when its turn comes; so is a license
+        # in the place of one that is over.
         self.asks_for_rights = True
         try:
             node.trust.obtain(crypto.key_ids)
         except DRMError as error:
             self.lacking = error
+            if isinstance(reason, LicenseExpiredError) and error.exit_code != reason.exit_code:
+                self.lacking = reason  # this is why it stands; what kept another one away is told beside it
+                reason.seen = f"no other came: {error.what}"
+                raise reason from None
             raise
         finally:
             self.asks_for_rights = False

@@ -177,8 +177,16 @@ class TrustedPath:
         Raises what kept them away.
         """
         self._authority.require(key_ids)
+        self.request_access()
+
+    def request_access(self) -> None:
+        """Return when the authority grants what the outputs do; see `PolicyEngine.request_access`."""
         for action in dict.fromkeys(action for _, action in self._outputs):
             self._engine.request_access(self._authority, action)
+
+    def enable(self, activate: EnablerActivate) -> None:
+        """Have the application's manager bring what the authority asked for. Raises what went wrong."""
+        self._engine.rights.enable(self._authority, activate)
 
     def change(
         self, policies: Sequence[OutputPolicy], emit: Callable[[MediaEvent], None], stopping: threading.Event

@@ -191,6 +191,11 @@ _ROWS: Final = (
     (136, "Flags, time formats and server contexts that nobody knows are refused, and arguments are looked at before "
      "the shutdown", _SESSION, "D, W"),
     (137, "What is demanded of a server context is met or refused", _PMP, "C"),
+    # ---------------------------------------------------------------- rights that end
+    (138, "A license is renewed ahead of its end, while playback goes on", _ITA, "C"),
+    (139, "A license that ends without another one stops playback with MF_E_LICENSE_OUTOFDATE; a start goes on from "
+     "there once there is one", _ITA, "S, C"),
+    (140, "A right that ended is asked for anew, in mid-play, at a start and by another topology", _ITA, "D, C"),
 )
 # fmt: on
 

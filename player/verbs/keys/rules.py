@@ -41,6 +41,7 @@ _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 @click.option("--constrict", metavar="PIXELS", help="Scale pictures down to so many pixels; 'yes' is 520,000, or 'no'.")
 @click.option("--play-duration", type=click.IntRange(min=1), help="Seconds from the first sample that is played.")
 @click.option("--rental", type=click.IntRange(min=1), help="Seconds from the moment at which the license arrives.")
+@click.option("--renew-before", type=click.IntRange(min=1), help="Seconds before the end: the player asks anew then.")
 @click.option("--min-revocation-list", type=click.IntRange(0), help="Version that the worker's list must have.")
 @click.option("--max-revocation-age", type=click.IntRange(1), help="Seconds since a server last confirmed the list.")
 @click.option("--test-signed/--no-test-signed", default=None, help="Take or refuse components of a development root.")
@@ -63,6 +64,7 @@ def _policy(
     constrict: str | None,
     play_duration: int | None,
     rental: int | None,
+    renew_before: int | None,
     min_revocation_list: int | None,
     max_revocation_age: int | None,
     test_signed: bool | None,
@@ -92,6 +94,7 @@ def _policy(
         "constrict": _pixels(constrict) if constrict is not None else None,
         "play_duration": play_duration,
         "rental": rental,
+        "renew_before": renew_before,
         "min_revocation_list": min_revocation_list,
         "max_revocation_age": max_revocation_age,
         "allow_test_signed": test_signed,

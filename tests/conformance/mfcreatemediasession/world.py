@@ -101,7 +101,8 @@ class Stage:
         """Set a topology, and wait until it is set."""
         made = self.topology(*sinks, **kinds)
         self.session.set_topology(made, flags)
-        assert self.until(E.SESSION_TOPOLOGY_SET)[-1].status == OK
+        told = self.until(E.SESSION_TOPOLOGY_SET)[-1]
+        assert told.status == OK, told.error
         return made
 
     def ready(self, *sinks: SinkActivate, **kinds: Any) -> Topology[Any]:

@@ -16,7 +16,7 @@ from drm.app.rights.enabler import ContentEnabler, EnableResult
 from drm.app.session_proxy import PMPSessionFlags, SessionConfiguration, create_pmp_media_session
 from drm.app.sources import open_source
 from drm.class_ids import DISCARD_SINK, HASH_SINK
-from drm.errors import DRMError, SessionShutdownError
+from drm.errors import DRMError, LicenseRefusedError, SessionShutdownError
 from drm.keys import ContentKey, KeyId
 from drm.license.sealed import seal, verify_request
 from drm.media import Sample
@@ -78,11 +78,18 @@ class SealingManager:
     def __init__(self, keys: Mapping[KeyId, ContentKey], rules: Policy | Mapping[KeyId, Policy]) -> None:
         self._keys = keys
         self._rules = rules
+        self.left: int | None = None  # so many licenses are given yet; None: any number
 
     def begin_enable_content(self, enabler_activate, topology, callback, state=None) -> None:
         enabler, result = enabler_activate.activate_object(), EnableResult(enabler_activate, state)
 
         def work() -> None:
+            if self.left is not None:
+                if not self.left:
+                    result.error = LicenseRefusedError("no more licenses")
+                    callback(result)
+                    return
+                self.left -= 1
             request = verify_request(msgspec.json.decode(enabler.get_enable_data())["pmp"])
             keys = {kid: self._keys[kid] for kid in request.kids}
             rules = self._rules
@@ -93,7 +100,7 @@ class SealingManager:
         threading.Thread(target=work, daemon=True).start()
 
     def end_enable_content(self, result) -> None:
-        pass
+        result.raise_for_status()
 
 
 class RenewingManager(SealingManager):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from drm.errors import IsolationError, LicenseExpiredError, PolicyChangedError
+from drm.errors import IsolationError, LicenseExpiredError, LicenseRequiredError, PolicyChangedError
 from drm.license.clearkey import encode_jwk_set
 from drm.license.sealed import seal, verify_request
 from drm.media import SampleCrypto, Scheme
@@ -171,7 +171,7 @@ def test_a_licenses_clock_runs_out_and_no_other_topology_sets_it_back(clock: Hel
     with pytest.raises(LicenseExpiredError, match="100 s"):
         decrypt(decrypter)
     second = authority(environment, A)
-    with pytest.raises(LicenseExpiredError, match="they are over"):
+    with pytest.raises(LicenseRequiredError):
         second.request_access(Action.PLAY)
     bind(second)
     again = second.get_decrypter()

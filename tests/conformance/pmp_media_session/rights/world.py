@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.server
 import threading
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from drm.errors import DRMError
 from drm.isobmff.box import encode_box, top_boxes
 from drm.isobmff.pssh.box import Pssh
 from drm.keys import ContentKey, KeyId
-from drm.license.clearkey import encode_jwk_set
+from drm.license.clearkey import FORMS_HEADER, encode_jwk_set
 from drm.rights.enablers import LicensePath
 from drm.session.events import MediaEvent
 from drm.session.topology import Topology
@@ -108,11 +109,21 @@ class Door:
 
 
 @contextlib.contextmanager
-def door(target: str) -> Iterator[Door]:
-    """Open one in front of the license endpoint `target`."""
+def door(target: str, *, offers: bool = False) -> Iterator[Door]:
+    """Open one in front of the license endpoint `target`. `offers`: it says which forms of licenses there are."""
     made = Door()
 
     class Handler(http.server.BaseHTTPRequestHandler):
+        def do_OPTIONS(self) -> None:
+            if not offers:
+                self.send_error(501)
+                return
+            asked = urllib.request.Request(target.removesuffix("/license") + self.path, method="OPTIONS")
+            with urllib.request.urlopen(asked, timeout=LIMIT) as answer:
+                self.send_response(answer.status)
+                self.send_header(FORMS_HEADER, answer.headers[FORMS_HEADER])
+                self.end_headers()
+
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             made.bodies.append(body)
