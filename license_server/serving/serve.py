@@ -25,7 +25,6 @@ from license_server.rules import ServerRules
 from license_server.serving.assembly import Assembly, assembled
 from license_server.serving.debug_server import answering
 from license_server.serving.listening import bound, is_loopback, url_of
-from license_server.serving.supervisor import STOP_SIGNALS, Supervisor
 from license_server.serving.tls import Certificate
 from license_server.store.keyring import Keyring, find_keyring
 from license_server.store.opening import is_url, open_store
@@ -39,6 +38,7 @@ __all__ = ["DEFAULT_PORT", "Settings", "serve"]
 
 DEFAULT_PORT: Final = 8700
 
+_STOP_SIGNALS: Final = frozenset({signal.SIGTERM, signal.SIGINT})
 _PARENT_CHECK: Final = 0.2  # seconds
 
 logger = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> int:
         LicenseServerUnreachableError: workers do not start, or end as soon as they start.
     """
     # Blocked before any thread or process starts, and taken by sigwait: no handler runs in the middle of anything.
-    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
     _check(settings.rules)
     sockets = 1 if settings.is_debug else settings.workers
     with _place(settings) as (place, keyring), bound(settings.host, settings.port, sockets) as listeners:
@@ -97,30 +97,19 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> int:
 def _working(
     settings: Settings, place: Path | str, keyring: Keyring, listeners: list[socket.socket], say: Callable[[], None]
 ) -> signal.Signals:
-    from license_server.serving.granian_worker import run_worker  # noqa: PLC0415 - 60 ms that --debug does not need
+    from license_server.serving.main_process import MainProcess  # noqa: PLC0415 - what --debug does not need
+    from license_server.serving.worker import Work  # noqa: PLC0415
 
     counters = Counters(settings.workers)
-    mains = counters.part(0)
 
-    def work(number: int, alive: int, ready: int) -> None:
+    @contextmanager
+    def application(number: int) -> Iterator[WSGIApplication]:
         metrics = counters.part(number)
         with open_store(place, keyring) as store, assembled(store, settings.rules, metrics) as server:
-            run_worker(
-                settings.front(server),
-                listeners[number - 1],
-                number=number,
-                alive=alive,
-                ready=ready,
-                certificate=settings.certificate,
-            )
+            yield settings.front(server)
 
-    supervisor = Supervisor(settings.workers, work, mains.count_restart)
-    supervisor.start()
-    try:
-        say()
-        return supervisor.watch(settings.parent)
-    finally:
-        supervisor.stop()
+    work = Work(application, listeners, settings.certificate)
+    return MainProcess(settings.workers, work, say, counters.part(0).count_restart, settings.parent).serve()
 
 
 def _debugging(
@@ -132,7 +121,7 @@ def _debugging(
             threading.Thread(target=_end_with, args=(settings.parent,), daemon=True).start()
         with answering(server.views, listeners[0], settings.certificate):
             say()
-            return signal.Signals(signal.sigwait(STOP_SIGNALS))
+            return signal.Signals(signal.sigwait(_STOP_SIGNALS))
 
 
 def _check(rules: ServerRules) -> None:

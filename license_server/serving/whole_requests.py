@@ -1,0 +1,120 @@
+"""A WSGI application (PEP 3333) under an ASGI server: requests are read whole before a thread gets them.
+
+So a client that sends slowly, or reads slowly, costs a connection and never a thread. Times are the business of
+`connections`; sizes are bounded here: of one body, and of all long ones together, since they are in memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from drm.keyfile.formats import MAX_KEYS_FILE
+from license_server.problems import PROBLEM_TYPE, ProblemError
+from license_server.serving.calls import Answer, begun, environ_of
+from license_server.serving.connections import ANSWER, BODY, TimedConnection, seconds_for
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+__all__ = ["WholeRequests"]
+
+_Message = dict[str, Any]
+_Receive = Callable[[], Awaitable[_Message]]
+_Send = Callable[[_Message], Awaitable[None]]
+_Result = TypeVar("_Result")
+
+_THREADS: Final = 4  # that run Python; more make the slowest answers slower
+_PATIENCE: Final = 30.0  # seconds in which one of them must come free
+_MOST: Final = MAX_KEYS_FILE + 1  # bytes of a body: the largest that any view takes, and one more
+_SHORT: Final = 64 << 10  # bytes of a body that does not count among the long ones
+_MOST_OF_ALL: Final = 64 << 20  # bytes of all long bodies
+
+
+class WholeRequests:
+    """An ASGI application that answers as `application` does, over `TimedConnection`. Call it in one event loop."""
+
+    def __init__(self, application: WSGIApplication) -> None:
+        self._application = application
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="answers")
+        self._long = 0  # bytes of long bodies that are held
+        self._under_way = 0  # calls that threads have, or are to get
+        self._moved = 0.0  # when the last one ended, or all threads were taken
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether a thread is free, or came free not long ago."""
+        return self._under_way < _THREADS or time.monotonic() - self._moved < _PATIENCE
+
+    def close(self) -> None:
+        """Wait for what threads are doing."""
+        self._threads.shutdown(cancel_futures=True)
+
+    async def __call__(self, scope: _Message, receive: _Receive, send: _Send) -> None:
+        """Answer one request."""
+        connection: TimedConnection = scope["state"]["connection"]
+        body = bytearray()
+        try:
+            if not await self._receive(connection, receive, body):
+                return  # the client is gone
+            if self._long > _MOST_OF_ALL:
+                answer = Answer.complete(503, PROBLEM_TYPE, _BUSY.body())
+            else:
+                answer = await self._in_thread(begun, self._application, environ_of(scope, bytes(body)))
+        finally:
+            self._long -= _counted(body)
+        try:
+            await self._send(connection, send, answer)
+        finally:
+            if not answer.is_whole:
+                await self._in_thread(answer.close)
+
+    async def _receive(self, connection: TimedConnection, receive: _Receive, body: bytearray) -> bool:
+        """Read the body, or the beginning of one that is larger than any that is taken. False: the client is gone."""
+        clock = connection.clock
+        clock.wait_for(connection, BODY)
+        while len(body) < _MOST and self._long <= _MOST_OF_ALL:
+            message = await receive()
+            if message["type"] != "http.request":
+                return False
+            before, part = _counted(body), message["body"]
+            body += part[: _MOST - len(body)]
+            self._long += _counted(body) - before
+            if not message["more_body"]:
+                break
+            clock.give(connection, seconds_for(len(part)))
+        clock.wait_no_more(connection)
+        return True
+
+    async def _send(self, connection: TimedConnection, send: _Send, answer: Answer) -> None:
+        clock, seconds = connection.clock, ANSWER
+        await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+        while not connection.is_gone:
+            seconds += seconds_for(len(answer.part))
+            clock.wait_for(connection, seconds)
+            await send({"type": "http.response.body", "body": answer.part, "more_body": not answer.is_whole})
+            seconds = clock.wait_no_more(connection)
+            if answer.is_whole:
+                break
+            await self._in_thread(answer.go_on)
+        connection.answered(seconds)
+
+    async def _in_thread(self, work: Callable[..., _Result], *arguments: object) -> _Result:
+        self._under_way += 1
+        if self._under_way == _THREADS:
+            self._moved = time.monotonic()
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
+        finally:
+            self._under_way -= 1
+            self._moved = time.monotonic()
+
+
+_BUSY: Final = ProblemError(503, "server_busy", "too many long requests at a time; ask again")
+
+
+def _counted(body: bytearray) -> int:
+    return len(body) if len(body) > _SHORT else 0
