@@ -2,7 +2,7 @@
 
 A connection is at any moment the client's turn or the server's. It is the client's while it says nothing, while header
 or body arrive, and while it reads an answer: then its time runs, and neither a byte now and then nor silence stops it.
-Sizes are bounded too: of header, trailer and chunk by uvicorn's parser (h11), of bodies where they are read.
+Sizes are bounded too: of headers here, of bodies where they are read.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 import resource
 import time
-from typing import Any, Final, cast
+from itertools import chain
+from typing import Any, Final
 
 from uvicorn.config import Config
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 __all__ = ["ANSWER", "BODY", "HEADER", "IDLE", "Connections", "TimedConnection", "seconds_for"]
@@ -23,6 +24,8 @@ IDLE: Final = 30.0  # seconds between an answer and the first byte of the next r
 BODY: Final = 30.0  # seconds until a body is whole, beside what `seconds_for` its size adds
 ANSWER: Final = 30.0  # seconds until an answer is read, likewise
 _BYTES_A_SECOND: Final = 64 << 10  # what a long body, or answer, must keep up with
+_HEAD: Final = 64 << 10  # bytes of a header, or of what chunks add to a body
+_AHEAD: Final = 16  # requests that one client may send before it has the first answer
 _MOST: Final = 16_384  # connections of one worker
 _OWN: Final = 256  # descriptors for everything else
 
@@ -37,28 +40,30 @@ class Connections:
 
     def __init__(self, most: int | None = None) -> None:
         self._most = _descriptors() - _OWN if most is None else most
-        self._open = 0
+        self._open: set[TimedConnection] = set()
         self._until: dict[TimedConnection, float] = {}  # the one that waits longest comes first
 
     def opened(self, connection: TimedConnection) -> None:
         """Let a connection in, and cut off the one whose client has been waited for longest when there are too many."""
-        self._open += 1
-        if self._open > self._most:
+        self._open.add(connection)
+        if len(self._open) > self._most:
             next(iter(self._until), connection).cut()
 
     def closed(self, connection: TimedConnection) -> None:
         """Forget it."""
-        self._open -= 1
+        self._open.discard(connection)
         self._until.pop(connection, None)
 
     def wait_for(self, connection: TimedConnection, seconds: float) -> None:
         """It is the client's turn, and it has so long for it."""
         self._until.pop(connection, None)
-        self._until[connection] = time.monotonic() + seconds
+        if connection in self._open:
+            self._until[connection] = time.monotonic() + seconds
 
     def give(self, connection: TimedConnection, seconds: float) -> None:
         """The client has so much longer for its turn."""
-        self._until[connection] += seconds
+        if connection in self._until:
+            self._until[connection] += seconds
 
     def wait_no_more(self, connection: TimedConnection) -> float:
         """It is the server's turn. Return how many seconds the client has left."""
@@ -71,49 +76,87 @@ class Connections:
             connection.cut()
 
 
-class TimedConnection(H11Protocol):
-    """uvicorn's HTTP/1.1 on one connection, with a clock. Whoever answers finds it in `scope["state"]["connection"]`."""
+class TimedConnection(HttpToolsProtocol):
+    """uvicorn's HTTP/1.1 on one connection, with a clock and bounds. `scope["state"]["connection"]` is this.
+
+    The parser (llhttp, behind httptools) bounds nothing: what is not body is counted here, trailers are passed over,
+    and a client that asks ahead without reading answers is cut off.
+    """
 
     def __init__(
         self,
-        connections: Connections,
+        clock: Connections,
         config: Config,
         server_state: ServerState,
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, {**app_state, "connection": self}, _loop)
-        self.clock = connections
+        self.clock = clock
         self._is_idle = False
+        self._asked = 0  # requests that are not answered
+        self._is_head = False  # a header is under way
+        self._began = False  # one did in what was received last
+        self._body = 0  # bytes of a body in what was received last
+        self._overhead = 0  # bytes that were neither body nor paid for by body
 
     @property
     def is_gone(self) -> bool:
         """Whether nothing that is sent arrives any more."""
         return self.transport.is_closing()
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Wait for the first request."""
-        super().connection_made(cast("asyncio.Transport", transport))
-        self.clock.wait_for(self, HEADER)
+        super().connection_made(transport)
         self.clock.opened(self)
-
-    def data_received(self, data: bytes) -> None:
-        """Take what came; after a silence it is the beginning of a request."""
-        if self._is_idle:
-            self._is_idle = False
-            self.clock.wait_for(self, HEADER)
-        super().data_received(data)
+        self.clock.wait_for(self, HEADER)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget it."""
         self.clock.closed(self)
         super().connection_lost(exc)
 
-    def answered(self, seconds: float) -> None:
-        """Wait for the next request: all is written, though it may not be read, for which `seconds` are left."""
+    def data_received(self, data: bytes) -> None:
+        """Take what came; after a silence it is the beginning of a request."""
+        if self._is_idle:
+            self._is_idle = False
+            self.clock.wait_for(self, HEADER)
+        self._began, self._body = False, 0
+        super().data_received(data)
+        before = 0 if self._began else self._overhead
+        self._overhead = max(0, before + len(data) - 2 * self._body) if self._is_head or not self._began else 0
+        if self._overhead > _HEAD or (len(data) > _HEAD and sum(map(len, chain(*self.headers))) > _HEAD):
+            self.cut()
+
+    def on_message_begin(self) -> None:
+        """A request begins: httptools says so."""
+        self._began = self._is_head = True
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header, and no trailer."""
+        if self._is_head:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Let the request be answered."""
+        self._is_head = False
+        self._asked += 1
+        if self._asked > _AHEAD:
+            self.cut()
+        if not self.is_gone:
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of the body."""
+        self._body += len(body)
+        super().on_body(body)
+
+    def answered(self) -> None:
+        """Wait for the next request. All is written; for what the client has not read yet it has the time it had."""
+        self._asked -= 1
         self._is_idle = True
-        if not self.is_gone or self.transport.get_write_buffer_size():
-            self.clock.wait_for(self, max(IDLE, seconds))
+        self.clock.wait_for(self, max(IDLE, self.clock.wait_no_more(self)))
 
     def cut(self) -> None:
         """End it at once: to close it in good order would wait until the client has read what was sent."""

@@ -56,21 +56,28 @@ class WholeRequests:
     async def __call__(self, scope: _Message, receive: _Receive, send: _Send) -> None:
         """Answer one request."""
         connection: TimedConnection = scope["state"]["connection"]
+        answer: Answer | None = None
+        try:
+            answer = await self._answer(connection, scope, receive)
+            if answer is not None:
+                await self._send(connection, send, answer)
+        finally:
+            if answer is not None and not answer.is_whole:
+                await self._in_thread(answer.close)
+            connection.answered()
+        while connection.is_gone and (await receive())["type"] == "http.request":
+            pass  # uvicorn is to know that the client is gone before this returns
+
+    async def _answer(self, connection: TimedConnection, scope: _Message, receive: _Receive) -> Answer | None:
         body = bytearray()
         try:
             if not await self._receive(connection, receive, body):
-                return  # the client is gone
+                return None
             if self._long > _MOST_OF_ALL:
-                answer = Answer.complete(503, PROBLEM_TYPE, _BUSY.body())
-            else:
-                answer = await self._in_thread(begun, self._application, environ_of(scope, bytes(body)))
+                return Answer.complete(503, PROBLEM_TYPE, _BUSY.body())
+            return await self._in_thread(begun, self._application, environ_of(scope, bytes(body)))
         finally:
             self._long -= _counted(body)
-        try:
-            await self._send(connection, send, answer)
-        finally:
-            if not answer.is_whole:
-                await self._in_thread(answer.close)
 
     async def _receive(self, connection: TimedConnection, receive: _Receive, body: bytearray) -> bool:
         """Read the body, or the beginning of one that is larger than any that is taken. False: the client is gone."""
@@ -96,11 +103,10 @@ class WholeRequests:
             seconds += seconds_for(len(answer.part))
             clock.wait_for(connection, seconds)
             await send({"type": "http.response.body", "body": answer.part, "more_body": not answer.is_whole})
-            seconds = clock.wait_no_more(connection)
             if answer.is_whole:
-                break
+                return  # what is not read yet is read in the time that is left, and then some
+            seconds = clock.wait_no_more(connection)
             await self._in_thread(answer.go_on)
-        connection.answered(seconds)
 
     async def _in_thread(self, work: Callable[..., _Result], *arguments: object) -> _Result:
         self._under_way += 1

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
+import uvloop
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
 from uvicorn.config import Config
@@ -137,7 +138,7 @@ class _Server(Server):
         self._served()
 
 
-class _Loop(asyncio.SelectorEventLoop):
+class _Loop(uvloop.Loop):
     """Gives a client less time for TLS than asyncio does: until then nobody else knows of its connection."""
 
     async def create_server(self, *arguments: Any, **named: Any) -> asyncio.Server:  # type: ignore[override]
