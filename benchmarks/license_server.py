@@ -1,9 +1,9 @@
 """The license server beside what Flask itself can do: on the same server, in turn, with everything switched on.
 
-A worker of the real server answers three things: Flask's smallest view ("hello"), the Flask view of `/license`, and the
-fast path of `/license`. The two of ours verify a token (remembered), count against a rate limit, unwrap two of 10,000
-keys, count metrics, queue an audit row and set the headers for pages. Server and load have a processor each, where
-there are two. Then the view is asked of one worker and of two.
+A worker of the real server answers two things: Flask's smallest view ("hello"), and the view of `/license`, which
+verifies a token (remembered), counts against a rate limit, unwraps two of 10,000 keys, counts metrics, queues an audit row and
+sets the headers for pages. Server and load have a processor each, where there are two. Then the view is asked of one
+worker and of two.
 
     python -m benchmarks.license_server [--rounds N] [--seconds S]
 """
@@ -35,7 +35,6 @@ from drm.keys import KeyId
 from license_server.issuing.rate_limits import Limit
 from license_server.issuing.token_keys import parse_token_keys
 from license_server.rules import ServerRules
-from license_server.serving.assembly import Assembly
 from license_server.serving.serve import Settings, serve
 
 if TYPE_CHECKING:
@@ -58,8 +57,7 @@ def run(rounds: int | None = None, seconds: float | None = None) -> list[Ratio]:
     kids = [KeyId(secrets.token_bytes(16)) for _ in range(KEYS)]
     asked = {
         "hello": [request("/hello", b"hello")],
-        "view": _requests("/view/license", kids, signer),
-        "fast": _requests("/license", kids, signer),
+        "view": _requests("/license", kids, signer),
     }
     with tempfile.TemporaryDirectory(prefix="clearkey-bench-") as folder:
         place = Path(folder)
@@ -95,9 +93,7 @@ def _beside_hello(port: int, asked: dict[str, list[bytes]], rounds: int, seconds
     figures: dict[str, object] = {name: [each._asdict() for each in runs] for name, runs in found.items()}
     return [
         Ratio("license view / Flask hello", middle("view", "rate"), 0.5, "at least", detail, figures),
-        Ratio("license fast path / Flask hello", middle("fast", "rate"), 1.3, "at least", "", {}),
         Ratio("p99 of the license view / Flask hello", middle("view", "p99"), 2.0, "at most", "", {}),
-        Ratio("p99 of the fast path / Flask hello", middle("fast", "p99"), 2.0, "at most", "", {}),
     ]
 
 
@@ -167,7 +163,7 @@ def _on_another_processor() -> Iterator[None]:
 
 
 def _serve(place: Path, workers: int) -> int:
-    """The real server, with Flask's smallest view beside it and its own views under another path."""
+    """The real server, with Flask's smallest view beside it."""
     rules = ServerRules(
         tokens=parse_token_keys((place / "tokens").read_bytes()), limit=Limit(attempts=2000, seconds=10)
     )
@@ -176,18 +172,12 @@ def _serve(place: Path, workers: int) -> int:
     return serve(settings, lambda url: print(url, flush=True))
 
 
-def _with_hello(server: Assembly) -> WSGIApplication:
+def _with_hello(app: WSGIApplication) -> WSGIApplication:
     hello = Flask("hello")
     hello.post("/hello")(lambda: "hello")
 
     def dispatch(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        path = environ["PATH_INFO"]
-        if path == "/hello":
-            return hello(environ, start_response)
-        if path == "/view/license":
-            environ["PATH_INFO"] = "/license"
-            return server.views(environ, start_response)
-        return server.fast(environ, start_response)
+        return (hello if environ["PATH_INFO"] == "/hello" else app)(environ, start_response)
 
     return dispatch
 

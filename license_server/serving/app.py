@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Iterator
 from io import BytesIO
 from typing import Final
 
@@ -11,7 +13,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, Reque
 from werkzeug.wrappers import Response as AnyResponse
 
 from drm.errors import DRMError
-from drm.license.clearkey import MAX_MESSAGE
+from drm.license.clearkey import FORMS_HEADER, MAX_MESSAGE, PLAIN_FORM, SEALED_FORM
 from license_server.admin.blueprint import add_admin
 from license_server.cors import CompleteResponse, Cors
 from license_server.decisions import Decision, KeyRequest
@@ -21,7 +23,6 @@ from license_server.packagers.key_server import packager_keys
 from license_server.packagers.keys import StoredPackagerKeys
 from license_server.problems import PROBLEM_TYPE, ProblemError
 from license_server.rules import ServerRules
-from license_server.web.fast_path import LICENSE_OPTIONS, in_pieces
 from license_server.web.signalling import signaller
 from license_server.web.trusted_proxy import TrustedProxy
 from license_server.web.updates import updates
@@ -36,6 +37,9 @@ HTTP_CODES: Final[dict[type[HTTPException], str]] = {
     RequestEntityTooLarge: "request_too_large",
 }
 """The codes of what Flask refuses by itself; anything else of that kind is `request_malformed`."""
+
+# A client learns of the sealed form before it asks for a key.
+_LICENSE_OPTIONS: Final = (("Allow", "OPTIONS, POST"), (FORMS_HEADER, f"{PLAIN_FORM}, {SEALED_FORM}"))
 
 
 def create_app(service: LicenseService, state: Health, rules: ServerRules | None = None) -> Flask:
@@ -69,7 +73,7 @@ def create_app(service: LicenseService, state: Health, rules: ServerRules | None
     @app.route("/license", methods=["POST", "OPTIONS"], provide_automatic_options=False)
     def license_() -> Response:
         if request.method == "OPTIONS":
-            answer = Response(status=204, headers=LICENSE_OPTIONS)
+            answer = Response(status=204, headers=_LICENSE_OPTIONS)
             del answer.headers["Content-Type"]
             return answer
         # The raw body, whatever its media type says: most players send none (EME names none).
@@ -127,8 +131,16 @@ def _answer(decision: Decision, cors: Cors) -> Response:
         headers.extend(cors.answer(request.environ.get("HTTP_ORIGIN"), request.method))
     response = CompleteResponse(decision.body, decision.status, headers)
     if decision.pause:
-        response.response = in_pieces(decision.body, decision.pause)
+        response.response = _in_pieces(decision.body, decision.pause)
     return response
+
+
+def _in_pieces(body: bytes, pause: float) -> Iterator[bytes]:
+    """Yield the body in two halves, with a pause between them: a fault that was asked for."""
+    half = len(body) // 2
+    yield body[:half]
+    time.sleep(pause)
+    yield body[half:]
 
 
 def _no_store(response: Response) -> Response:

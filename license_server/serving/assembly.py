@@ -1,11 +1,11 @@
-"""Put the parts of one serving process together: store, rules, service, views and the fast path before them."""
+"""Put the parts of one serving process together: store, rules, service, views."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+from flask import Flask
 
 from license_server.health import Health
 from license_server.issuing.entitlements import Entitlements
@@ -18,28 +18,12 @@ from license_server.rules import ServerRules
 from license_server.serving.app import create_app
 from license_server.store.audit import Audit
 from license_server.store.opening import Store
-from license_server.web.fast_path import FastPath
 
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
-
-__all__ = ["Assembly", "assembled"]
-
-
-@dataclass(frozen=True, slots=True)
-class Assembly:
-    """The same server twice: `views` is Flask alone, `fast` has the fast path in front."""
-
-    views: WSGIApplication
-    fast: WSGIApplication
-
-    def whole(self) -> WSGIApplication:
-        """What a worker answers with."""
-        return self.fast
+__all__ = ["assembled"]
 
 
 @contextmanager
-def assembled(store: Store, rules: ServerRules, metrics: Metrics) -> Iterator[Assembly]:
+def assembled(store: Store, rules: ServerRules, metrics: Metrics) -> Iterator[Flask]:
     """Make what serves `store`, for the length of a `with` block; at its end the audit log is complete.
 
     It starts threads: call it in the process that serves. Raises InvalidArgumentError for rules that cannot be kept.
@@ -54,8 +38,7 @@ def assembled(store: Store, rules: ServerRules, metrics: Metrics) -> Iterator[As
     )
     audit = Audit(store.engine, rules.audit, metrics)
     service = LicenseService(context, audit=audit, metrics=metrics, faults=Faults() if rules.has_faults else None)
-    views = create_app(service, Health(store, metrics), rules)
     try:
-        yield Assembly(views, FastPath(service, rules.cors, views))
+        yield create_app(service, Health(store, metrics), rules)
     finally:
         audit.close()

@@ -13,10 +13,11 @@ import signal
 from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
-from typing import Any, Final
+from typing import Final
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
+from gunicorn.workers.base import Worker
 
 from drm.errors import LicenseServerUnreachableError
 from license_server.serving.worker import GRACE, Served, Work
@@ -78,16 +79,14 @@ class MainProcess(BaseApplication):
         }.items():
             self.cfg.set(name, value)
 
-    def load(self) -> None:
-        """Load nothing: workers make the application where they use it."""
-
-    def _number(self, main: Arbiter, worker: Served) -> None:
-        taken = {each.number for each in main.WORKERS.values()}
+    def _number(self, main: Arbiter, worker: Worker) -> None:
+        assert isinstance(worker, Served)
+        taken = {each.number for each in main.WORKERS.values() if isinstance(each, Served)}
         worker.number = next(number for number in range(1, self._workers + 1) if number not in taken)
         worker.work = self._work
 
-    def _ended(self, _main: Arbiter, worker: Served) -> None:
-        if self._caught is None:
+    def _ended(self, _main: Arbiter, worker: Worker) -> None:
+        if self._caught is None and isinstance(worker, Served):
             logger.error("worker %d ended by itself, and is replaced", worker.number)
             self._restarted()
 
@@ -116,6 +115,3 @@ class MainProcess(BaseApplication):
         signal.signal(signal.SIGALRM, look)
         signal.setitimer(signal.ITIMER_REAL, _LOOK, _LOOK)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
-
-
-_Any = Any

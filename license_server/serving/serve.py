@@ -22,7 +22,7 @@ from drm.rights.policy import Policy
 from license_server.issuing.rate_limits import RateLimit
 from license_server.metrics import Counters, Metrics
 from license_server.rules import ServerRules
-from license_server.serving.assembly import Assembly, assembled
+from license_server.serving.assembly import assembled
 from license_server.serving.debug_server import answering
 from license_server.serving.listening import bound, is_loopback, url_of
 from license_server.serving.tls import Certificate
@@ -58,8 +58,8 @@ class Settings:
     parent: int | None = None  # process id: end when it does
     workers: int = 1
     certificate: Certificate | None = None  # None: plain http
-    is_debug: bool = False  # Flask's own server in this process, and no fast path
-    front: Callable[[Assembly], WSGIApplication] = Assembly.whole  # what answers in a worker
+    is_debug: bool = False  # Flask's own server in this process
+    front: Callable[[WSGIApplication], WSGIApplication] = lambda app: app  # what answers in a worker
 
 
 def serve(settings: Settings, announce: Callable[[str], None]) -> int:
@@ -105,8 +105,8 @@ def _working(
     @contextmanager
     def application(number: int) -> Iterator[WSGIApplication]:
         metrics = counters.part(number)
-        with open_store(place, keyring) as store, assembled(store, settings.rules, metrics) as server:
-            yield settings.front(server)
+        with open_store(place, keyring) as store, assembled(store, settings.rules, metrics) as app:
+            yield settings.front(app)
 
     work = Work(application, listeners, settings.certificate)
     return MainProcess(settings.workers, work, say, counters.part(0).count_restart, settings.parent).serve()
@@ -116,10 +116,10 @@ def _debugging(
     settings: Settings, place: Path | str, keyring: Keyring, listeners: list[socket.socket], say: Callable[[], None]
 ) -> signal.Signals:
     metrics: Metrics = Counters(0).part(0)
-    with open_store(place, keyring) as store, assembled(store, settings.rules, metrics) as server:
+    with open_store(place, keyring) as store, assembled(store, settings.rules, metrics) as app:
         if settings.parent is not None:
             threading.Thread(target=_end_with, args=(settings.parent,), daemon=True).start()
-        with answering(server.views, listeners[0], settings.certificate):
+        with answering(app, listeners[0], settings.certificate):
             say()
             return signal.Signals(signal.sigwait(_STOP_SIGNALS))
 

@@ -6,6 +6,7 @@ import asyncio
 import functools
 import logging
 import os
+import signal
 import socket
 import sys
 import threading
@@ -104,7 +105,7 @@ class Served(Worker):
         certificate = self.work.certificate
         server = _Server(
             Config(
-                requests,  # type: ignore[arg-type]  # messages as plain dictionaries
+                requests,
                 http=functools.partial(TimedConnection, connections),  # type: ignore[arg-type]  # makes one
                 ws="none",
                 lifespan="off",
@@ -139,9 +140,9 @@ class _Server(Server):
 
 
 class _Loop(uvloop.Loop):
-    """Gives a client less time for TLS than asyncio does: until then nobody else knows of its connection."""
+    """Gives a client less time for TLS than it would have: until then nobody else knows of its connection."""
 
-    async def create_server(self, *arguments: Any, **named: Any) -> asyncio.Server:  # type: ignore[override]
+    async def create_server(self, *arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - handed on as they are
         if named.get("ssl"):
             named["ssl_handshake_timeout"] = _HANDSHAKE
         return await super().create_server(*arguments, **named)
@@ -150,6 +151,6 @@ class _Loop(uvloop.Loop):
 def _end_with_main(alive: int) -> None:
     with suppress(OSError):
         os.read(alive, 1)  # returns when the last writing end is closed, however the main process ended
-    os.kill(os.getpid(), 15)
+    os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(GRACE + 3)
     os._exit(1)

@@ -158,7 +158,7 @@ _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="Films as `clearkey package` makes them, a folder each, to watch and to serve at URL/media/.",
 )
 @click.option("--faults", is_flag=True, help="Spoil answers on request: /license?fault=html. Never where it counts.")
-@click.option("--debug", is_flag=True, help="Flask's own server, in one process, without the fast path.")
+@click.option("--debug", is_flag=True, help="Flask's own server, in one process.")
 @click.option("-v", "--verbose", count=True, help="Log each decision; twice: more.")
 def command(
     *,

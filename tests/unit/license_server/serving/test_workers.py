@@ -15,7 +15,6 @@ import requests
 from drm.errors import LicenseServerUnreachableError
 from drm.keys import ContentKey, KeyId
 from license_server.process import LicenseServer
-from license_server.serving.slow_clients import QUIET
 from tests.unit.license_server.store_places import StorePlace
 
 KID, KEY = KeyId(bytes.fromhex("000102030405060708090a0b0c0d0e0f")), ContentKey(b"Zq" * 8)
