@@ -53,6 +53,7 @@ _TITLES: Final = {
     "not_set_up": "The server is not set up for this",
     "method_not_allowed": "Not this method",
     "not_found": "Nothing here",
+    "server_busy": "The server is busy",
     "server_error": "The server failed",
 }
 

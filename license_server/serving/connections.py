@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import resource
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import chain
 from typing import Any, Final
 
@@ -41,13 +43,13 @@ class Connections:
     def __init__(self, most: int | None = None) -> None:
         self._most = _descriptors() - _OWN if most is None else most
         self._open: set[TimedConnection] = set()
+        self._files = 0  # that answers under way are read from, most likely
         self._until: dict[TimedConnection, float] = {}  # the one that waits longest comes first
 
     def opened(self, connection: TimedConnection) -> None:
-        """Let a connection in, and cut off the one whose client has been waited for longest when there are too many."""
+        """Let a connection in."""
         self._open.add(connection)
-        if len(self._open) > self._most:
-            next(iter(self._until), connection).cut()
+        self._make_room(connection)
 
     def closed(self, connection: TimedConnection) -> None:
         """Forget it."""
@@ -69,11 +71,26 @@ class Connections:
         """It is the server's turn. Return how many seconds the client has left."""
         return self._until.pop(connection, time.monotonic()) - time.monotonic()
 
+    @contextmanager
+    def reading_on(self, connection: TimedConnection) -> Iterator[None]:
+        """For the length of a `with` block, an answer is under way that is not here as a whole: it has a file open."""
+        self._files += 1
+        self._make_room(connection)
+        try:
+            yield
+        finally:
+            self._files -= 1
+
     def cut_overdue(self) -> None:
         """Cut off those whose time is over. To be called every second or so."""
         now = time.monotonic()
         for connection in [each for each, until in self._until.items() if until < now]:
             connection.cut()
+
+    def _make_room(self, newcomer: TimedConnection) -> None:
+        """When there are too many, cut off the one whose client has been waited for longest."""
+        if len(self._open) + self._files > self._most:
+            next(iter(self._until), newcomer).cut()
 
 
 class TimedConnection(HttpToolsProtocol):
@@ -153,10 +170,10 @@ class TimedConnection(HttpToolsProtocol):
         super().on_body(body)
 
     def answered(self) -> None:
-        """Wait for the next request. All is written; for what the client has not read yet it has the time it had."""
+        """Wait for the next request; in that time the client reads what is written and not yet sent, too."""
         self._asked -= 1
         self._is_idle = True
-        self.clock.wait_for(self, max(IDLE, self.clock.wait_no_more(self)))
+        self.clock.wait_for(self, IDLE)
 
     def cut(self) -> None:
         """End it at once: to close it in good order would wait until the client has read what was sent."""

@@ -13,6 +13,7 @@ from drm.errors import InvalidArgumentError
 __all__ = ["bound", "is_loopback", "url_of"]
 
 _BACKLOG: Final = 1024
+_BUFFER: Final = 128 << 10  # bytes in each direction; the kernel takes twice as much for its own bookkeeping
 
 
 @contextmanager
@@ -38,6 +39,9 @@ def bound(host: str, port: int, sockets: int = 1) -> Iterator[list[socket.socket
                 # Inherited by each connection. Head and body of an answer may be two packets, and the second one must
                 # not wait until the first is acknowledged, which takes 40 ms.
                 listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                # Inherited too. The kernel would hold megabytes for each client that does not read.
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
             # The first alone, so that another server on this port is noticed; only then may others share it.
             listeners[0].bind(address)
             for listener in listeners if sockets > 1 else ():

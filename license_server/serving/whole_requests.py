@@ -32,6 +32,7 @@ _PATIENCE: Final = 30.0  # seconds in which one of them must come free
 _MOST: Final = MAX_KEYS_FILE + 1  # bytes of a body: the largest that any view takes, and one more
 _SHORT: Final = 64 << 10  # bytes of a body that does not count among the long ones
 _MOST_OF_ALL: Final = 64 << 20  # bytes of all long bodies
+_BUSY: Final = ProblemError(503, "server_busy", "too many long requests at a time; ask again")
 
 
 class WholeRequests:
@@ -97,16 +98,18 @@ class WholeRequests:
         return True
 
     async def _send(self, connection: TimedConnection, send: _Send, answer: Answer) -> None:
-        clock, seconds = connection.clock, ANSWER
+        seconds = ANSWER
+        connection.clock.wait_for(connection, seconds)
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
-        while not connection.is_gone:
-            seconds += seconds_for(len(answer.part))
-            clock.wait_for(connection, seconds)
-            await send({"type": "http.response.body", "body": answer.part, "more_body": not answer.is_whole})
-            if answer.is_whole:
-                return  # what is not read yet is read in the time that is left, and then some
-            seconds = clock.wait_no_more(connection)
-            await self._in_thread(answer.go_on)
+        if answer.is_whole:
+            await _send_part(connection, send, answer, seconds)
+            return
+        with connection.clock.reading_on(connection):
+            while not connection.is_gone:
+                seconds = await _send_part(connection, send, answer, seconds)
+                if answer.is_whole:
+                    break
+                await self._in_thread(answer.go_on)
 
     async def _in_thread(self, work: Callable[..., _Result], *arguments: object) -> _Result:
         self._under_way += 1
@@ -119,8 +122,12 @@ class WholeRequests:
             self._moved = time.monotonic()
 
 
-_BUSY: Final = ProblemError(503, "server_busy", "too many long requests at a time; ask again")
-
-
 def _counted(body: bytearray) -> int:
     return len(body) if len(body) > _SHORT else 0
+
+
+async def _send_part(connection: TimedConnection, send: _Send, answer: Answer, seconds: float) -> float:
+    """Send what is to be sent next, in `seconds` and what its size adds; return what is left of them."""
+    connection.clock.wait_for(connection, seconds + seconds_for(len(answer.part)))
+    await send({"type": "http.response.body", "body": answer.part, "more_body": not answer.is_whole})
+    return connection.clock.wait_no_more(connection)
