@@ -17,6 +17,7 @@ from typing import Final
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
+from gunicorn.errors import HaltServer
 from gunicorn.workers.base import Worker
 
 from drm.errors import LicenseServerUnreachableError
@@ -56,11 +57,12 @@ class MainProcess(BaseApplication):
         """
         try:
             self.run()
-        except SystemExit:
+        except (SystemExit, HaltServer):
             if self._caught is None:
                 raise LicenseServerUnreachableError("a worker of the license server did not start") from None
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
+            os.close(self._work.held)  # ends what still runs
         return self._caught or signal.SIGTERM
 
     def load_config(self) -> None:

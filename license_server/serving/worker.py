@@ -76,10 +76,10 @@ class Served(Worker):
             code = end.code if isinstance(end.code, int) else 1
         except BaseException as error:  # noqa: BLE001 - there is nobody above to tell
             logger.error("worker %d fails: %s: %s", self.number, type(error).__name__, error)  # noqa: TRY400
-            if not self.booted and not self.work.has_served:
-                code = Arbiter.WORKER_BOOT_ERROR
+            if not self.work.has_served:
+                code = Arbiter.WORKER_BOOT_ERROR  # which ends the server
             else:
-                time.sleep(1)  # what a start lacks, a database most likely, may come back
+                time.sleep(1)  # and then another one: what a start lacks, a database most likely, may come back
         finally:
             sys.stderr.flush()
             os._exit(code)

@@ -103,20 +103,6 @@ def test_two_servers_do_not_share_a_port() -> None:
     assert "Address already in use" in raised.value.seen
 
 
-def test_workers_that_cannot_start_end_the_server(tmp_path: Path) -> None:
-    """A worker that dies at once is not made anew for ever."""
-    program = (
-        "import os, signal, sys\nfrom license_server.serving.supervisor import STOP_SIGNALS, Supervisor\n"
-        "signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)\n"
-        "def work(number, alive, ready):\n    os.write(ready, b'r')\n"
-        "supervisor = Supervisor(1, work, lambda: None)\nsupervisor.start()\n"
-        "try:\n    supervisor.watch(None)\nexcept Exception as error:\n    sys.exit(str(error))\n"
-    )
-    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=False)
-    assert run.returncode == 1
-    assert "end as soon as they start" in run.stderr
-
-
 def test_the_debug_server_is_flask_alone() -> None:
     with LicenseServer(keys={KID: KEY}, debug=True) as server:
         answer = requests.post(server.license_url, data=BODY, timeout=5)
@@ -156,19 +142,3 @@ def test_plain_http_beyond_this_machine_is_warned_of(tmp_path: Path) -> None:
         assert "EME needs HTTPS" in server.log()
     with LicenseServer(keys={KID: KEY}) as server:
         assert "HTTPS" not in server.log()
-
-
-def test_clients_that_send_nothing_hold_a_worker_up_for_a_bounded_time() -> None:
-    with LicenseServer(keys={KID: KEY}) as server:
-        address = ("127.0.0.1", int(server.url.rpartition(":")[2]))
-        held = [socket.create_connection(address, timeout=5) for _ in range(4)]  # one for each of its threads
-        for connection in held:
-            connection.sendall(b"POST /license HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
-        time.sleep(0.3)
-        began = time.monotonic()
-        try:
-            assert requests.post(server.license_url, data=BODY, timeout=QUIET + 5).status_code == 200
-            assert time.monotonic() - began < QUIET + 4
-        finally:
-            for connection in held:
-                connection.close()
