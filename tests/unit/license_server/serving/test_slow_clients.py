@@ -1,4 +1,4 @@
-"""Clients that send or read slowly, or say nothing: the others are answered beside them, and each is cut off in the end.
+"""Clients that send or read slowly, or say nothing: others are answered beside them, and each is cut off in the end.
 
 Each attack lasts CLEARKEY_SLOW_CLIENTS seconds (`make soak`: 120), or as long as it takes to see what it does. How
 long answers take is printed, and asserted in a soak alone.
@@ -58,14 +58,14 @@ def worker_of(server: LicenseServer) -> int:
 
 
 def descriptors(process: int) -> int:
-    return len(os.listdir(f"/proc/{process}/fd"))
+    return len(list(Path(f"/proc/{process}/fd").iterdir()))
 
 
 def sockets(process: int) -> int:
     found = 0
     for name in Path(f"/proc/{process}/fd").iterdir():
         with suppress(OSError):  # closed since it was listed
-            found += os.readlink(name).startswith("socket:")
+            found += str(name.readlink()).startswith("socket:")
     return found
 
 
@@ -79,7 +79,7 @@ def port_of(server: LicenseServer) -> int:
 
 
 def honest(url: str, seconds: float) -> list[float]:
-    """Ask for licenses, over one connection and over new ones in turn; return how long each took. Each must be given."""
+    """Ask for licenses, over one connection and over new ones in turn; return how long each took. All must be given."""
     times, ends = [], time.monotonic() + seconds
     with requests.Session() as session:
         while time.monotonic() < ends:
