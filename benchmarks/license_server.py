@@ -1,9 +1,9 @@
 """The license server beside what Flask itself can do: on the same server, in turn, with everything switched on.
 
 A worker of the real server answers two things: Flask's smallest view ("hello"), and the view of `/license`, which
-verifies a token (remembered), counts against a rate limit, unwraps two of 10,000 keys, counts metrics, queues an audit row and
-sets the headers for pages. Server and load have a processor each, where there are two. Then the view is asked of one
-worker and of two.
+verifies a token (remembered), counts against a rate limit, unwraps two of 10,000 keys, counts metrics, queues an audit
+row and sets the headers for pages. Server and load have a processor each, where there are two. Then the view is asked
+of one worker and of two.
 
     python -m benchmarks.license_server [--rounds N] [--seconds S]
 """

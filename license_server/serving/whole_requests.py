@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from drm.keyfile.formats import MAX_KEYS_FILE
@@ -60,7 +61,7 @@ class WholeRequests:
         answer: Answer | None = None
         try:
             answer = await self._answer(connection, scope, receive)
-            if answer is not None:
+            if answer is not None and not connection.is_gone:
                 await self._send(connection, send, answer)
         finally:
             if answer is not None and not answer.is_whole:
@@ -101,10 +102,7 @@ class WholeRequests:
         seconds = ANSWER
         connection.clock.wait_for(connection, seconds)
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
-        if answer.is_whole:
-            await _send_part(connection, send, answer, seconds)
-            return
-        with connection.clock.reading_on(connection):
+        with nullcontext() if answer.is_whole else connection.clock.reading_on(connection):
             while not connection.is_gone:
                 seconds = await _send_part(connection, send, answer, seconds)
                 if answer.is_whole:
