@@ -162,6 +162,14 @@ def test_a_slow_client_is_cut_off_though_bytes_come(server: LicenseServer) -> No
     assert max(after.values()) < BODY + LIMIT
 
 
+def test_a_client_that_does_not_finish_tls_is_cut_off() -> None:
+    with LicenseServer(keys={KID: KEY}, tls=True) as server:
+        with socket.create_connection(("127.0.0.1", port_of(server)), timeout=HEADER + LIMIT) as connection:
+            assert connection.recv(1) == b""
+        with pytest.raises(requests.exceptions.SSLError):  # it goes on: this one does, and does not trust it
+            requests.get(f"{server.url}/health", timeout=LIMIT)
+
+
 def test_the_control_a_server_without_such_care_starves() -> None:
     """The same attack, on a server that reads requests as they come: an honest client is not answered."""
 
