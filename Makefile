@@ -8,6 +8,7 @@ TEST   := $(VENV)/.ready-to-test
 SOAK   ?= 25
 SESSIONS ?= 500
 LAUNCHES ?= 1000
+SLOW   ?= 120
 FUZZ   ?= 1000000
 PYTHON ?=
 
@@ -42,8 +43,8 @@ check: $(TEST)
 bench: $(TEST)
 	$(BIN)/python -m benchmarks $(ARGS)
 
-# The whole path over and over, sessions made and shut down in a row, and workers attacked while they start; ends at the
-# first failure.
+# The whole path over and over, sessions made and shut down in a row, workers attacked while they start, and the license
+# server beside slow clients for SLOW seconds each; ends at the first failure.
 soak: $(TEST)
 	for turn in $$(seq $(SOAK)); do \
 	    $(BIN)/clearkey demo > build/soak.log 2>&1 || { cat build/soak.log; echo "soak: turn $$turn failed"; exit 1; }; \
@@ -51,6 +52,7 @@ soak: $(TEST)
 	$(BIN)/python -m tests.soak_sessions --count $(SESSIONS)
 	CLEARKEY_RENEWAL_SECONDS=60 $(BIN)/python -m pytest -q tests/conformance -k "mf_138 or mf_139"
 	CLEARKEY_WINDOW_LAUNCHES=$(LAUNCHES) $(BIN)/python -m pytest -q tests/isolation/test_start_window.py
+	CLEARKEY_SLOW_CLIENTS=$(SLOW) $(BIN)/python -m pytest -q -s tests/unit/license_server/serving/test_slow_clients.py
 
 # A million damaged vectors through the readers, then every property test with a hundred times the usual examples.
 fuzz: $(TEST)
