@@ -31,6 +31,7 @@ _Result = TypeVar("_Result")
 _THREADS: Final = 4  # that run Python; more make the slowest answers slower
 _PATIENCE: Final = 30.0  # seconds in which one of them must come free
 _MOST: Final = MAX_KEYS_FILE + 1  # bytes of a body: the largest that any view takes, and one more
+_MOST_READ: Final = 16 << 20  # bytes of one, the refused ones too
 _SHORT: Final = 64 << 10  # bytes of a body that does not count among the long ones
 _MOST_OF_ALL: Final = 64 << 20  # bytes of all long bodies
 _BUSY: Final = ProblemError(503, "server_busy", "too many long requests at a time; ask again")
@@ -71,32 +72,46 @@ class WholeRequests:
             pass  # uvicorn is to know that the client is gone before this returns
 
     async def _answer(self, connection: TimedConnection, scope: _Message, receive: _Receive) -> Answer | None:
-        body = bytearray()
+        body = _Body()
         try:
             if not await self._receive(connection, receive, body):
                 return None
-            if self._long > _MOST_OF_ALL:
+            if body.is_refused:
                 return Answer.complete(503, PROBLEM_TYPE, _BUSY.body())
-            return await self._in_thread(begun, self._application, environ_of(scope, bytes(body)))
+            return await self._in_thread(begun, self._application, environ_of(scope, bytes(body.kept)))
         finally:
-            self._long -= _counted(body)
+            self._long -= body.counted
 
-    async def _receive(self, connection: TimedConnection, receive: _Receive, body: bytearray) -> bool:
-        """Read the body, or the beginning of one that is larger than any that is taken. False: the client is gone."""
-        clock = connection.clock
+    async def _receive(self, connection: TimedConnection, receive: _Receive, body: _Body) -> bool:
+        """Read the body, and keep the beginning of one that is larger than any that is taken.
+
+        The rest is read all the same: a client that is cut off while it sends reads no answer. False: it is gone.
+        """
+        clock, left, is_more = connection.clock, _MOST_READ, True
         clock.wait_for(connection, BODY)
-        while len(body) < _MOST and self._long <= _MOST_OF_ALL:
+        while is_more and left > 0:
             message = await receive()
             if message["type"] != "http.request":
                 return False
-            before, part = _counted(body), message["body"]
-            body += part[: _MOST - len(body)]
-            self._long += _counted(body) - before
-            if not message["more_body"]:
-                break
-            clock.give(connection, seconds_for(len(part)))
+            part, is_more = message["body"], message["more_body"]
+            left -= len(part)
+            self._keep(body, part)
+            if is_more:
+                clock.give(connection, seconds_for(len(part)))
         clock.wait_no_more(connection)
         return True
+
+    def _keep(self, body: _Body, part: bytes) -> None:
+        """Keep what is to be kept of a part; of a body that makes the long ones too many, nothing."""
+        if body.is_refused:
+            return
+        before = body.counted
+        body.kept += part[: _MOST - len(body.kept)]
+        self._long += body.counted - before
+        if body.counted and self._long > _MOST_OF_ALL:
+            self._long -= body.counted
+            body.kept.clear()
+            body.is_refused = True
 
     async def _send(self, connection: TimedConnection, send: _Send, answer: Answer) -> None:
         seconds = ANSWER
@@ -120,8 +135,17 @@ class WholeRequests:
             self._moved = time.monotonic()
 
 
-def _counted(body: bytearray) -> int:
-    return len(body) if len(body) > _SHORT else 0
+class _Body:
+    """What is kept of a body that is being read."""
+
+    def __init__(self) -> None:
+        self.kept = bytearray()
+        self.is_refused = False
+
+    @property
+    def counted(self) -> int:
+        """What it takes of the room for long ones."""
+        return len(self.kept) if len(self.kept) > _SHORT else 0
 
 
 async def _send_part(connection: TimedConnection, send: _Send, answer: Answer, seconds: float) -> float:

@@ -89,9 +89,7 @@ class Served(Worker):
 
     def run(self) -> None:
         """Serve until SIGTERM, or until the main process is gone."""
-        logging.getLogger("uvicorn.error").setLevel(
-            logging.ERROR
-        )  # below are its starts, and clients that send garbage
+        logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # it warns of each client that sends garbage
         sys.setswitchinterval(0.001)  # so that whatever else computes here holds up answers for less
         threading.Thread(target=_end_with_main, args=(self.work.alive,), name="main-process", daemon=True).start()
         with self.work.application(self.number) as application, asyncio.Runner(loop_factory=_Loop) as runner:
