@@ -190,7 +190,7 @@ def test_the_fixture(clearkey_servers) -> None:
 
 def test_to_start_a_server_costs_neither_a_database_nor_a_web_server() -> None:
     """What a program imports for `LicenseServer` is what says where to start it; the rest is the other process's."""
-    heavy = {"sqlalchemy", "flask", "cryptography", "joserfc", "alembic", "granian", "prometheus_client"}
+    heavy = {"sqlalchemy", "flask", "cryptography", "joserfc", "alembic", "gunicorn", "uvicorn", "prometheus_client"}
     code = "import sys\nfrom license_server.process import LicenseServer\nprint(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     loaded = set(run.stdout.split())
