@@ -68,7 +68,7 @@ class ComponentSupply:
             current, archives = self._installed()
             files = current.files if current is not None else {}
             refreshed = current.refreshed if current is not None else None
-            sources.append(StoredTrust(dict(files), self._trust.root, refreshed))
+            sources.append(StoredTrust(dict(files), self._trust.root, refreshed, self.store.floor()))
         signed_here = self._signed_here()
         if signed_here:
             # First: of two archives of one version the developer's own is the one that is meant.

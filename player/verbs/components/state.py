@@ -20,11 +20,12 @@ from drm.app.components.trust import ComponentTrust
 from drm.errors import TrustError
 from drm.trust.component_archive import unpack_archive
 from drm.trust.errors import ComponentDamagedError, ComponentRevokedError, TrustAbsentError
+from drm.trust.floor import verify_stored
 from drm.trust.manifest import DESCRIPTION, PLATFORM_API, ComponentDescription, parse_description
 from drm.trust.resolver import Vouched, candidates, class_ids, resolve
 from drm.trust.snapshot import StoredTrust
 from drm.trust.state import state_of
-from drm.trust.verifier import REVOCATIONS, VerifiedTrust, verify_trust
+from drm.trust.verifier import REVOCATIONS, VerifiedTrust
 
 __all__ = ["AuthorityState", "ComponentRow", "Components", "look_at_components"]
 
@@ -100,7 +101,7 @@ def look_at_components(trust: ComponentTrust) -> Components:
         try:
             if root is None:
                 raise TrustAbsentError("this package pins no root, so nothing can be verified against it")
-            verified = verify_trust(root, stored.files)
+            verified = verify_stored(root, stored.files, stored.floor)
         except TrustError as error:
             error.where = error.where or origin
             faults.append(error)

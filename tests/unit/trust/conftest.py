@@ -23,8 +23,9 @@ from drm.app.components.store import ComponentStore
 from drm.app.components.updater import UpdateResult, update_components
 from drm.trust.authority.create import create_authority
 from drm.trust.authority.home import AuthorityHome
+from drm.trust.floor import verify_stored
 from drm.trust.resolver import resolve
-from drm.trust.verifier import VerifiedTrust, verify_trust
+from drm.trust.verifier import VerifiedTrust
 
 PASSPHRASE = "correct horse battery"
 CLASS = "0b8f1f0e-6f5e-4c8a-9d38-51f2a6f0c111"
@@ -141,11 +142,16 @@ class Installation:
 
     def trust(self) -> VerifiedTrust:
         generation = self.store.read()
-        return verify_trust(self.pinned_root, generation.files if generation else {})
+        return verify_stored(self.pinned_root, generation.files if generation else {}, self.store.floor())
 
     def version(self, class_id: str = CLASS) -> str:
         """The version that a new worker would run. Raises TrustError as it would."""
         return resolve(self.trust(), UUID(class_id), 1, self.store.archives()).entry.version
+
+    @property
+    def current(self) -> Path:
+        """The folder of the generation in force."""
+        return max((self.store.folder / "generations").iterdir(), key=lambda path: int(path.name))
 
     def is_tidy(self) -> bool:
         return not any((self.store.folder / "tmp").iterdir())
