@@ -65,10 +65,11 @@ class ComponentSupply:
         sources: list[StoredTrust] = []
         archives: dict[str, bytes] = {}
         if self._root is not None:
+            floor = self.store.floor()  # first: what is read after it is at least as new
             current, archives = self._installed()
             files = current.files if current is not None else {}
             refreshed = current.refreshed if current is not None else None
-            sources.append(StoredTrust(dict(files), self._trust.root, refreshed, self.store.floor()))
+            sources.append(StoredTrust(dict(files), self._trust.root, refreshed, floor))
         signed_here = self._signed_here()
         if signed_here:
             # First: of two archives of one version the developer's own is the one that is meant.

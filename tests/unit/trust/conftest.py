@@ -141,8 +141,9 @@ class Installation:
         return update_components(self.store, self.pinned_root, "http://x/", self.server, **{"race_pause": 0.0, **more})
 
     def trust(self) -> VerifiedTrust:
+        floor = self.store.floor()
         generation = self.store.read()
-        return verify_stored(self.pinned_root, generation.files if generation else {}, self.store.floor())
+        return verify_stored(self.pinned_root, generation.files if generation else {}, floor)
 
     def version(self, class_id: str = CLASS) -> str:
         """The version that a new worker would run. Raises TrustError as it would."""
