@@ -27,13 +27,12 @@ from typing import Final
 from drm.app.components.generation import Generation, opened_folder, read_bounded, read_generation
 from drm.app.components.writer import BLOBS, FLOOR, GENERATIONS, SCRATCH, StoreWriter, newest_number
 from drm.errors import StorageError, StoreBusyError
-from drm.trust.component_archive import MAX_ARCHIVE
+from drm.trust.component_archive import MAX_ARCHIVE, MAX_TOGETHER
 
 __all__ = ["ComponentStore", "read_blobs"]
 
 _BLOB: Final = re.compile(r"[0-9a-f]{64}")
 _MAX_BLOBS: Final = 512
-_LARGEST_BLOBS: Final = 48 << 20  # bytes of all archives that are read
 _LARGEST_FLOOR: Final = 64 << 10  # bytes
 _LOOKS: Final = 5  # at a store that changes while it is read
 
@@ -150,12 +149,16 @@ class ComponentStore:
 
 
 def read_blobs(store: int) -> dict[str, bytes]:
-    """Return the archives in the folder of this descriptor; see `ComponentStore.archives`."""
+    """Return the archives in the folder of this descriptor; see `ComponentStore.archives`.
+
+    The last that were stored come first: where more lie there than a worker takes, they are what replaces the others.
+    """
     found: dict[str, bytes] = {}
-    room = _LARGEST_BLOBS
+    room = MAX_TOGETHER
     try:
         with opened_folder(BLOBS, store) as blobs:
-            for name in sorted(filter(_BLOB.fullmatch, os.listdir(blobs))):  # noqa: PTH208 - of a descriptor
+            names = filter(_BLOB.fullmatch, os.listdir(blobs))  # noqa: PTH208 - of a descriptor
+            for name in sorted(names, key=lambda name: (-_stored_at(name, blobs), name)):
                 data = read_bounded(name, blobs, min(MAX_ARCHIVE, room))
                 if data is not None and len(data) <= min(MAX_ARCHIVE, room) and len(found) < _MAX_BLOBS:
                     found[name] = data
@@ -163,6 +166,14 @@ def read_blobs(store: int) -> dict[str, bytes]:
     except OSError:
         pass  # no folder of that name
     return found
+
+
+def _stored_at(name: str, folder: int) -> int:
+    """When the file was written, nanoseconds since the epoch."""
+    try:
+        return os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _newest(store: int) -> int:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from tuf.api.exceptions import LengthOrHashMismatchError, RepositoryError, UnsignedMetadataError
+from tuf.api.exceptions import DownloadHTTPError, LengthOrHashMismatchError, RepositoryError, UnsignedMetadataError
 from tuf.api.metadata import Metadata, Snapshot, Timestamp
 
 from drm.app.components.generation import Generation, RefreshState, order_of
@@ -25,7 +25,7 @@ from drm.app.components.store import ComponentStore
 from drm.app.components.translation import expired, translated_failures
 from drm.app.components.writer import FLOOR, StoreWriter
 from drm.app.http.urls import shown_url
-from drm.errors import DRMError, TrustError
+from drm.errors import DRMError, TrustError, UpdateError, UpdateHttpError
 from drm.trust.entry import Entry
 from drm.trust.errors import MetadataError
 from drm.trust.floor import Floor, parse_floor
@@ -167,10 +167,16 @@ class _Update:
     ) -> tuple[Entry, ...]:
         """Download what is better than what is at hand; return it."""
         archives = Replacements(trust, api, self._store.archives(), bundled)
-        wanted = tuple(archives.wanted())
-        archives.take(wanted, self._fetch, writer)
+        try:
+            with translated_failures(self._shown_url, self._now, self.server_date):
+                taken = archives.take(self._fetch, writer)
+        except (UpdateError, TrustError) as error:
+            stuck = [refusal.what for refusal in archives.revoked().values()]
+            if stuck:
+                error.remedy = f"{', '.join(stuck)}, and does not run until its replacement is here: update again later"
+            raise
         archives.settle(writer, before)
-        return wanted
+        return taken
 
     def _seed(self, writer: StoreWriter, current: Generation | None, base: Generation | None) -> dict[str, bytes]:
         """What the update begins with: the newest of what is known, and the roots of all, for older pins."""
@@ -211,7 +217,7 @@ class _Update:
             error.maybe = "it was published by mistake"
             raise
         clock = self._now()
-        moment = trusted_now(clock, None, before.revocations.issued if before else clock)
+        moment = trusted_now(clock, None, before.issued if before else clock)
         for role, end in sorted(trust.expiries.items()):
             if end <= moment:
                 raise expired(f"{role} was good until {end:%Y-%m-%d}", self._shown_url, clock, self.server_date())
@@ -230,7 +236,17 @@ class _Update:
     def _fetch(self, entry: Entry) -> bytes:
         self._progress(f"downloading {entry.name} v{entry.version}, {entry.length} bytes")
         name = f"components/{entry.class_id}/{entry.sha256}.{entry.version}.zip"
-        return self._fetcher.download_bytes(f"{self._url}/targets/{name}", entry.length)
+        try:
+            return self._fetcher.download_bytes(f"{self._url}/targets/{name}", entry.length)
+        except DownloadHTTPError as error:
+            raise UpdateHttpError.of_status(
+                error.status_code,
+                f"the update server does not give the archive of {entry.name} v{entry.version}, which its metadata lists"
+                f": status {error.status_code}",
+                where=self._shown_url,
+                maybe="not all of what is published was put on the server",
+                remedy="try again later, and tell whoever publishes there",
+            ) from None
 
 
 def _is_other_snapshot(files: Mapping[str, bytes]) -> bool:

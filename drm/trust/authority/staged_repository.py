@@ -28,7 +28,7 @@ from tuf.repository import Repository
 from drm.errors import SigningKeyMissingError
 from drm.trust.authority.lifetimes import Lifetimes
 from drm.trust.authority.signing_keys import KeyFolders
-from drm.trust.verifier import COMPONENTS, LIST_TARGET, REVOCATIONS
+from drm.trust.verifier import COMPONENTS, ISSUED, LIST_TARGET, REVOCATIONS
 from drm.whole_file import write_whole
 
 __all__ = ["DELEGATED", "ROLES", "StagedRepository", "newest_version"]
@@ -73,7 +73,10 @@ class StagedRepository(Repository):
         """Sign the next version and write it. Raises SigningKeyMissingError when the threshold is not reached."""
         previous = self._read(role)
         md.signed.version += 1
-        md.signed.expires = (self._now() + self._lifetimes.of(role)).replace(microsecond=0)
+        now = self._now().replace(microsecond=0)
+        md.signed.expires = now + self._lifetimes.of(role)
+        if role == "timestamp":
+            md.signed.unrecognized_fields[ISSUED] = f"{now:%Y-%m-%dT%H:%M:%SZ}"
         md.signatures.clear()
         delegators = [self._delegator(role, md.signed)]
         if role == "root" and previous is not None:
