@@ -55,7 +55,9 @@ def _need(renewals: Renewals) -> str:
     if renewals.components:
         return ", ".join(f"{one.name} v{one.version} must not run as it is ({one.text})" for one in renewals.components)
     if renewals.list_demanded:
-        return f"the license demands revocation list {renewals.list_demanded} where list {renewals.list_held} is in force"
+        return (
+            f"the license demands revocation list {renewals.list_demanded} where list {renewals.list_held} is in force"
+        )
     if renewals.list_held:
         return f"the license demands a newer revocation list than list {renewals.list_held}, which is in force"
     return "no component runs before its metadata is here and verified"

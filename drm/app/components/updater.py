@@ -141,7 +141,7 @@ class _Update:
         files = self._refreshed(writer, self._seed(writer, current, base))
         trust = self._judged(files, before)
         # Either remembers, where the other was lost.
-        for floor in (parse_floor(writer.read(FLOOR, _LARGEST_FLOOR) or b""), before and Floor.of(before)):
+        for floor in (parse_floor(writer.read(FLOOR, _LARGEST_FLOOR) or b""), Floor.of(before) if before else None):
             if floor is not None:
                 floor.check(trust, is_new=True)
         state = RefreshState(self._now().timestamp(), self._shown_url)

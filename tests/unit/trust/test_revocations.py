@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drm.errors import TrustError
-from drm.trust.errors import ListFormatError, RevocationListError, RollbackError
+from drm.trust.errors import ListFormatError, RevocationListError
 from drm.trust.freshness import GRACE, Freshness, freshness, trusted_now
 from drm.trust.revocations import MAX_LIST, parse_revocations
 from drm.trust.versions import version_key
