@@ -6,7 +6,6 @@ Never an older list, never exit 0 with a revoked component; one `clearkey compon
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -147,6 +146,6 @@ def test_a_copy_says_what_the_store_said(clearkey: Command, user: User, harmless
 
 def test_a_link_called_current_says_nothing(clearkey: Command, user: User) -> None:
     """An earlier form of the store had one."""
-    os.symlink("generations/1", user.store / "current")
+    (user.store / "current").symlink_to("generations/1")
     assert "revocation list:  2" in clearkey("components", "list").out
     heals(clearkey)

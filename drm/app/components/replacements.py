@@ -132,7 +132,7 @@ class Replacements:
         best = sum(choice[0].length for choice in self._choices() if choice and choice[0].sha256 not in self._bundled)
         if best > self._room():
             raise TrustError(
-                f"the published components have {best} bytes together, more than the {self._room()} that a worker takes",
+                f"the published components have {best} bytes together, and a worker takes {self._room()}",
                 remedy="tell their publisher: the list of what is revoked is in force, and none of them was fetched",
             )
 

@@ -241,8 +241,8 @@ class _Update:
         except DownloadHTTPError as error:
             raise UpdateHttpError.of_status(
                 error.status_code,
-                f"the update server does not give the archive of {entry.name} v{entry.version}, which its metadata lists"
-                f": status {error.status_code}",
+                f"the update server lists {entry.name} v{entry.version}, and answered with status {error.status_code} "
+                "when it was asked for the archive",
                 where=self._shown_url,
                 maybe="not all of what is published was put on the server",
                 remedy="try again later, and tell whoever publishes there",

@@ -1,8 +1,14 @@
+#!/usr/bin/env python3
 """`clearkey components update` as a client of the TUF conformance suite: its command-line protocol, translated.
 
-`client.py --metadata-dir D init ROOT`, `client.py --metadata-dir D --metadata-url URL refresh`, and the same with
-`download`: the commands of github.com/theupdateframework/tuf-conformance. `download` does what a refresh does and fails:
-which archives are fetched follows from the metadata, and nobody names a target.
+`client.py --metadata-dir D init ROOT`, `client.py --metadata-dir D --metadata-url URL refresh`, and `download`: the
+commands of github.com/theupdateframework/tuf-conformance, which is run in a checkout of its own, with this
+environment's `bin` in PATH:
+
+    pytest tuf_conformance --entrypoint /path/to/tests/interop/tuf/client.py
+
+`download` does what a refresh does and fails: which archives are fetched follows from the metadata, and nobody names a
+target. client.py.xfails says which tests that concerns, and why.
 
 After each refresh D holds what the command remembers as verified. A repository that has no revocation list, as those of
 the suite have none, is refused at the very end; what TUF asks of a client was done by then, and that counts as success.
