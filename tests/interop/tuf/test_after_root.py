@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from tuf.api.metadata import Signed
 
+from drm.app.components.metadata import NO_LIST
 from tests.interop.tuf.conftest import Client
 from tests.interop.tuf.repository import ALL, ENDLESS, Repository
 
@@ -210,11 +211,13 @@ def spoil(repository: Repository, role: str, data: bytes | None) -> None:
 SPOILT = {"gone": None, "longer": b"+", "empty": b"", "no metadata": b"{}", "deep": b"[" * 50_000, "endless": ENDLESS}
 
 
-@pytest.mark.parametrize("data", SPOILT.values(), ids=SPOILT)
-@pytest.mark.parametrize("role", ORDER)
-def test_it_is_not_what_was_named(repository: Repository, updated: Client, role: str, data: bytes | None) -> None:
-    if (role, data) == ("timestamp", b"+"):
-        pytest.skip("nothing names the timestamp's length: white space at its end is the same document")
+# Nothing names the timestamp's length: white space at its end is the same document.
+SPOILT_ROLES = [(role, how) for role in ORDER for how in SPOILT if (role, how) != ("timestamp", "longer")]
+
+
+@pytest.mark.parametrize(("role", "how"), SPOILT_ROLES)
+def test_it_is_not_what_was_named(repository: Repository, updated: Client, role: str, how: str) -> None:
+    data = SPOILT[how]
     repository.publish(*ALL[1:])
     spoil(repository, role, data)
     refuses(updated, before(role))
@@ -272,8 +275,8 @@ def test_a_role_lists_what_was_not_delegated_to_it(repository: Repository, updat
     components, revocations = repository.roles["components"].signed, repository.roles["revocations"].signed
     components.targets, revocations.targets = revocations.targets, {}  # type: ignore[attr-defined]
     repository.publish(*ALL[1:])
-    assert not updated.refresh()
-    assert "names no revocation list" in updated.said
+    updated.refresh()
+    assert NO_LIST in updated.said
 
 
 def test_a_role_that_is_delegated_no_more(repository: Repository, updated: Client) -> None:
@@ -282,7 +285,8 @@ def test_a_role_that_is_delegated_no_more(repository: Repository, updated: Clien
     assert delegations.roles is not None
     del delegations.roles["revocations"]
     repository.publish("targets", "snapshot", "timestamp")
-    assert not updated.refresh()
+    updated.refresh()
+    assert NO_LIST in updated.said
 
 
 # --------------------------------------------------------------------------------------------------------------- bytes
