@@ -5,7 +5,7 @@
 commands of github.com/theupdateframework/tuf-conformance, which is run in a checkout of its own, with this
 environment's `bin` in PATH:
 
-    pytest tuf_conformance --entrypoint /path/to/tests/interop/tuf/client.py
+    pytest -c pyproject.toml tuf_conformance --entrypoint /path/to/tests/interop/tuf/client.py
 
 `download` does what a refresh does and fails: which archives are fetched follows from the metadata, and nobody names a
 target. client.py.xfails says which tests that concerns, and why.

@@ -186,7 +186,7 @@ def test_a_list_is_not_gone_back_from_with_a_new_snapshot_key(repository: Reposi
     assert updated.refresh(), updated.said
 
 
-# ------------------------------------------------------------------------------------------------------ what has expired
+# --------------------------------------------------------------------------------------------------- what has expired
 @pytest.mark.parametrize("role", ORDER)
 def test_it_is_past_its_end(repository: Repository, updated: Client, role: str) -> None:
     repository.set_expiry(role, -1)

@@ -175,7 +175,7 @@ def tmp_path(memory: Path) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def founded(memory: Path) -> Path:
     """A new authority, to copy: making nine encrypted keys takes its time by design."""
-    create_authority(AuthorityHome(memory / "founded", lambda: PASSPHRASE))
+    create_authority(AuthorityHome(memory / "founded", lambda _key: PASSPHRASE))
     return memory / "founded"
 
 
@@ -187,7 +187,7 @@ def clock() -> Clock:
 @pytest.fixture
 def home(tmp_path: Path, clock: Clock, founded: Path) -> AuthorityHome:
     shutil.copytree(founded, tmp_path / "authority", symlinks=True)
-    return AuthorityHome(tmp_path / "authority", lambda: PASSPHRASE, now=clock)
+    return AuthorityHome(tmp_path / "authority", lambda _key: PASSPHRASE, now=clock)
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ def test_an_arbitrary_archive(attack, component, tmp_path):
 
 
 def test_another_authority(attack, tmp_path):
-    other = AuthorityHome(tmp_path / "other", lambda: "another passphrase")
+    other = AuthorityHome(tmp_path / "other", lambda _key: "another passphrase")
     create_authority(other)
     for _ in range(5):
         rotate(other, "timestamp")  # its numbers are higher
