@@ -1,4 +1,4 @@
-"""What people call components, archives, keys and entries of the list: a name that is shown is one that is understood."""
+"""What people call components, archives and keys: each name that is shown is one that is understood."""
 
 from __future__ import annotations
 

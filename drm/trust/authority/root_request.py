@@ -48,7 +48,7 @@ def prepare(home: AuthorityHome, role: str) -> bytes:
         end = (home.now() + home.lifetimes.of("root")).replace(microsecond=0)
         old = list(published.signed.roles[role].keyids) if role in published.signed.roles else []
         if role == "root":
-            later = [_next(published, end, lambda root: None)]
+            later = [_next(published, end, lambda _root: None)]
         elif not old:
             raise InvalidArgumentError(f"there is no role {role!r}")
         else:
@@ -164,13 +164,19 @@ def _check_signed(published: Metadata[Root], later: list[Metadata[Root]]) -> Non
         before = md.signed
 
 
+def _version(md: Metadata[Root]) -> int:
+    if md.signed.type != Root.type:
+        raise ValueError(f"it holds {md.signed.type}")
+    return md.signed.version
+
+
 def _read(data: bytes) -> tuple[_Request, list[Metadata[Root]]]:
     try:
         if len(data) > MAX_REQUEST:
             raise ValueError(f"it has more than {MAX_REQUEST} bytes")
         request = msgspec.json.decode(data, type=_Request)
         roots = [Metadata[Root].from_bytes(text.encode()) for text in request.roots]
-        numbers = [md.signed.version for md in roots if isinstance(md.signed, Root)]
+        numbers = [_version(md) for md in roots]
         if len(roots) not in (2, 3) or numbers != list(range(numbers[0], numbers[0] + len(roots))):
             raise ValueError("its roots do not follow one another")
     except (msgspec.DecodeError, RepositoryError, ValueError, IndexError, RecursionError) as error:

@@ -1,8 +1,8 @@
 """Signing keys: PKCS#8 files, encrypted in all but a developer's own authority, named by key id and found by key id.
 
 Which key signs for which role stands in root and targets metadata and nowhere else; a file's name says only which key
-it holds, so that no crash between two renames can make a key sign for the wrong role. Each file may have a passphrase of
-its own; one that opened a key is tried on the next.
+it holds, so that no crash between two renames can make a key sign for the wrong role. Each file may have a passphrase
+of its own; one that opened a key is tried on the next.
 """
 
 from __future__ import annotations

@@ -35,6 +35,6 @@ _SUBVERBS: Final = {
 def command() -> None:
     """Sign, publish and revoke components: the publisher's side, on The Update Framework.
 
-    The passphrase of the signing keys is asked for, or read from CLEARKEY_AUTHORITY_PASSPHRASE; where keys have several,
-    that holds one a line.
+    The passphrase of the signing keys is asked for, or read from CLEARKEY_AUTHORITY_PASSPHRASE; where keys have
+    several, that holds one a line.
     """

@@ -30,7 +30,7 @@ _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.argument("served", metavar="[FOLDER]", required=False,
                 type=click.Path(exists=True, file_okay=False, path_type=Path))  # fmt: skip
 @click.option("--ahead", metavar="N", type=click.IntRange(0, LONGEST_STEP), default=0, show_default=True,
-              help="Let every number but a root's jump: for what clients have seen and nobody has any more.")  # fmt: skip
+              help="Let all numbers but a root's jump: for what clients saw and nobody has any more.")  # fmt: skip
 @click.option("--life", "lives", metavar="ROLE=DAYS", multiple=True, help="As for `init`; it is not in what is served.")
 @authority_options()
 def _recover(home: AuthorityHome, served: Path | None, ahead: int, lives: tuple[str, ...]) -> None:
@@ -61,7 +61,7 @@ def _passphrase(home: AuthorityHome, names: tuple[str, ...]) -> None:
 @click.option("-o", "--output", metavar="FILE", required=True, type=click.Path(dir_okay=False, path_type=Path))
 @authority_options()
 def _root_request(home: AuthorityHome, role: str, output: Path) -> None:
-    """Write what the holders of root keys are to sign so that ROLE gets new keys; `root`: so that the root lasts longer.
+    """Write what the holders of root keys are to sign so that ROLE gets new keys; `root`: so that it lasts longer.
 
     Carry FILE to where root keys are, have it signed with `countersign`, carry it back, and `accept` it.
     """
@@ -74,7 +74,7 @@ def _root_request(home: AuthorityHome, role: str, output: Path) -> None:
 @click.argument("request", metavar="FILE", type=_FILE)
 @authority_options()
 def _countersign(home: AuthorityHome, request: Path) -> None:
-    """Show what the request in FILE changes, and sign it with the root keys that are here. No network, no repository."""
+    """Show what the request in FILE changes, and sign it with the root keys that are here. Needs no repository."""
     signed, lines = countersign(_bounded(request), home.keys)
     write_whole(request, signed)
     for line in lines:

@@ -273,7 +273,7 @@ def test_no_key_is_made_in_a_git_work_tree(tmp_path):
     assert not inside.exists()
     link = tmp_path / "link"  # by whatever way the folder is reached
     link.symlink_to(tmp_path / "project")
-    folders = KeyFolders(link / "keys", lambda: "correct horse battery")
+    folders = KeyFolders(link / "keys", lambda _key: "correct horse battery")
     with pytest.raises(InvalidArgumentError, match="work tree"):
         folders.keep(folders.make())
     assert not list((tmp_path / "project").rglob("*.pem"))
