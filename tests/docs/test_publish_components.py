@@ -314,7 +314,7 @@ def test_root_keys_that_are_never_here(publisher: Publisher) -> None:
         clearkey authority countersign ~/longer.json --keys ~/second-stick --keys ~/third-stick
         clearkey authority accept ~/longer.json
     """)
-    assert "is published" in publisher.run("clearkey authority accept ~/early.json", code=2)
+    assert "another is published" in publisher.run("clearkey authority accept ~/early.json", code=2)
     publisher.publish_again()
 
 

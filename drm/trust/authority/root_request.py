@@ -100,10 +100,10 @@ def accept(home: AuthorityHome, data: bytes) -> list[int]:
     with home.writing(command) as is_done:
         if is_done:
             return numbers
-        repository = home.reading()
-        if repository.root_bytes() != published.to_bytes():
+        here = Metadata[Root].from_bytes(home.reading().root_bytes())
+        if here.signed_bytes != published.signed_bytes:
             raise AuthorityError(
-                f"this is for root {published.signed.version}, and root {repository.root().version} is published",
+                f"this follows root {published.signed.version}, and another is published: root {here.signed.version}",
                 remedy="prepare it anew: `clearkey authority root-request`",
             )
         _check_signed(published, later)
@@ -121,7 +121,7 @@ def accept(home: AuthorityHome, data: bytes) -> list[int]:
 
 
 def _next(md: Metadata[Root], end: datetime, change: Callable[[Root], None]) -> Metadata[Root]:
-    root = Root.from_dict(md.signed.to_dict())
+    root = Metadata[Root].from_bytes(md.to_bytes()).signed  # a copy that shares nothing
     root.version += 1
     root.expires = end
     change(root)
