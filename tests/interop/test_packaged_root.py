@@ -209,6 +209,7 @@ def test_nobody_makes_a_list_younger_than_it_was_signed() -> None:
     with Publisher(days_ago=3).serving() as publisher:
         package = Package(publisher.folder)
         package.bundle(publisher)
+        publisher.publish_marked("0.9.0")
         package(update=True)
         assert package(film=str(film()), rules=rules)["status"] == HResult.MF_E_GRL_VERSION_TOO_LOW
         [state] = (package.home / "trust" / "release" / "generations").glob("*/state.json")
