@@ -179,6 +179,8 @@ def _read(data: bytes) -> tuple[_Request, list[Metadata[Root]]]:
         numbers = [_version(md) for md in roots]
         if len(roots) not in (2, 3) or numbers != list(range(numbers[0], numbers[0] + len(roots))):
             raise ValueError("its roots do not follow one another")
+        if request.role not in roots[0].signed.roles:
+            raise ValueError(f"root knows no role {request.role[:40]!r}")
     except (msgspec.DecodeError, RepositoryError, ValueError, IndexError, RecursionError) as error:
         raise InvalidArgumentError(
             "this is no request for a new root",

@@ -60,6 +60,7 @@ class AuthorityState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     versions: dict[str, int] = {}
     revocation_list: int = 0
     issued: datetime | None = None
+    signed: datetime | None = None  # when its publisher last signed that it is the newest
     freshness: str = ""
     expires: datetime | None = None  # when it stops being fresh
     confirmed: datetime | None = None  # when a server last confirmed it, by this machine's own note
@@ -137,6 +138,7 @@ def _authority(origin: str, root: bytes, stored: StoredTrust, trust: VerifiedTru
         versions=dict(trust.versions),
         revocation_list=trust.revocations.version,
         issued=trust.revocations.issued,
+        signed=trust.issued,
         freshness=state.freshness.value,
         expires=min(trust.expiries[role] for role in ("timestamp", "snapshot", REVOCATIONS)),
         confirmed=refreshed,
