@@ -66,9 +66,7 @@ class Floor(msgspec.Struct, frozen=True):
             return
         number = trust.revocations.version
         if number < self.list_version:
-            raise RollbackError(
-                f"revocation list {number} is offered where revocation list {self.list_version} was seen"
-            )
+            raise RollbackError(f"revocation list {number} is offered where list {self.list_version} was seen")
         if number == self.list_version and trust.revocations.content_digest != self.list_digest:
             raise RevocationListError(f"two different revocation lists have the number {number}")
 
