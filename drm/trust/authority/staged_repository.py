@@ -218,8 +218,9 @@ class StagedRepository(Repository):
             raise SigningKeyMissingError(
                 f"{role} is signed by {wanted.threshold} of {len(wanted.keyids)} keys, and too few of them are here",
                 seen=f"not here: {', '.join(absent)}",
-                remedy="name the folder where they are with --keys"
-                + ("; or carry a file to them: `clearkey authority root-request`" if role == "root" else ""),
+                remedy="name their folder with --keys, or carry a file to them: `clearkey authority root-request`"
+                if role == "root"
+                else "name the folder where they are with --keys",
             ) from None
 
     def _info(self, role: str) -> MetaFile:
