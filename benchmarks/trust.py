@@ -44,7 +44,7 @@ def run() -> list[Ratio]:
     """Measure all three."""
     work = Path(tempfile.mkdtemp(prefix="clearkey-trust-", dir=_memory()))
     try:
-        home = AuthorityHome(work / "authority", lambda: "", encrypted=False)
+        home = AuthorityHome(work / "authority", lambda _key: "", encrypted=False)
         create_authority(home, root_keys=1, root_threshold=1)
         publish(home, component_folders())
         with LicenseServer(components=home.trees.shown) as server:

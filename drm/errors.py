@@ -610,7 +610,7 @@ class LicenseMalformedError(LicenseError, code="E-LICENSE-MALFORMED"):
 class UpdateError(DRMError, code="E-UPDATE", exit_code=ExitCode.LICENSE_SERVER):
     """Components could not be updated; nothing that was offered was found wrong."""
 
-    advice = "Run `clearkey components update` later. What is installed goes on working."
+    advice = "Run `clearkey components update` later. What is installed and not revoked goes on working."
 
 
 class UpdateUnreachableError(UpdateError, code="E-UPDATE-UNREACHABLE", hresult=HResult.ERROR_INTERNET_CANNOT_CONNECT):
@@ -618,14 +618,17 @@ class UpdateUnreachableError(UpdateError, code="E-UPDATE-UNREACHABLE", hresult=H
 
     advice = (
         "Check the address (`--url`, CLEARKEY_COMPONENTS_URL), the network and the proxy's settings, then run "
-        "`clearkey components update`. What is installed goes on working."
+        "`clearkey components update`. What is installed and not revoked goes on working."
     )
 
 
 class UpdateTimeoutError(UpdateError, code="E-UPDATE-TIMEOUT", hresult=HResult.ERROR_TIMEOUT):
     """The server sent nothing for too long, or less than it must within the time that there is."""
 
-    advice = "Run `clearkey components update` later, or from a faster network. What is installed goes on working."
+    advice = (
+        "Run `clearkey components update` later, or from a faster network. What is installed and not revoked goes on "
+        "working."
+    )
 
 
 class UpdateCancelledError(UpdateError, code="E-UPDATE-CANCELLED", hresult=HResult.ERROR_CANCELLED):
@@ -661,7 +664,10 @@ class UpdateHttpError(UpdateError, code="E-UPDATE-HTTP", hresult=_HTTP):
 class UpdateTruncatedError(UpdateError, code="E-UPDATE-TRUNCATED", hresult=HResult.ERROR_INTERNET_CONNECTION_ABORTED):
     """The update server's answer ended before what it announced."""
 
-    advice = "Run `clearkey components update` again: the connection broke. What is installed goes on working."
+    advice = (
+        "Run `clearkey components update` again: the connection broke. What is installed and not revoked goes on "
+        "working."
+    )
 
 
 # ------------------------------------------------------------------------------------------------ processes

@@ -72,7 +72,9 @@ def renewing(make: Callable[[], _T], watch: RenewalWatch, *, may_update: bool) -
     while True:
         try:
             return make()
-        except RestartRequiredError:
+        except RestartRequiredError as error:
+            if not may_update:
+                error.remedy = "run `clearkey components update` and play again, or play with --update-components"
             if not is_restart_left or not may_update:
                 raise
             is_restart_left = False

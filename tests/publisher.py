@@ -108,7 +108,7 @@ def in_memory() -> Path:
 
 
 def _home(folder: Path, now: Callable[[], datetime]) -> AuthorityHome:
-    return AuthorityHome(folder, lambda: "", encrypted=False, now=now)
+    return AuthorityHome(folder, lambda _key: "", encrypted=False, now=now)
 
 
 @functools.cache

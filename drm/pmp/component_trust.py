@@ -24,16 +24,15 @@ from drm.trust.errors import (
     ComponentRevokedError,
     ListFormatError,
     MetadataError,
-    RollbackError,
     TrustAbsentError,
 )
+from drm.trust.floor import Floor, verify_stored
 from drm.trust.manifest import PLATFORM_API
 from drm.trust.renewal import Renewals, RevocationReason, encode_renewals
 from drm.trust.resolver import Resolved, Vouched, class_ids, resolve
-from drm.trust.revocations import check_successor
 from drm.trust.snapshot import StoredTrust, TrustSnapshot, unpack_snapshot
 from drm.trust.state import TrustState, state_of
-from drm.trust.verifier import REVOCATIONS, VerifiedTrust, verify_trust
+from drm.trust.verifier import VerifiedTrust
 
 __all__ = ["ComponentTrust", "LoadedComponents"]
 
@@ -193,7 +192,7 @@ class ComponentTrust:
         if refreshed is not None and not _EARLIEST <= refreshed <= _LATEST:
             refreshed = None
         moment = None if refreshed is None else datetime.fromtimestamp(refreshed, UTC)
-        return _Source(verify_trust(root, stored.files), None if is_own else stored.root, moment)
+        return _Source(verify_stored(root, stored.files, stored.floor), None if is_own else stored.root, moment)
 
 
 def _refuse_older(seen: tuple[_Source, ...], offered: tuple[_Source, ...]) -> None:
@@ -205,14 +204,7 @@ def _refuse_older(seen: tuple[_Source, ...], offered: tuple[_Source, ...]) -> No
             remedy="make the session in a new worker",
         )
     for old, new in zip(seen, offered, strict=True):
-        for role in ("root", "timestamp"):
-            same_keys = old.trust.key_ids[role] == new.trust.key_ids[role]
-            if new.trust.versions[role] < old.trust.versions[role] and (same_keys or role == "root"):
-                raise RollbackError(
-                    f"{role} {new.trust.versions[role]} is offered where {old.trust.versions[role]} was seen"
-                )
-        if old.trust.key_ids[REVOCATIONS] == new.trust.key_ids[REVOCATIONS]:
-            check_successor(old.trust.revocations, new.trust.revocations)
+        Floor.of(old.trust).check(new.trust, is_new=True)
 
 
 def _refuse_without(errors: list[TrustError]) -> None:

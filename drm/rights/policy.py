@@ -58,7 +58,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     rental: _Seconds | None = None  # from the moment at which the license reached the worker
     renew_before: _Seconds | None = None  # so long before its end a new license is asked for; None: at the end
     min_revocation_list: Annotated[int, Meta(ge=0)] = 0  # version of the revocation list (GetMinimumGRLVersion)
-    max_revocation_age: _Seconds | None = None  # since a server last confirmed the list
+    max_revocation_age: _Seconds | None = None  # since the list's publisher last signed that it is the newest
     allow_test_signed: bool = True  # components that another root vouches for than the one the package pins
     allow_stale: bool = True  # a list, or what carries it, that is past its end
     tracks: dict[str, tuple[TrackType, ...]] = {}  # KID as `KeyId` writes it: the kinds of tracks that its key is for

@@ -17,10 +17,11 @@ from drm.errors import DuplicateFileError, TrustError, WrongNamespaceError
 from drm.trust.archive import Component
 from drm.trust.manifest import DESCRIPTION, MAX_FILES, parse_description
 
-__all__ = ["MAX_ARCHIVE", "MAX_MEMBER", "pack_archive", "read_component", "unpack_archive"]
+__all__ = ["MAX_ARCHIVE", "MAX_MEMBER", "MAX_TOGETHER", "pack_archive", "read_component", "unpack_archive"]
 
 MAX_ARCHIVE: Final = 16 << 20  # bytes
 MAX_MEMBER: Final = 1 << 20  # bytes of one file
+MAX_TOGETHER: Final = 48 << 20  # bytes of all archives that one worker is given
 
 # APPNOTE.TXT (the ZIP format) 4.3.7, 4.3.12 and 4.3.16
 _LOCAL: Final = struct.Struct("<4s5H3L2H")

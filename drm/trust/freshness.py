@@ -26,7 +26,7 @@ class Freshness(enum.Enum):
 def trusted_now(clock: datetime, refreshed: datetime | None, issued: datetime) -> datetime:
     """Return the time to judge by: a clock that was set back cannot make what had expired good again.
 
-    `refreshed` is when metadata was last taken from a server (None: never), `issued` the list's own date.
+    `refreshed` is when metadata was last taken from a server (None: never), `issued` what its publisher signed.
     """
     return max(clock, issued, refreshed or issued)
 

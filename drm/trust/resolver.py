@@ -88,10 +88,14 @@ def resolve(trust: Vouches, class_id: UUID, api: int, blobs: Mapping[str, bytes]
         UnknownComponentError: nothing is known of this class id.
     """
     choice = candidates(trust, class_id, api)
+    mislisted: TrustError | None = None
     for entry in choice:
         data = blobs.get(entry.sha256)
         if data is not None and entry.is_content(data):
-            return Resolved(entry, entry.component(data))
+            try:
+                return Resolved(entry, entry.component(data))
+            except TrustError as error:  # its publisher's mistake, which is not to stop what stood there before
+                mislisted = mislisted or error
     at_hand = list(_at_hand(class_id, blobs))
     for described, sha256 in at_hand:
         # A copy that is listed still may be revoked by the key of the role that lists it.
@@ -100,8 +104,11 @@ def resolve(trust: Vouches, class_id: UUID, api: int, blobs: Mapping[str, bytes]
         if revocation is not None:
             signers = key_ids or trust.signers_beside(revocation)
             raise _revoked(described, sha256, revocation, signers, choice)
-    if choice:
-        raise _damaged(choice[0])
+    lacking = [entry for entry in choice if not entry.is_content(blobs.get(entry.sha256, b""))]
+    if lacking:
+        raise _damaged(lacking[0])
+    if mislisted is not None:
+        raise mislisted
     if at_hand:
         described = at_hand[0][0]
         raise UnlistedFileError(f"no metadata lists the copy of {described.name} v{described.version} that is at hand")

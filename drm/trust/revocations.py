@@ -17,10 +17,10 @@ from uuid import UUID
 
 import msgspec
 
-from drm.trust.errors import ListFormatError, RevocationListError, RollbackError
+from drm.trust.errors import ListFormatError, RevocationListError
 from drm.trust.versions import VersionKey, version_key
 
-__all__ = ["MAX_LIST", "Reason", "Renewal", "Revocation", "RevocationList", "check_successor", "parse_revocations"]
+__all__ = ["MAX_LIST", "Reason", "Renewal", "Revocation", "RevocationList", "parse_revocations"]
 
 MAX_LIST: Final = 4 << 20  # bytes: about 20,000 entries
 _FORMAT: Final = 1
@@ -151,16 +151,3 @@ def parse_revocations(data: bytes) -> RevocationList:
     del whole["issued"]
     digest = hashlib.sha256(msgspec.json.encode(whole, order="deterministic")).hexdigest()
     return RevocationList(body.version, body.issued, body.entries, digest)
-
-
-def check_successor(seen: RevocationList, offered: RevocationList) -> None:
-    """Return if `offered` may stand where `seen` stood: a higher number, or the same list signed anew.
-
-    Raises:
-        RollbackError: its number is lower.
-        RevocationListError: its number is the same, and its content is not.
-    """
-    if offered.version < seen.version:
-        raise RollbackError(f"revocation list {offered.version} is offered where list {seen.version} was seen")
-    if offered.version == seen.version and offered.content_digest != seen.content_digest:
-        raise RevocationListError(f"two different revocation lists have the number {seen.version}")

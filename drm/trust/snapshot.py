@@ -30,6 +30,7 @@ class StoredTrust(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
     files: dict[str, bytes]
     root: bytes | None = None
     refreshed: float | None = None  # when a server last confirmed it, seconds since the epoch: the application's word
+    floor: bytes | None = None  # what was installed before, which this must not be older than; the application's word
 
 
 class TrustSnapshot(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="trust-1"):

@@ -26,7 +26,7 @@ class TrustState:
 
     is_test_signed: bool  # another root vouches for any of its components than the one that its package pins
     revocation_list: int  # number of the list; 0: there is none
-    list_age: float  # seconds since a server last confirmed it, as far as signatures bound that
+    list_age: float  # seconds since its publisher last signed that it is the newest
     freshness: Freshness
     revoked: str = ""  # what runs here and is on the list by now, and why
 
@@ -42,15 +42,13 @@ def state_of(
 ) -> TrustState:
     """Return the state at `clock`. `refreshed`: when a server confirmed the metadata, by the application's word.
 
-    That word is held to what is signed: a server confirms nothing after the timestamp's end, so nobody can claim a
-    younger list than one that was taken at that very moment.
+    That word makes nothing younger, for nobody signs it. It only says that the clock was later once than it is now, and
+    is held to the timestamp's end, after which no server confirms it.
     """
-    issued = trust.revocations.issued
     if refreshed is not None:
-        refreshed = min(refreshed, trust.expiries["timestamp"], clock)
-    now = trusted_now(clock, refreshed, issued)
-    confirmed = max(issued, refreshed or issued)
-    age = (now - confirmed).total_seconds()
+        refreshed = min(refreshed, trust.expiries["timestamp"])
+    now = trusted_now(clock, refreshed, trust.issued)
+    age = (now - trust.issued).total_seconds()
     return TrustState(is_test_signed, trust.revocations.version, age, trust.freshness(now), revoked)
 
 
@@ -85,7 +83,7 @@ def check_demands(policy: Policy, state: TrustState) -> None:
     if policy.max_revocation_age is not None and state.list_age > policy.max_revocation_age:
         raise _too_old(
             f"the license demands a revocation list that is at most {policy.max_revocation_age} s old",
-            f"list {state.revocation_list} was last confirmed {state.list_age:.0f} s ago",
+            f"the publisher signed list {state.revocation_list} as the newest {state.list_age:.0f} s ago",
             0,
             state,
         )

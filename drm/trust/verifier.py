@@ -13,9 +13,10 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Annotated, Final
 from uuid import UUID
 
+import msgspec
 from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import (
     DelegatedRole,
@@ -37,7 +38,7 @@ from drm.trust.revocations import Revocation, RevocationList, parse_revocations
 from drm.trust.versions import VersionKey
 
 __all__ = [
-    "COMPONENTS", "LIST_FILE", "LIST_TARGET", "REVOCATIONS", "VerifiedTrust", "metadata_file", "root_file",
+    "COMPONENTS", "ISSUED", "LIST_FILE", "LIST_TARGET", "REVOCATIONS", "VerifiedTrust", "metadata_file", "root_file",
     "verify_trust",
 ]  # fmt: skip
 
@@ -45,12 +46,14 @@ COMPONENTS: Final = "components"  # the delegated role that lists archives
 REVOCATIONS: Final = "revocations"  # the delegated role that signs the list, and nothing else
 LIST_TARGET: Final = "revocations.json"
 LIST_FILE: Final = "revocations.list"  # what the list is called among stored files
+ISSUED: Final = "issued"  # the member of a timestamp that says when it was signed
 
 _MAX_ROOTS: Final = 1024
 _LARGEST: Final = {"root": 512 << 10, "timestamp": 16 << 10}  # bytes
 _LARGEST_OTHER: Final = 5 << 20
 _ROOT_FILE: Final = re.compile(r"root_history/([1-9][0-9]{0,8})\.root\.json")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_Time = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ class VerifiedTrust:
 
     components: tuple[Entry, ...]
     revocations: RevocationList
+    issued: datetime  # UTC; when the publisher last signed that this is the newest there is
     versions: Mapping[str, int]  # of each role's metadata
     expiries: Mapping[str, datetime]  # UTC
     key_ids: Mapping[str, tuple[str, ...]]  # of each role, as its delegator lists them
@@ -131,9 +135,11 @@ class _Chain:
         targets = self._role(Targets, "targets", root, snapshot.meta.get("targets.json")).signed
         components = self._role(Targets, COMPONENTS, targets, snapshot.meta.get(metadata_file(COMPONENTS)))
         revocations = self._role(Targets, REVOCATIONS, targets, snapshot.meta.get(metadata_file(REVOCATIONS)))
+        listed = self._list(targets, revocations.signed)
         return VerifiedTrust(
             self._entries(targets, components),
-            self._list(targets, revocations.signed),
+            listed,
+            _issued(timestamp.signed, listed),
             self._versions,
             self._expiries,
             self._key_ids,
@@ -212,6 +218,18 @@ def _parse(kind: type[T], data: bytes, role: str) -> Metadata[T]:
     if not isinstance(metadata.signed, kind):
         raise MetadataError(f"the metadata of {role} is of the type {metadata.signed.type}")
     return metadata
+
+
+def _issued(timestamp: Timestamp, revocations: RevocationList) -> datetime:
+    """The later of the two signed dates: that of the list, and the one that our publisher puts into each timestamp.
+
+    TUF itself gives a timestamp no date but its end, so one that another publisher made may lack it.
+    """
+    said = timestamp.unrecognized_fields.get(ISSUED)
+    try:
+        return max(revocations.issued, msgspec.convert(said, _Time))
+    except msgspec.ValidationError:
+        return revocations.issued
 
 
 def _is_delegated(role: object, path: str) -> bool:

@@ -11,7 +11,9 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +174,55 @@ def test_an_older_package_does_not_bring_back_what_was_revoked(publisher: Publis
     assert seen(package()) == ("trusted", 2, "1.0.1")
     shutil.rmtree(package.home / "trust")  # control: the old bundle by itself is whole
     assert seen(package()) == ("trusted", 1, "1.0.0")
+
+
+@pytest.mark.parametrize("lost", [("generations",), ("generations", "refresh", "blobs"), ("generations", "floor.json")])
+def test_a_store_that_lost_something_does_not_bring_the_bundle_back(
+    publisher: Publisher, package: Package, lost: tuple[str, ...]
+) -> None:
+    publisher.publish_built_in("av_decoder", "1.0.1")
+    publisher.revoke(class_id=AV_DECODER, versions=("1.0.0",))
+    package(update=True)
+    for name in lost:
+        path = package.home / "trust" / "release" / name
+        path.unlink() if path.is_file() else shutil.rmtree(path)
+    said = package()
+    assert said["refused"] == HResult.MF_E_GRL_INVALID_FORMAT
+    assert said["enabler"] == "UPDATE_REVOCATION_INFORMATION"
+    package(update=True)
+    assert seen(package()) == ("trusted", 2, "1.0.1")
+
+
+def test_a_newer_package_mends_a_store_that_lost_something(publisher: Publisher, package: Package) -> None:
+    publisher.publish_marked()
+    package(update=True)
+    shutil.rmtree(package.home / "trust" / "release" / "generations")
+    assert "refused" in package()
+    publisher.publish_built_in("av_decoder", "1.0.1")
+    publisher.revoke(class_id=AV_DECODER, versions=("1.0.0",))
+    package.bundle(publisher)
+    assert seen(package()) == ("trusted", 2, "1.0.1")
+
+
+def test_nobody_makes_a_list_younger_than_it_was_signed() -> None:
+    rules = {"max_revocation_age": 2 * 86_400}
+    with Publisher(days_ago=3).serving() as publisher:
+        package = Package(publisher.folder)
+        package.bundle(publisher)
+        publisher.publish_marked("0.9.0")
+        package(update=True)
+        assert package(film=str(film()), rules=rules)["status"] == HResult.MF_E_GRL_VERSION_TOO_LOW
+        [state] = (package.home / "trust" / "release" / "generations").glob("*/state.json")
+        for claimed in (0, time.time(), time.time() + 86_400):
+            state.write_text(json.dumps({"refreshed": claimed}))
+            assert package(film=str(film()), rules=rules)["status"] == HResult.MF_E_GRL_VERSION_TOO_LOW
+        state.unlink()
+        assert package(film=str(film()), rules={"max_revocation_age": 4 * 86_400})["status"] == 0
+        publisher.now += timedelta(days=3)
+        publisher.publish_marked()
+        package(update=True)
+        assert package(film=str(film()), rules=rules)["status"] == 0, "the list is the same, and was signed for anew"
+        shutil.rmtree(package.folder)
 
 
 def seen(said: dict[str, Any]) -> tuple[str, int, str]:

@@ -1,27 +1,48 @@
-"""One refresh of metadata by python-tuf's client, in a folder that holds nothing else. Application only.
+"""One refresh of metadata by python-tuf's client, in a folder that nobody else reads. Application only.
 
-The client keeps its folder in an order that a kill, or a second client, can break; so it never works where anybody
-reads. What it leaves is handed on as bytes, and verified again by what the worker verifies with.
+The client writes each file when it has verified it, and so keeps what was verified whatever becomes of the rest: a root
+that took a stolen key from its thief is never forgotten (the TUF specification, 5.3.8). A kill can leave such a folder
+in a state that no worker would take; so what the client left in the end is handed on as bytes, and verified again by
+what the worker verifies with.
 """
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata, Root
 
-from drm.app.components.generation import FIXED_FILES, ROOTS
+from drm.app.components.generation import FIXED_FILES, ROOTS, opened_folder, read_generation
 from drm.trust.errors import MetadataError, RevocationListError
 from drm.trust.revocations import MAX_LIST
 from drm.trust.verifier import COMPONENTS, LIST_FILE, LIST_TARGET, root_file
+from drm.whole_file import write_whole
 
 if TYPE_CHECKING:
     from tuf.ngclient import FetcherInterface
 
-__all__ = ["refresh_metadata"]
+__all__ = ["NO_LIST", "kept_metadata", "refresh_metadata"]
+
+NO_LIST: Final = "the server's metadata names no revocation list"
+
+
+def kept_metadata(folder: Path) -> dict[str, bytes]:
+    """Return what earlier refreshes verified, as far as it lies there; whatever is no plain file is removed.
+
+    Raises OSError.
+    """
+    for path in (*folder.iterdir(), *(folder / ROOTS).glob("*")):
+        if path == folder / ROOTS and path.is_dir() and not path.is_symlink():
+            continue
+        if path.is_symlink() or not path.is_file():
+            path.unlink() if path.is_symlink() or not path.is_dir() else shutil.rmtree(path)
+    (folder / ROOTS).mkdir(exist_ok=True)
+    with opened_folder(folder) as opened:
+        return dict(read_generation(opened, 0).files)
 
 
 def refresh_metadata(
@@ -29,8 +50,8 @@ def refresh_metadata(
 ) -> dict[str, bytes]:
     """Return the server's present metadata and revocation list, by the names that `verify_trust` takes.
 
-    `folder` is empty. `seed` is what is stored: it saves requests, and what of it verifies keeps the server from going
-    back; what of it does not is asked for anew.
+    `folder` is the client's own, from the last time, and remembers what is verified now. `seed` is what is stored: it
+    saves requests, and what of it verifies keeps the server from going back; what of it does not is asked for anew.
 
     Raises:
         RepositoryError, ValueError, TypeError, KeyError: what the server gave is refused.
@@ -40,9 +61,13 @@ def refresh_metadata(
     """
     from tuf.ngclient import Updater  # noqa: PLC0415 - a tenth of a second, for those who update alone
 
-    (folder / ROOTS).mkdir()
+    held = kept_metadata(folder)
     for name, data in seed.items():
-        (folder / name).write_bytes(data)
+        if held.get(name) != data:
+            write_whole(folder / name, data, 0o600, only_writer=True)
+    for name in FIXED_FILES:
+        if name not in seed:
+            (folder / name).unlink(missing_ok=True)
     base = repository_url.rstrip("/")
     try:
         updater = Updater(
@@ -57,7 +82,7 @@ def refresh_metadata(
     updater.refresh()
     target = updater.get_targetinfo(LIST_TARGET)
     if target is None:
-        raise MetadataError("the server's metadata names no revocation list")
+        raise MetadataError(NO_LIST)
     if target.length > MAX_LIST:
         raise RevocationListError(f"the server's revocation list has {target.length} bytes, more than {MAX_LIST}")
     place = str(folder / LIST_FILE)

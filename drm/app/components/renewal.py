@@ -10,7 +10,9 @@ from urllib.parse import unquote, urlsplit
 
 from drm.app.components.supply import ComponentSupply
 from drm.app.rights.enabler import ContentEnabler, EnablerActivation
+from drm.errors import UpdateError
 from drm.rights.enablers import EnablerActivate, EnableType, LicensePath
+from drm.trust.renewal import Renewals, parse_renewals
 from drm.trust.snapshot import TrustSnapshot, pack_snapshot
 
 __all__ = ["RENEWING", "ComponentUpdate", "renewal_activation"]
@@ -33,14 +35,32 @@ class ComponentUpdate:
 
         Raises UpdateError, TrustError, StorageError: see drm.app.components.updater.
         """
-        self._supply.update(
-            replacements=enabler.get_enable_type() is EnableType.UPDATE_UNTRUSTED_COMPONENT,
-            progress=enabler.progress,
-            received=_Steps(enabler).note,
-            cancel=enabler.cancelled,
-        )
+        try:
+            self._supply.update(
+                replacements=enabler.get_enable_type() is EnableType.UPDATE_UNTRUSTED_COMPONENT,
+                progress=enabler.progress,
+                received=_Steps(enabler).note,
+                cancel=enabler.cancelled,
+            )
+        except UpdateError as error:
+            error.what = f"{error.what}, and {_need(parse_renewals(enabler.get_enable_data()))}"
+            error.remedy = "run `clearkey components update` when the server answers, and play again"
+            raise
         snapshot = self._supply.snapshot()
         return LicensePath.NONE, pack_snapshot(TrustSnapshot(snapshot.sources))
+
+
+def _need(renewals: Renewals) -> str:
+    """Why something is to be renewed, in words."""
+    if renewals.components:
+        return ", ".join(f"{one.name} v{one.version} must not run as it is ({one.text})" for one in renewals.components)
+    if renewals.list_demanded:
+        return (
+            f"the license demands revocation list {renewals.list_demanded} where list {renewals.list_held} is in force"
+        )
+    if renewals.list_held:
+        return f"the license demands a newer revocation list than list {renewals.list_held}, which is in force"
+    return "no component runs before its metadata is here and verified"
 
 
 class _Steps:

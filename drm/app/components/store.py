@@ -1,15 +1,16 @@
 """Where updated components lie on disk: generations of metadata, and archives by their hash. Application only.
 
 lock                    one writer
-floor.json              the highest numbers that were ever seen (see drm.app.components.floor)
-current -> generations/7
-generations/7/          metadata as it is verified together; never changed, but for state.json
+floor.json              the highest numbers that were ever installed (see drm.trust.floor)
+generations/7/          metadata as it is verified together; never changed, but for state.json; the highest is current
+refresh/                what TUF's client has verified; newer than that where an update failed on its way
 blobs/<sha256>          archives
 tmp/                    what is being made; emptied by every writer
 
-Readers take no lock, and everything they see was complete before it got its name. None of it is believed: whoever may
-write here may write anything, so metadata is verified where components are loaded, and archives against that metadata.
-A generation that is damaged is not replaced by an older one, in which what has been revoked since would still be good.
+Readers take no lock, and everything they see was complete before it got its name. There is no link, so a copy of the
+folder says the same as the folder, however it was made. None of it is believed: whoever may write here may write
+anything, so metadata is verified where components are loaded, and archives against that metadata. A generation that is
+damaged or gone is not replaced by an older one, in which what has been revoked since would still be good.
 """
 
 from __future__ import annotations
@@ -24,15 +25,15 @@ from pathlib import Path
 from typing import Final
 
 from drm.app.components.generation import Generation, opened_folder, read_bounded, read_generation
-from drm.app.components.writer import BLOBS, CURRENT, GENERATIONS, SCRATCH, StoreWriter, number_shown
+from drm.app.components.writer import BLOBS, FLOOR, GENERATIONS, SCRATCH, StoreWriter, newest_number
 from drm.errors import StorageError, StoreBusyError
-from drm.trust.component_archive import MAX_ARCHIVE
+from drm.trust.component_archive import MAX_ARCHIVE, MAX_TOGETHER
 
 __all__ = ["ComponentStore", "read_blobs"]
 
 _BLOB: Final = re.compile(r"[0-9a-f]{64}")
 _MAX_BLOBS: Final = 512
-_LARGEST_BLOBS: Final = 48 << 20  # bytes of all archives that are read
+_LARGEST_FLOOR: Final = 64 << 10  # bytes
 _LOOKS: Final = 5  # at a store that changes while it is read
 
 
@@ -57,16 +58,33 @@ class ComponentStore:
         with self._reading() as store:
             if store is None:
                 return None
-            number = _shown(store)
+            number = _newest(store)
             for _ in range(_LOOKS):
-                if number is None:
+                if not number:
                     return None
                 generation = _generation(store, number)
-                now_shown = _shown(store)
-                if generation.is_whole or now_shown == number:
+                newest = _newest(store)
+                if generation.is_whole or newest == number:
                     break
-                number = now_shown  # it was removed while it was read: it had become an old one
+                number = newest  # it was removed while it was read: it had become an old one
             return generation
+
+    def floor(self) -> bytes | None:
+        """Return the floor as it lies there, for `drm.trust.floor.verify_stored`; None: nothing was ever installed.
+
+        Archives come after metadata: where there are some, and neither floor nor metadata, those were lost, and the
+        floor is empty, which is none that can be read. Raises StorageError as `read` does.
+        """
+        with self._reading() as store:
+            if store is None:
+                return None
+            try:
+                os.stat(FLOOR, dir_fd=store, follow_symlinks=False)
+            except FileNotFoundError:
+                return b"" if not _newest(store) and _names(store, BLOBS) else None
+            except OSError:
+                return b""
+            return read_bounded(FLOOR, store, _LARGEST_FLOOR) or b""
 
     def archives(self) -> dict[str, bytes]:
         """Return the archives by the sha256 that each one's name claims. Their content is not believed.
@@ -131,12 +149,16 @@ class ComponentStore:
 
 
 def read_blobs(store: int) -> dict[str, bytes]:
-    """Return the archives in the folder of this descriptor; see `ComponentStore.archives`."""
+    """Return the archives in the folder of this descriptor; see `ComponentStore.archives`.
+
+    The last that were stored come first: where more lie there than a worker takes, they are what replaces the others.
+    """
     found: dict[str, bytes] = {}
-    room = _LARGEST_BLOBS
+    room = MAX_TOGETHER
     try:
         with opened_folder(BLOBS, store) as blobs:
-            for name in sorted(filter(_BLOB.fullmatch, os.listdir(blobs))):  # noqa: PTH208 - of a descriptor
+            names = filter(_BLOB.fullmatch, os.listdir(blobs))  # noqa: PTH208 - of a descriptor
+            for name in sorted(names, key=lambda name: (-_stored_at(name, blobs), name)):
                 data = read_bounded(name, blobs, min(MAX_ARCHIVE, room))
                 if data is not None and len(data) <= min(MAX_ARCHIVE, room) and len(found) < _MAX_BLOBS:
                     found[name] = data
@@ -146,12 +168,24 @@ def read_blobs(store: int) -> dict[str, bytes]:
     return found
 
 
-def _shown(store: int) -> int | None:
-    """The number of the generation that is current; None: there is none, or what stands there is no link of ours."""
+def _stored_at(name: str, folder: int) -> int:
+    """When the file was written, nanoseconds since the epoch."""
     try:
-        return number_shown(os.readlink(CURRENT, dir_fd=store))
+        return os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime_ns
     except OSError:
-        return None
+        return 0
+
+
+def _newest(store: int) -> int:
+    return newest_number(_names(store, GENERATIONS))
+
+
+def _names(store: int, folder: str) -> list[str]:
+    try:
+        with opened_folder(folder, store) as opened:
+            return os.listdir(opened)  # noqa: PTH208 - of a descriptor
+    except OSError:
+        return []
 
 
 def _generation(store: int, number: int) -> Generation:

@@ -24,7 +24,7 @@ from drm.class_ids import BUILT_IN
 from drm.errors import InvalidArgumentError
 from drm.launch.device_key import home_folder
 from drm.trust.authority.source_folder import archive_of
-from drm.trust.component_archive import unpack_archive
+from drm.trust.component_archive import MAX_TOGETHER, unpack_archive
 from drm.trust.manifest import DESCRIPTION, parse_description
 from drm.trust.snapshot import StoredTrust, TrustSnapshot
 
@@ -65,10 +65,11 @@ class ComponentSupply:
         sources: list[StoredTrust] = []
         archives: dict[str, bytes] = {}
         if self._root is not None:
+            floor = self.store.floor()  # first: what is read after it is at least as new
             current, archives = self._installed()
             files = current.files if current is not None else {}
             refreshed = current.refreshed if current is not None else None
-            sources.append(StoredTrust(dict(files), self._trust.root, refreshed))
+            sources.append(StoredTrust(dict(files), self._trust.root, refreshed, floor))
         signed_here = self._signed_here()
         if signed_here:
             # First: of two archives of one version the developer's own is the one that is meant.
@@ -134,8 +135,12 @@ class ComponentSupply:
         """Metadata and archives of one moment, though an update may be under way."""
         current = self.current()
         for _ in range(_LOOKS):
-            archives = packaged_archives() if self._pinned is not None else {}
-            archives |= self.store.archives()
+            archives = self.store.archives()
+            room = MAX_TOGETHER - sum(map(len, archives.values()))
+            for sha256, data in (packaged_archives() if self._pinned is not None else {}).items():
+                if sha256 not in archives and len(data) <= room:
+                    archives[sha256] = data
+                    room -= len(data)
             before, current = current, self.current()
             if (before and before.number) == (current and current.number):
                 break

@@ -40,7 +40,7 @@ from drm.trust.errors import MetadataError, MetadataExpiredError, RollbackError
 __all__ = ["expired", "translated_failures"]
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
-_LATER: Final = "try again later; what is installed goes on working"
+_LATER: Final = "try again later; what is installed and not revoked goes on working"
 _MADE_UP: Final = "somebody between here and the server changes what it sends, or it was published by mistake"
 
 

@@ -15,19 +15,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from tuf.api.exceptions import LengthOrHashMismatchError, RepositoryError, UnsignedMetadataError
+from tuf.api.exceptions import DownloadHTTPError, LengthOrHashMismatchError, RepositoryError, UnsignedMetadataError
+from tuf.api.metadata import Metadata, Snapshot, Timestamp
 
-from drm.app.components.floor import FLOOR_FILE, Floor, parse_floor
-from drm.app.components.generation import ROOTS, Generation, RefreshState
-from drm.app.components.metadata import refresh_metadata
+from drm.app.components.generation import Generation, RefreshState, order_of
+from drm.app.components.metadata import kept_metadata, refresh_metadata
 from drm.app.components.replacements import Replacements
 from drm.app.components.store import ComponentStore
 from drm.app.components.translation import expired, translated_failures
-from drm.app.components.writer import StoreWriter
+from drm.app.components.writer import FLOOR, StoreWriter
 from drm.app.http.urls import shown_url
-from drm.errors import DRMError, TrustError
+from drm.errors import DRMError, TrustError, UpdateError, UpdateHttpError
 from drm.trust.entry import Entry
 from drm.trust.errors import MetadataError
+from drm.trust.floor import Floor, parse_floor
 from drm.trust.freshness import trusted_now
 from drm.trust.manifest import PLATFORM_API
 from drm.trust.verifier import VerifiedTrust, metadata_file, verify_trust
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["UpdateResult", "update_components"]
 
 _RACE: Final = 1.0  # seconds until a publisher that was exchanging keys is done with it
-_LARGEST_FLOOR: Final = 16 << 10  # bytes
+_LARGEST_FLOOR: Final = 64 << 10  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,24 +138,22 @@ class _Update:
     ) -> tuple[int, bool, VerifiedTrust]:
         """Install what the server has. Return the current generation's number, whether it is new, and its trust."""
         self._progress(f"asking {self._shown_url} what is trusted")
-        files = self._refreshed(writer, self._seed(current, base))
+        files = self._refreshed(writer, self._seed(writer, current, base))
         trust = self._judged(files, before)
-        old_floor = parse_floor(writer.read(FLOOR_FILE, _LARGEST_FLOOR) or b"")
-        if old_floor is None and before is not None:
-            old_floor = Floor.of(before)
-        if old_floor is not None:
-            old_floor.check(trust)
-        floor = Floor.of(trust)
+        # Either remembers, where the other was lost.
+        for floor in (parse_floor(writer.read(FLOOR, _LARGEST_FLOOR) or b""), Floor.of(before) if before else None):
+            if floor is not None:
+                floor.check(trust, is_new=True)
         state = RefreshState(self._now().timestamp(), self._shown_url)
         if current is not None and current.files == files:
-            self._raise_floor(writer, floor)
             writer.note_refresh(current.number, state)
+            self._raise_floor(writer, trust)
             self._progress(f"nothing new: revocation list {trust.revocations.version} is in force")
             return current.number, False, trust
-        draft = writer.stage(files, state)
-        # Before it is shown: what was in force once must not be forgotten by a kill in between.
-        self._raise_floor(writer, floor)
-        number = writer.show(draft)
+        number = writer.install(files, state)
+        # After it is shown: a floor above what is there keeps everything from running. A kill in between leaves one
+        # that is too low, beside metadata that says more.
+        self._raise_floor(writer, trust)
         self._progress(f"revocation list {trust.revocations.version} is in force")
         return number, True, trust
 
@@ -168,20 +167,28 @@ class _Update:
     ) -> tuple[Entry, ...]:
         """Download what is better than what is at hand; return it."""
         archives = Replacements(trust, api, self._store.archives(), bundled)
-        wanted = tuple(archives.wanted())
-        archives.take(wanted, self._fetch, writer)
+        try:
+            with translated_failures(self._shown_url, self._now, self.server_date):
+                taken = archives.take(self._fetch, writer)
+        except (UpdateError, TrustError) as error:
+            stuck = [refusal.what for refusal in archives.revoked().values()]
+            if stuck:
+                error.remedy = f"{', '.join(stuck)}, and does not run until its replacement is here: update again later"
+            raise
         archives.settle(writer, before)
-        return wanted
+        return taken
 
-    def _seed(self, current: Generation | None, base: Generation | None) -> dict[str, bytes]:
-        """What the update begins with: the newer source, and the roots of both, for packages that pin an older one."""
-        newer, older = (base, current) if base and (not current or base.order > current.order) else (current, base)
-        kept = {name: data for name, data in (older.files if older else {}).items() if name.startswith(f"{ROOTS}/")}
-        seed = {**kept, **(newer.files if newer else {})}
-        if self.verified(seed) is None:
+    def _seed(self, writer: StoreWriter, current: Generation | None, base: Generation | None) -> dict[str, bytes]:
+        """What the update begins with: the newest of what is known, and the roots of all, for older pins."""
+        sources = [source.files for source in (base, current) if source]
+        sources.append(kept_metadata(writer.refresh))  # the last of two that are as new: it is what led to the other
+        seed: dict[str, bytes] = {}
+        for files in sorted(sources, key=order_of):
+            seed |= files
+        if _is_other_snapshot(seed):
             # The client takes a stored snapshot for signatures alone, whatever the timestamp says of its hash; then it
             # would never ask for the whole one.
-            seed.pop(metadata_file("snapshot"), None)
+            del seed[metadata_file("snapshot")]
         return seed
 
     def _refreshed(self, writer: StoreWriter, seed: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -194,7 +201,7 @@ class _Update:
 
     def _refresh(self, writer: StoreWriter, seed: Mapping[str, bytes]) -> dict[str, bytes]:
         try:
-            return refresh_metadata(writer.scratch(), seed, self._pinned, self._url, self._fetcher)
+            return refresh_metadata(writer.refresh, seed, self._pinned, self._url, self._fetcher)
         except DRMError:
             raise
         except (ValueError, TypeError, KeyError) as error:
@@ -210,7 +217,7 @@ class _Update:
             error.maybe = "it was published by mistake"
             raise
         clock = self._now()
-        moment = trusted_now(clock, None, before.revocations.issued if before else clock)
+        moment = trusted_now(clock, None, before.issued if before else clock)
         for role, end in sorted(trust.expiries.items()):
             if end <= moment:
                 raise expired(f"{role} was good until {end:%Y-%m-%d}", self._shown_url, clock, self.server_date())
@@ -221,12 +228,37 @@ class _Update:
             self._last = files, verify_trust(self._pinned, files)
         return self._last[1]
 
-    def _raise_floor(self, writer: StoreWriter, floor: Floor) -> None:
-        data = floor.encode()
-        if writer.read(FLOOR_FILE, _LARGEST_FLOOR) != data:
-            writer.write(FLOOR_FILE, data)
+    def _raise_floor(self, writer: StoreWriter, trust: VerifiedTrust) -> None:
+        data = Floor.of(trust).encode()
+        if writer.read(FLOOR, _LARGEST_FLOOR) != data:
+            writer.write(FLOOR, data)
 
     def _fetch(self, entry: Entry) -> bytes:
         self._progress(f"downloading {entry.name} v{entry.version}, {entry.length} bytes")
         name = f"components/{entry.class_id}/{entry.sha256}.{entry.version}.zip"
-        return self._fetcher.download_bytes(f"{self._url}/targets/{name}", entry.length)
+        try:
+            return self._fetcher.download_bytes(f"{self._url}/targets/{name}", entry.length)
+        except DownloadHTTPError as error:
+            raise UpdateHttpError.of_status(
+                error.status_code,
+                f"the update server lists {entry.name} v{entry.version}, and answered with status {error.status_code} "
+                "when it was asked for the archive",
+                where=self._shown_url,
+                maybe="not all of what is published was put on the server",
+                remedy="try again later, and tell whoever publishes there",
+            ) from None
+
+
+def _is_other_snapshot(files: Mapping[str, bytes]) -> bool:
+    """Whether the snapshot is called what the timestamp names, and is not what it names. Nothing is verified."""
+    try:
+        named = Metadata[Timestamp].from_bytes(files[metadata_file("timestamp")]).signed.snapshot_meta
+        data = files[metadata_file("snapshot")]
+        if Metadata[Snapshot].from_bytes(data).signed.version != named.version:
+            return False
+        named.verify_length_and_hashes(data)
+    except LengthOrHashMismatchError:
+        return True
+    except (RepositoryError, KeyError, AttributeError, ValueError, TypeError):
+        return False
+    return False

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -20,21 +20,20 @@ import msgspec
 from drm.app.components.generation import STATE_FILE, RefreshState
 from drm.whole_file import sync_folder
 
-__all__ = ["BLOBS", "CURRENT", "GENERATIONS", "SCRATCH", "StoreWriter", "number_shown"]
+__all__ = ["BLOBS", "FLOOR", "GENERATIONS", "REFRESH", "SCRATCH", "StoreWriter", "newest_number"]
 
 BLOBS: Final = "blobs"
-CURRENT: Final = "current"
+FLOOR: Final = "floor.json"
 GENERATIONS: Final = "generations"
+REFRESH: Final = "refresh"
 SCRATCH: Final = "tmp"
-_NUMBER: Final = re.compile(r"[1-9][0-9]{0,15}")
-_SHOWN: Final = re.compile(rf"{GENERATIONS}/([1-9][0-9]{{0,16}})")
+_NUMBER: Final = re.compile(r"[1-9][0-9]{0,8}")
 _OLDER: Final = 2  # generations before the current one that are kept, for readers that are in them
 
 
-def number_shown(target: str) -> int | None:
-    """The number of the generation that CURRENT shows when it is a link to `target`; None: it is no link of ours."""
-    match = _SHOWN.fullmatch(target)
-    return int(match[1]) if match else None
+def newest_number(names: Iterable[str]) -> int:
+    """The number of the current generation among the names in GENERATIONS: the highest; 0: there is none."""
+    return max((int(name) for name in names if _NUMBER.fullmatch(name)), default=0)
 
 
 class StoreWriter:
@@ -45,10 +44,11 @@ class StoreWriter:
         self._generations = folder / GENERATIONS
         self._blobs = folder / BLOBS
         self._scratch = folder / SCRATCH
+        self.refresh = folder / REFRESH  # the folder of TUF's client: what it verified, in whatever became of an update
 
     def prepare(self) -> None:
         """Make the folders, and empty the one for scratch."""
-        for folder in (self._generations, self._blobs, self._scratch):
+        for folder in (self._generations, self._blobs, self.refresh, self._scratch):
             if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
                 folder.unlink()
             folder.mkdir(mode=0o700, exist_ok=True)
@@ -88,12 +88,9 @@ class StoreWriter:
 
     def show(self, draft: Path) -> int:
         """Make a staged generation the current one, remove those that are too old, and return its number."""
-        number = max(self._numbers(), default=0) + 1
+        number = self._newest() + 1
         draft.rename(self._generations / str(number))
         sync_folder(self._generations)
-        link = self._draft()
-        link.symlink_to(Path(GENERATIONS) / str(number))
-        self._put(link, self._folder / CURRENT)
         self._prune()
         return number
 
@@ -125,18 +122,14 @@ class StoreWriter:
                 _remove(path)
 
     def _prune(self) -> None:
-        """Remove generations that are too old, and those that a killed writer never showed."""
-        try:
-            shown = number_shown(str((self._folder / CURRENT).readlink()))
-        except OSError:
-            return
-        if shown is None:
-            return
-        older = sorted((number for number in self._numbers() if number < shown), reverse=True)
-        for number in set(self._numbers()) - {shown, *older[:_OLDER]}:
-            aside = self._draft()  # a reader then misses all of it, and not one file
-            (self._generations / str(number)).rename(aside)
-            _remove(aside)
+        """Remove generations that are too old, and whatever else is none."""
+        newest = self._newest()
+        kept = {str(number) for number in range(newest - _OLDER, newest + 1)}
+        for path in list(self._generations.iterdir()):
+            if path.name not in kept:
+                aside = self._draft()  # a reader then misses all of it, and not one file
+                path.rename(aside)
+                _remove(aside)
 
     def _replace(self, path: Path, data: bytes) -> None:
         draft = self._draft()
@@ -152,8 +145,8 @@ class StoreWriter:
     def _draft(self) -> Path:
         return self._scratch / uuid4().hex
 
-    def _numbers(self) -> Iterator[int]:
-        return (int(path.name) for path in self._generations.iterdir() if _NUMBER.fullmatch(path.name))
+    def _newest(self) -> int:
+        return newest_number(path.name for path in self._generations.iterdir())
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -17,13 +17,14 @@ from drm.errors import AuthorityError, InvalidArgumentError
 from drm.trust.authority.home import AuthorityHome
 from drm.trust.authority.published import archive_file, check_published, root_bytes, stored_files
 from drm.trust.authority.staged_repository import newest_version
+from drm.trust.component_archive import read_component
 from drm.trust.entry import Entry
 from drm.trust.manifest import PLATFORM_API
 from drm.trust.resolver import candidates
 from drm.trust.verifier import root_file
 from drm.whole_file import sync_folder, write_whole
 
-__all__ = ["Bundle", "write_bundle"]
+__all__ = ["Bundle", "refuse_other_content", "write_bundle"]
 
 _ROOT: Final = "root.json"
 _BUNDLE: Final = "bundle"
@@ -65,7 +66,7 @@ def write_bundle(
     if not target.is_dir():
         raise InvalidArgumentError(f"there is no folder {target}")
     home.trust()  # says so where there is no authority
-    tree = home.trees.shown.resolve()
+    tree = home.trees.published
     newest = newest_version(tree, "root")
     number = root or newest
     if number > newest:
@@ -87,6 +88,29 @@ def write_bundle(
         files["url"] = url.encode() + b"\n"
     _replace(target, pinned, files)
     return Bundle(number, trust.revocations.version, entries)
+
+
+def refuse_other_content(home: AuthorityHome, archives: Collection[bytes]) -> None:
+    """Return if each of these archives is the best that is published of its component: what a worker would run.
+
+    Raises:
+        AuthorityError: it is not; names all of them.
+        TrustError: an archive is unsound, or what is published does not verify.
+    """
+    trust = home.trust()
+    other = []
+    for data in archives:
+        manifest = read_component(data, "this checkout").manifest
+        best = candidates(trust, manifest.class_id, manifest.api)
+        if not best or not best[0].is_content(data):
+            published = f"v{best[0].version}" if best else "none"
+            other.append(f"{manifest.name} v{manifest.version} ({published} is published)")
+    if other:
+        raise AuthorityError(
+            f"this checkout holds other components than are published: {', '.join(other)}",
+            remedy="publish them, with a higher version where the content changed; or pack what is published, with "
+            "--as-published",
+        )
 
 
 def _replace(target: Path, root: bytes, files: dict[str, bytes]) -> None:

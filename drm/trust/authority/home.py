@@ -4,7 +4,7 @@ settings.json     lifetimes of the roles
 keys/             signing keys, encrypted, 0600, named by key id
 development       there in a developer's own authority: its keys are not encrypted, for they protect nothing
 waiting/          signed archives that are not published yet
-repository        what a server serves (see drm.trust.authority.published_trees)
+trees/            what is published, and `repository`, which a server serves (drm.trust.authority.published_trees)
 plan.json         there while a change is under way, and after a run that was killed
 lock              one writer
 """
@@ -40,13 +40,13 @@ class AuthorityHome:
     def __init__(
         self,
         folder: Path,
-        passphrase: Callable[[], str],
+        passphrase: Callable[[str], str],
         *,
         more_keys: Sequence[Path] = (),
         encrypted: bool = True,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """`passphrase` is asked when a key is first needed; `more_keys` are folders with keys kept elsewhere.
+        """`passphrase` is asked as KeyFolders asks it; `more_keys` are folders with keys kept elsewhere.
 
         Only a developer's own authority has keys that are not `encrypted`.
         """
@@ -86,11 +86,11 @@ class AuthorityHome:
     def trust(self) -> VerifiedTrust:
         """What is published, verified as a client verifies it. Raises AuthorityError where nothing is, TrustError."""
         self._need_tree()
-        return check_published(self.trees.shown.resolve())
+        return check_published(self.trees.published)
 
     def reading(self) -> StagedRepository:
         """What is published, as a repository to look at."""
-        return StagedRepository(self.trees.shown.resolve(), self.keys, self.lifetimes, self.now)
+        return StagedRepository(self.trees.published, self.keys, self.lifetimes, self.now)
 
     @contextmanager
     def writing(self, command: tuple[str, ...]) -> Iterator[bool]:
@@ -106,8 +106,12 @@ class AuthorityHome:
             yield self._recover(command)
 
     @contextmanager
-    def change(self, command: tuple[str, ...], new_keys: Sequence[NewKey] = ()) -> Iterator[StagedRepository]:
+    def change(
+        self, command: tuple[str, ...], new_keys: Sequence[NewKey] = (), *, source: Path | None = None
+    ) -> Iterator[StagedRepository]:
         """Give a tree to edit, and publish it when the block ends; an error in the block leaves all as it was.
+
+        The tree begins as what is published, or as the published files in the folder `source`.
 
         Within `writing`. The order is what makes every kill harmless: the plan, then keys, then the tree, verified as a
         client would; then one rename shows it; then what is old is removed, and the plan last.
@@ -118,8 +122,9 @@ class AuthorityHome:
         try:
             for key in new_keys:
                 self.keys.keep(key)
-            kept = kept_files(self.trees.shown.resolve()) if number > 1 else set()
-            tree = self.trees.stage(number, lambda path: path in kept)
+            begins = source or self.trees.published
+            kept = kept_files(begins) if source or number > 1 else set()
+            tree = self.trees.stage(number, lambda path: path in kept, begins)
             yield StagedRepository(tree, self.keys, self.lifetimes, self.now)
             check_published(tree)
         except Exception:
@@ -131,6 +136,8 @@ class AuthorityHome:
     def _recover(self, command: tuple[str, ...]) -> bool:
         plan = self.unfinished
         if plan is None:
+            if self.trees.number():
+                self.trees.open_door()
             return False
         if self.trees.number() == plan.tree:
             self._finish()
@@ -142,6 +149,7 @@ class AuthorityHome:
         return False
 
     def _finish(self) -> None:
+        self.trees.open_door()
         self.trees.prune()
         Plan.remove(self._plan)
 

@@ -8,9 +8,13 @@ from typing import Final
 from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata, Snapshot, TargetFile, Targets, Timestamp
 
+from drm.errors import TrustError
 from drm.trust.authority.staged_repository import DELEGATED, newest_version
+from drm.trust.component_archive import MAX_TOGETHER
 from drm.trust.entry import Entry
 from drm.trust.errors import MetadataError
+from drm.trust.manifest import PLATFORM_API
+from drm.trust.resolver import candidates
 from drm.trust.verifier import (
     COMPONENTS,
     LIST_FILE,
@@ -54,7 +58,8 @@ def check_published(tree: Path, pinned_root: bytes | None = None) -> VerifiedTru
 
     Raises:
         MetadataError: the metadata does not verify.
-        TrustError: an archive is missing, damaged or describes itself otherwise than the metadata does.
+        TrustError: an archive is missing, damaged or describes itself otherwise than the metadata does; or the best of
+            all components are more than a worker takes.
     """
     trust = verify_trust(pinned_root or root_bytes(tree, 1), stored_files(tree))
     for entry in trust.components:
@@ -66,6 +71,13 @@ def check_published(tree: Path, pinned_root: bytes | None = None) -> VerifiedTru
             ) from None
         if revocation := trust.revocations.find(entry.class_id, entry.version_key, entry.sha256, entry.key_ids):
             raise MetadataError(f"{entry.name} v{entry.version} is listed and revoked at once: {revocation.describe()}")
+    kinds = {(entry.class_id, entry.api) for entry in trust.components}
+    together = sum(candidates(trust, class_id, api)[0].length for class_id, api in kinds if api == PLATFORM_API)
+    if together > MAX_TOGETHER:
+        raise TrustError(
+            f"the newest versions of all components have {together} bytes together, more than {MAX_TOGETHER}",
+            remedy="publish smaller ones: a worker is given all of them",
+        )
     return trust
 
 

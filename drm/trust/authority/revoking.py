@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-from uuid import UUID
-
 import msgspec
 
-from drm.errors import AuthorityError, InvalidArgumentError
+from drm.errors import AuthorityError
 from drm.trust.authority.home import AuthorityHome
 from drm.trust.authority.revocation_list import encode_list
 from drm.trust.entry import Entry, target_path
 from drm.trust.revocations import Revocation, RevocationList
-from drm.trust.verifier import COMPONENTS, VerifiedTrust
+from drm.trust.verifier import COMPONENTS
 
-__all__ = ["class_id_of", "revoke", "unrevoke"]
-
-
-def class_id_of(trust: VerifiedTrust, words: str) -> UUID:
-    """Return the class id that `words` is, or that the published component of this name has."""
-    try:
-        return UUID(words)
-    except ValueError:
-        found = {entry.class_id for entry in trust.components if entry.name == words}
-    if not found:
-        raise InvalidArgumentError(f"{words!r} is no class id, and no published component is called so")
-    return found.pop()
+__all__ = ["revoke", "unrevoke"]
 
 
 def revoke(home: AuthorityHome, wanted: Revocation) -> Revocation:

@@ -39,7 +39,7 @@ class SelfSigned:
     root: bytes
     listed: frozenset[str]  # sha256 of archives
     revoked: frozenset[str]  # of those that were asked for
-    tree: str  # what the link `repository` held
+    tree: str  # its place in the folder, which is what the link `repository` holds
     renew: datetime  # when some of it will have spent half of its life
 
 
@@ -63,15 +63,14 @@ def sign_all(
     if wanted:
         publish_archives(home, wanted)
     tick(home)
-    shown = home.trees.shown.readlink()
-    tree = folder / shown  # this one, whatever is shown by now
+    tree = home.trees.published  # this one, whatever is published by now
     trust, moment = check_published(tree), now()
     return SelfSigned(
         files=stored_files(tree),
         root=root_bytes(tree),
         listed=frozenset(entry.sha256 for entry in trust.components),
         revoked=frozenset(hashlib.sha256(data).hexdigest() for data in archives if _is_revoked(trust, data)),
-        tree=str(shown),
+        tree=str(tree.relative_to(folder)),
         renew=moment + next_tick(trust, home.lifetimes, moment),
     )
 

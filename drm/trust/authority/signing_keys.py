@@ -1,21 +1,23 @@
 """Signing keys: PKCS#8 files, encrypted in all but a developer's own authority, named by key id and found by key id.
 
 Which key signs for which role stands in root and targets metadata and nowhere else; a file's name says only which key
-it holds, so that no crash between two renames can make a key sign for the wrong role.
+it holds, so that no crash between two renames can make a key sign for the wrong role. Each file may have a passphrase
+of its own; one that opened a key is tried on the next.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
-    KeySerializationEncryption,
     NoEncryption,
     PrivateFormat,
     load_pem_private_key,
@@ -43,23 +45,44 @@ class KeyFolders:
     """The folder where new keys go, and others (a mounted stick) where keys may lie as well."""
 
     def __init__(
-        self, folder: Path, passphrase: Callable[[], str], elsewhere: Sequence[Path] = (), *, encrypted: bool = True
+        self,
+        folder: Path,
+        passphrase: Callable[[str], str],
+        elsewhere: Sequence[Path] = (),
+        *,
+        encrypted: bool = True,
     ) -> None:
-        """`passphrase` is asked when a key is first needed, and once; not at all when keys are not `encrypted`."""
+        """`passphrase` is asked with words for a key, when no answer so far opens it; several answers are lines of one.
+
+        It is not asked at all when keys are not `encrypted`. New keys get the first answer.
+        """
         self._folder = folder
         self._encrypted = encrypted
         self._elsewhere = tuple(elsewhere)
         self._ask = passphrase
-        self._passphrase: bytes | None = None
+        self._passphrases: list[bytes] = []
         self._signers: dict[str, CryptoSigner] = {}
 
     def make(self) -> NewKey:
         """Make an Ed25519 key. Raises PassphraseError."""
         private = Ed25519PrivateKey.generate()
-        secret = self._secret()
-        encryption: KeySerializationEncryption = NoEncryption() if secret is None else BestAvailableEncryption(secret)
-        pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
-        return NewKey(SSlibKey.from_crypto(private.public_key()), pem)
+        if self._encrypted and not self._passphrases:
+            self._learn("new keys")
+        return NewKey(SSlibKey.from_crypto(private.public_key()), self._pem(private, self._passphrases[:1]))
+
+    def change_passphrase(self, key_id: str, called: str, passphrase: str) -> Path:
+        """Encrypt a key's file with another passphrase, and return where it is. The key stays what it is.
+
+        Raises:
+            PassphraseError: nothing opens it, or the new passphrase is too short.
+            StorageError: there is no such file, others can read it, or it cannot be written.
+        """
+        path = self._find(key_id)
+        if path is None:
+            raise StorageError(f"the signing key {key_id} is not here", remedy="name its folder with --keys")
+        private = self._open(path, called)
+        write_whole(path, self._pem(private, [_checked(passphrase)]), 0o600, only_writer=True)
+        return path
 
     def keep(self, key: NewKey) -> None:
         """Write a new key's file, readable by its owner alone. Raises InvalidArgumentError in a git work tree.
@@ -98,14 +121,35 @@ class KeyFolders:
         return self._signers[key.keyid]
 
     def _load(self, path: Path, key: Key) -> CryptoSigner:
+        private = self._open(path, f"the key {key.keyid[:12]}")
+        try:
+            assert isinstance(key, SSlibKey)
+            return CryptoSigner(private, key)
+        except (AssertionError, ValueError):  # KeyMismatchError is a ValueError
+            raise StorageError(f"{path} holds another key than its name says") from None
+
+    def _open(self, path: Path, called: str) -> PrivateKeyTypes:
         if path.stat().st_mode & 0o077:
             raise StorageError(
                 f"others can read the signing key {path}", remedy=f"chmod 600 {path}, and rotate what it signs"
             )
         with path.open("rb") as file:
             data = file.read(_LARGEST)
+        if not self._encrypted:
+            return self._decrypted(path, data, None)
+        tried = 0
+        while True:
+            for secret in self._passphrases[tried:]:
+                with suppress(PassphraseError):
+                    return self._decrypted(path, data, secret)
+            tried = len(self._passphrases)
+            self._learn(called)
+            if len(self._passphrases) == tried:  # the same answer as before
+                raise PassphraseError(f"the passphrase does not open the signing key {path}")
+
+    def _decrypted(self, path: Path, data: bytes, secret: bytes | None) -> PrivateKeyTypes:
         try:
-            private = load_pem_private_key(data, self._secret())
+            return load_pem_private_key(data, secret)
         except TypeError:
             wrong = "not encrypted" if self._encrypted else "encrypted, in a developer's own authority"
             raise StorageError(f"the signing key {path} is {wrong}") from None
@@ -113,21 +157,17 @@ class KeyFolders:
             if not self._encrypted:
                 raise StorageError(f"the signing key {path} cannot be read") from None
             raise PassphraseError(f"the passphrase does not open the signing key {path}") from None
-        try:
-            assert isinstance(key, SSlibKey)
-            return CryptoSigner(private, key)
-        except (AssertionError, ValueError):  # KeyMismatchError is a ValueError
-            raise StorageError(f"{path} holds another key than its name says") from None
 
-    def _secret(self) -> bytes | None:
-        if not self._encrypted:
-            return None
-        if self._passphrase is None:
-            said = self._ask()
-            if len(said) < SHORTEST_PASSPHRASE:
-                raise PassphraseError(f"a passphrase has at least {SHORTEST_PASSPHRASE} characters")
-            self._passphrase = said.encode()
-        return self._passphrase
+    def _learn(self, called: str) -> None:
+        for said in self._ask(called).splitlines() or [""]:
+            secret = _checked(said)
+            if secret not in self._passphrases:
+                self._passphrases.append(secret)
+
+    @staticmethod
+    def _pem(private: PrivateKeyTypes, secrets: Sequence[bytes]) -> bytes:
+        encryption = BestAvailableEncryption(secrets[0]) if secrets else NoEncryption()
+        return private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
 
     def _find(self, key_id: str) -> Path | None:
         places = (self._path(key_id), *(folder / f"{key_id}.pem" for folder in self._elsewhere))
@@ -135,6 +175,12 @@ class KeyFolders:
 
     def _path(self, key_id: str) -> Path:
         return self._folder / f"{key_id}.pem"
+
+
+def _checked(passphrase: str) -> bytes:
+    if len(passphrase) < SHORTEST_PASSPHRASE:
+        raise PassphraseError(f"a passphrase has at least {SHORTEST_PASSPHRASE} characters")
+    return passphrase.encode()
 
 
 def refuse_work_tree(folder: Path) -> None:

@@ -28,7 +28,8 @@ from tuf.repository import Repository
 from drm.errors import SigningKeyMissingError
 from drm.trust.authority.lifetimes import Lifetimes
 from drm.trust.authority.signing_keys import KeyFolders
-from drm.trust.verifier import COMPONENTS, LIST_TARGET, REVOCATIONS
+from drm.trust.revocations import RevocationList, parse_revocations
+from drm.trust.verifier import COMPONENTS, ISSUED, LIST_TARGET, REVOCATIONS
 from drm.whole_file import write_whole
 
 __all__ = ["DELEGATED", "ROLES", "StagedRepository", "newest_version"]
@@ -55,6 +56,8 @@ class StagedRepository(Repository):
 
         A client that has the old root, because the new one came a moment after it asked, accepts what they signed.
         """
+        self.step = 1
+        """How far the number of what is signed rises, but for a root's."""
         self._keys = keys
         self._lifetimes = lifetimes
         self._now = now
@@ -72,8 +75,11 @@ class StagedRepository(Repository):
     def close(self, role: str, md: Metadata) -> None:  # type: ignore[type-arg]  # as declared there
         """Sign the next version and write it. Raises SigningKeyMissingError when the threshold is not reached."""
         previous = self._read(role)
-        md.signed.version += 1
-        md.signed.expires = (self._now() + self._lifetimes.of(role)).replace(microsecond=0)
+        md.signed.version += 1 if role == "root" else self.step
+        now = self._now().replace(microsecond=0)
+        md.signed.expires = now + self._lifetimes.of(role)
+        if role == "timestamp":
+            md.signed.unrecognized_fields[ISSUED] = f"{now:%Y-%m-%dT%H:%M:%SZ}"
         md.signatures.clear()
         delegators = [self._delegator(role, md.signed)]
         if role == "root" and previous is not None:
@@ -138,6 +144,22 @@ class StagedRepository(Repository):
         with self.edit(role):
             pass
 
+    def root_bytes(self) -> bytes:
+        """The newest root as it is published."""
+        path = self._newest("root")
+        assert path is not None
+        return path.read_bytes()
+
+    def put_root(self, md: Metadata[Root]) -> None:
+        """Put a root into the tree that was signed elsewhere."""
+        path = self.tree / "metadata" / f"{md.signed.version}.root.json"
+        write_whole(path, md.to_bytes(), follow_links=False, only_writer=True)
+
+    def published_list(self) -> RevocationList:
+        """The revocation list in the tree."""
+        target = self.targets(REVOCATIONS).targets[LIST_TARGET]
+        return parse_revocations((self.tree / "targets" / target.get_prefixed_paths()[0]).read_bytes())
+
     def finish(self, *, renew_snapshot: bool = False) -> None:
         """Sign a snapshot of what changed, and the timestamp of that, last of all."""
         self.do_snapshot(force=renew_snapshot)
@@ -196,7 +218,9 @@ class StagedRepository(Repository):
             raise SigningKeyMissingError(
                 f"{role} is signed by {wanted.threshold} of {len(wanted.keyids)} keys, and too few of them are here",
                 seen=f"not here: {', '.join(absent)}",
-                remedy="name the folder where they are with --keys",
+                remedy="name their folder with --keys, or carry a file to them: `clearkey authority root-request`"
+                if role == "root"
+                else "name the folder where they are with --keys",
             ) from None
 
     def _info(self, role: str) -> MetaFile:

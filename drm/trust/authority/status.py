@@ -7,6 +7,7 @@ from datetime import datetime
 import msgspec
 
 from drm.trust.authority.home import AuthorityHome
+from drm.trust.authority.naming import describe, names_of
 from drm.trust.authority.staged_repository import ROLES
 from drm.trust.authority.ticking import due_roles
 from drm.trust.revocations import Revocation
@@ -49,6 +50,7 @@ class Status(msgspec.Struct, frozen=True):
     list_version: int
     list_issued: datetime
     revocations: tuple[Revocation, ...]
+    revoked: tuple[str, ...]  # the same in lines for people, by name
     waiting: tuple[str, ...]  # archives that are signed and not published
     unused_keys: tuple[str, ...]  # in the authority's folder, listed by no role
     unfinished: str  # the command of a run that was killed, or ""
@@ -76,7 +78,7 @@ def status_of(home: AuthorityHome) -> Status:
             )
         )
     used = {key_id for key_ids in trust.key_ids.values() for key_id in key_ids}
-    plan = home.unfinished
+    plan, names = home.unfinished, names_of(home)
     return Status(
         authority=str(home.folder),
         repository=str(home.trees.shown),
@@ -88,6 +90,7 @@ def status_of(home: AuthorityHome) -> Status:
         list_version=trust.revocations.version,
         list_issued=trust.revocations.issued,
         revocations=trust.revocations.entries,
+        revoked=tuple(describe(entry, names) for entry in trust.revocations.entries),
         waiting=tuple(path.name for path in sorted(home.waiting.glob("*.zip"))),
         unused_keys=tuple(key_id for key_id in home.keys.held() if key_id not in used),
         unfinished=plan.words if plan else "",

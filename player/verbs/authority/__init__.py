@@ -10,6 +10,7 @@ __all__ = ["command"]
 
 _CHANGES: Final = "player.verbs.authority.changes"
 _SHOWS: Final = "player.verbs.authority.shows"
+_RESCUES: Final = "player.verbs.authority.rescues"
 _SUBVERBS: Final = {
     "init": (_CHANGES, "make an authority: keys, roles, an empty revocation list"),
     "sign": (_CHANGES, "pack a component's folder as the archive that will be published"),
@@ -21,6 +22,11 @@ _SUBVERBS: Final = {
     "status": (_SHOWS, "show roles, keys, expiries and what is published"),
     "verify": (_SHOWS, "verify what is published, as a client does"),
     "export-root": (_SHOWS, "write the root that clients pin"),
+    "recover": (_RESCUES, "make an authority again of its keys and what it published"),
+    "passphrase": (_RESCUES, "give signing keys another passphrase"),
+    "root-request": (_RESCUES, "write a file for root keys that are kept offline"),
+    "countersign": (_RESCUES, "sign such a file where root keys are"),
+    "accept": (_RESCUES, "publish the roots in such a file"),
     "bundle": (_SHOWS, "write what is published as the bundle that a wheel carries"),
 }
 
@@ -29,5 +35,6 @@ _SUBVERBS: Final = {
 def command() -> None:
     """Sign, publish and revoke components: the publisher's side, on The Update Framework.
 
-    The passphrase of the signing keys is asked for, or read from CLEARKEY_AUTHORITY_PASSPHRASE.
+    The passphrase of the signing keys is asked for, or read from CLEARKEY_AUTHORITY_PASSPHRASE; where keys have
+    several, that holds one a line.
     """

@@ -12,15 +12,16 @@ from drm.errors import InvalidArgumentError
 from drm.trust.authority.component_folder import sign
 from drm.trust.authority.create import ROOT_KEYS, ROOT_THRESHOLD, create_authority
 from drm.trust.authority.home import AuthorityHome
+from drm.trust.authority.naming import Named, describe, names_of, what_is_named
 from drm.trust.authority.publishing import publish
-from drm.trust.authority.revoking import class_id_of, revoke, unrevoke
+from drm.trust.authority.revoking import revoke, unrevoke
 from drm.trust.authority.rotating import rotate
 from drm.trust.authority.staged_repository import ROLES
 from drm.trust.authority.ticking import next_tick, tick
 from drm.trust.revocations import Reason, Renewal, Revocation
 from player.verbs.authority.options import authority_options, say_notes
 
-__all__ = ["COMMANDS"]
+__all__ = ["COMMANDS", "life"]
 
 _SHORTEST_WAIT: Final = 60.0  # seconds between two looks of `tick --watch`
 _LONGEST_WAIT: Final = 3600.0
@@ -33,7 +34,7 @@ _LONGEST_WAIT: Final = 3600.0
 @authority_options(makes=True)
 def _init(home: AuthorityHome, root_keys: int, root_threshold: int, lives: tuple[str, ...]) -> None:
     """Make an authority: keys, roles, and an empty revocation list."""
-    keys = create_authority(home, root_keys=root_keys, root_threshold=root_threshold, days=dict(map(_life, lives)))
+    keys = create_authority(home, root_keys=root_keys, root_threshold=root_threshold, days=dict(map(life, lives)))
     say_notes(home)
     click.echo(f"authority:   {home.folder}")
     for role in ROLES:
@@ -67,7 +68,7 @@ def _publish(home: AuthorityHome, sources: tuple[Path, ...]) -> None:
 
 
 @click.command("revoke")
-@click.argument("component", metavar="[CLSID|NAME]", required=False)
+@click.argument("words", metavar="[NAME [VERSION] | CLSID | HASH | KEY]", nargs=-1)
 @click.option("--version", "versions", metavar="VERSION", multiple=True, help="A version of the component. Repeatable.")
 @click.option("--below", metavar="VERSION", help="Every version of the component under this one.")
 @click.option("--sha256", metavar="HEX", multiple=True, help="An archive, whoever signed it. Repeatable.")
@@ -79,7 +80,7 @@ def _publish(home: AuthorityHome, sources: tuple[Path, ...]) -> None:
 @authority_options()
 def _revoke(
     home: AuthorityHome,
-    component: str | None,
+    words: tuple[str, ...],
     versions: tuple[str, ...],
     below: str | None,
     sha256: tuple[str, ...],
@@ -89,14 +90,20 @@ def _revoke(
     renewal: str,
     page: str,
 ) -> None:
-    """Put versions of a component, archives, or what a key signed on the revocation list, and list them no more."""
+    """Put versions of a component, archives, or what a key signed on the revocation list, and list them no more.
+
+    It is named as `authority status` names it, or by the options.
+    """
+    named = what_is_named(home, " ".join(words)) if words else Named()
+    versions, sha256 = (*named.versions, *versions), (*named.sha256, *(digest.lower() for digest in sha256))
+    keyid = what_is_named(home, keyid).keyid or keyid if keyid else named.keyid
     if not (versions or below or sha256 or keyid):
         raise InvalidArgumentError("nothing says what is revoked", remedy="give --version, --below, --sha256 or --key")
     try:
         wanted = Revocation(
             id="-",
-            class_id=class_id_of(home.trust(), component) if component else None,
-            sha256=tuple(digest.lower() for digest in sha256),
+            class_id=named.class_id,
+            sha256=sha256,
             versions=versions,
             below=below,
             keyid=keyid,
@@ -108,7 +115,7 @@ def _revoke(
         raise InvalidArgumentError(str(error)) from None
     entry = revoke(home, wanted)
     say_notes(home)
-    click.echo(f"revocation list {home.trust().revocations.version}: {entry.describe()}")
+    click.echo(f"revocation list {home.trust().revocations.version}: {describe(entry, names_of(home))}")
 
 
 @click.command("unrevoke")
@@ -149,7 +156,8 @@ def _tick(home: AuthorityHome, watch: bool) -> None:
         time.sleep(min(max(wait, _SHORTEST_WAIT), _LONGEST_WAIT))
 
 
-def _life(text: str) -> tuple[str, int]:
+def life(text: str) -> tuple[str, int]:
+    """Read ROLE=DAYS. Raises InvalidArgumentError."""
     role, _, days = text.partition("=")
     if role not in ROLES or not days.isdecimal() or not 1 <= int(days) <= 36_500:
         raise InvalidArgumentError(f"--life takes ROLE=DAYS, not {text!r}", remedy=f"a role is {', '.join(ROLES)}")

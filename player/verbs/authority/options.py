@@ -47,7 +47,7 @@ def authority_options(*, makes: bool = False) -> Callable[[_F], _F]:
             place = folder or Path(platformdirs.user_data_dir("clearkey")) / "authority"
             home = AuthorityHome(
                 place,
-                lambda: _passphrase(confirm=makes),
+                lambda called: _passphrase(called, confirm=makes),
                 more_keys=more_keys,
                 encrypted=not (place / DEVELOPMENT).exists(),
             )
@@ -64,15 +64,15 @@ def say_notes(home: AuthorityHome) -> None:
         click.echo(f"note: {note}", err=True)
 
 
-def _passphrase(*, confirm: bool) -> str:
+def _passphrase(called: str, *, confirm: bool) -> str:
     passphrase = os.environ.get(PASSPHRASE_VARIABLE)
     if passphrase is not None:
         return passphrase
     if not (sys.stdin and sys.stdin.isatty()):
         raise PassphraseError(
-            "there is nobody to ask for the passphrase of the signing keys",
+            f"there is nobody to ask for the passphrase of {called}",
             remedy=f"set {PASSPHRASE_VARIABLE} in the environment",
         )
-    answer = click.prompt("Passphrase of the signing keys", hide_input=True, confirmation_prompt=confirm, err=True)
+    answer = click.prompt(f"Passphrase of {called}", hide_input=True, confirmation_prompt=confirm, err=True)
     assert isinstance(answer, str)
     return answer

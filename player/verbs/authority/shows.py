@@ -7,11 +7,13 @@ from typing import Final
 
 import click
 
+from drm.app.components.installed import component_folders
 from drm.class_ids import BUILT_IN
 from drm.errors import ExitCode
-from drm.trust.authority.bundling import write_bundle
+from drm.trust.authority.bundling import refuse_other_content, write_bundle
 from drm.trust.authority.home import AuthorityHome
 from drm.trust.authority.published import check_published, root_bytes
+from drm.trust.authority.source_folder import archive_of
 from drm.trust.authority.status import RoleStatus, Status, status_of
 from player.json_output import encode_json
 from player.one_line import echo_line
@@ -46,7 +48,7 @@ def _status(home: AuthorityHome, as_json: bool) -> None:
 def _verify(home: AuthorityHome, root: Path | None, as_json: bool) -> int:
     """Verify what is published with the verifier that clients use, and read every archive."""
     home.trust()  # says so where there is no authority
-    trust = check_published(home.trees.shown.resolve(), root.read_bytes() if root else None)
+    trust = check_published(home.trees.published, root.read_bytes() if root else None)
     now = home.now()
     expired = sorted(role for role, expires in trust.expiries.items() if expires <= now)
     if as_json:
@@ -78,7 +80,7 @@ def _verify(home: AuthorityHome, root: Path | None, as_json: bool) -> int:
 def _export_root(home: AuthorityHome, output: str, number: int | None) -> None:
     """Write the root that clients pin: public keys and signatures, no secret."""
     home.trust()
-    data = root_bytes(home.trees.shown.resolve(), number)
+    data = root_bytes(home.trees.published, number)
     with open_output(output) as target, open(target, "wb", closefd=False) as file:
         file.write(data)
 
@@ -86,10 +88,16 @@ def _export_root(home: AuthorityHome, output: str, number: int | None) -> None:
 @click.command("bundle")
 @click.argument("target", metavar="FOLDER", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--root", metavar="N", type=click.IntRange(1), help="Pin this root. [default: the newest]")
+@click.option(
+    "--as-published", is_flag=True, help="Also where this checkout holds other components than are published."
+)
 @click.option("--url", metavar="URL", default="", help="Where installed packages renew their components from.")
 @authority_options()
-def _bundle(home: AuthorityHome, target: Path, root: int | None, url: str) -> None:
+def _bundle(home: AuthorityHome, target: Path, root: int | None, url: str, *, as_published: bool) -> None:
     """Write root.json and bundle/ into FOLDER, drm/trust of what a wheel is built from: what is published, verified."""
+    checkout = target.resolve().parents[1]
+    if not as_published:
+        refuse_other_content(home, [archive_of(folder) for folder in component_folders(checkout)])
     bundle = write_bundle(home, target, needed=BUILT_IN, root=root, url=url)
     for entry in bundle.entries:
         click.echo(f"{entry.name} v{entry.version}  sha256 {entry.sha256}")
@@ -103,7 +111,7 @@ def _lines(status: Status) -> list[str]:
     lines.append(_ROW.format("role", "version", "signed by", "keys here", "days left", "keys"))
     lines += [_role_line(role) for role in status.roles]
     lines += ["", f"revocation list {status.list_version} of {status.list_issued:%Y-%m-%d}:"]
-    lines += [f"  {entry.describe()}" for entry in status.revocations] or ["  empty"]
+    lines += [f"  {entry}" for entry in status.revoked] or ["  empty"]
     lines += ["", "components:"]
     lines += [f"  {c.name} v{c.version}  {c.class_id}  sha256 {c.sha256}" for c in status.components] or ["  none"]
     lines += [f"waiting: {name}" for name in status.waiting]

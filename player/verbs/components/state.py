@@ -20,11 +20,12 @@ from drm.app.components.trust import ComponentTrust
 from drm.errors import TrustError
 from drm.trust.component_archive import unpack_archive
 from drm.trust.errors import ComponentDamagedError, ComponentRevokedError, TrustAbsentError
+from drm.trust.floor import verify_stored
 from drm.trust.manifest import DESCRIPTION, PLATFORM_API, ComponentDescription, parse_description
 from drm.trust.resolver import Vouched, candidates, class_ids, resolve
 from drm.trust.snapshot import StoredTrust
 from drm.trust.state import state_of
-from drm.trust.verifier import REVOCATIONS, VerifiedTrust, verify_trust
+from drm.trust.verifier import REVOCATIONS, VerifiedTrust
 
 __all__ = ["AuthorityState", "ComponentRow", "Components", "look_at_components"]
 
@@ -59,6 +60,7 @@ class AuthorityState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     versions: dict[str, int] = {}
     revocation_list: int = 0
     issued: datetime | None = None
+    signed: datetime | None = None  # when its publisher last signed that it is the newest
     freshness: str = ""
     expires: datetime | None = None  # when it stops being fresh
     confirmed: datetime | None = None  # when a server last confirmed it, by this machine's own note
@@ -100,7 +102,7 @@ def look_at_components(trust: ComponentTrust) -> Components:
         try:
             if root is None:
                 raise TrustAbsentError("this package pins no root, so nothing can be verified against it")
-            verified = verify_trust(root, stored.files)
+            verified = verify_stored(root, stored.files, stored.floor)
         except TrustError as error:
             error.where = error.where or origin
             faults.append(error)
@@ -136,6 +138,7 @@ def _authority(origin: str, root: bytes, stored: StoredTrust, trust: VerifiedTru
         versions=dict(trust.versions),
         revocation_list=trust.revocations.version,
         issued=trust.revocations.issued,
+        signed=trust.issued,
         freshness=state.freshness.value,
         expires=min(trust.expiries[role] for role in ("timestamp", "snapshot", REVOCATIONS)),
         confirmed=refreshed,

@@ -50,6 +50,8 @@ def authority_lines(authority: AuthorityState) -> list[str]:
         f"revocation list:  {authority.revocation_list} of {_date(authority.issued)}, "
         f"{authority.freshness} {until} {_date(authority.expires)}"
     )
+    assert authority.signed is not None
+    lines.append(f"signed as newest: {_date(authority.signed)}")
     lines += [f"  revoked:        {entry}" for entry in authority.revoked]
     confirmed = _date(authority.confirmed) if authority.confirmed else "never by a server"
     return [*lines, f"last confirmed:   {confirmed}"]

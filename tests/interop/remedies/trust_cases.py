@@ -17,7 +17,7 @@ case(2, f"{_KNOWN} clearkey authority publish {_NAMED}", "run `clearkey authorit
      before=_MADE)  # fmt: skip
 case(2, f"{_KNOWN} clearkey authority init {_NAMED} --life nobody=3", "a role is {', '.join(ROLES)}",
      f"{_KNOWN} clearkey authority init {_NAMED} --life timestamp=3")  # fmt: skip
-case(2, f"{_KNOWN} clearkey authority revoke clearkey-ita --reason flaw {_NAMED}", "give --version, --below, --sha256 or --key",
+case(2, f"{_KNOWN} clearkey authority revoke --reason flaw {_NAMED}", "give --version, --below, --sha256 or --key",
      f"{_KNOWN} clearkey authority status {_NAMED}", before=_MADE)  # fmt: skip
 case(2, f"{_KNOWN} clearkey authority init --authority \"$SOURCE/authority\"", "name another folder with --authority",
      *_MADE)  # fmt: skip

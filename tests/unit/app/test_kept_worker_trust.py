@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -101,7 +102,7 @@ def test_older_metadata_is_refused_by_its_timestamp_alone(publisher: Publisher, 
 def test_metadata_that_is_gone_does_not_make_a_worker_forget(
     publisher: Publisher, user: User, server: PMPServer
 ) -> None:
-    (user.store / "current").unlink()
+    shutil.rmtree(user.store / "generations")
     with pytest.raises(TrustAbsentError):
         session_in(server)
     user.install()

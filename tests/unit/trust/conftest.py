@@ -23,8 +23,9 @@ from drm.app.components.store import ComponentStore
 from drm.app.components.updater import UpdateResult, update_components
 from drm.trust.authority.create import create_authority
 from drm.trust.authority.home import AuthorityHome
+from drm.trust.floor import verify_stored
 from drm.trust.resolver import resolve
-from drm.trust.verifier import VerifiedTrust, verify_trust
+from drm.trust.verifier import VerifiedTrust
 
 PASSPHRASE = "correct horse battery"
 CLASS = "0b8f1f0e-6f5e-4c8a-9d38-51f2a6f0c111"
@@ -140,12 +141,18 @@ class Installation:
         return update_components(self.store, self.pinned_root, "http://x/", self.server, **{"race_pause": 0.0, **more})
 
     def trust(self) -> VerifiedTrust:
+        floor = self.store.floor()
         generation = self.store.read()
-        return verify_trust(self.pinned_root, generation.files if generation else {})
+        return verify_stored(self.pinned_root, generation.files if generation else {}, floor)
 
     def version(self, class_id: str = CLASS) -> str:
         """The version that a new worker would run. Raises TrustError as it would."""
         return resolve(self.trust(), UUID(class_id), 1, self.store.archives()).entry.version
+
+    @property
+    def current(self) -> Path:
+        """The folder of the generation in force."""
+        return max((self.store.folder / "generations").iterdir(), key=lambda path: int(path.name))
 
     def is_tidy(self) -> bool:
         return not any((self.store.folder / "tmp").iterdir())
@@ -168,7 +175,7 @@ def tmp_path(memory: Path) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def founded(memory: Path) -> Path:
     """A new authority, to copy: making nine encrypted keys takes its time by design."""
-    create_authority(AuthorityHome(memory / "founded", lambda: PASSPHRASE))
+    create_authority(AuthorityHome(memory / "founded", lambda _key: PASSPHRASE))
     return memory / "founded"
 
 
@@ -180,7 +187,7 @@ def clock() -> Clock:
 @pytest.fixture
 def home(tmp_path: Path, clock: Clock, founded: Path) -> AuthorityHome:
     shutil.copytree(founded, tmp_path / "authority", symlinks=True)
-    return AuthorityHome(tmp_path / "authority", lambda: PASSPHRASE, now=clock)
+    return AuthorityHome(tmp_path / "authority", lambda _key: PASSPHRASE, now=clock)
 
 
 @pytest.fixture

@@ -81,7 +81,7 @@ def killed_at(point: int, home: AuthorityHome, name: str) -> bool:
 
 def prepare(prepared: Path, client_folder: Path) -> None:
     """Make an authority with one component published, which a client has seen, and another in the folder `source`."""
-    home = AuthorityHome(prepared, lambda: CONFTEST.PASSPHRASE)
+    home = AuthorityHome(prepared, lambda _key: CONFTEST.PASSPHRASE)
     create_authority(home)
     publish(home, [CONFTEST.write_component(prepared / "first")])
     CONFTEST.write_component(prepared / "source", version="1.1.0")
@@ -112,14 +112,14 @@ def main(work: Path, name: str) -> None:
 
 def opened_keys(prepared: Path) -> dict[str, CryptoSigner]:
     """Every key, decrypted once for all runs: that takes its time by design, and is not what is tried here."""
-    home = AuthorityHome(prepared, lambda: CONFTEST.PASSPHRASE)
+    home = AuthorityHome(prepared, lambda _key: CONFTEST.PASSPHRASE)
     root, targets = home.reading().root(), home.reading().targets()
     keys = (*root.keys.values(), *targets.delegations.keys.values())
     return {key.keyid: home.keys.signer(key) for key in keys}
 
 
 def open_home(folder: Path, signers: dict[str, CryptoSigner]) -> AuthorityHome:
-    home = AuthorityHome(folder, lambda: CONFTEST.PASSPHRASE)
+    home = AuthorityHome(folder, lambda _key: CONFTEST.PASSPHRASE)
     home.keys._signers = dict(signers)
     return home
 

@@ -220,7 +220,7 @@ def test_two_of_three_root_keys_are_needed(home, client, tmp_path):
         rotate(home, "timestamp")
     assert one in refused.value.seen
     assert everything(home.folder) == before  # no new key, no plan, no tree
-    with_stick = AuthorityHome(home.folder, lambda: "correct horse battery", more_keys=[away])
+    with_stick = AuthorityHome(home.folder, lambda _key: "correct horse battery", more_keys=[away])
     (away / f"{two}.pem").rename(key_files[two])
     (away / f"{one}.pem").rename(tmp_path / "lost")
     rotate(with_stick, "timestamp")  # two of three are enough
@@ -255,32 +255,32 @@ def test_keys_are_encrypted_private_and_named_by_id(home):
 
 def test_a_wrong_passphrase_a_short_one_and_an_open_key_file_are_refused(home, component, tmp_path):
     with pytest.raises(PassphraseError, match="does not open"):
-        publish(AuthorityHome(home.folder, lambda: "not the passphrase"), [component()])
+        publish(AuthorityHome(home.folder, lambda _key: "not the passphrase"), [component()])
     with pytest.raises(PassphraseError, match="at least"):
-        create_authority(AuthorityHome(tmp_path / "other", lambda: "short"))
+        create_authority(AuthorityHome(tmp_path / "other", lambda _key: "short"))
     assert not list((tmp_path / "other").glob("keys/*"))
     for path in (home.folder / "keys").iterdir():
         path.chmod(0o640)
     with pytest.raises(StorageError, match="others can read"):
-        publish(AuthorityHome(home.folder, lambda: "correct horse battery"), [component()])
+        publish(AuthorityHome(home.folder, lambda _key: "correct horse battery"), [component()])
 
 
 def test_no_key_is_made_in_a_git_work_tree(tmp_path):
     subprocess.run(["git", "init", "-q", tmp_path / "project"], check=True)
     inside = tmp_path / "project" / "deep" / "authority"
     with pytest.raises(InvalidArgumentError, match="work tree"):
-        create_authority(AuthorityHome(inside, lambda: "correct horse battery"))
+        create_authority(AuthorityHome(inside, lambda _key: "correct horse battery"))
     assert not inside.exists()
     link = tmp_path / "link"  # by whatever way the folder is reached
     link.symlink_to(tmp_path / "project")
-    folders = KeyFolders(link / "keys", lambda: "correct horse battery")
+    folders = KeyFolders(link / "keys", lambda _key: "correct horse battery")
     with pytest.raises(InvalidArgumentError, match="work tree"):
         folders.keep(folders.make())
     assert not list((tmp_path / "project").rglob("*.pem"))
 
 
 def test_a_passphrase_is_not_asked_for_looking(home):
-    def never() -> str:
+    def never(_key: str) -> str:
         raise AssertionError("asked")
 
     assert AuthorityHome(home.folder, never).trust().versions["root"] == 1

@@ -43,7 +43,7 @@ def test_a_component_from_its_folder_to_the_revocation_list(clearkey, component,
     assert len(json.loads(clearkey("status", "--json", passphrase=None)[0])["waiting"]) == 2
     assert "null-sink v1.1.0" in clearkey("publish")[0]
     out, said = clearkey("revoke", "null-sink", "--below", "1.1", "--reason", "flaw", "--text", "reads too far")
-    assert "revocation list 2: R-2-1: flaw, reads too far" in out
+    assert "revocation list 2: R-2-1: null-sink below v1.1 (flaw, reads too far)" in out
     assert "clients take v1.1.0" in said
     clearkey("rotate", "components")
     status = json.loads(clearkey("status", "--json", passphrase=None)[0])
@@ -70,7 +70,8 @@ def test_a_component_from_its_folder_to_the_revocation_list(clearkey, component,
         (["init", "--life", "root=never"], 2, "ROLE=DAYS"),
         (["init", "--root-keys", "1", "--root-threshold", "2"], 2, "threshold"),
         (["init", "--authority", ROOT / "keys-of-mine"], 2, "work tree"),
-        (["revoke", "x", "--reason", "flaw"], 2, "--below"),
+        (["revoke", "--reason", "flaw"], 2, "--below"),
+        (["revoke", "x", "--reason", "flaw"], 2, "authority init"),
     ],
 )
 def test_a_mistake_is_a_paragraph_with_a_remedy(clearkey, words, code, said):

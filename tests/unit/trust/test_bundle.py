@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -248,6 +249,34 @@ def test_a_release_s_wheel_carries_the_bundle_and_an_ordinary_one_does_not(home,
     assert len([name for name in carried if name.startswith("drm/trust/bundle/blobs/")]) == len(BUILT_IN)
     assert not [name for name in carried if ".part" in name or ".new" in name]
     assert installed(tmp_path / "release") == "0 1 2 https://example.org/c/"
+
+
+def test_the_wheel_that_is_made_of_a_release_s_sdist_carries_the_bundle_too(home, checkout, tmp_path, http_server):
+    """As an index's users and packagers make it; its client updates."""
+    publish(home, component_folders(checkout))
+    words = [sys.executable, "-m", "player.cli", "authority", "bundle", "drm/trust", "--url", f"{http_server}/"]
+    subprocess.run([*words, "--authority", home.folder], cwd=checkout, check=True, capture_output=True,
+                   stdin=subprocess.DEVNULL)  # fmt: skip
+    subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", tmp_path / "sdist"], cwd=checkout,
+                   check=True, capture_output=True)  # fmt: skip
+    [packed] = (tmp_path / "sdist").glob("*.tar.gz")
+    with tarfile.open(packed) as archive:
+        archive.extractall(tmp_path / "unpacked", filter="data")
+    [source] = (tmp_path / "unpacked").iterdir()
+    assert "drm/trust/root.json" in build(source, tmp_path / "release")
+    assert installed(tmp_path / "release") == f"0 1 2 {http_server}/"
+    newer = tmp_path / "newer"
+    shutil.copytree(checkout / "drm/components/discard_sink", newer)
+    description = newer / "component.toml"
+    description.write_text(description.read_text().replace('version = "1.0.0"', 'version = "1.0.1"'))
+    publish(home, [newer])
+    updated = subprocess.run(
+        [sys.executable, "-m", "player.cli", "components", "update", "--json"], cwd=tmp_path / "release", check=True,
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "release"), "CLEARKEY_HOME": str(tmp_path / "user")},
+        capture_output=True,
+    )  # fmt: skip
+    told = json.loads(updated.stdout)["downloaded"]
+    assert [(each["name"], each["version"]) for each in told] == [("discard-sink", "1.0.1")]
 
 
 def test_what_a_release_makes_is_never_committed():

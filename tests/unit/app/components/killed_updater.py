@@ -50,7 +50,7 @@ SCENARIOS = {
 
 def prepare(work: Path, scenario: str) -> None:
     """Make the authority and the store before the update, in the folders `authority` and `store`."""
-    home = AuthorityHome(work / "authority", lambda: CONFTEST.PASSPHRASE)
+    home = AuthorityHome(work / "authority", lambda _key: CONFTEST.PASSPHRASE)
     create_authority(home)
     publish(home, [CONFTEST.write_component(work / "source")])
     installation = opened(work, work / "store")

@@ -198,10 +198,6 @@ def test_processes_that_ask_at_once_each_get_their_own_archives(folder, componen
 
 
 # ------------------------------------------------------------------------------------------------ damage
-def no_link(folder: Path) -> None:
-    (folder / "repository").unlink()
-
-
 def torn_metadata(folder: Path) -> None:
     (folder / "repository/metadata/timestamp.json").write_bytes(b"{}")
 
@@ -232,7 +228,17 @@ def torn_plan(folder: Path) -> None:
     (folder / "plan.json").write_bytes(b"?")
 
 
-DAMAGES = [no_link, torn_metadata, torn_archive, torn_key, lost_keys, readable_key, torn_settings, torn_plan]
+DAMAGES = [torn_metadata, torn_archive, torn_key, lost_keys, readable_key, torn_settings, torn_plan]
+
+
+def test_a_lost_link_is_put_back(authority, folder, component):
+    source = component()
+    root = authority.vouch([archive_of(source)]).root
+    (folder / "repository").unlink()
+    new = edit(source, "edited")
+    stored = authority.vouch([new])
+    assert (stored.root, listed(stored)) == (root, {sha256(new)})
+    assert (folder / "repository/metadata/timestamp.json").is_file()
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
@@ -298,7 +304,7 @@ def test_in_a_work_tree_git_passes_over_it(tmp_path, component):
 def test_unencrypted_keys_are_refused_in_an_ordinary_authority(authority, folder, component):
     authority.vouch([archive_of(component())])
     with pytest.raises(StorageError, match="is not encrypted"):
-        revoke(AuthorityHome(folder, lambda: "correct horse battery"),
+        revoke(AuthorityHome(folder, lambda _key: "correct horse battery"),
                Revocation(id="-", reason=Reason.FLAW, class_id=CLASS, versions=("1.0.0",)))  # fmt: skip
 
 

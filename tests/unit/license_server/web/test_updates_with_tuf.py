@@ -31,7 +31,7 @@ def updater(folder: Path, server: LicenseServer, fetcher: ComponentFetcher, root
 
 
 def test_a_component_is_published_found_and_downloaded(tmp_path: Path) -> None:
-    home = AuthorityHome(tmp_path / "authority", lambda: "correct horse battery")
+    home = AuthorityHome(tmp_path / "authority", lambda _key: "correct horse battery")
     create_authority(home)
     publish(home, [source(tmp_path / "first", "1.0.0")])
     root = (home.trees.shown / "metadata" / "1.root.json").read_bytes()

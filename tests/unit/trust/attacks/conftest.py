@@ -12,7 +12,9 @@ from securesystemslib.signer import CryptoSigner
 from tuf.api.metadata import Metadata
 
 from drm.trust.authority.publishing import publish
+from drm.trust.authority.rotating import rotate
 from drm.trust.authority.staged_repository import DELEGATED, StagedRepository
+from drm.trust.errors import RollbackError
 
 ROGUE = CryptoSigner(Ed25519PrivateKey.generate())
 
@@ -64,6 +66,15 @@ class Attack:
         repository.finish(renew_snapshot=True)
         return place
 
+    def recover(self):
+        """Update from the genuine server, whose numbers may be lower than what stolen keys signed."""
+        try:
+            self.installation.update()
+        except RollbackError:
+            for role in ("timestamp", "snapshot"):
+                rotate(self.home, role)
+            self.installation.update()
+
     def refused(self, place, kind, hresult):
         """Serve `place`: it is refused, nothing changes, and the genuine server is believed afterwards."""
         genuine, self.installation.server.shown = self.installation.server.shown, place
@@ -93,5 +104,5 @@ def attack(scene):
     assert scene.installation.version() == "1.0.0"
     scene.installation.server.shown = scene.home.trees.shown
     scene.installation.server.instead.clear()
-    scene.installation.update()
+    scene.recover()
     assert scene.installation.version() == "1.0.0"

@@ -6,6 +6,7 @@ After each, the component that was trusted is trusted still, and the genuine ser
 from __future__ import annotations
 
 import itertools
+import shutil
 from datetime import timedelta
 from uuid import UUID
 
@@ -48,7 +49,7 @@ def test_an_arbitrary_archive(attack, component, tmp_path):
 
 
 def test_another_authority(attack, tmp_path):
-    other = AuthorityHome(tmp_path / "other", lambda: "another passphrase")
+    other = AuthorityHome(tmp_path / "other", lambda _key: "another passphrase")
     create_authority(other)
     for _ in range(5):
         rotate(other, "timestamp")  # its numbers are higher
@@ -67,7 +68,8 @@ def test_an_old_server_after_the_metadata_was_removed(attack):
     old = attack.copy()
     revoke(attack.home, Revocation(id="-", reason=Reason.FLAW, class_id=CLASS, versions=("0.9.0",)))
     attack.installation.update()
-    (attack.installation.store.folder / "current").unlink()
+    for folder in ("generations", "refresh"):
+        shutil.rmtree(attack.installation.store.folder / folder)
     attack.refused(old, RollbackError, 0xC00D716A)
     assert attack.installation.store.read() is None
     attack.installation.update()

@@ -5,6 +5,7 @@ After each, the component that was trusted is trusted still, and the genuine ser
 
 from __future__ import annotations
 
+import shutil
 from uuid import UUID
 
 import pytest
@@ -68,9 +69,9 @@ def test_a_snapshot_without_a_role(attack):
     for role in ("components", "revocations"):
         place = attack.forge(twist={"snapshot": lambda md, role=role: md.signed.meta.pop(f"{role}.json")})
         attack.refused(place, MetadataError, 0xC00D716A)
-        (attack.installation.store.folder / "current").unlink()  # a new client, too
+        shutil.rmtree(attack.installation.store.folder)  # a new client, too
         attack.refused(place, MetadataError, 0xC00D716A)
-        attack.installation.update()
+        attack.recover()
 
 
 def test_a_snapshot_without_hashes(attack):
@@ -87,16 +88,20 @@ def test_a_lower_list_that_is_validly_signed(attack, clock):
     attack.installation.update()
     lower = attack.forge(change=lambda repository: repository.set_list(encode_list(1, clock.now, ())))
     attack.refused(lower, RollbackError, 0xC00D716A)
+    attack.recover()
     other = [Revocation(id="x", reason=Reason.FLAW, class_id=CLASS, versions=("0.8.0",))]
     same = attack.forge(change=lambda repository: repository.set_list(encode_list(2, clock.now, other)))
     attack.refused(same, RevocationListError, 0xC00D716A)
-    for gone in ("current", "floor.json"):  # either of the two remembers
-        kept = (attack.installation.store.folder / gone).rename(attack.folder / "aside")
+    for gone in ("generations", "floor.json"):  # either of the two remembers
+        attack.recover()
+        lower = attack.forge(change=lambda repository: repository.set_list(encode_list(1, clock.now, ())))
+        kept = (attack.installation.store.folder / gone).rename(attack.folder / gone)
         attack.installation.server.shown = lower
         with pytest.raises(RollbackError):
             attack.installation.update()
+        shutil.rmtree(attack.installation.store.folder / gone, ignore_errors=True)
         kept.rename(attack.installation.store.folder / gone)
-    attack.installation.server.shown = attack.home.trees.shown
+        attack.installation.server.shown = attack.home.trees.shown
 
 
 def test_a_list_of_a_format_to_come(attack):

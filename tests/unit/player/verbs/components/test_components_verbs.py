@@ -260,6 +260,7 @@ def test_a_license_that_demands_a_newer_list_has_it_fetched(says: Says, user: Us
         assert refused.code == 7
         assert is_one_paragraph(refused)
         assert "E-TRUST-RESTART" in refused.err
+        assert "run `clearkey components update` and play again" in refused.err
         ran = says(*words, "--update-components")
         assert ran.code == 0, ran.err
         assert "license_path: sealed" in ran.err
@@ -295,7 +296,10 @@ def test_a_license_that_demands_a_newer_list_while_the_update_server_is_down(
         assert is_one_paragraph(ran)
         assert "[E-UPDATE-UNREACHABLE]" in ran.err
         assert down.trust.repository in ran.err
-        assert "what is installed goes on working" in ran.err
+    assert "what is installed and not revoked goes on working" in updated.err
+    assert "the license demands revocation list 2 where list 1 is in force" in played.err
+    assert "run `clearkey components update`" in played.err
+    assert "goes on working" not in played.err
 
 
 def test_doctor_tells_of_components(says: Says, user: User) -> None:
