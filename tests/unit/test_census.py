@@ -21,6 +21,7 @@ FLAT = 20  # beyond that, a room that is not divided needs a reason
 FLAT_ROOMS: dict[str, str] = {
     "drm/isobmff": "a module for each box or table of one standard, by its name",
     "drm/session": "a module for each object of the Media Session, by its name",
+    "drm/trust/authority": "a module for each act of a publisher, by its name",
 }
 
 # Where the code of a package runs, in the words that its docstring may use.
