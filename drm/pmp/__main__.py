@@ -221,8 +221,10 @@ def _read_device_key(descriptor: int) -> bytes | None:
     """Read it, inside the lock, and close its descriptor."""
     if descriptor < 0:
         return None
-    with open(descriptor, "rb", buffering=0) as file:
-        return file.read(_MAX_DEVICE_KEY) or None
+    try:
+        return os.pread(descriptor, _MAX_DEVICE_KEY, 0) or None
+    finally:
+        os.close(descriptor)
 
 
 def _read_pinned_root(other: str | None) -> bytes | None:
