@@ -12,7 +12,7 @@ import platform
 
 import pytest
 
-from drm.lockdown import landlock, lockdown, seccomp
+from drm.lockdown import landlock, lockdown, namespaces, seccomp
 from tests.unit.lockdown.locks import INSIDE, at_level_2, ran, told
 
 __all__ = ["at_level_2"]
@@ -74,7 +74,7 @@ def test_without_its_parent_it_ends_and_says_nothing() -> None:
 # ------------------------------------------------------------------------------------------------ the whole
 def test_locked_every_layer_holds_and_before_it_none_does() -> None:
     found = told("locked")
-    names = {*INSIDE, "closed_fds", "userns_owner", "landlock", "user_namespace", "network_namespace", "chroot"}
+    names = {*INSIDE, "closed_fds", "userns_owner", "landlock", *namespaces.LAYERS}
     assert found["layers"] == dict.fromkeys(names, "yes")
     assert found["told"] == {"open": "EACCES", "socket": "EACCES", "fork": "EPERM", "executable": "EPERM"}
     assert found["abi"] == landlock.abi_version()
@@ -84,7 +84,7 @@ def test_locked_every_layer_holds_and_before_it_none_does() -> None:
     )
     early = {name for name, said in found["early"].items() if said == "yes"}
     assert early <= {"untraced", "no_core"}
-    not_asked = ("landlock", "user_namespace", "network_namespace", "chroot")
+    not_asked = ("landlock", *namespaces.LAYERS)
     assert {name: found["early"][name] for name in not_asked} == dict.fromkeys(not_asked, "no: not asked for")
 
 

@@ -111,6 +111,13 @@ def reported(files, net, scopes, restrict):
     return _locked(lockdown.Lockdown(os.getppid()))
 
 
+def without_namespace(flag):
+    """What the report says when our own code enters all namespaces but this one."""
+    usual = libc.unshare
+    libc.unshare = lambda flags: usual(flags & ~int(flag))
+    return _locked(lockdown.Lockdown(os.getppid()))
+
+
 def uncapable(drop):
     """What root may do with capabilities, and nothing but they."""
     if drop == "yes":
