@@ -135,6 +135,41 @@ def test_a_step_that_fails_is_told_and_the_others_are_taken(name: str, numbers: 
     assert layers["seccomp"] == "yes"
 
 
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        ("not_dumpable", "no: dumpable"),
+        ("no_new_privs", "no: not set"),
+        ("parent_death", "no: the parent's death is not signalled"),
+        ("closed_fds", "no: 1 stay open"),
+        ("limits", "no: RLIMIT_DATA has no end"),
+        ("chroot", "no: /proc is still there"),
+        ("no_capabilities", "no: CapEff 0"),
+        ("seccomp", "no: no filter"),
+        ("no_core", "no: a core file has room"),
+    ],
+)
+def test_a_step_that_our_code_leaves_out_lowers_the_report(step: str, said: str) -> None:
+    """What one step alone brings: all other layers are there, but for those that rest on it. Root has Landlock without."""
+    found = told("without_step", step)
+    if step == "no_core" and found["hard"] == 0:
+        pytest.skip("this machine gives no core files to anybody")
+    layers = found["layers"]
+    assert layers.pop(step).startswith(said)
+    rest = {name for name, told_of in layers.items() if told_of != "yes"}
+    assert rest == {
+        "no_new_privs": {
+            "landlock",
+            "seccomp",
+            "open_refused",
+            "socket_refused",
+            "exec_memory_refused",
+            "not_dumpable",
+        },
+        "seccomp": {"not_dumpable", "socket_refused", "exec_memory_refused"},
+    }.get(step, set()), rest
+
+
 # ------------------------------------------------------------------------------------------------ probes
 def test_in_an_ordinary_process_the_probes_say_what_is_missing() -> None:
     found = told("unlocked")
