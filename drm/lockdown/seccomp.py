@@ -1,7 +1,8 @@
 """The system calls of a locked worker: an allow-list, and its translation to the kernel's filter language.
 
 What is allowed is what decrypting, decoding and talking over descriptors already open was seen to need, each call in a
-run that ends without it (docs/reference/system-calls.md); no call that opens, connects, runs or inspects anything is. The numbers are those of Linux's own tables, for the two machines in MACHINES.
+run that ends without it (docs/reference/system-calls.md); no call that opens, connects, runs or inspects anything is.
+The numbers are those of Linux's own tables, for the two machines in MACHINES.
 The program is classic BPF over `struct seccomp_data` (Linux: Documentation/userspace-api/seccomp_filter.rst).
 
 Runs in the worker, before the lock; it makes bytes and calls nothing.
