@@ -46,9 +46,7 @@ __all__ = ["LIMIT", "Outcome", "against_the_application", "against_the_worker", 
 
 LIMIT: Final = 8.0  # seconds within which each playback has ended, whatever was said in it
 FRAMES: Final = 8
-_STEP: Final = (
-    0.003  # seconds that a liar waits for what the sound side said at this point; before its first lie: LIMIT
-)
+_STEP: Final = 0.003  # seconds that a liar waits for the sound side, once it has lied; before: LIMIT
 _CALL: Final = 0.4  # seconds that the application waits for an answer
 
 
@@ -305,10 +303,8 @@ def _played() -> str:
     try:
         play(call_timeout=_CALL, start_timeout=_CALL, stall_timeout=1.0)
     except DRMError as error:
-        if error.what.startswith("a callback of the application failed"):
-            return error.what
-        assert "Traceback" not in error.render()
-        return error.code
+        is_ours = error.what.startswith("a callback of the application failed") or "Traceback" in error.render()
+        return error.what if is_ours else error.code
     except Exception as fault:  # noqa: BLE001 - that is what is looked for
         import traceback
 

@@ -66,7 +66,7 @@ def receive_raw(sock: socket.socket) -> tuple[bytes, tuple[int, ...]]:
 
 @contextlib.contextmanager
 def record() -> Iterator[Recording]:
-    """Workers that are started inside the `with` talk through us; what they are handed stays open, to be handed again."""
+    """Workers that are started inside the `with` talk through us. What they are handed stays open, to be used again."""
     recording = Recording([], [])
 
     class Overheard(PMPProcess):
