@@ -56,9 +56,7 @@ def enter_own() -> dict[str, str]:
         libc.unshare(libc.CLONE_NEWUSER | libc.CLONE_NEWNET | libc.CLONE_NEWIPC | libc.CLONE_NEWUTS)
     except OSError as error:
         return dict.fromkeys(LAYERS, libc.said(error))
-    layers = {
-        layer: "yes" if _identity(name) != before[name] else "no: unchanged" for name, layer in _NAMES.items()
-    }
+    layers = {layer: "yes" if _identity(name) != before[name] else "no: unchanged" for name, layer in _NAMES.items()}
     try:
         os.chroot("/proc/self/fdinfo")
         os.chdir("/")

@@ -151,7 +151,8 @@ def _altered(rng: random.Random, value: Any) -> Any:
     if isinstance(value, bool) or value is None:
         return rng.choice((True, False, None))
     if isinstance(value, int):
-        return rng.choice((0, 1, -1, value + 1, value - 1, 2**31, 2**63 - 1, -(2**63), value * 7))
+        near = min(max(value + rng.choice((-1, 1)), -(2**63)), 2**64 - 1)
+        return rng.choice((0, 1, -1, near, near, 2**31, 2**63 - 1, -(2**63), value % 2**60 * 7))
     if isinstance(value, float):
         return rng.choice((0.0, -1.0, float("nan"), float("inf"), 1e308))
     if isinstance(value, str):
