@@ -33,7 +33,7 @@ def look(folders: Iterable[str]) -> Inventory:
     is no reason to stop, since its owner could have replaced the interpreter as well; it is told.
     """
     homes = tuple(f"{os.path.realpath(folder)}/" for folder in (*folders, sys.base_prefix, sys.base_exec_prefix))
-    unlisted = {}
+    unlisted: dict[str, None] = {}
     try:
         lines = Path("/proc/self/maps").read_text(errors="surrogateescape").splitlines()
     except OSError:
