@@ -12,10 +12,8 @@ import pty
 import re
 import subprocess
 import sys
-import unicodedata
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 
 import flask
 import pytest
@@ -43,19 +41,7 @@ from player.verbs import play
 from player.verbs.components import show
 from player.verbs.components.state import AuthorityState, ComponentRow, Components
 from player.verbs.demo import report as demo_report
-from tests.unit.app.pmp import clip
-
-EVIL = "\x1b]52;c;aGk=\x07 \u202eevil\u2066 \x9b2J\u200b\u2028\r\nerror: faked [E-NONE]\ufeff\x7f"
-NAUGHTY = ("\x1b", "\x07", "\u202e", "\u2066", "\x9b", "\u200b", "\u2028", "\r", "\ufeff", "\x7f")
-
-
-def is_clean(text: str, *, lines: int | None = None) -> bool:
-    """No raw control or format character but the ends of lines, and no line that begins as the fake does."""
-    raw = [char for char in text if char != "\n" and unicodedata.category(char) in {"Cc", "Cf", "Cs", "Zl", "Zp"}]
-    assert not raw, (raw, text)
-    assert not any(line.startswith("error: faked") for line in text.splitlines()), text
-    assert lines is None or len(text.splitlines()) == lines, text
-    return True
+from tests.unit.hostile_words import EVIL, NAUGHTY, is_clean
 
 
 # ------------------------------------------------------------------------------------------------ the function
@@ -296,62 +282,6 @@ def test_a_list_of_components_says_nothing_to_a_terminal(
     text = run.output
     assert r"\x1b]52" in text or r"\u001b]52" in text
     assert is_clean(text)
-
-
-# ------------------------------------------------------------------------------------------------ the command, whole
-FOURCC = b"\x1b[2J"
-MPD = """<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static" profiles="{0}"><Period id="{0}">
-<AdaptationSet mimeType="{0}" codecs="{0}"><ContentProtection schemeIdUri="urn:{0}" value="{0}"/>
-<Representation id="{0}" bandwidth="1"/></AdaptationSet></Period></MPD>"""
-
-
-def spoiled(tmp_path: Path) -> dict[str, Path]:
-    """Files that speak to a terminal: by name, brand, sample entry, manifest attribute, keys."""
-    film = clip().read_bytes()
-    made = {
-        "brand": film.replace(b"isom", FOURCC),
-        "sample entry": film.replace(b"mp4a", b"\x1b[0c").replace(b"avc1", FOURCC),
-        "handler": film.replace(b"vide", FOURCC),
-        "keys": EVIL.encode(),
-        "keys of JSON": json.dumps({EVIL: EVIL, "keys": [{"kty": EVIL, "kid": EVIL, "k": EVIL}]}).encode(),
-    }
-    odd = EVIL.replace("\x1b", "").replace("\x07", "").replace("\ufeff", "")  # XML has no such controls
-    made["manifest.mpd"] = MPD.format(odd.replace("\r\n", "&#13;&#10;")).encode()
-    made["playlist.m3u8"] = f'#EXTM3U\n#EXT-X-KEY:METHOD={odd!s},URI="{odd!s}"\n#EXTINF:1,{EVIL}\n{EVIL}\n'.encode()
-    paths = {}
-    for name, data in made.items():
-        paths[name] = tmp_path / f"{EVIL.replace('/', '')} {name}"
-        paths[name].write_bytes(data)
-    return paths
-
-
-COMMANDS = [
-    (name, words)
-    for name in ("brand", "sample entry", "handler")
-    for words in (["inspect"], ["inspect", "--boxes"], ["inspect", "--json"], ["digest"], ["digest", "--json"],
-                  ["pssh", "read"], ["keys", "check"])
-] + [
-    ("keys", ["keys", "convert", "--to", "jwks"]), ("keys of JSON", ["keys", "convert", "--to", "jwks"]),
-    ("manifest.mpd", ["signal", "--check"]), ("manifest.mpd", ["signal", "--check", "--json"]),
-    ("playlist.m3u8", ["signal", "--check"]), ("manifest.mpd", ["pssh", "read"]),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("name", "words"), COMMANDS, ids=lambda each: "-".join([each] if isinstance(each, str) else each)
-)
-def test_a_file_says_nothing_to_a_terminal(tmp_path: Path, name: str, words: list[str]) -> None:
-    path = spoiled(tmp_path)[name]
-    run = subprocess.run(
-        [sys.executable, "-m", "player.start", *words, str(path)],
-        capture_output=True, timeout=60, check=False, env=os.environ | {"PYTHONIOENCODING": "utf-8"},
-    )  # fmt: skip
-    assert run.returncode != 1, run.stderr
-    assert run.stdout + run.stderr
-    for stream in (run.stdout, run.stderr):
-        assert is_clean(stream.decode())
-    if "--json" in words and run.returncode == 0:
-        json.loads(run.stdout)
 
 
 def test_a_channel_says_what_it_got_in_words_that_are_clean() -> None:
