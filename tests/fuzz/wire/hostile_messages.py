@@ -46,7 +46,8 @@ __all__ = ["LIMIT", "Outcome", "against_the_application", "against_the_worker", 
 
 LIMIT: Final = 8.0  # seconds within which each playback has ended, whatever was said in it
 FRAMES: Final = 8
-_STEP: Final = 0.003  # seconds that a liar waits for the sound side, once it has lied; before: LIMIT
+_STEP: Final = 0.003  # seconds that a liar waits for the sound side, once it has lied
+_SOUND: Final = 1.0  # and before: it says what it said, unless it happens to say a word less this time
 _CALL: Final = 0.4  # seconds that the application waits for an answer
 
 
@@ -157,10 +158,11 @@ def against_the_worker(recording: Recording, count: int, seed: int) -> Outcome:
     while outcome.mutants < count:
         told = lie(rng, recording.from_app, loaded.first)
         name = f"worker, seed {seed}, playback {outcome.playbacks}, {'+'.join(told.kinds)}"
-        began = time.monotonic()
         pid, channel = loaded.fork()
         with channel:
             _tell(channel, told, loaded.first, before)
+            began = time.monotonic()  # nothing more comes: whatever it was at, it ends
+            _hear_out(channel)
         end = _reaped(pid, began + LIMIT)
         outcome.slowest = max(outcome.slowest, time.monotonic() - began)
         outcome.playbacks += 1
@@ -179,11 +181,16 @@ def _tell(channel: socket.socket, told: Lie, begin: int, heard: int) -> None:
     with contextlib.suppress(OSError):  # it has ended
         channel.setblocking(False)
         for at, each in enumerate(told.said[begin:], begin):
-            while heard < each.heard and select.select([channel], [], [], LIMIT if at < told.first else _STEP)[0]:
+            while heard < each.heard and select.select([channel], [], [], _SOUND if at < told.first else _STEP)[0]:
                 heard += _hear(channel)
             select.select([], [channel], [], 1.0)
             send_raw(channel, each.data, each.fds)
         channel.shutdown(socket.SHUT_WR)
+
+
+def _hear_out(channel: socket.socket) -> None:
+    """To the end, or to where nothing comes any more."""
+    with contextlib.suppress(OSError):
         while select.select([channel], [], [], LIMIT)[0]:
             _hear(channel)
 
@@ -224,7 +231,7 @@ class _Liar:
         heard = 0
         with self._ours, contextlib.suppress(OSError):
             for at, each in enumerate(self._told.said):
-                limit = LIMIT if at < self._told.first else _STEP
+                limit = _SOUND if at < self._told.first else _STEP
                 while heard < each.heard and select.select([self._ours], [], [], limit)[0]:
                     heard += _hear(self._ours)
                 send_raw(self._ours, each.data)
