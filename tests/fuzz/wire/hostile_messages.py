@@ -31,7 +31,7 @@ import msgspec
 
 from drm.app import server as app_server
 from drm.app.worker_link import WorkerProcess
-from drm.errors import DRMError, PMPProcessDiedError
+from drm.errors import DRMError
 from drm.pmp import platform
 from drm.pmp.worker_service import WorkerOptions, WorkerService
 from drm.protection import CONTAINED_LAYERS, ProtectionReport
@@ -39,15 +39,14 @@ from drm.session import topology
 from drm.session.events import MediaEventType as E
 from drm.wire import messages as wire
 from drm.wire.channel import worker_channel
-from tests.fuzz.wire.transcript import Lie, Recording, Said, lie, receive_raw, record, send_raw
+from tests.fuzz.wire.liar import SOUND, STEP, Liar, hear
+from tests.fuzz.wire.transcript import Lie, Recording, Said, lie, record, send_raw
 from tests.unit.app.pmp import Playback, clip, configured
 
 __all__ = ["LIMIT", "Outcome", "against_the_application", "against_the_worker", "recorded"]
 
 LIMIT: Final = 8.0  # seconds within which each playback has ended, whatever was said in it
 FRAMES: Final = 8
-_STEP: Final = 0.003  # seconds that a liar waits for the sound side, once it has lied
-_SOUND: Final = 1.0  # and before: it says what it said, unless it happens to say a word less this time
 _CALL: Final = 0.4  # seconds that the application waits for an answer
 
 
@@ -181,8 +180,8 @@ def _tell(channel: socket.socket, told: Lie, begin: int, heard: int) -> None:
     with contextlib.suppress(OSError):  # it has ended
         channel.setblocking(False)
         for at, each in enumerate(told.said[begin:], begin):
-            while heard < each.heard and select.select([channel], [], [], _SOUND if at < told.first else _STEP)[0]:
-                heard += _hear(channel)
+            while heard < each.heard and select.select([channel], [], [], SOUND if at < told.first else STEP)[0]:
+                heard += hear(channel)
             select.select([], [channel], [], 1.0)
             send_raw(channel, each.data, each.fds)
         channel.shutdown(socket.SHUT_WR)
@@ -192,17 +191,7 @@ def _hear_out(channel: socket.socket) -> None:
     """To the end, or to where nothing comes any more."""
     with contextlib.suppress(OSError):
         while select.select([channel], [], [], LIMIT)[0]:
-            _hear(channel)
-
-
-def _hear(channel: socket.socket) -> int:
-    """One message. Raises OSError: the other side has closed its end."""
-    data, fds = receive_raw(channel)
-    for fd in fds:
-        os.close(fd)
-    if not data:
-        raise OSError("the other side has closed its end")
-    return 1
+            hear(channel)
 
 
 def _reaped(pid: int, deadline: float) -> str:
@@ -217,53 +206,12 @@ def _reaped(pid: int, deadline: float) -> str:
 
 
 # ------------------------------------------------------------------------------------------------ to the application
-class _Liar:
-    """Stands where a worker process does, and says what it was told to."""
-
-    def __init__(self, told: Lie, *, silent: bool) -> None:
-        self.channel_socket, self._ours = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.pid = os.getpid()
-        self._told, self._silent = told, silent
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        heard = 0
-        with self._ours, contextlib.suppress(OSError):
-            for at, each in enumerate(self._told.said):
-                limit = _SOUND if at < self._told.first else _STEP
-                while heard < each.heard and select.select([self._ours], [], [], limit)[0]:
-                    heard += _hear(self._ours)
-                send_raw(self._ours, each.data)
-            if self._silent:
-                while _hear(self._ours):
-                    pass
-
-    def wait(self, timeout: float) -> bool:
-        self._thread.join(timeout)
-        return not self._thread.is_alive()
-
-    def close(self) -> None:
-        self.end()
-        self._thread.join()
-        self.channel_socket.close()
-
-    def end(self) -> None:
-        with contextlib.suppress(OSError):
-            self.channel_socket.shutdown(socket.SHUT_RDWR)
-
-    kill = end
-
-    def failure(self) -> DRMError:
-        return PMPProcessDiedError("the liar ended")
-
-
 @contextlib.contextmanager
 def _lying(told: Lie, *, silent: bool) -> Iterator[None]:
     usual = app_server.launch_worker
 
     def launch(_configuration: object) -> WorkerProcess:
-        return _Liar(told, silent=silent)
+        return Liar(told, silent=silent)
 
     app_server.launch_worker = launch
     try:
