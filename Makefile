@@ -9,6 +9,8 @@ SOAK   ?= 25
 SESSIONS ?= 500
 LAUNCHES ?= 1000
 SLOW   ?= 120
+MESSAGES ?= 100000
+KILLS  ?= 1000
 FUZZ   ?= 1000000
 PYTHON ?=
 
@@ -43,8 +45,9 @@ check: $(TEST)
 bench: $(TEST)
 	$(BIN)/python -m benchmarks $(ARGS)
 
-# The whole path over and over, sessions made and shut down in a row, workers attacked while they start, and the license
-# server beside slow clients for SLOW seconds each; ends at the first failure.
+# The whole path over and over, sessions made and shut down in a row, workers attacked while they start, either process
+# lied to and killed at any moment, and the license server beside slow clients for SLOW seconds each; ends at the first
+# failure.
 soak: $(TEST)
 	for turn in $$(seq $(SOAK)); do \
 	    $(BIN)/clearkey demo > build/soak.log 2>&1 || { cat build/soak.log; echo "soak: turn $$turn failed"; exit 1; }; \
@@ -53,6 +56,8 @@ soak: $(TEST)
 	CLEARKEY_RENEWAL_SECONDS=60 $(BIN)/python -m pytest -q tests/conformance -k "mf_138 or mf_139"
 	CLEARKEY_WINDOW_LAUNCHES=$(LAUNCHES) $(BIN)/python -m pytest -q tests/isolation/test_start_window.py
 	CLEARKEY_SLOW_CLIENTS=$(SLOW) $(BIN)/python -m pytest -q -s tests/unit/license_server/serving/test_slow_clients.py
+	$(BIN)/python -m tests.fuzz.wire.hostile_messages --count $(MESSAGES)
+	$(BIN)/python -m tests.faults.kills --count $(KILLS)
 
 # A million damaged vectors through the readers, then every property test with a hundred times the usual examples.
 fuzz: $(TEST)

@@ -52,11 +52,14 @@ CONTAINED_LAYERS: Final = (
     "open_refused",
     "socket_refused",
     "exec_memory_refused",
+    "code_inventory",
     "limits",
 )
 """What level 1 is made of."""
 
-WALL_LAYERS: Final = ("landlock", "user_namespace", "network_namespace", "chroot")
+WALL_LAYERS: Final = (
+    "landlock", "user_namespace", "network_namespace", "ipc_namespace", "uts_namespace", "chroot",
+)  # fmt: skip
 """What level 2 adds: a second, independent wall."""
 
 SERVICE_LAYERS: Final = ("own_account", "own_device_key", "code_not_writable")
@@ -82,6 +85,10 @@ ADVICE: Final[Mapping[str, str]] = {
     "open_refused": "the seccomp filter is not in force",
     "socket_refused": "the seccomp filter is not in force",
     "exec_memory_refused": "the seccomp filter is not in force",
+    "code_inventory": (
+        "something put code into the worker that is no file as it lies on disk: a library that makes code while it "
+        "loads, or one that was replaced meanwhile; start again, and see /etc/ld.so.preload"
+    ),
     "limits": "a security module refuses setrlimit(RLIMIT_DATA, RLIMIT_NOFILE)",
     "landlock": "needs Linux 5.13 or later with `landlock` in the kernel's list of security modules (lsm=)",
     "user_namespace": (
@@ -89,6 +96,8 @@ ADVICE: Final[Mapping[str, str]] = {
         "kernel.apparmor_restrict_unprivileged_userns, or the container's own filter"
     ),
     "network_namespace": "comes with the user namespace",
+    "ipc_namespace": "comes with the user namespace",
+    "uts_namespace": "comes with the user namespace",
     "chroot": "comes with the user namespace",
     "own_account": "level 3 is a service under an account of its own: clearkey pmp-service install --help",
     "own_device_key": "the device key must be a file that the service's account alone can read",
@@ -181,6 +190,7 @@ class ProtectionReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     startup_ms: dict[str, float] = {}  # where the time until the report went
     license_path: str = ""  # how the keys came, once they have: sealed, clear or local
     memory: int = 0  # MiB that the worker may use, private and shared
+    unlisted_code: tuple[str, ...] = ()  # files mapped to be run: not the interpreter's, the libraries', or root's
     trust: TrustReport | None = None  # None: nothing was verified, as in an unprotected process
 
 

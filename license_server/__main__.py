@@ -16,6 +16,7 @@ from license_server.issuing.rate_limits import Limit
 from license_server.issuing.token_keys import parse_token_keys
 from license_server.process import ProcessSettings
 from license_server.rules import ServerRules
+from license_server.serving.log import log_to_stderr
 from license_server.serving.serve import Settings, serve
 from license_server.serving.tls import make_certificate
 from license_server.store.audit import AuditMode
@@ -23,8 +24,7 @@ from license_server.store.audit import AuditMode
 
 def main() -> int:
     """Serve as these settings say; return the exit code."""
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    log_to_stderr(logging.INFO)
     settings = msgspec.json.decode(sys.stdin.buffer.read(), type=ProcessSettings)
     try:
         return serve(_serve_settings(settings), _announce)

@@ -7,6 +7,8 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
+from drm.readable import readable
+
 if TYPE_CHECKING:
     import rich.progress
 
@@ -19,7 +21,7 @@ class Progress:
     """Draws what is done of all there is, with rich, which is imported when the first bar is drawn."""
 
     def __init__(self, *, quiet: bool, what: str = "playing") -> None:
-        self._what = what
+        self._what = readable(what, 200)
         self._wanted = not quiet and sys.stderr.isatty()
         self._began = time.monotonic()
         self._bar: rich.progress.Progress | None = None
@@ -31,9 +33,15 @@ class Progress:
             return
         if self._bar is None:
             from rich.console import Console  # noqa: PLC0415 - costs 40 ms, so only when a bar is really drawn
+            from rich.progress import BarColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415
             from rich.progress import Progress as Bar  # noqa: PLC0415
 
-            self._bar = Bar(console=Console(file=sys.__stderr__), transient=True)
+            # rich draws past the guard of standard error, and takes brackets in a text for its own markup.
+            columns = (
+                TextColumn("{task.description}", markup=False), BarColumn(),
+                TextColumn("{task.percentage:>3.0f}%"), TimeRemainingColumn(),
+            )  # fmt: skip
+            self._bar = Bar(*columns, console=Console(file=sys.__stderr__), transient=True)
             self._bar.start()
             self._task = self._bar.add_task(self._what, total=total or None)
         assert self._task is not None
@@ -45,9 +53,9 @@ class Progress:
 
     def name(self, what: str) -> None:
         """Call what is under way by another name."""
-        self._what = what
+        self._what = readable(what, 200)
         if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, description=what)
+            self._bar.update(self._task, description=self._what)
 
     def clear(self) -> None:
         """Take the bar away; what is shown after this draws another. Idempotent."""

@@ -6,6 +6,7 @@ session; locks that are held delay that by three seconds at most.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import os
@@ -77,10 +78,10 @@ class PMPServer:
         self._creating = threading.Lock()  # the worker wants numbers that rise
         self._is_shut = False
         self._handed = b""  # what the worker verified last
-        self.supply = (
-            None if configuration.unprotected else ComponentSupply(configuration.trust, configuration.components)
-        )
-        with open_device_key_of(configuration) as device_key:
+        with _enough(), open_device_key_of(configuration) as device_key:
+            self.supply = (
+                None if configuration.unprotected else ComponentSupply(configuration.trust, configuration.components)
+            )
             process = launch_worker(configuration)
             self.link = WorkerLink(
                 process,
@@ -315,3 +316,17 @@ def require_context(context: object, min_level: int, *, unprotected: bool) -> No
             "an unprotected process is asked for, and the server context's worker is a protected one",
             remedy="leave the flag or the server context out",
         )
+
+
+@contextmanager
+def _enough() -> Iterator[None]:
+    """Say in one error that this process has run out of descriptors or memory; any other OSError is what it is."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+            raise
+        raise DRMError(
+            f"a worker cannot be made ready: {error.strerror}",
+            remedy="close files and sockets that are not needed, or allow more of them (ulimit -n)",
+        ) from None

@@ -72,7 +72,13 @@ class SourceService:
         self._session = session
         self._topology_id = topology_id
         self._send = send
-        self._streams = {stream.track.track_id: _Stream(stream) for stream in streams}
+        self._streams: dict[int, _Stream] = {}
+        try:
+            for stream in streams:
+                self._streams[stream.track.track_id] = _Stream(stream)
+        except BaseException:
+            self._unmap()
+            raise
         self._requests: queue.SimpleQueue[SelectStreams | NeedSamples | None] = queue.SimpleQueue()
         self._stream_ids = frozenset(self._streams)
         self._epoch = 0

@@ -33,6 +33,7 @@ from drm.errors import (
     PMPProcessDiedError,
     error_from_record,
 )
+from drm.launch.interpreter import worker_python
 from drm.launch.worker_child import WorkerChild, start_worker
 from drm.protection import ProtectionReport
 from drm.readable import readable
@@ -326,7 +327,7 @@ def worker_command(
 ) -> list[str]:
     """The command line; drm/pmp/__main__.py reads it. -I: no user's folders and variables, -S: no site hooks."""
     return [
-        sys.executable, "-I", "-S", "-B", "-X", "utf8", str(_parent() / _ENTRY),
+        worker_python(), "-I", "-S", "-B", "-X", "utf8", str(_parent() / _ENTRY),
         f"channel={channel}",
         f"parent={os.getpid()}",
         f"engine={engine}",

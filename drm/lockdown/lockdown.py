@@ -97,7 +97,7 @@ class Lockdown:
     def layers(self) -> dict[str, str]:
         """Probe every layer, now."""
         found = probe.layers(self.status, self._parent_pid)
-        for name in ("landlock", "user_namespace", "network_namespace", "chroot"):
+        for name in ("landlock", *namespaces.LAYERS):
             self._said.setdefault(name, "no: not asked for")
         # Why a layer could not be set up tells more than the probe that misses it.
         return self._said | {name: said for name, said in found.items() if said == "yes" or name not in self._said}

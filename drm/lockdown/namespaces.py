@@ -16,10 +16,16 @@ from typing import Final
 
 from drm.lockdown import libc
 
-__all__ = ["enter_own", "userns_owner"]
+__all__ = ["LAYERS", "enter_own", "userns_owner"]
 
 _NS_GET_OWNER_UID: Final = 0xB704  # linux/nsfs.h
 _IDENTITY_MAP: Final = ["0", "0", "4294967295"]
+# As /proc/self/ns has them, and as the report does.
+_NAMES: Final = {
+    "user": "user_namespace", "net": "network_namespace", "ipc": "ipc_namespace", "uts": "uts_namespace",
+}  # fmt: skip
+LAYERS: Final = (*_NAMES.values(), "chroot")
+"""What `enter_own` tells of."""
 
 
 def userns_owner() -> str:
@@ -45,15 +51,12 @@ def enter_own() -> dict[str, str]:
 
     The new root is /proc/self/fdinfo: a folder that holds no file of the machine and goes when the process goes.
     """
-    before = {name: _identity(name) for name in ("user", "net")}
+    before = {name: _identity(name) for name in _NAMES}
     try:
         libc.unshare(libc.CLONE_NEWUSER | libc.CLONE_NEWNET | libc.CLONE_NEWIPC | libc.CLONE_NEWUTS)
     except OSError as error:
-        return dict.fromkeys(("user_namespace", "network_namespace", "chroot"), libc.said(error))
-    layers = {
-        "user_namespace": "yes" if _identity("user") != before["user"] else "no: unchanged",
-        "network_namespace": "yes" if _identity("net") != before["net"] else "no: unchanged",
-    }
+        return dict.fromkeys(LAYERS, libc.said(error))
+    layers = {layer: "yes" if _identity(name) != before[name] else "no: unchanged" for name, layer in _NAMES.items()}
     try:
         os.chroot("/proc/self/fdinfo")
         os.chdir("/")

@@ -1,7 +1,8 @@
 """The system calls of a locked worker: an allow-list, and its translation to the kernel's filter language.
 
-What is allowed is what decrypting, decoding and talking over descriptors already open needs; no call that opens,
-connects, runs or inspects anything is. The numbers are those of Linux's own tables, for the two machines in MACHINES.
+What is allowed is what decrypting, decoding and talking over descriptors already open was seen to need, each call in a
+run that ends without it (docs/reference/system-calls.md); no call that opens, connects, runs or inspects anything is.
+The numbers are those of Linux's own tables, for the two machines in MACHINES.
 The program is classic BPF over `struct seccomp_data` (Linux: Documentation/userspace-api/seccomp_filter.rst).
 
 Runs in the worker, before the lock; it makes bytes and calls nothing.
@@ -17,67 +18,34 @@ __all__ = ["MACHINES", "Machine", "assemble"]
 
 # Syscall numbers: x86-64 (asm/unistd_64.h), aarch64 (asm-generic/unistd.h); -1: the machine has no such call.
 _ALLOWED: Final = {
-    "read": (0, 63),
     "recvmsg": (47, 212),
     "sendmsg": (46, 211),
     "futex": (202, 98),
     "madvise": (28, 233),
     "munmap": (11, 215),
-    "poll": (7, -1),
-    "ppoll": (271, 73),
     "write": (1, 64),
     "clock_gettime": (228, 113),
     "clock_nanosleep": (230, 115),
-    "nanosleep": (35, 101),
-    "mremap": (25, 216),
     "brk": (12, 214),
-    "readv": (19, 65),
-    "writev": (20, 66),
     "pread64": (17, 67),
-    "pwrite64": (18, 68),
-    "recvfrom": (45, 207),
-    "sendto": (44, 206),
     "lseek": (8, 62),
     "close": (3, 57),
-    "close_range": (436, 436),
-    "dup": (32, 23),
     "fstat": (5, 80),
     "fstatfs": (138, 44),
-    "ftruncate": (77, 46),
-    "fsync": (74, 82),
-    "memfd_create": (319, 279),
-    "pipe2": (293, 59),
     "shutdown": (48, 210),
     "getsockopt": (55, 209),
     "getsockname": (51, 204),
-    "epoll_create1": (291, 20),
-    "epoll_ctl": (233, 21),
-    "epoll_wait": (232, -1),
-    "epoll_pwait": (281, 22),
     "getrandom": (318, 278),
-    "clock_getres": (229, 114),
-    "gettimeofday": (96, 169),
-    "getrusage": (98, 165),
-    "times": (100, 153),
     "getpid": (39, 172),
     "getppid": (110, 173),
     "gettid": (186, 178),
-    "getuid": (102, 174),
-    "geteuid": (107, 175),
-    "getgid": (104, 176),
-    "getegid": (108, 177),
     "uname": (63, 160),
-    "mlock": (149, 228),
-    "munlock": (150, 229),
-    "sched_yield": (24, 124),
     "sched_getaffinity": (204, 123),
-    "membarrier": (324, 283),
     "set_robust_list": (273, 99),
     "rseq": (334, 293),
     "rt_sigaction": (13, 134),
     "rt_sigprocmask": (14, 135),
     "rt_sigreturn": (15, 139),
-    "sigaltstack": (131, 132),
     "restart_syscall": (219, 128),
     "exit": (60, 93),
     "exit_group": (231, 94),
@@ -100,6 +68,9 @@ _NO_ACCESS: Final = {
     "getdents64": (217, 61),
     "socket": (41, 198),
 }
+
+# Refused as by a descriptor that is no terminal, which is what Python asks with it.
+_NO_TERMINAL: Final = {"ioctl": (16, 29)}
 
 # Nothing in the worker has a reason to try these: the process ends at once.
 _FATAL: Final = {
@@ -137,11 +108,13 @@ _JUDGED: Final = {
     "clone3": (435, 435),
     "prctl": (157, 167),
     "fcntl": (72, 25),
-    "ioctl": (16, 29),
     "tgkill": (234, 131),
     "newfstatat": (262, 79),
     "prlimit64": (302, 261),
 }
+
+
+_TABLES: Final = (_ALLOWED, _NO_ACCESS, _NO_TERMINAL, _FATAL, _JUDGED)
 
 
 class Machine(NamedTuple):
@@ -152,7 +125,7 @@ class Machine(NamedTuple):
 
     def number(self, name: str) -> int:
         """The number of a system call of the tables; -1 when this machine has none."""
-        return next(table[name] for table in (_ALLOWED, _NO_ACCESS, _FATAL, _JUDGED) if name in table)[self.column]
+        return next(table[name] for table in _TABLES if name in table)[self.column]
 
 
 MACHINES: Final[Mapping[str, Machine]] = {"x86_64": Machine(0xC000003E, 0), "aarch64": Machine(0xC00000B7, 1)}
@@ -169,9 +142,8 @@ _X32_BIT: Final = 0x40000000  # the x32 ABI's numbers, under the same arch value
 _PROT_EXEC: Final = 4
 _CLONE_THREAD: Final = 0x00010000
 _CLONE_NEW: Final = 0x7E020080  # every CLONE_NEW* that clone takes: NS, TIME, CGROUP, UTS, IPC, USER, PID, NET
-_PRCTL_OPTIONS: Final = (2, 3, 15, 0x53564D41)  # PR_GET_PDEATHSIG, PR_GET_DUMPABLE, PR_SET_NAME, PR_SET_VMA
-_FCNTL_COMMANDS: Final = (0, 1, 2, 3, 4, 1030, 1033, 1034)  # DUPFD, GETFD, SETFD, GETFL, SETFL, DUPFD_CLOEXEC, seals
-_FIONBIO: Final = 0x5421  # what Python's socket.settimeout uses; every other ioctl is refused
+_PRCTL_OPTIONS: Final = (2, 3, 15)  # PR_GET_PDEATHSIG, PR_GET_DUMPABLE, PR_SET_NAME
+_FCNTL_COMMANDS: Final = (3, 1030, 1034)  # F_GETFL, F_DUPFD_CLOEXEC, F_GET_SEALS
 _AT_EMPTY_PATH: Final = 0x1000  # what glibc's fstat passes
 
 
@@ -238,13 +210,15 @@ def _judge_calls(p: _Program, machine: Machine) -> None:
     targets = {name: f"judge-{name}" for name in _JUDGED}
     # clone3 hides its flags behind a pointer; told that there is none, the C library falls back to clone.
     targets |= {"clone3": "no-call", "mprotect": "judge-mmap"}
-    targets |= dict.fromkeys(_NO_ACCESS, "no-access") | dict.fromkeys(_FATAL, "kill") | dict.fromkeys(_ALLOWED, "allow")
+    targets |= dict.fromkeys(_NO_TERMINAL, "no-terminal") | dict.fromkeys(_NO_ACCESS, "no-access")
+    targets |= dict.fromkeys(_FATAL, "kill") | dict.fromkeys(_ALLOWED, "allow")
     for name in (
         "mmap",
         "mprotect",
         *_ALLOWED,
         *(n for n in _JUDGED if n not in ("mmap", "mprotect")),
         *_NO_ACCESS,
+        *_NO_TERMINAL,
         *_FATAL,
     ):
         number = machine.number(name)
@@ -274,10 +248,6 @@ def _judge_arguments(p: _Program, pid: int) -> None:
     for command in _FCNTL_COMMANDS:
         p.jump(_JEQ, command, yes="allow")
     p.go("default")
-
-    p.label("judge-ioctl")
-    p.load_argument(1)
-    p.jump(_JEQ, _FIONBIO, yes="allow", no="no-terminal")
 
     p.label("judge-tgkill")  # a signal to a thread of this process (abort, faulting threads)
     p.load_argument(0)

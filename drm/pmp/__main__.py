@@ -120,7 +120,7 @@ def born(arguments: Arguments) -> Born:
     os.write(arguments.channel, b"\0")  # the kernel tells the application whose byte it is (drm/launch/worker_child.py)
     clock.lap("hide")
 
-    from drm.lockdown import start_window  # noqa: PLC0415
+    from drm.lockdown import executable_maps, start_window  # noqa: PLC0415
     from drm.pmp import platform  # noqa: PLC0415 - third-party code comes after `hide`
 
     platform.load(arguments.engine)
@@ -143,13 +143,14 @@ def born(arguments: Arguments) -> Born:
         service_key = _service_key(arguments.channel)
         account = own_account(arguments.peer, service_key, arguments.root)
     window = None
+    code = executable_maps.look(arguments.path)
     lockdown.bound(arguments.memory)
     if not arguments.unprotected:
         window = start_window.look(arguments.parent, dumpable=start.dumpable)
         loader.seal(platform.names())
         lockdown.apply()
     clock.lap("lock")
-    layers = lockdown.layers() | account | {"fresh_memory": start.layer}
+    layers = lockdown.layers() | account | {"fresh_memory": start.layer, "code_inventory": code.layer}
     clock.lap("probe")
     report = protection.ProtectionReport(
         level=protection.level_of(layers),
@@ -167,6 +168,7 @@ def born(arguments: Arguments) -> Born:
         versions=versions,
         startup_ms=clock.laps,
         memory=arguments.memory,
+        unlisted_code=code.unlisted,
     )
     return Born(report, lambda: lockdown.status.tracer, pinned_root, _read_device_key(service_key))
 
@@ -221,8 +223,10 @@ def _read_device_key(descriptor: int) -> bytes | None:
     """Read it, inside the lock, and close its descriptor."""
     if descriptor < 0:
         return None
-    with open(descriptor, "rb", buffering=0) as file:
-        return file.read(_MAX_DEVICE_KEY) or None
+    try:
+        return os.pread(descriptor, _MAX_DEVICE_KEY, 0) or None
+    finally:
+        os.close(descriptor)
 
 
 def _read_pinned_root(other: str | None) -> bytes | None:

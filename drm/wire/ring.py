@@ -12,10 +12,11 @@ import contextlib
 import fcntl
 import mmap
 import os
+from collections.abc import Iterator
 from typing import Final
 
 from drm.descriptors import write_all
-from drm.errors import WireError
+from drm.errors import DRMError, WireError
 
 __all__ = ["MAX_RING", "RingReader", "RingWriter", "read_memfd", "sealed_memfd"]
 
@@ -34,11 +35,12 @@ class RingWriter:
     """
 
     def __init__(self, size: int) -> None:
+        """Raises DRMError: this process has no descriptor or no memory left."""
         self.size = size
-        self.fd = os.memfd_create("samples", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        os.ftruncate(self.fd, size)
-        self._memory = mmap.mmap(self.fd, size)
-        fcntl.fcntl(self.fd, fcntl.F_ADD_SEALS, _SEALS | _F_SEAL_FUTURE_WRITE)
+        with _making("samples") as self.fd:
+            os.ftruncate(self.fd, size)
+            self._memory = mmap.mmap(self.fd, size)
+            fcntl.fcntl(self.fd, fcntl.F_ADD_SEALS, _SEALS | _F_SEAL_FUTURE_WRITE)
         self._view = memoryview(self._memory)
         self._taken = 0
         self._released = 0
@@ -131,15 +133,29 @@ class RingReader:
 
 
 def sealed_memfd(name: str, data: bytes) -> int:
-    """Return a descriptor that holds `data` and that nobody can change any more."""
-    fd = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    try:
+    """Return a descriptor that holds `data` and that nobody can change any more. Raises DRMError as `RingWriter`."""
+    with _making(name) as fd:
         write_all(fd, data)
         fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _SEALS | fcntl.F_SEAL_WRITE)
-    except BaseException:
-        os.close(fd)
-        raise
     return fd
+
+
+@contextlib.contextmanager
+def _making(name: str) -> Iterator[int]:
+    """Shared memory of this name, closed again when the block fails. Raises DRMError for what the system refuses."""
+    fd = -1
+    try:
+        fd = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        yield fd
+    except BaseException as error:
+        if fd >= 0:
+            os.close(fd)
+        if isinstance(error, OSError):
+            raise DRMError(
+                f"memory to share with the worker cannot be made: {error.strerror}",
+                remedy="close files and sockets that are not needed, or allow more of them (ulimit -n)",
+            ) from None
+        raise
 
 
 def read_memfd(fd: int, size: int, limit: int) -> bytes:

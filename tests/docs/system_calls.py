@@ -1,65 +1,90 @@
-"""The table of a locked worker's system calls: each with its condition, and which run of it ends without the call."""
+"""The table of a locked worker's system calls: each with its condition, and a run that ends without it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 from drm.lockdown import seccomp
 
-__all__ = ["KEPT", "NEEDED", "system_calls"]
+__all__ = ["CALLS", "RUNS", "AllowedCall", "system_calls"]
 
-# Taken away one at a time, with hashes, with the source in the worker and with a contact sheet of a small clear film:
-# all of the three runs ended with SIGSYS, or those that are named.
-_ALL: Final = "every playback"
-NEEDED: Final[dict[str, str]] = {
-    **dict.fromkeys((
-        "read", "recvmsg", "sendmsg", "futex", "madvise", "munmap", "pread64", "close", "getsockopt", "getsockname",
-        "getrandom", "getppid", "gettid", "uname", "sched_getaffinity", "set_robust_list", "rseq",
-        "rt_sigprocmask", "exit",
-    ), _ALL),
-    "write": "playback with `--framemd5` or `--snapshot`",
-}  # fmt: skip
-
-KEPT: Final[dict[str, str]] = {
-    **dict.fromkeys(("poll", "ppoll", "epoll_create1", "epoll_ctl", "epoll_wait", "epoll_pwait"),
-                    "waiting for a descriptor"),
-    **dict.fromkeys(("clock_gettime", "clock_getres", "gettimeofday", "times", "getrusage"),
-                    "clocks, where the vDSO has none"),
-    **dict.fromkeys(("clock_nanosleep", "nanosleep", "sched_yield", "membarrier"),
-                    "waiting, and locks of the C library"),
-    **dict.fromkeys(("mremap", "brk", "mlock", "munlock"), "memory, as the C library takes it for larger films"),
-    **dict.fromkeys(("readv", "writev", "pwrite64", "recvfrom", "sendto", "lseek", "fstat", "dup", "shutdown"),
-                    "files and sockets that are open already, in other forms"),
-    **dict.fromkeys(("close_range", "ftruncate", "fsync", "memfd_create", "pipe2"), "descriptors that name no file"),
-    **dict.fromkeys(("getpid", "getuid", "geteuid", "getgid", "getegid"), "questions about itself"),
-    **dict.fromkeys(("rt_sigaction", "rt_sigreturn", "sigaltstack", "restart_syscall"), "signals: a crash, a stop"),
-    "fstatfs": "what kind of file a descriptor is that was handed over",
-    "exit_group": "the end of the process by itself",
-}  # fmt: skip
-
-_CONDITIONS: Final[dict[str, str]] = {
-    "mmap": "not executable",
-    "mprotect": "not executable",
-    "clone": "a thread, and in no new namespace",
-    "clone3": "never: ENOSYS, so that the C library takes `clone`",
-    "prctl": "PR_GET_PDEATHSIG, PR_GET_DUMPABLE, PR_SET_NAME, PR_SET_VMA",
-    "fcntl": "DUPFD, GETFD, SETFD, GETFL, SETFL, DUPFD_CLOEXEC, ADD_SEALS, GET_SEALS",
-    "ioctl": "FIONBIO",
-    "tgkill": "to a thread of its own",
-    "newfstatat": "with AT_EMPTY_PATH: of an open descriptor",
-    "prlimit64": "reading its own limits",
+RUNS: Final = {
+    "start": "a worker is started, reports, and ends when the application leaves",
+    "play": "a protected film is played, its frames hashed",
+    "sealed": "a protected film is played under a sealed license",
+    "stop": "a worker is stopped in mid-play (SIGSTOP), and goes on",
+    "interrupt": "a worker is interrupted (SIGINT)",
+    "abort": "the C library gives up (`abort`)",
+    "metadata": "ten megabytes of components' metadata are looked through",
+    "publisher": "a sink of another publisher's writes as Python's files do, goes back in the file, and sleeps",
+    "libraries": "a C library other than Debian 12's: glibc from 2.39 on, or a clock that the vDSO does not have",
 }
+"""The runs of tests/isolation/test_system_calls.py, by name."""
+
+
+class AllowedCall(NamedTuple):
+    """A call of the filter, or one way of making it."""
+
+    name: str
+    run: str  # of RUNS: it ends with SIGSYS when this is taken away
+    condition: str = ""
+    argument: int | None = None  # the place of the argument that the condition is about
+    value: int = 0  # the one that is taken away
+
+
+CALLS: Final = (
+    *(
+        AllowedCall(name, "start")
+        for name in ("recvmsg", "sendmsg", "getsockopt", "getsockname", "getrandom", "getppid", "rt_sigaction",
+                     "exit_group", "pread64", "uname")
+    ),
+    *(
+        AllowedCall(name, "play")
+        for name in ("write", "futex", "madvise", "munmap", "close", "gettid", "fstatfs", "shutdown",
+                     "sched_getaffinity", "set_robust_list", "rseq", "rt_sigprocmask", "exit")
+    ),
+    AllowedCall("getpid", "sealed"),
+    AllowedCall("restart_syscall", "stop"),
+    AllowedCall("rt_sigreturn", "interrupt"),
+    AllowedCall("brk", "metadata"),
+    AllowedCall("lseek", "publisher"),
+    AllowedCall("clock_nanosleep", "publisher"),
+    AllowedCall("fstat", "libraries"),
+    AllowedCall("clock_gettime", "libraries"),
+    AllowedCall("mmap", "start", "not executable"),
+    AllowedCall("mprotect", "play", "not executable"),
+    AllowedCall("clone", "play", "a thread, and in no new namespace"),
+    AllowedCall("clone3", "play", "never: ENOSYS, so that the C library takes `clone`"),
+    AllowedCall("prctl", "start", "PR_GET_PDEATHSIG", 0, 2),
+    AllowedCall("prctl", "start", "PR_GET_DUMPABLE", 0, 3),
+    AllowedCall("prctl", "play", "PR_SET_NAME", 0, 15),
+    AllowedCall("fcntl", "play", "F_GETFL", 1, 3),
+    AllowedCall("fcntl", "play", "F_DUPFD_CLOEXEC", 1, 1030),
+    AllowedCall("fcntl", "play", "F_GET_SEALS", 1, 1034),
+    AllowedCall("tgkill", "abort", "to a thread of its own"),
+    AllowedCall("newfstatat", "play", "with AT_EMPTY_PATH: of an open descriptor"),
+    AllowedCall("prlimit64", "start", "reading its own limits"),
+)  # fmt: skip
+"""Every call that the filter lets through, on the machine whose runs these are: x86-64."""
 
 
 def system_calls() -> Iterator[str]:
-    """The page. Raises KeyError for a call of the filter that has no row."""
+    """The page."""
     yield "What is in no row is refused; calls that nothing excuses (`execve`, `ptrace`, `connect` …) end the process."
+    yield "Each row was taken away by itself: the run that it names then ended with SIGSYS, and a test does so again."
     yield ""
-    yield "| call | condition | needed by |"
+    yield "| run | what happens |"
+    yield "| --- | --- |"
+    for name, what in RUNS.items():
+        yield f"| {name} | {what} |"
+    yield ""
+    yield "| call | condition | needed by the run |"
     yield "| --- | --- | --- |"
-    for name in seccomp._ALLOWED:
-        why = NEEDED[name] if name in NEEDED else f"kept for: {KEPT[name]}"
-        yield f"| `{name}` | | {why} |"
-    for name in seccomp._JUDGED:
-        yield f"| `{name}` | {_CONDITIONS[name]} | see its condition |"
+    for call in CALLS:
+        yield f"| `{call.name}` | {call.condition} | {call.run} |"
+    refused = ", ".join(f"`{name}`" for name in (*seccomp._NO_ACCESS, *seccomp._NO_TERMINAL))
+    yield ""
+    yield f"Refused with an error that Python understands (EACCES; for `ioctl` ENOTTY): {refused}."
+    yield ""
+    yield "The end of the process: " + ", ".join(f"`{name}`" for name in seccomp._FATAL) + "."

@@ -4,81 +4,32 @@ A third process searches. The same search finds the key when the license came in
 sealed, and clear samples in an application that decrypts for itself: so it can fail.
 """
 
-import contextlib
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
 
 import pytest
 
-from drm.keys import ContentKey, KeyId
-from drm.license.clearkey import b64url
 from license_server.process import LicenseServer
 from tests.interop.license.plain_server import plain_server
-from tests.isolation.memory_search import Searched, forms, search
+from tests.isolation.canary import CanaryFilm, application, make_film, stands
+from tests.isolation.memory_search import Searched, search
 
 STANDS = ["answer in hand", "started", "ended", "gone"]
 
 
-@dataclass
-class Film:
-    path: str
-    keys: dict[KeyId, ContentKey]
-    needles: dict[str, bytes]  # forms of each key
-    pieces: dict[str, bytes]  # of clear samples
-
-    @property
-    def plain_keys(self) -> dict[str, str]:
-        return {kid.base64url: b64url(key.secret) for kid, key in self.keys.items()}
-
-
 @pytest.fixture(scope="module")
-def film(account) -> Film:
-    """Made by a process of its own, which tells us the keys and writes them nowhere."""
-    made = account.application("canary_make.py", account.home / "canary")
-    keys = {KeyId.parse(kid): ContentKey.parse(key) for kid, key in made["keys"].items()}
-    needles = {
-        f"{form} of key {number}": needle
-        for number, key in enumerate(keys.values())
-        for form, needle in forms(key.secret).items()
-    }
-    pieces = {f"sample {number}": bytes.fromhex(piece) for number, piece in enumerate(made["clear"])}
-    assert len(keys) == 2
-    assert len(pieces) > 10
-    return Film(str(account.home / "canary" / "film.mp4"), keys, needles, pieces)
+def film(account) -> CanaryFilm:
+    return make_film(account, "canary")
 
 
-@contextlib.contextmanager
-def application(account, *words: str) -> Iterator[subprocess.Popen]:
-    argv = [str(account.python), str(account.programs / "canary_play.py"), *words]
-    if account.user is not None:
-        process = account.user.popen(argv, stdin=subprocess.PIPE)
-    else:
-        environment = {"HOME": str(account.home), "PATH": os.defpath, "LANG": "C.UTF-8"}
-        process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate(timeout=10)
-
-
-def stands(process: subprocess.Popen) -> Iterator[dict]:
-    """Each stand of the application, which goes on when the loop does."""
-    while line := process.stdout.readline():
-        yield json.loads(line)
-        process.stdin.write("\n")
-        process.stdin.flush()
-    assert process.wait(10) == 0
-
-
-def searched_at_each_stand(account, film: Film, url: str, *options: str) -> tuple[dict[str, Searched], dict, set[str]]:
+def searched_at_each_stand(
+    account, film: CanaryFilm, url: str, *options: str
+) -> tuple[dict[str, Searched], dict, set[str]]:
     """Play; return what was found at each stand, what the application told at the end, and what the worker held."""
     found, told, in_worker = {}, {}, set()
-    with application(account, film.path, url, *options) as process:
+    with application(account, "canary_play.py", film.path, url, *options) as process:
         for told in stands(process):
             searched = search(told["pid"], film.needles | film.pieces)
             searched.found |= found[told["stand"]].found if told["stand"] in found else set()
@@ -90,19 +41,19 @@ def searched_at_each_stand(account, film: Film, url: str, *options: str) -> tupl
 
 
 @pytest.fixture(scope="module")
-def sealed(account, film: Film):
+def sealed(account, film: CanaryFilm):
     with LicenseServer(keys=film.keys) as server:
         return searched_at_each_stand(account, film, server.license_url)
 
 
 @pytest.fixture(scope="module")
-def in_clear(account, film: Film):
+def in_clear(account, film: CanaryFilm):
     with plain_server(film.plain_keys) as url:
         return searched_at_each_stand(account, film, url)
 
 
 @pytest.fixture(scope="module")
-def remote(account, film: Film):
+def remote(account, film: CanaryFilm):
     """The worker reads the container: what passes through the application is the stored file, or nothing at all."""
     with LicenseServer(keys=film.keys) as server:
         return searched_at_each_stand(account, film, server.license_url, "remote-source")
@@ -128,9 +79,9 @@ def test_the_search_went_through_all_of_the_application(sealed) -> None:
     assert sealed[0]["started"].files >= 2, "the film and the hashes"
 
 
-def test_the_same_search_finds_a_key_that_came_in_clear(in_clear, film: Film) -> None:
+def test_the_same_search_finds_a_key_that_came_in_clear(in_clear, film: CanaryFilm) -> None:
     found = {name for place, name in in_clear[0]["answer in hand"].found if place == "memory"}
-    for number in range(len(film.keys)):
+    for number in range(len(film.first_keys)):
         assert f"base64url of key {number}" in found
     assert in_clear[1]["license_path"] == "clear"
 
@@ -142,13 +93,14 @@ def test_the_sealed_key_is_in_the_worker(sealed) -> None:
     assert {"raw of key 0"} <= sealed[2]
 
 
-def test_an_application_that_decrypts_for_itself_is_found_out(account, film: Film) -> None:
+def test_an_application_that_decrypts_for_itself_is_found_out(account, film: CanaryFilm) -> None:
     """The control for clear samples: where they are, they are found."""
-    keys = " ".join(f"{kid.hex}:{key.secret.hex()}" for kid, key in film.keys.items())
-    with LicenseServer(keys=film.keys) as server, application(account, film.path, server.license_url,
-                                                              "decrypt-here") as process:  # fmt: skip
+    with (
+        LicenseServer(keys=film.keys) as server,
+        application(account, "canary_play.py", film.path, server.license_url, "decrypt-here") as process,
+    ):
         assert json.loads(process.stdout.readline())["stand"] == "wants-keys"
-        process.stdin.write(f"{keys}\n")
+        process.stdin.write(film.words)
         process.stdin.flush()
         told = json.loads(process.stdout.readline())
         found = {name for _place, name in search(told["pid"], film.needles | film.pieces).found}

@@ -36,6 +36,8 @@ def test_without_landlock_and_namespaces_the_report_says_level_1_and_why(contain
         "landlock": "no: ENOSYS",
         "user_namespace": "no: EPERM",
         "network_namespace": "no: EPERM",
+        "ipc_namespace": "no: EPERM",
+        "uts_namespace": "no: EPERM",
         "chroot": "no: EPERM",
     }
     assert {said for name, said in contained["layers"].items() if name not in WALL_LAYERS} == {"yes"}

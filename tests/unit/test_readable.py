@@ -2,43 +2,46 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import logging
 import os
+import pickle
+import pty
+import re
 import subprocess
 import sys
-import unicodedata
 from collections.abc import Callable
-from pathlib import Path
+from datetime import UTC, datetime
 
+import flask
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
 from drm.app.http.post import HttpAnswer
 from drm.app.rights import license_exchange
-from drm.errors import DRMError, ErrorRecord, error_from_record
+from drm.errors import DRMError, ErrorRecord, TrustError, error_from_record
 from drm.launch.process import PMPProcess
+from drm.license.clearkey import parse_jwk_set
 from drm.readable import LIMIT, readable
+from drm.rights.policy import parse_policy
+from drm.session.events import MediaEvent
+from drm.session.events import MediaEventType as E
+from drm.trust.component_archive import pack_archive, read_component
 from drm.wire.channel import Channel
+from license_server.pages import blueprint
+from player import progress
 from player.guarded_output import GuardedText
 from player.json_output import encode_json
 from player.one_line import echo_line
+from player.verbs import play
+from player.verbs.components import show
+from player.verbs.components.state import AuthorityState, ComponentRow, Components
 from player.verbs.demo import report as demo_report
-from tests.unit.app.pmp import clip
-
-EVIL = "\x1b]52;c;aGk=\x07 \u202eevil\u2066 \x9b2J\u200b\u2028\r\nerror: faked [E-NONE]\ufeff\x7f"
-NAUGHTY = ("\x1b", "\x07", "\u202e", "\u2066", "\x9b", "\u200b", "\u2028", "\r", "\ufeff", "\x7f")
-
-
-def is_clean(text: str, *, lines: int | None = None) -> bool:
-    """No raw control or format character but the ends of lines, and no line that begins as the fake does."""
-    raw = [char for char in text if char != "\n" and unicodedata.category(char) in {"Cc", "Cf", "Cs", "Zl", "Zp"}]
-    assert not raw, (raw, text)
-    assert not any(line.startswith("error: faked") for line in text.splitlines()), text
-    assert lines is None or len(text.splitlines()) == lines, text
-    return True
+from tests.unit.hostile_words import EVIL, NAUGHTY, is_clean
 
 
 # ------------------------------------------------------------------------------------------------ the function
@@ -98,12 +101,34 @@ def from_server(status: int, location: str = "") -> DRMError:
     return license_exchange._refusal(answer, license_exchange._problem(answer), "http://127.0.0.1/license")
 
 
+def from_license() -> DRMError:
+    """A license, as the worker reads it: keys, policy, and what is none of them."""
+    for data in ({"keys": [{"kty": "oct", "kid": EVIL, "k": EVIL}]}, {EVIL: EVIL}, {"keys": EVIL, "type": EVIL}):
+        with pytest.raises(DRMError) as found:
+            parse_jwk_set(json.dumps(data).encode())
+        assert is_clean(found.value.render())
+    with pytest.raises(DRMError) as refused:
+        parse_policy(json.dumps({EVIL: EVIL, "actions": [EVIL], "tracks": {EVIL: [EVIL]}}).encode())
+    return refused.value
+
+
+def from_component() -> DRMError:
+    """A component's description."""
+    text = json.dumps(EVIL.replace("\x7f", ""))
+    description = f"name = {text}\nclass_id = {text}\nversion = {text}\napi = 1\nentry_point = {text}\n"
+    with pytest.raises(DRMError) as refused:
+        read_component(pack_archive({"component.toml": description.encode()}), EVIL)
+    return refused.value
+
+
 ERRORS: dict[str, Callable[[], DRMError]] = {
     "a worker's record": from_record,
     "a file's words": from_own_text,
     "a server's refusal": lambda: from_server(403),
     "a server's fault": lambda: from_server(500),
     "a server's redirection": lambda: from_server(302, EVIL),
+    "a license": from_license,
+    "a component": from_component,
 }
 
 
@@ -134,7 +159,73 @@ def page(error: DRMError) -> str:
     )
 
 
-@pytest.mark.parametrize("place", [terminal, as_json, log, page], ids=lambda each: each.__name__)
+def admin_page(error: DRMError) -> str:
+    """What the license server's pages make of a name that somebody gave."""
+    app = flask.Flask("license_server")
+    app.jinja_env.finalize = blueprint._finalized
+    with app.app_context():
+        text = flask.render_template_string("<p>{{ error.what }}</p><p>{{ error.seen }}</p>", error=error)
+    return text.replace("\n", "")
+
+
+def server_log(error: DRMError) -> str:
+    """Standard error of `python -m license_server` and `clearkey serve`: the record quotes what raised it."""
+    code = (
+        "import logging, sys, pickle\n"
+        "from license_server.serving.log import log_to_stderr\n"
+        "log_to_stderr(logging.INFO)\n"
+        "for text in pickle.load(sys.stdin.buffer):\n"
+        "    logging.getLogger('server').warning('%s', text)\n"
+        "    try:\n        raise ValueError(text)\n"
+        "    except ValueError as fault:\n        logging.exception(fault)\n"
+    )
+    words = pickle.dumps([error.what, error.seen, EVIL])
+    run = subprocess.run([sys.executable, "-c", code], input=words, capture_output=True, timeout=60, check=True,
+                         env=os.environ | {"PYTHONIOENCODING": "utf-8"})  # fmt: skip
+    text = run.stderr.decode()
+    assert text.count("WARNING") == 3
+    assert r"\x1b]52" in text
+    return text
+
+
+def verbose(error: DRMError) -> str:
+    """The events of `play -v`."""
+    said = {name: getattr(error, name) for name in ("what", "seen", "maybe")} | {EVIL: EVIL}
+    stream = io.StringIO()
+    with contextlib.redirect_stderr(stream):
+        play._show(MediaEvent(E.ERROR, error.hresult, said))
+    return stream.getvalue()
+
+
+def bar(error: DRMError) -> str:
+    """A progress bar on a terminal, which rich draws past the guard. What it is for is another's word."""
+    ours, theirs = pty.openpty()
+    with open(theirs, "w", encoding="utf-8") as screen, pytest.MonkeyPatch.context() as patch:  # noqa: PTH123
+        patch.setattr(sys, "stderr", screen)
+        patch.setattr(sys, "__stderr__", screen)
+        patch.setattr(progress, "_PATIENCE", 0)
+        patch.setenv("TERM", "xterm")
+        patch.setenv("COLUMNS", "500")
+        with progress.Progress(quiet=False, what=error.what) as drawn:
+            drawn.show(1, 2)
+            drawn.name(f"[bold]{EVIL}")
+            drawn.show(3, 0)
+            drawn._bar.refresh()  # type: ignore[union-attr]  # it was drawn
+    said = b""
+    with contextlib.suppress(OSError):  # the end of a terminal
+        while more := os.read(ours, 1 << 16):
+            said += more
+    os.close(ours)
+    text = re.sub(r"\x1b\[[?0-9;]*[A-Za-z]", "", said.decode())  # what rich itself says to the terminal
+    assert r"\x1b]52" in text
+    assert "[bold]" in text
+    return text.replace("\r", "")
+
+
+PLACES = (terminal, as_json, log, page, admin_page, server_log, verbose, bar)
+
+
+@pytest.mark.parametrize("place", PLACES, ids=lambda each: each.__name__)
 @pytest.mark.parametrize("source", ERRORS)
 def test_an_error_with_others_words_is_clean_everywhere(source: str, place: Callable[[DRMError], str]) -> None:
     assert is_clean(place(ERRORS[source]()))
@@ -174,60 +265,23 @@ def test_a_line_stays_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert is_clean(capsys.readouterr().err, lines=1)
 
 
-# ------------------------------------------------------------------------------------------------ the command, whole
-FOURCC = b"\x1b[2J"
-MPD = """<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static" profiles="{0}"><Period id="{0}">
-<AdaptationSet mimeType="{0}" codecs="{0}"><ContentProtection schemeIdUri="urn:{0}" value="{0}"/>
-<Representation id="{0}" bandwidth="1"/></AdaptationSet></Period></MPD>"""
-
-
-def spoiled(tmp_path: Path) -> dict[str, Path]:
-    """Files that speak to a terminal: by name, brand, sample entry, manifest attribute, keys."""
-    film = clip().read_bytes()
-    made = {
-        "brand": film.replace(b"isom", FOURCC),
-        "sample entry": film.replace(b"mp4a", b"\x1b[0c").replace(b"avc1", FOURCC),
-        "handler": film.replace(b"vide", FOURCC),
-        "keys": EVIL.encode(),
-        "keys of JSON": json.dumps({EVIL: EVIL, "keys": [{"kty": EVIL, "kid": EVIL, "k": EVIL}]}).encode(),
-    }
-    odd = EVIL.replace("\x1b", "").replace("\x07", "").replace("\ufeff", "")  # XML has no such controls
-    made["manifest.mpd"] = MPD.format(odd.replace("\r\n", "&#13;&#10;")).encode()
-    made["playlist.m3u8"] = f'#EXTM3U\n#EXT-X-KEY:METHOD={odd!s},URI="{odd!s}"\n#EXTINF:1,{EVIL}\n{EVIL}\n'.encode()
-    paths = {}
-    for name, data in made.items():
-        paths[name] = tmp_path / f"{EVIL.replace('/', '')} {name}"
-        paths[name].write_bytes(data)
-    return paths
-
-
-COMMANDS = [
-    (name, words)
-    for name in ("brand", "sample entry", "handler")
-    for words in (["inspect"], ["inspect", "--boxes"], ["inspect", "--json"], ["digest"], ["digest", "--json"],
-                  ["pssh", "read"], ["keys", "check"])
-] + [
-    ("keys", ["keys", "convert", "--to", "jwks"]), ("keys of JSON", ["keys", "convert", "--to", "jwks"]),
-    ("manifest.mpd", ["signal", "--check"]), ("manifest.mpd", ["signal", "--check", "--json"]),
-    ("playlist.m3u8", ["signal", "--check"]), ("manifest.mpd", ["pssh", "read"]),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("name", "words"), COMMANDS, ids=lambda each: "-".join([each] if isinstance(each, str) else each)
-)
-def test_a_file_says_nothing_to_a_terminal(tmp_path: Path, name: str, words: list[str]) -> None:
-    path = spoiled(tmp_path)[name]
-    run = subprocess.run(
-        [sys.executable, "-m", "player.start", *words, str(path)],
-        capture_output=True, timeout=60, check=False, env=os.environ | {"PYTHONIOENCODING": "utf-8"},
-    )  # fmt: skip
-    assert run.returncode != 1, run.stderr
-    assert run.stdout + run.stderr
-    for stream in (run.stdout, run.stderr):
-        assert is_clean(stream.decode())
-    if "--json" in words and run.returncode == 0:
-        json.loads(run.stdout)
+@pytest.mark.parametrize("verb", ["list", "verify"])
+@pytest.mark.parametrize("words", [[], ["--json"]], ids=["text", "json"])
+def test_a_list_of_components_says_nothing_to_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, verb: str, words: list[str]
+) -> None:
+    """Names, versions, reasons and renewals are those of whoever signed them."""
+    row = ComponentRow(name=EVIL, version=EVIL, class_id=EVIL, sha256=EVIL, signer=EVIL, state=EVIL, reason=EVIL,
+                       update=EVIL, is_needed=True)  # fmt: skip
+    when = datetime(2026, 1, 1, tzinfo=UTC)
+    authority = AuthorityState(origin=EVIL, root=EVIL, is_pinned=False, versions={EVIL: 1}, revocation_list=1,
+                               issued=when, freshness=EVIL, expires=when, revoked=(EVIL,))  # fmt: skip
+    found = Components(rows=(row,), authorities=(authority,), faults=(TrustError(EVIL, seen=EVIL),))
+    monkeypatch.setattr(show, "look_at_components", lambda _trust: found)
+    run = CliRunner().invoke(show.COMMANDS[verb], words, standalone_mode=False)
+    text = run.output
+    assert r"\x1b]52" in text or r"\u001b]52" in text
+    assert is_clean(text)
 
 
 def test_a_channel_says_what_it_got_in_words_that_are_clean() -> None:

@@ -37,7 +37,9 @@ def _list(trust: ComponentTrust, as_object: bool) -> int:
         for line in component_lines(components.rows):
             echo_line(line)
         for authority in components.authorities:
-            click.echo("\n".join(["", *authority_lines(authority)]))
+            click.echo()
+            for line in authority_lines(authority):
+                echo_line(line)
     return _ended(components, quiet=as_object)
 
 
@@ -58,9 +60,10 @@ def _verify(trust: ComponentTrust, as_object: bool) -> int:
         click.echo(_encoded(as_json(components) | {"worker": worker}))
         return ExitCode.COMPONENT_NOT_TRUSTED if refusal else _ended(components, quiet=True)
     for authority in components.authorities:
-        click.echo("\n".join(authority_lines(authority)))
+        for line in authority_lines(authority):
+            echo_line(line)
         versions = ", ".join(f"{role} {number}" for role, number in authority.versions.items())
-        click.echo(f"versions:         {versions or 'none'}")
+        echo_line(f"versions:         {versions or 'none'}")
     running = sum(row.runs for row in components.rows)
     click.echo(f"verified here:    {running} of {len(components.rows)} components, each archive by its sha256")
     if report is not None and report.trust is not None:

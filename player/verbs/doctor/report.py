@@ -19,6 +19,7 @@ from drm.protection import (
     ProtectionReport,
     missing,
 )
+from drm.readable import readable
 
 __all__ = ["as_dict", "as_text", "machine"]
 
@@ -83,6 +84,8 @@ def as_text(report: ProtectionReport, unusable: StorageError | None) -> str:
         lines += [f"  {name.replace('_', ' '):<20} {report.layers.get(name, 'no: not probed')}" for name in names]
     if report.start_window is not None:
         lines += ["", f"start window {report.start_window.text()}"]
+    if report.unlisted_code:
+        lines += ["", f"code of others in the worker: {', '.join(map(readable, report.unlisted_code))}"]
     lacks = _lacks(report)
     if lacks:
         lines += ["", "what to do"]

@@ -11,6 +11,7 @@ from typing import Final
 import click
 
 from drm.errors import IsolationError
+from drm.launch.interpreter import INSTALLED, install_interpreter
 from drm.launch.process import import_folders
 from drm.whole_file import write_whole
 
@@ -91,7 +92,11 @@ def unit_files(command: str) -> dict[str, str]:
 @click.option("--destdir", type=click.Path(path_type=Path), default="/", show_default=True, help="Write below this.")
 @click.option("--print", "only_print", is_flag=True, help="Print the files instead of writing them.")
 def install(destdir: Path, *, only_print: bool) -> None:
-    """Write the units, the account and the folders of the service for systemd; start nothing.
+    """Write the units, the account and the folders of the service for systemd, and an interpreter; start nothing.
+
+    The interpreter is a copy that everybody can run and root alone read. Workers of the service, and of every account
+    that uses this clearkey, are then started with it: nobody reaches into them before they hide. Repeat this when
+    Python is updated; until then the copy is left alone.
 
     This clearkey must be installed where root alone can write, since the service's workers run its code.
     """
@@ -107,6 +112,9 @@ def install(destdir: Path, *, only_print: bool) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, text.encode(), mode=0o644)
         click.echo(f"written: {path}", err=True)
+    interpreter = destdir / INSTALLED.relative_to("/")
+    install_interpreter(interpreter)
+    click.echo(f"written: {interpreter}, which everybody can run and root alone read", err=True)
     for word in _NEXT:
         click.echo(f"next: {word}", err=True)
 

@@ -19,6 +19,7 @@ from license_server.issuing.token_keys import MAX_TOKENS_FILE, TokenKeys, parse_
 from license_server.packagers.signers import MAX_SIGNERS_FILE, Signer, parse_signers
 from license_server.pages.admission import PageRules
 from license_server.rules import ServerRules
+from license_server.serving.log import log_to_stderr
 from license_server.serving.serve import DEFAULT_PORT, Settings, serve
 from license_server.serving.tls import Certificate, load_certificate, make_certificate
 from license_server.store.audit import AuditMode
@@ -196,9 +197,7 @@ def command(
 
     Ends at SIGTERM with exit code 0, and at an interrupt (Ctrl-C) with 130.
     """
-    level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
-    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    log_to_stderr((logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)])
     keys = read_keys_file(keys_file) if keys_file is not None else {}
     if store is None and keys_file is None:
         store = str(home_folder() / "license_server" / "keys.db")

@@ -16,6 +16,9 @@ from drm.app.rights.managers import LicenseManager
 from drm.session.events import MediaEventType
 from player.playback import Playback
 
+if "decrypt-here" in sys.argv:
+    from canary_hold import decrypt_here
+
 FILM, URL, *OPTIONS = sys.argv[1:]
 STANDS = {
     MediaEventType.SESSION_STARTED: "started",
@@ -50,37 +53,14 @@ def on_ready(session):
     SEEN["worker"] = session.pid
 
 
-def decrypt_here(words):
-    from drm.app.byte_stream import FileByteStream
-    from drm.app.sources import open_source
-    from drm.cenc.decrypt import SampleDecrypter
-    from drm.keys import ContentKey, KeyId
-
-    ciphers = {}
-    for word in words.split():
-        kid, key = word.split(":")
-        ciphers[KeyId.parse(kid)] = SampleDecrypter(ContentKey.parse(key))
-    held = []
-    with FileByteStream([FILM]) as stream:
-        source = open_source(stream)
-        for descriptor in source.streams():
-            source.select([descriptor.track.track_id])
-            while sample := source.next_sample(descriptor.track.track_id):
-                data, clear = bytearray(sample.size), bytearray(sample.size)
-                source.read_into(sample, memoryview(data))
-                ciphers[sample.crypto.key_id].decrypt_into(memoryview(data), sample.crypto, memoryview(clear))
-                held.append(clear)
-    return held
-
-
 def main():
     hashes = os.memfd_create("framemd5")
-    held = decrypt_here(stand("wants-keys")) if "decrypt-here" in OPTIONS else []
+    held = decrypt_here(FILM, stand("wants-keys")) if "decrypt-here" in OPTIONS else ()
     playback = Playback([FILM], manager=Manager(URL), framemd5=hashes, on_event=on_event, on_ready=on_ready,
                         remote_source="remote-source" in OPTIONS)  # fmt: skip
     result = playback.run()
     stand("gone", frames=result.frames, level=result.report.level, license_path=result.license_path.value,
-          held=len(held), hashes=os.pread(hashes, 1 << 20, 0).decode())  # fmt: skip
+          held=bool(held), hashes=os.pread(hashes, 1 << 20, 0).decode())  # fmt: skip
 
 
 main()

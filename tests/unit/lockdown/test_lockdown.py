@@ -12,7 +12,7 @@ import platform
 
 import pytest
 
-from drm.lockdown import landlock, lockdown, seccomp
+from drm.lockdown import landlock, lockdown, namespaces, seccomp
 from tests.unit.lockdown.locks import INSIDE, at_level_2, ran, told
 
 __all__ = ["at_level_2"]
@@ -74,7 +74,7 @@ def test_without_its_parent_it_ends_and_says_nothing() -> None:
 # ------------------------------------------------------------------------------------------------ the whole
 def test_locked_every_layer_holds_and_before_it_none_does() -> None:
     found = told("locked")
-    names = {*INSIDE, "closed_fds", "userns_owner", "landlock", "user_namespace", "network_namespace", "chroot"}
+    names = {*INSIDE, "closed_fds", "userns_owner", "landlock", *namespaces.LAYERS}
     assert found["layers"] == dict.fromkeys(names, "yes")
     assert found["told"] == {"open": "EACCES", "socket": "EACCES", "fork": "EPERM", "executable": "EPERM"}
     assert found["abi"] == landlock.abi_version()
@@ -84,7 +84,7 @@ def test_locked_every_layer_holds_and_before_it_none_does() -> None:
     )
     early = {name for name, said in found["early"].items() if said == "yes"}
     assert early <= {"untraced", "no_core"}
-    not_asked = ("landlock", "user_namespace", "network_namespace", "chroot")
+    not_asked = ("landlock", *namespaces.LAYERS)
     assert {name: found["early"][name] for name in not_asked} == dict.fromkeys(not_asked, "no: not asked for")
 
 
@@ -133,6 +133,34 @@ def test_a_step_that_fails_is_told_and_the_others_are_taken(name: str, numbers: 
     assert layers[layer] == "no: ENOSYS", name
     assert layers["landlock"] in ("yes", "no: EPERM"), "without no_new_privs root may, and others may not"
     assert layers["seccomp"] == "yes"
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        ("not_dumpable", "no: dumpable"),
+        ("no_new_privs", "no: not set"),
+        ("parent_death", "no: the parent's death is not signalled"),
+        ("closed_fds", "no: 1 stay open"),
+        ("limits", "no: RLIMIT_DATA has no end"),
+        ("chroot", "no: /proc is still there"),
+        ("no_capabilities", "no: CapEff 0"),
+        ("seccomp", "no: no filter"),
+        ("no_core", "no: a core file has room"),
+    ],
+)
+def test_a_step_that_our_code_leaves_out_lowers_the_report(step: str, said: str) -> None:
+    """All other layers are there, but for those that rest on it; Landlock is, since root needs no promise for it."""
+    found = told("without_step", step)
+    if step == "no_core" and found["hard"] == 0:
+        pytest.skip("this machine gives no core files to anybody")
+    layers = found["layers"]
+    assert layers.pop(step).startswith(said)
+    rest = {name for name, told_of in layers.items() if told_of != "yes"}
+    assert rest == {
+        "no_new_privs": {"seccomp", "socket_refused", "exec_memory_refused", "not_dumpable"},
+        "seccomp": {"not_dumpable", "socket_refused", "exec_memory_refused"},
+    }.get(step, set()), rest
 
 
 # ------------------------------------------------------------------------------------------------ probes

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from drm.lockdown import landlock
+from drm.lockdown import landlock, namespaces
 from tests.unit.lockdown.locks import INSIDE, at_level_2, told
 
 __all__ = ["at_level_2"]
@@ -144,17 +144,17 @@ def test_namespaces_of_its_own_and_nothing_of_the_machine(reachable: int) -> Non
     """Alone: without Landlock and seccomp. What is reached without them, the tests of Landlock show."""
     found = told("own_namespaces", reachable)
     assert found["reached"] == {"connect": "ENETUNREACH", "abstract": "ECONNREFUSED", "bind": "done", "signal": "done"}
-    assert found["layers"] == dict.fromkeys(("user_namespace", "network_namespace", "chroot"), "yes")
+    assert found["layers"] == dict.fromkeys(namespaces.LAYERS, "yes")
     assert found["new"] == ["user", "net", "ipc", "uts"]
     assert found["cwd"] == "/"
     assert found["seen"] == {"proc": "ENOENT", "here": "done", "cwd": "done"}
     assert found["files"] == ["0", "1", "2"], "the root is the list of its own descriptors"
 
 
-def test_namespaces_that_cannot_be_had_are_three_layers_that_say_why() -> None:
+def test_namespaces_that_cannot_be_had_are_layers_that_say_why() -> None:
     unshare = {"x86_64": 272, "aarch64": 97}[platform.machine()]
     layers = told("contained", f"{unshare}={errno.EPERM}")["layers"]
-    names = ("user_namespace", "network_namespace", "chroot")
+    names = namespaces.LAYERS
     assert {name: layers[name] for name in names} == dict.fromkeys(names, "no: EPERM")
     assert layers["landlock"] == "yes"
 
@@ -163,7 +163,7 @@ def test_a_root_that_cannot_be_changed_is_one_layer_that_says_why() -> None:
     chroot = {"x86_64": 161, "aarch64": 51}[platform.machine()]
     layers = told("contained", f"{chroot}={errno.EACCES}")["layers"]
     assert layers["chroot"] == "no: EACCES"
-    assert (layers["user_namespace"], layers["network_namespace"]) == ("yes", "yes")
+    assert {layers[name] for name in namespaces.LAYERS[:-1]} == {"yes"}
 
 
 def test_whose_namespace_it_was_born_in() -> None:
@@ -172,3 +172,12 @@ def test_whose_namespace_it_was_born_in() -> None:
     assert told("in_a_namespace_of", "self") == {"owner": "self"}
     assert told("in_a_namespace_of", "other") == {"owner": "other"}
     assert told("in_a_namespace_of", "unmapped") == {"owner": "self"}, "it may be anybody, so it counts as our own"
+
+
+@pytest.mark.parametrize(("flag", "layer"), [(0x10000000, "user_namespace"), (0x40000000, "network_namespace"),
+                                             (0x08000000, "ipc_namespace"), (0x04000000, "uts_namespace")])  # fmt: skip
+def test_a_namespace_that_our_code_leaves_out_lowers_the_report(flag: int, layer: str) -> None:
+    """As root, who needs no user namespace for the others."""
+    layers = told("without_namespace", flag)["layers"]
+    assert layers[layer] == "no: unchanged"
+    assert {layers[name] for name in namespaces.LAYERS if name != layer} == {"yes"}

@@ -24,7 +24,7 @@ import threading
 import time
 from pathlib import Path
 
-from drm.lockdown import fresh_memory, landlock, libc, lockdown, namespaces, probe
+from drm.lockdown import fresh_memory, landlock, libc, limits, lockdown, namespaces, probe
 
 NAMES = ("user", "net", "ipc", "uts", "mnt", "pid")
 
@@ -109,6 +109,44 @@ def reported(files, net, scopes, restrict):
     if restrict == "no":
         landlock.restrict = lambda _ruleset: None
     return _locked(lockdown.Lockdown(os.getppid()))
+
+
+def without_namespace(flag):
+    """What the report says when our own code enters all namespaces but this one."""
+    usual = libc.unshare
+    libc.unshare = lambda flags: usual(flags & ~int(flag))
+    return _locked(lockdown.Lockdown(os.getppid()))
+
+
+def without_step(step):
+    """What the report says when our own code leaves out this step of the lock-down."""
+    hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
+    prctl, setrlimit, numbers = (
+        libc.prctl,
+        resource.setrlimit,
+        {"parent_death": 1, "not_dumpable": 4, "no_new_privs": 38},
+    )
+    if step in numbers:
+        libc.prctl = lambda option, value=0: (
+            0 if (option, value) == (numbers[step], SET[step]) else prctl(option, value)
+        )
+    elif step == "no_core":
+        resource.setrlimit = lambda what, most: None if what == resource.RLIMIT_CORE else setrlimit(what, most)
+    elif step == "closed_fds":
+        stranger = os.open("/dev/null", os.O_RDONLY)
+        close = os.close
+        os.close = lambda descriptor: None if descriptor == stranger else close(descriptor)
+    elif step == "chroot":
+        os.chroot = lambda _folder: None
+    else:
+        place = {"limits": (limits, "apply"), "no_capabilities": (lockdown, "drop_capabilities"),
+                 "seccomp": (lockdown, "_install_filter")}[step]  # fmt: skip
+        setattr(*place, lambda *_words: "")
+    return {**_locked(lockdown.Lockdown(os.getppid())), "hard": hard}
+
+
+SET = {"parent_death": 9, "not_dumpable": 0, "no_new_privs": 1}
 
 
 def uncapable(drop):

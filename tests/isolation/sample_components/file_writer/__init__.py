@@ -1,0 +1,1 @@
+"""A sink of a test: writes as a program that knows nothing of workers would."""
