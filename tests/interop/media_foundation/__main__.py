@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.interop.media_foundation import wine
+from tests.interop.media_foundation import pages, wine
 from tests.interop.media_foundation.comparison import hunks
 from tests.interop.media_foundation.judged import DIFFERENCES, breaches, known, updated
 from tests.interop.media_foundation.logs import KINDS, product_logs
@@ -19,7 +19,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.interop.media_foundation", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="SCENARIO", help="these alone")
     parser.add_argument("--kind", choices=KINDS, help="sessions of this kind alone; with --update local ones count")
-    parser.add_argument("--update", action="store_true", help="write differences.toml as it is now; judge what is new")
+    parser.add_argument("--update", action="store_true", help="write differences.toml and the pages as it is now")
     parser.add_argument("--wine", action="store_true", help=f"first make Wine's logs anew, with Wine {wine.OLDEST}")
     parser.add_argument("--logs", type=Path, metavar="FOLDER", help="leave the product's logs there")
     words = parser.parse_args()
@@ -49,6 +49,7 @@ def main() -> int:
     print(*found, sep="\n")
     if words.update:
         DIFFERENCES.write_text(updated(logs[kinds[0]], listed), encoding="utf-8")
+        pages.write()
     unjudged = sum(not each.because for rows in known().values() for each in rows)
     print(f"{len(names)} scenarios, {sum(map(len, known().values()))} differences listed, {unjudged} without a cause")
     return 1 if found or unjudged else 0

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.assertions import ASSERTIONS
-from tests.interop.media_foundation import wine
+from tests.interop.media_foundation import pages, wine
 from tests.interop.media_foundation.comparison import hunks
 from tests.interop.media_foundation.judged import DIFFERENCES, breaches, known, updated, verdicts
 from tests.interop.media_foundation.logs import KINDS, product_logs, wine_log
@@ -71,6 +71,14 @@ def test_each_difference_has_a_cause_and_each_cause_a_verdict() -> None:
         assert each.page, name
         assert len(each.why.split()) > 5, name
         assert set(each.rules) <= set(ASSERTIONS), name
+
+
+def test_the_pages_tell_what_is_listed() -> None:
+    told = "python -m tests.interop.media_foundation --update"
+    assert pages.PAGE.read_text() == pages.page(), told
+    assert pages.COLUMN.read_text() == pages.column(), told
+    assert set(pages.tried()) <= set(ASSERTIONS)
+    assert {name for names in pages.tried().values() for name in names} <= set(every())
 
 
 def test_each_scenario_has_wines_log() -> None:
