@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.interop.media_foundation import pages, wine
 from tests.interop.media_foundation.comparison import hunks
-from tests.interop.media_foundation.judged import DIFFERENCES, breaches, known, updated
+from tests.interop.media_foundation.judged import DIFFERENCES, breaches, known, of_kind, updated
 from tests.interop.media_foundation.logs import KINDS, product_logs
 from tests.interop.media_foundation.scenarios import every
 
@@ -36,19 +36,22 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="mf-clips-") as folder:
         logs = {kind: product_logs(kind, names, Path(folder)) for kind in kinds}
     if words.logs:
-        for kind, of_kind in logs.items():
+        for kind, by_name in logs.items():
             (words.logs / kind).mkdir(parents=True, exist_ok=True)
-            for name, log in of_kind.items():
+            for name, log in by_name.items():
                 (words.logs / kind / f"{name}.log").write_text(log, encoding="utf-8")
     listed = known()
-    found = [f"{kind}: {line}" for kind in kinds for name in names for line in breaches(name, logs[kind][name], listed)]
-    for name in names if len(kinds) > 1 else ():
+    found = [
+        f"{kind}: {line}" for kind in kinds for name in names for line in breaches(name, kind, logs[kind][name], listed)
+    ]
+    alike = [name for name in names if of_kind(name, "pmp") not in listed]
+    for name in alike if len(kinds) > 1 else ():
         for hunk in hunks(logs["local"][name], logs["pmp"][name]):
             found += [f"{name}: the two kinds of session differ", *(f"    local  {line}" for line in hunk.one),
                       *(f"    pmp    {line}" for line in hunk.other)]  # fmt: skip
     print(*found, sep="\n")
     if words.update:
-        DIFFERENCES.write_text(updated(logs[kinds[0]], listed), encoding="utf-8")
+        DIFFERENCES.write_text(updated(logs, listed), encoding="utf-8")
         pages.write()
     unjudged = sum(not each.because for rows in known().values() for each in rows)
     print(f"{len(names)} scenarios, {sum(map(len, known().values()))} differences listed, {unjudged} without a cause")

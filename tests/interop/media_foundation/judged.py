@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from tests.interop.media_foundation.comparison import Hunk, hunks
-from tests.interop.media_foundation.logs import wine_log
+from tests.interop.media_foundation.logs import KINDS, wine_log
 from tests.interop.media_foundation.scenarios import FOLDER, every
 
-__all__ = ["DIFFERENCES", "VERDICTS", "Difference", "Verdict", "breaches", "known", "updated", "verdicts"]
+__all__ = ["DIFFERENCES", "VERDICTS", "Difference", "Verdict", "breaches", "known", "of_kind", "updated", "verdicts"]
 
 DIFFERENCES: Final = FOLDER / "differences.toml"
 VERDICTS: Final = FOLDER / "verdicts.toml"
@@ -55,9 +55,14 @@ def known(path: Path = DIFFERENCES) -> dict[str, list[Difference]]:
     }
 
 
-def breaches(name: str, log: str, listed: Mapping[str, list[Difference]]) -> list[str]:
+def of_kind(name: str, kind: str) -> str:
+    """The name under which the differences of a scenario are listed for one kind of session, where kinds differ."""
+    return f"{name}-{kind}"
+
+
+def breaches(name: str, kind: str, log: str, listed: Mapping[str, list[Difference]]) -> list[str]:
     """Of one scenario's log: what differs from Wine's and is not listed, and what is listed and differs no more."""
-    left = list(listed.get(name, ()))
+    left = list(listed.get(of_kind(name, kind), listed.get(name, ())))
     found = []
     for hunk in hunks(wine_log(name), log):
         like = next((each for each in left if each.hunk.is_like(hunk)), None)
@@ -75,19 +80,25 @@ def _lines(hunk: Hunk) -> Iterator[str]:
     yield from (f"    ours  {line}" for line in hunk.other)
 
 
-def updated(logs: Mapping[str, str], listed: Mapping[str, list[Difference]]) -> str:
-    """differences.toml for these logs; scenarios that were not played stay as they are listed."""
+def updated(logs: Mapping[str, Mapping[str, str]], listed: Mapping[str, list[Difference]]) -> str:
+    """differences.toml for these logs, by kind and scenario; what was not played stays as it is listed.
+
+    A scenario is listed once, by its first kind, unless it is listed by kind already.
+    """
     text = [_HEAD]
     for name in every():
-        differences = listed.get(name, [])
-        if name in logs:
-            before, differences = list(differences), []
-            for hunk in hunks(wine_log(name), logs[name]):
-                like = next((each for each in before if each.hunk.is_like(hunk)), Difference(hunk, ()))
-                differences.append(like)
-        for each in differences:
-            text.append(f"[[{name}]]\nbecause = {json.dumps(list(each.because))}")
-            text += [_array("wine", each.hunk.one), _array("ours", each.hunk.other), ""]
+        by_kind = [of_kind(name, kind) for kind in KINDS if of_kind(name, kind) in listed]
+        for key in by_kind or [name]:
+            kind = key.removeprefix(f"{name}-") if by_kind else next(iter(logs), "")
+            before, differences = list(listed.get(key, ())), listed.get(key, [])
+            if name in logs.get(kind, {}):
+                found = hunks(wine_log(name), logs[kind][name])
+                differences = [
+                    next((each for each in before if each.hunk.is_like(hunk)), Difference(hunk, ())) for hunk in found
+                ]
+            for each in differences:
+                text.append(f"[[{key}]]\nbecause = {json.dumps(list(each.because))}")
+                text += [_array("wine", each.hunk.one), _array("ours", each.hunk.other), ""]
     return "\n".join(text)
 
 

@@ -64,8 +64,9 @@ def page() -> str:
 def _lines() -> Iterator[str]:
     yield (FOLDER / "about.txt").read_text(encoding="utf-8").rstrip()
     yield ""
-    differing = sum(map(len, known().values()))
-    yield f"So far: {len(every())} scenarios, {len(known())} of which differ, in {differing} places."
+    differing = {key.partition("-")[0] for key in known()}
+    places = sum(map(len, known().values()))
+    yield f"So far: {len(every())} scenarios, {len(differing)} of which differ, in {places} places."
     for verdict, (title, words) in _PARTS.items():
         causes = {name: each for name, each in verdicts().items() if each.verdict == verdict}
         if not causes:
@@ -75,7 +76,7 @@ def _lines() -> Iterator[str]:
         yield "| --- | --- | --- | --- | --- |"
         for name, each in causes.items():
             rules = ", ".join(f"MF-{number:03}" for number in each.rules)
-            scenarios = [scenario for scenario, rows in known().items() if any(name in row.because for row in rows)]
+            scenarios = [key for key, rows in known().items() if any(name in row.because for row in rows)]
             yield f'| <a id="{name}"></a>{name} | {each.why} | {each.page} | {rules} | {", ".join(scenarios)} |'
 
 

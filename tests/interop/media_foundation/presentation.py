@@ -90,6 +90,17 @@ class Source:
             raise _failure(0xC00D36B2)
         self._inner.select(stream_ids, position)
 
+    def on_pause(self) -> None:
+        self._refuse_dead()
+        self._tell("Pause")
+
+    def on_stop(self) -> None:
+        self._refuse_dead()
+        self._tell("Stop")
+
+    def on_shutdown(self) -> None:
+        self._tell("Shutdown")
+
     def next_sample(self, stream_id: int) -> Any:
         self._refuse_dead()
         sample = self._inner.next_sample(stream_id)
