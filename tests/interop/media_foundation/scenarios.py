@@ -22,6 +22,11 @@ class Scenario(NamedTuple):
     steps: tuple[str, ...]
 
     @property
+    def waits_for_211(self) -> bool:
+        """Whether it looks at what is in flight when the source is done."""
+        return "wait 211" in self.steps
+
+    @property
     def lengths(self) -> set[int]:
         """Of the clips that it needs, in frames."""
         topologies = [step for step in self.steps if step.startswith("topo ")]
