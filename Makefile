@@ -14,7 +14,7 @@ KILLS  ?= 1000
 FUZZ   ?= 1000000
 PYTHON ?=
 
-.PHONY: play test players check bench soak fuzz mutate clean
+.PHONY: play test players oracle check bench soak fuzz mutate clean
 .SILENT:
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
@@ -32,6 +32,11 @@ test: $(TEST)
 # Every pinned player with each form of manifest, codec and scheme in Chromium: writes the table of what plays.
 players: $(TEST)
 	$(BIN)/python -m tests.browser.matrix $(ARGS)
+
+# A real mf.dll as the judge: makes Wine's logs anew where Wine 10 or newer is, then every scenario on both kinds of session.
+# ARGS="pause_start --kind pmp" plays one; --update writes down what differs now.
+oracle: $(TEST)
+	$(BIN)/python -m tests.interop.media_foundation --wine $(ARGS)
 
 # What a reader should not have to look for: style, types, import contracts, the rules of the house.
 check: $(TEST)

@@ -7,12 +7,13 @@ Names are Media Foundation's in Python spelling: IMFMediaSource is `MediaSource`
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol, TypeAlias, runtime_checkable
 from uuid import UUID
 
 import msgspec
 
+from drm.errors import DRMError
 from drm.media import Sample, StreamDescriptor, TrackInfo
 from drm.rights.authorities import (
     AccessParameters,
@@ -30,6 +31,7 @@ __all__ = [
     "ByteStream",
     "Decoder",
     "Decrypter",
+    "EventfulSink",
     "Frame",
     "InputTrustAuthority",
     "MediaSource",
@@ -40,7 +42,9 @@ __all__ = [
     "ProtectedEnvironment",
     "SetPolicyResult",
     "Sink",
+    "SinkEvents",
     "SourceCharacteristic",
+    "ToldSource",
     "Transform",
     "VideoFrame",
 ]
@@ -130,6 +134,24 @@ class MediaSource(Protocol):
         """Read the sample's bytes as stored, encrypted ones still so. Raises TruncatedMediaError."""
 
 
+@runtime_checkable
+class ToldSource(Protocol):
+    """A media source that wants to know what becomes of playback: one that has all three of these.
+
+    Called one at a time with the source's other calls, in order. What `on_pause` or `on_stop` raises is the status of
+    the session's event.
+    """
+
+    def on_pause(self) -> None:
+        """Playback stands (IMFMediaSource::Pause). `select`, or another call for samples, is the end of it."""
+
+    def on_stop(self) -> None:
+        """Playback was stopped (IMFMediaSource::Stop): the next thing is `select`."""
+
+    def on_shutdown(self) -> None:
+        """The topology is over, or its session: nothing more is read for it. Failures are logged."""
+
+
 class VideoFrame(msgspec.Struct):
     """A decoded picture. `native` is the decoder's own object; planes are read through it, never copied here."""
 
@@ -198,6 +220,24 @@ class Transform(Protocol):
 
     def flush(self) -> None:
         """Forget what is inside."""
+
+
+class SinkEvents(Protocol):
+    """Where a sink says what becomes of it (its IMFMediaEventGenerator). Any thread; returns at once."""
+
+    def invalidate(self, error: DRMError | None = None) -> None:
+        """It can show nothing any more: SINK_INVALIDATED, with this error as status, and its topology ends."""
+
+    def renderer_event(self, values: Mapping[str, float]) -> None:
+        """RENDERER_EVENT with these numbers, at most sixteen: counts and sizes, never anything of the picture."""
+
+
+@runtime_checkable
+class EventfulSink(Protocol):
+    """A sink that has something to say by itself."""
+
+    def set_events(self, events: SinkEvents) -> None:
+        """Called once, after `load` and before `open`."""
 
 
 class Sink(Protocol):

@@ -53,6 +53,7 @@ DRMError                          E-UNEXPECTED          exit 1
 ├── PMPProcessDiedError           E-PMP-DIED            1
 ├── WireError                     E-WIRE                1   the other process broke the protocol
 ├── ManagerBlocksError            E-MANAGER-BLOCKS      1   the application's manager does not return
+├── NotBackError                  E-NOT-BACK            1   nor does a source, a sink or a loader
 ├── NotAvailableError             E-NOT-AVAILABLE       1   an enabler has nothing of the kind
 ├── PolicyChangedError            E-POLICY-CHANGED      1   outputs must apply policies first
 └── SessionError                  E-SESSION             1   a command in the wrong state
@@ -106,7 +107,7 @@ __all__ = [
     "KeysFileError", "LicenseError", "LicenseExpiredError", "LicenseMalformedError", "LicenseRefusedError",
     "LicenseRequiredError", "LicenseServerUnreachableError", "MalformedMediaError", "ManagerBlocksError",
     "MediaChangedError", "MediaError", "MediaUnreachableError", "MemoryLimitError", "MultipleBeginError",
-    "MultipleSubscribersError", "NoEventsAvailableError", "NotAvailableError", "NotProtectedError",
+    "MultipleSubscribersError", "NoEventsAvailableError", "NotAvailableError", "NotBackError", "NotProtectedError",
     "NotRemotableError", "NothingReachedError", "OutputNotAllowedError", "PMPProcessDiedError", "PassphraseError",
     "PolicyChangedError", "PolicyError", "RateError", "RestartRequiredError", "SessionError",
     "SessionShutdownError", "ShadowingError", "SigningKeyMissingError", "StalledMediaError", "StorageError",
@@ -714,6 +715,15 @@ class AuthorityError(DRMError, code="E-AUTHORITY", exit_code=ExitCode.USAGE):
     advice = (
         "`clearkey authority status` shows roles, keys and what is published; docs/how-to/publish-components.md has "
         "the order of the steps."
+    )
+
+
+class NotBackError(DRMError, code="E-NOT-BACK", hresult=HResult.ERROR_TIMEOUT):
+    """A media source, a sink or a topology loader did not come back from a call of the session's."""
+
+    advice = (
+        "What it waits for does not come: a server, a lock, a pipe. The session goes on without it. "
+        "`SessionConfiguration.answer_limit` is the time that it has."
     )
 
 

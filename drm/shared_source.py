@@ -9,8 +9,9 @@ import threading
 from collections.abc import Callable, Iterable
 from weakref import WeakValueDictionary
 
-from drm.component import MediaSource
+from drm.component import MediaSource, ToldSource
 from drm.media import Sample
+from drm.wire.specs import SourceState
 
 __all__ = ["SharedSources", "SourceCursor"]
 
@@ -75,6 +76,24 @@ class SourceCursor:
         with self._place.moving:
             self._turn()
             self.media.read_into(sample, into)
+
+    @property
+    def is_told(self) -> bool:
+        """Whether the source wants to know what becomes of playback."""
+        return isinstance(self.media, ToldSource)
+
+    def tell(self, state: SourceState) -> None:
+        """Tell a source that wants to know. Raises what it raises."""
+        if isinstance(self.media, ToldSource):
+            with self._place.moving:
+                self._turn()
+                (self.media.on_pause if state is SourceState.PAUSED else self.media.on_stop)()
+
+    def shutdown(self) -> None:
+        """This topology is over: a source that wants to know is told. Raises what it raises."""
+        if isinstance(self.media, ToldSource):
+            with self._place.moving:
+                self.media.on_shutdown()
 
     def interrupt(self) -> None:
         """A source that waits for a server lets go, if it can, and unless it is another cursor that waits."""

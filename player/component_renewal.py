@@ -16,7 +16,8 @@ from types import TracebackType
 from typing import Final, Protocol, Self, TypeVar
 
 from drm.app.components.renewal import RENEWING
-from drm.app.rights.enabler import ContentEnabler, EnablerActivation
+from drm.app.rights.content_enabler import ContentEnabler
+from drm.app.rights.enabler import EnablerActivation
 from drm.errors import DRMError, RestartRequiredError, TrustError
 from drm.hresult import name_of
 from drm.rights.enablers import EnableType

@@ -28,7 +28,7 @@ from drm.app.components.generation import RefreshState
 from drm.app.components.installed import component_folders
 from drm.app.components.supply import ComponentSupply
 from drm.app.components.trust import ComponentTrust
-from drm.app.rights.enabler import ContentEnabler
+from drm.app.rights.content_enabler import ContentEnabler
 from drm.class_ids import BUILT_IN
 from drm.errors import InvalidArgumentError, NoEventsAvailableError
 from drm.session.events import MediaEvent

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from drm.app.components.trust import ComponentTrust
     from drm.app.http.byte_stream import HttpByteStream
     from drm.app.local_session import create_media_session
-    from drm.app.rights.enabler import ContentEnabler, ContentProtectionManager, EnablerActivation, EnableResult
+    from drm.app.rights.content_enabler import ContentEnabler
+    from drm.app.rights.enabler import ContentProtectionManager, EnablerActivation, EnableResult
     from drm.app.rights.license_forms import LicenseForm
     from drm.app.rights.managers import LicenseManager, LocalKeysManager
     from drm.app.server import PMPServer, create_pmp_server
@@ -63,7 +64,7 @@ _PLACES: Final = {
     "PMPSessionFlags": "session_configuration",
     "NO_QUALITY_MANAGER": "session_configuration",
     "ContentProtectionManager": "rights.enabler",
-    "ContentEnabler": "rights.enabler",
+    "ContentEnabler": "rights.content_enabler",
     "EnablerActivation": "rights.enabler",
     "EnableResult": "rights.enabler",
     "LicenseForm": "rights.license_forms",

@@ -104,7 +104,10 @@ class ByteStreamService:
     def _interrupt(self) -> None:
         interrupt = getattr(self._stream, "interrupt", None)
         if interrupt is not None:
-            interrupt()
+            try:
+                interrupt()
+            except Exception:  # the application's own fault, and too late to tell of
+                logger.exception("the byte stream failed when it was interrupted")
 
     def _serve(self) -> None:
         try:
@@ -124,7 +127,7 @@ class ByteStreamService:
                 self._read(message.offset, into)
         except DRMError as found:
             record = found.to_record()
-        except Exception as fault:  # noqa: BLE001 - an application's own stream must not leave the worker waiting
+        except BaseException as fault:  # noqa: BLE001 - an application's own stream must not leave the worker waiting
             what = f"the byte stream failed: {type(fault).__name__}: {fault}"
             record = DRMError(what, where=self._stream.name).to_record()
         with self._counting:

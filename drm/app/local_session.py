@@ -52,8 +52,9 @@ _UNPROTECTED: Final = 0  # isolation level of an application
 def create_media_session(configuration: SessionConfiguration | None = None) -> LocalMediaSession:
     """Make a Media Session in this process (MFCreateMediaSession).
 
-    Of the configuration count global_time, quality_manager, topology_loader, low_latency and components; whatever is
-    about rights or a worker has no effect. A topology loader that is not registered leaves the session with its own.
+    Of the configuration count global_time, quality_manager, topology_loader, low_latency, answer_limit and components;
+    whatever is about rights or a worker has no effect. A topology loader that is not registered leaves the session with
+    its own.
 
     Raises:
         UnknownComponentError: no component has the quality manager's class id.
@@ -99,7 +100,11 @@ class LocalMediaSession:
             loader = Loader.from_bundle(pack_components(configuration.components))
         host = _Host(loader, low_latency=configuration.low_latency)
         options = SessionOptions(configuration.global_time, quality_manager(host, configuration.quality_manager))
-        resolver = TopologyLoader(host, _NoRights(), _UNPROTECTED, custom_loader(host, configuration.topology_loader))
+        self._answer_limit = configuration.answer_limit
+        custom = custom_loader(host, configuration.topology_loader)
+        resolver = self._resolver = TopologyLoader(
+            host, _NoRights(), _UNPROTECTED, custom, answer_limit=self._answer_limit
+        )
         self._queue = EventQueue()
         self._changing = threading.Lock()
         self._sources: dict[int, LocalSource] = {}  # by topology
@@ -133,15 +138,18 @@ class LocalMediaSession:
         self._core.refuse_shut()
         with self._changing:
             number = self._numbers.take(topology)
-            source = LocalSource(self._shared.cursor(media), lambda: self._source_gone(number))
-            copied = _copy(topology, number, source)
+            copied: Topology[SessionSource] | None = None
             try:
+                reading = self._shared.cursor(media)
+                source = LocalSource(reading, lambda: self._source_gone(number), self._answer_limit)
+                copied = _copy(topology, number, source)
                 if flags & SetTopologyFlags.NORESOLUTION:
                     self._as_they_are[number] = topology
                 self._sources[number] = source
                 self._core.set_topology(copied, flags)
             except BaseException:
-                _close_descriptors(copied)
+                if copied is not None:
+                    _close_descriptors(copied)
                 self._source_gone(number)
                 raise
 
@@ -229,6 +237,10 @@ class LocalMediaSession:
         """Put an event of one's own into the queue."""
         self._queue.queue_event(event)
 
+    def in_callback(self) -> bool:
+        """False: no call of this session is refused anywhere."""
+        return False
+
     def __enter__(self) -> Self:
         return self
 
@@ -252,6 +264,7 @@ class LocalMediaSession:
     def _interrupt(self, for_good: bool) -> None:
         """Nobody is asked for rights; what may wait is a media source."""
         if for_good:
+            self._resolver.interrupt()
             for source in list(self._sources.values()):
                 source.cancel()
 

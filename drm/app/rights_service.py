@@ -13,7 +13,8 @@ from contextlib import suppress
 from typing import Final
 
 from drm.app.components.renewal import RENEWING
-from drm.app.rights.enabler import AutomaticWay, ContentProtectionManager, EnablerActivation, Outcome
+from drm.app.rights.content_enabler import AutomaticWay, Outcome
+from drm.app.rights.enabler import ContentProtectionManager, EnablerActivation
 from drm.app.rights.manager_call import ManagerCall
 from drm.app.rights.media_url import url_in_media
 from drm.app.worker_link import WorkerLink

@@ -156,9 +156,7 @@ class PMPServer:
                 return
             self._is_shut = True
         if self.link.locks:
-            with suppress(DRMError):
-                self.link.send(wire.Exit())
-            threading.Thread(target=self._end_late, name="pmp-server-end", daemon=True).start()
+            self._end_when_unlocked()
         else:
             self.link.close()
         self._ended(SessionShutdownError("the PMP server was shut down, and the session with it"))
@@ -169,6 +167,11 @@ class PMPServer:
             warnings.warn(f"PMP worker {self.pid} was never shut down", ResourceWarning, source=self, stacklevel=2)
             self._is_shut = True
             self.link.abandon()
+
+    def _end_when_unlocked(self) -> None:
+        with suppress(DRMError):
+            self.link.send(wire.Exit())
+        threading.Thread(target=self._end_late, name="pmp-server-end", daemon=True).start()
 
     def _end_late(self) -> None:
         self.link.process.wait(_LOCKED_EXIT)
@@ -234,7 +237,10 @@ class PMPServer:
         with self._changing:
             self._drop(number)
             is_last = not self._attached and not self._is_kept
-        if is_last:
+        if is_last and self.link.locks:  # it is the process that is held, whoever let go of what played in it
+            self._is_shut = True
+            self._end_when_unlocked()
+        elif is_last:
             self._is_shut = True
             self.link.abandon()
         else:

@@ -11,6 +11,7 @@ from drm.app.components.trust import ComponentTrust
 from drm.app.rights.enabler import ContentProtectionManager
 from drm.app.server import PMPServer
 from drm.app.worker_configuration import WorkerConfiguration
+from drm.bounded_calls import ANSWER_LIMIT
 from drm.errors import InvalidArgumentError
 from drm.wire.messages import SessionSpec
 from drm.worker_memory import DEFAULT_MEMORY, LEAST_MEMORY, MOST_MEMORY
@@ -46,6 +47,7 @@ class SessionConfiguration:
     dialects: tuple[str, ...] = ()  # readings of Common Encryption that the session's decrypters follow
     components: tuple[Path, ...] = ()  # folders of components of your own, beside the installed ones
     trust: ComponentTrust = field(default_factory=ComponentTrust)  # which authority vouches for the components
+    answer_limit: float = ANSWER_LIMIT  # seconds that a source, a sink or a topology loader may take for a call
     min_level: int = 1  # isolation level below which creation fails
     service: str | None = None  # socket of the PMP service whose workers are used; None: for level 3 the usual one
     engine: str = "cryptography"  # cipher engine of the worker
@@ -86,5 +88,10 @@ class SessionConfiguration:
     def spec(self) -> SessionSpec:
         """The attributes that act in the worker."""
         return SessionSpec(
-            self.dialects, self.global_time, self.quality_manager, self.topology_loader, self.remote_source_mode
+            self.dialects,
+            self.global_time,
+            self.quality_manager,
+            self.topology_loader,
+            self.remote_source_mode,
+            self.answer_limit,
         )

@@ -10,12 +10,12 @@ import threading
 import warnings
 from contextlib import suppress
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 from uuid import UUID
 
 import msgspec
 
-from drm.app.clock_proxy import ClockProxy
+from drm.app.clock_proxy import ClockProxy, ClockWatch
 from drm.app.components.renewal import ComponentUpdate
 from drm.app.host_proxy import HostProxy, RemoteProxy, RemoteSourceHost
 from drm.app.remote_mode.sources import RemoteSources
@@ -38,6 +38,8 @@ from drm.wire import messages as wire
 from drm.wire.messages import FullTopology
 
 __all__ = ["MediaSessionProxy", "PMPSessionFlags", "SessionConfiguration", "create_pmp_media_session"]
+
+_MAX_UNREAD: Final = 1 << 16  # events that nobody reads, beyond which a worker counts as unsound
 
 
 def create_pmp_media_session(
@@ -81,6 +83,7 @@ class MediaSessionProxy:
         self._server = configuration.server_context or PMPServer(worker, is_kept=False)
         link = self._server.link
         self._queue = EventQueue(link.calling_back)
+        self._clock = ClockWatch()
         self._is_shut = True  # so far
         self._changing = threading.Lock()
 
@@ -173,6 +176,7 @@ class MediaSessionProxy:
             self._refuse_shut()
             self._is_shut = True
         self._queue.shutdown()
+        self._clock.shutdown()
         self._rights.close()
         self._server.detach(self._number)
         self._topologies.close()
@@ -182,7 +186,7 @@ class MediaSessionProxy:
     def get_clock(self) -> ClockProxy:
         """The presentation clock."""
         self._refuse_shut()
-        return ClockProxy(self._query)
+        return ClockProxy(self._query, self._clock)
 
     def get_session_capabilities(self) -> SessionCapability:
         """What can be done now."""
@@ -244,6 +248,10 @@ class MediaSessionProxy:
 
     # ------------------------------------------------------------------ more of the session
 
+    def in_callback(self) -> bool:
+        """Whether this thread is inside a callback of the worker, where blocking calls are refused (InSendMessage)."""
+        return self._server.link.in_callback()
+
     @property
     def pid(self) -> int:
         """The worker's process id."""
@@ -276,6 +284,7 @@ class MediaSessionProxy:
             )
             self._is_shut = True
             self._server.abandon(self._number)
+            self._clock.shutdown()
             self._topologies.stop()
             if self._remote is not None:
                 self._remote.end(SessionShutdownError("the session was shut down"))
@@ -299,7 +308,9 @@ class MediaSessionProxy:
         match message:
             case wire.Event():
                 self._event(message)
-            case wire.NeedSamples() | wire.SelectStreams() | wire.ReleaseSource():
+            case wire.ClockChanged():
+                self._clock.changed(message)
+            case wire.NeedSamples() | wire.SelectStreams() | wire.TellSource() | wire.ReleaseSource():
                 self._topologies.take(message)
             case wire.BeginEnableContent():
                 self._rights.begin(message)
@@ -322,6 +333,8 @@ class MediaSessionProxy:
             self._queue.end(MediaEvent(MediaEventType.ERROR, error.hresult, {}, error.to_record()))
 
     def _event(self, message: wire.Event) -> None:
+        if self._queue.unread >= _MAX_UNREAD:
+            raise WireError(f"the worker sent {_MAX_UNREAD} events that nobody has read")
         self._rights.saw(message)
         value: object = message.topology
         if message.kind == MediaEventType.SESSION_TOPOLOGY_SET:

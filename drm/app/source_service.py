@@ -6,18 +6,21 @@ A thread of its own reads samples straight into shared memory, as far as the wor
 from __future__ import annotations
 
 import collections
+import functools
 import logging
 import queue
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
+from drm.component import MediaSource, SourceCharacteristic
 from drm.errors import (
     DRMError,
     ErrorRecord,
+    InvalidArgumentError,
     PMPProcessDiedError,
     SessionShutdownError,
     UnsupportedMediaError,
@@ -33,10 +36,12 @@ from drm.wire.messages import (
     SelectStreams,
     SourceFailed,
     SourceStarted,
+    SourceTold,
+    TellSource,
 )
 from drm.wire.ring import RingWriter
 
-__all__ = ["SourceService"]
+__all__ = ["SourceService", "characteristics_of", "duration_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -47,9 +52,35 @@ _MAX_REQUESTS: Final = 4096  # that wait to be served; a worker's credits run ou
 _BATCH: Final = 16  # samples in one message
 _BATCH_SUBSAMPLES: Final = 2048  # and the subsamples that they may have together, which bounds the message
 _STEP: Final = 0.2  # seconds between two tries to let a read go
+_LEFT: Final = 5.0  # seconds after which a source that does not come back is left to its thread
 _MAX_SUBSAMPLES: Final = 7000  # of one message of 64 KiB: each has up to nine bytes
 
 _Send = Callable[[FromApp, Sequence[int]], None]
+_T = TypeVar("_T")
+
+
+class _SourceFailedError(Exception):
+    """The application's source raised, or gave what is none of its samples: its fault, whatever the class."""
+
+    def __init__(self, record: ErrorRecord) -> None:
+        super().__init__(record.what)
+        self.record = record
+
+
+def characteristics_of(source: MediaSource) -> SourceCharacteristic:
+    """What it can do, of what this version knows. Raises InvalidArgumentError for an answer that is none."""
+    return SourceCharacteristic(_whole("characteristics", source.characteristics) & sum(SourceCharacteristic))
+
+
+def duration_of(source: MediaSource) -> int:
+    """Its length in units of 100 ns; 0: not known. Raises as `characteristics_of`."""
+    return max(0, _whole("duration", source.duration))
+
+
+def _whole(what: str, value: object) -> int:
+    if not isinstance(value, int):
+        raise InvalidArgumentError(f"the {what} of a media source is a whole number", seen=type(value).__name__)
+    return int(value)
 
 
 class _Stream:
@@ -79,7 +110,7 @@ class SourceService:
         except BaseException:
             self._unmap()
             raise
-        self._requests: queue.SimpleQueue[SelectStreams | NeedSamples | None] = queue.SimpleQueue()
+        self._requests: queue.SimpleQueue[SelectStreams | NeedSamples | TellSource | None] = queue.SimpleQueue()
         self._stream_ids = frozenset(self._streams)
         self._epoch = 0
         self._broken: WireError | None = None
@@ -92,7 +123,7 @@ class SourceService:
             self._send(ring, [stream.ring.fd])
         self._thread.start()
 
-    def request(self, message: SelectStreams | NeedSamples) -> None:
+    def request(self, message: SelectStreams | NeedSamples | TellSource) -> None:
         """Take what the worker asks for; the reader's thread calls this and never waits.
 
         Raises:
@@ -112,15 +143,31 @@ class SourceService:
     def stop(self) -> None:
         """Serve no more, and return at once: the thread unmaps when it is done. Idempotent."""
         self._requests.put(None)
-        self._reading.interrupt()
+        self._interrupt()
 
     def close(self) -> None:
-        """Stop, and wait until all is unmapped. Idempotent."""
+        """Stop, and wait until all is unmapped; a source that does not come back is left to its thread. Idempotent."""
         self.stop()
-        while self._thread.is_alive() and threading.current_thread() is not self._thread:
+        if threading.current_thread() is self._thread:
+            return
+        for _ in range(round(_LEFT / _STEP)):
+            if not self._thread.is_alive():
+                self._unmap()
+                return
             self._thread.join(_STEP)
-            self._reading.interrupt()  # it may have begun another read meanwhile
-        self._unmap()
+            self._interrupt()  # it may have begun another read meanwhile
+        logger.warning("the media source does not end its read; it is left alone")
+
+    def _interrupt(self) -> None:
+        """A source that waits for a server lets go, if it can. Its own code runs here: nobody waits for it."""
+
+        def let_go() -> None:
+            try:
+                self._reading.interrupt()
+            except BaseException:  # the application's own fault, and too late to tell of
+                logger.exception("the media source failed when it was interrupted")
+
+        threading.Thread(target=let_go, name="media-source-interrupt", daemon=True).start()
 
     def _unmap(self) -> None:
         streams, self._streams = self._streams, {}
@@ -132,14 +179,22 @@ class SourceService:
             self._answer()
         finally:
             self._unmap()
+            try:
+                self._reading.shutdown()
+            except BaseException:  # the application's own fault, and nobody waits for it
+                logger.exception("the media source failed when it was needed no more")
 
     def _answer(self) -> None:
         while (message := self._requests.get()) is not None:
             try:
                 if isinstance(message, SelectStreams):
                     self._select(message)
+                elif isinstance(message, TellSource):
+                    self._tell(message)
                 elif message.epoch == self._epoch:
                     self._supply(message)
+            except _SourceFailedError as error:
+                self._failed(error.record)
             except WireError as error:
                 self._broken = error
                 logger.info("the media source stops: %s", error.what)
@@ -149,8 +204,6 @@ class SourceService:
                 return
             except DRMError as error:
                 self._failed(error.to_record())
-            except Exception as error:  # noqa: BLE001 - an application's own source must not leave the session waiting
-                self._failed(DRMError(f"the media source failed: {type(error).__name__}: {error}").to_record())
 
     def _failed(self, record: ErrorRecord) -> None:
         with suppress(WireError, PMPProcessDiedError, SessionShutdownError):  # then nobody waits any more
@@ -164,8 +217,16 @@ class SourceService:
             stream.credit = 0
             stream.held = None
             stream.ended = stream.stream_id not in wanted
-        self._reading.select(wanted, message.position)
+        _of_source(lambda: self._reading.select(wanted, message.position))
         self._send(SourceStarted(self._session, self._topology_id, self._epoch), ())
+
+    def _tell(self, message: TellSource) -> None:
+        error: ErrorRecord | None = None
+        try:
+            _of_source(lambda: self._reading.tell(message.state))
+        except _SourceFailedError as failed:
+            error = failed.record
+        self._send(SourceTold(self._session, self._topology_id, message.number, error), ())
 
     def _supply(self, message: NeedSamples) -> None:
         stream = self._streams[message.stream_id]
@@ -177,13 +238,14 @@ class SourceService:
                 return  # no room: the worker asks again when it has used some
             stream.credit -= len(batch)
             told = Samples(self._session, self._topology_id, self._epoch, stream.stream_id, tuple(batch), stream.ended)
+            _of_source(functools.partial(_crosses, told))
             self._send(told, ())
 
     def _batch(self, stream: _Stream) -> list[Sample]:
         batch: collections.deque[Sample] = collections.deque()
         subsamples = 0
         while len(batch) < min(_BATCH, stream.credit) and subsamples < _BATCH_SUBSAMPLES:
-            sample = stream.held or self._reading.next_sample(stream.stream_id)
+            sample = stream.held or _of_source(lambda: self._next(stream.stream_id))
             if sample is None:
                 stream.ended = True
                 break
@@ -212,11 +274,35 @@ class SourceService:
             stream.held = None
             offset, position = place
             with stream.ring.view(offset, sample.size) as into:
-                self._reading.read_into(sample, into)
+                _of_source(functools.partial(self._reading.read_into, sample, into))
             stream.ring.take(position)
             batch.append(msgspec.structs.replace(sample, offset=offset))
             subsamples += weight
         return list(batch)
+
+    def _next(self, stream_id: int) -> Sample | None:
+        sample = self._reading.next_sample(stream_id)
+        if sample is None:
+            return None
+        if type(sample) is not Sample or sample.track_id != stream_id or sample.size < 0:
+            raise InvalidArgumentError("the media source gave something that is no sample of this stream")
+        return sample
+
+
+def _of_source(call: Callable[[], _T]) -> _T:
+    """Do what may fail by the source's own fault. Raises _SourceFailedError, whatever that raised."""
+    try:
+        return call()
+    except DRMError as error:
+        raise _SourceFailedError(error.to_record()) from None
+    except BaseException as error:  # noqa: BLE001 - an application's own source must not leave the session waiting
+        record = DRMError(f"the media source failed: {type(error).__name__}: {error}").to_record()
+        raise _SourceFailedError(record) from None
+
+
+def _crosses(told: Samples) -> None:
+    """Raise for samples that would not decode in the worker, which would end over them."""
+    msgspec.msgpack.decode(msgspec.msgpack.encode(told), type=Samples)
 
 
 def _subsamples(sample: Sample) -> int:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 
+import msgspec
+
 from drm.app.remote_mode.source import RemoteMediaSource, RemoteReading
 from drm.app.remote_mode.sources import RemoteSources, named, place_of
-from drm.app.source_service import SourceService
+from drm.app.source_service import SourceService, characteristics_of, duration_of
 from drm.app.topology_numbers import TopologyNumbers
 from drm.app.worker_link import WorkerLink
-from drm.component import MediaSource, PMPClient, PMPHost
-from drm.errors import WireError
+from drm.component import MediaSource, PMPClient, PMPHost, ToldSource
+from drm.errors import InvalidArgumentError, WireError
 from drm.session.topology import SetTopologyFlags, Topology
 from drm.shared_source import SharedSources
 from drm.wire import messages as wire
@@ -62,6 +64,7 @@ class TopologySender:
             index = -1 if sink.descriptor is None else len(fds)
             fds += [] if sink.descriptor is None else [sink.descriptor]
             specs.append(wire.SinkSpec(sink.class_id, sink.encoded_options(), index))
+        able, duration = int(characteristics_of(source)), duration_of(source)
         streams = [branch.stream for branch in topology.branches]
         with self._sending:
             number = self.numbers.take(topology)
@@ -69,12 +72,18 @@ class TopologySender:
                 number,
                 branches,
                 tuple(specs),
-                int(source.characteristics),
-                source.duration,
+                able,
+                duration,
                 topology.project_start,
                 topology.project_stop,
                 in_worker,
+                isinstance(source, ToldSource),
             )
+            try:
+                _check(spec)
+            except BaseException:
+                self._over(number)
+                raise
             if flags & SetTopologyFlags.NORESOLUTION:
                 self._as_they_are[number] = topology
             service: SourceService | RemoteReading
@@ -109,7 +118,7 @@ class TopologySender:
             return None
         return self._as_they_are.pop(full.topology_id, None) or self.numbers.of_its_own_id(full)
 
-    def take(self, message: wire.NeedSamples | wire.SelectStreams | wire.ReleaseSource) -> None:
+    def take(self, message: wire.NeedSamples | wire.SelectStreams | wire.TellSource | wire.ReleaseSource) -> None:
         """On the reader's thread: pass it to the source's thread. Raises WireError for what no sound worker sends."""
         service = self._services.get(message.topology_id)
         if service is None:
@@ -130,6 +139,14 @@ class TopologySender:
         """Stop serving. Blocks until no source is read any more."""
         while self._services:
             self._services.popitem()[1].close()
+
+
+def _check(spec: wire.TopologySpec) -> None:
+    """Raise InvalidArgumentError for what cannot cross: a worker would end over it, and with it whatever else plays."""
+    try:
+        msgspec.msgpack.decode(msgspec.msgpack.encode(spec), type=wire.TopologySpec)
+    except (TypeError, ValueError, OverflowError, msgspec.MsgspecError) as error:
+        raise InvalidArgumentError("the topology describes what none can", seen=str(error)) from None
 
 
 def _authorities(topology: Topology[MediaSource], source: MediaSource, host: PMPHost) -> dict[int, int]:

@@ -146,8 +146,12 @@ class WorkerLink:
         MFCreatePMPMediaSession forbids calls from a thread that is in the middle of another one's message; here such a
         call would wait for itself.
         """
-        if getattr(self._callback, "active", False) or threading.current_thread() is self._reader:
+        if self.in_callback():
             raise InvalidRequestError("a blocking call into the worker from inside one of its callbacks")
+
+    def in_callback(self) -> bool:
+        """Whether this thread is inside a callback of this link, where a blocking call would wait for itself."""
+        return getattr(self._callback, "active", False) or threading.current_thread() is self._reader
 
     def end_session(self, number: int) -> None:
         """Have a session end, and do not wait for that. Raises nothing."""

@@ -5,6 +5,7 @@ The source is the same component as in the application; its trust authorities ar
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterable
 from typing import Final, Protocol
@@ -16,9 +17,11 @@ from drm.media import Sample, StreamDescriptor
 from drm.pmp.host_service import HostService
 from drm.session.session_source import cancelled
 from drm.shared_source import SharedSources
-from drm.wire.messages import RemoteObject
+from drm.wire.messages import RemoteObject, SourceState
 
 __all__ = ["OpenedSource", "RemoteSource", "StoppableStream"]
+
+logger = logging.getLogger(__name__)
 
 _MAX_SAMPLE: Final = 16 << 20  # bytes, as of a source in the application
 
@@ -165,6 +168,10 @@ class RemoteSource:
     def done(self, stream_id: int) -> None:
         """The next sample may take the place of this one."""
 
+    def tell(self, state: SourceState) -> None:
+        """Tell the source, if it wants to know. Raises what it raises."""
+        self._reading.tell(state)
+
     def interrupt(self) -> None:
         """Let a reader go, until the next `select`."""
         self._interrupted = True
@@ -183,5 +190,9 @@ class RemoteSource:
         self._is_closed = True
         for object_id, _authority in self._authorities.values():
             self._host.release(object_id)
+        try:
+            self._reading.shutdown()
+        except Exception:  # a component's own fault, and nobody waits for it
+            logger.exception("the media source failed when it was needed no more")
         self._opened.drop()
         self._closed()

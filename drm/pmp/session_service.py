@@ -12,6 +12,7 @@ import msgspec
 from drm.class_ids import SOURCE_RESOLVER
 from drm.component import InputTrustAuthority
 from drm.errors import DRMError, InterfaceError, TrustError, UnknownComponentError, WireError
+from drm.pmp.clock_service import ClockService
 from drm.pmp.component_trust import ComponentTrust
 from drm.pmp.handed_descriptors import DescriptorError, take_outputs
 from drm.pmp.host_service import HostService
@@ -38,9 +39,10 @@ logger = logging.getLogger(__name__)
 _MAX_ANSWER: Final = 1 << 20  # bytes of a license
 _ENABLE_LIMIT: Final = 600.0  # seconds that rights acquisition may take; a person may be typing a password
 _MAX_SOURCES: Final = 64  # topologies that are current, wait, or are not resolved yet
+_LEAST_LIMIT, _MOST_LIMIT = 0.01, 86400.0  # seconds that an application may give its sources, sinks and loader
 _NIL: Final = UUID(int=0)
 
-_OfSource = wire.AttachRing | wire.Samples | wire.SourceStarted | wire.SourceFailed
+_OfSource = wire.AttachRing | wire.Samples | wire.SourceStarted | wire.SourceTold | wire.SourceFailed
 
 
 class SessionService:
@@ -73,8 +75,10 @@ class SessionService:
         options = SessionOptions(spec.global_time, self._quality_manager(spec.quality_manager))
         custom = self._custom_loader(spec.topology_loader)
         state = trust.state if trust is not None else lambda: NOTHING_VERIFIED
-        self._loader = TopologyLoader(host, self._rights, level, custom, self._emit, state)
+        limit = self._answer_limit = min(max(spec.answer_limit, _LEAST_LIMIT), _MOST_LIMIT)
+        self._loader = TopologyLoader(host, self._rights, level, custom, self._emit, state, limit)
         self._session = MediaSession(self._loader, self._emit, self._interrupt, options)
+        self._session.get_clock().add_state_sink(ClockService(number, channel.send))
         self._on: dict[type, Callable[[Any, Sequence[int]], None]] = {
             wire.SetTopology: self._set_topology,
             wire.ClearTopologies: lambda _message, _fds: self._session.clear_topologies(),
@@ -87,6 +91,7 @@ class SessionService:
             wire.AttachRing: self._to_source,
             wire.Samples: self._to_source,
             wire.SourceStarted: self._to_source,
+            wire.SourceTold: self._to_source,
             wire.SourceFailed: self._to_source,
             wire.EnablerAnswer: self._enabler_answer,
             wire.EnablerFailed: lambda message, _fds: self._rights.failed(message),
@@ -195,7 +200,9 @@ class SessionService:
         if spec.source:
             source = self._remote.source(spec, self._source_closed)
         else:
-            source = SourceProxy(self._channel.send, self._number, spec, authorities, self._source_closed)
+            source = SourceProxy(
+                self._channel.send, self._number, spec, authorities, self._source_closed, self._answer_limit
+            )
         topology: Topology[SessionSource] = Topology(
             source, project_start=spec.project_start, project_stop=spec.project_stop
         )
@@ -254,9 +261,14 @@ class SessionService:
         value: int | float | None = None
         topology: wire.FullTopology | None = None
         named: wire.RemoteObject | None = None
+        system_time: int | None = None
         match message.what:
             case "time":
                 value = session.get_clock().get_time()
+            case "correlated-time":
+                value, system_time = session.get_clock().get_correlated_time()
+            case "clock-rate":
+                value = session.get_clock().rate
             case "clock-state":
                 value = int(session.get_clock().get_state())
             case "rate":
@@ -269,7 +281,7 @@ class SessionService:
                 named = self._itself = self._itself or self.host.hold(session, _NIL)
             case _:
                 raise WireError(f"nobody answers {message.what!r}")
-        self._channel.send(wire.Returned(message.call, named, value=value, topology=topology))
+        self._channel.send(wire.Returned(message.call, named, value=value, topology=topology, system_time=system_time))
 
     def _enabler_answer(self, message: wire.EnablerAnswer, fds: Sequence[int]) -> None:
         try:

@@ -13,8 +13,9 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
+from drm.bounded_calls import ANSWER_LIMIT
 from drm.component import InputTrustAuthority, SourceCharacteristic
-from drm.errors import DRMError, MemoryLimitError, WireError, error_from_record
+from drm.errors import DRMError, ErrorRecord, MemoryLimitError, NotBackError, WireError, error_from_record
 from drm.media import Sample
 from drm.pmp.shared_ring import SharedRing
 from drm.session.session_source import cancelled
@@ -27,6 +28,9 @@ from drm.wire.messages import (
     SelectStreams,
     SourceFailed,
     SourceStarted,
+    SourceState,
+    SourceTold,
+    TellSource,
     TopologySpec,
 )
 
@@ -34,7 +38,6 @@ __all__ = ["SourceProxy"]
 
 _CREDIT: Final = 32  # samples of a stream that may be under way
 _KNOWN: Final = sum(SourceCharacteristic)  # flags that this version knows
-_STALL: Final = 60.0  # seconds without a sample before a source counts as stuck
 
 
 class _Stream:
@@ -58,8 +61,13 @@ class SourceProxy:
         spec: TopologySpec,
         authorities: dict[int, InputTrustAuthority],
         closed: Callable[[int], None],
+        answer_limit: float = ANSWER_LIMIT,
     ) -> None:
-        """`authorities` by stream id. `closed` is told the topology's id when the session needs it no more."""
+        """`authorities` by stream id. `closed` is told the topology's id when the session needs it no more.
+
+        `answer_limit`: seconds without an answer, or a sample, after which the source counts as stuck.
+        """
+        self._limit = answer_limit
         self._send = send
         self._session = session
         self._topology_id = spec.topology_id
@@ -76,6 +84,9 @@ class SourceProxy:
         self._interrupted = False
         self._cancelled = False
         self._is_closed = False
+        self._is_told = spec.is_told
+        self._tellings = 0
+        self._answers: dict[int, ErrorRecord | None] = {}
 
     # ------------------------------------------------------------------ the session's side
 
@@ -106,13 +117,15 @@ class SourceProxy:
         for stream_id in wanted:
             self._send(NeedSamples(self._session, self._topology_id, epoch, stream_id, _CREDIT, 0))
         with self._changed:
-            arrived = self._changed.wait_for(lambda: self._started == epoch or self._error or self._is_ending, _STALL)
+            arrived = self._changed.wait_for(
+                lambda: self._started == epoch or self._error or self._is_ending, self._limit
+            )
             if self._is_ending:
                 raise cancelled()
-            if self._error is not None:
-                raise self._error
+            if self._error is not None and (self._started != epoch or self._error is self._unmapped):
+                raise self._error  # one that came after the start is the first read's
             if not arrived:
-                raise DRMError(f"the media source did not start within {_STALL:.0f} seconds")
+                raise _late("start", self._limit)
 
     @property
     def _is_ending(self) -> bool:
@@ -127,7 +140,7 @@ class SourceProxy:
         stream = self._streams[stream_id]
         with self._changed:
             arrived = self._changed.wait_for(
-                lambda: stream.waiting or stream.ended or self._error or self._is_ending, _STALL
+                lambda: stream.waiting or stream.ended or self._error or self._is_ending, self._limit
             )
             if self._is_ending:
                 raise cancelled()
@@ -139,7 +152,7 @@ class SourceProxy:
             if self._error is not None:
                 raise self._error
             if not arrived:
-                raise DRMError(f"the media source gave no sample for {_STALL:.0f} seconds")
+                raise _late("give a sample", self._limit)
             return None
 
     def is_finished(self, stream_id: int) -> bool:
@@ -160,6 +173,25 @@ class SourceProxy:
             stream.owed += stream.used
             stream.used = 0
         self._send(credit)
+
+    def tell(self, state: SourceState) -> None:
+        """Tell the application's source, if it wants to know, and wait for what it says.
+
+        Raises:
+            DRMError: what the source raised, or that it said nothing in time, or that the session is closing.
+        """
+        if not self._is_told:
+            return
+        with self._changed:
+            self._tellings = number = self._tellings + 1
+        self._send(TellSource(self._session, self._topology_id, number, state))
+        with self._changed:
+            self._changed.wait_for(lambda: number in self._answers or self._cancelled, self._limit)
+            if number not in self._answers:
+                raise cancelled() if self._cancelled else _late(f"answer that it is {state.value}", self._limit)
+            error = self._answers.pop(number)
+        if error is not None:
+            raise error_from_record(error)
 
     def interrupt(self) -> None:
         """Let waiting readers go, until the next `select`."""
@@ -190,7 +222,9 @@ class SourceProxy:
 
     # ------------------------------------------------------------------ the control thread's side
 
-    def take(self, message: AttachRing | Samples | SourceStarted | SourceFailed, fds: Sequence[int]) -> None:
+    def take(
+        self, message: AttachRing | Samples | SourceStarted | SourceTold | SourceFailed, fds: Sequence[int]
+    ) -> None:
         """Take what the application's half sends. Raises WireError when no sound one would send it."""
         match message:
             case AttachRing():
@@ -199,6 +233,8 @@ class SourceProxy:
                 self.feed(message)
             case SourceStarted():
                 self.started(message)
+            case SourceTold():
+                self.told(message)
             case SourceFailed():
                 self.failed(message)
 
@@ -208,6 +244,15 @@ class SourceProxy:
             if message.epoch == self._epoch:
                 self._started = message.epoch
                 self._changed.notify_all()
+
+    def told(self, message: SourceTold) -> None:
+        """The source knows of a pause or a stop. Raises WireError for what it was never told."""
+        with self._changed:
+            if not 0 < message.number <= self._tellings or message.number in self._answers:
+                raise WireError(f"the source answers telling {message.number}, which is not open")
+            if message.number == self._tellings:  # nobody waits for an older one
+                self._answers = {message.number: message.error}
+            self._changed.notify_all()
 
     def attach(self, message: AttachRing, fds: Sequence[int]) -> None:
         """Map a stream's ring; the descriptor is closed either way."""
@@ -254,3 +299,11 @@ class SourceProxy:
         if stream is None:
             raise WireError(f"there is no stream {stream_id} in this topology")
         return stream
+
+
+def _late(what: str, limit: float) -> NotBackError:
+    return NotBackError(
+        f"the media source did not {what}",
+        seen=f"nothing within {limit:g} s",
+        maybe="it waits for something that does not come",
+    )

@@ -18,6 +18,7 @@ from drm.session.clock_timers import Timers
 
 __all__ = [
     "CURRENT_POSITION",
+    "SOFTWARE_CLOCK",
     "ClockProperties",
     "ClockState",
     "ClockStateSink",
@@ -49,6 +50,10 @@ class ClockProperties(NamedTuple):
     frequency: int  # ticks a second
     tolerance: int  # parts per billion; 0: not known
     jitter: int  # ticks
+
+
+SOFTWARE_CLOCK: Final = ClockProperties(0, _HUNDRED_NS, 0, 1)
+"""Of every clock here."""
 
 
 class TimeSource(Protocol):
@@ -171,7 +176,7 @@ class PresentationClock:
         """What kind of clock this is. Raises as `get_time`."""
         with self._lock:
             self._need_source()
-            return ClockProperties(0, _HUNDRED_NS, 0, 1)
+            return SOFTWARE_CLOCK
 
     def get_state(self) -> ClockState:
         """Whether it runs. INVALID before a time source and the first start."""

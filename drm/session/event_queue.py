@@ -36,7 +36,10 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
-_MAX_QUEUED: Final = 1024  # events that nobody reads; the oldest progress goes first
+_MAX_QUEUED: Final = 1024  # events that nobody reads, beyond which the oldest of those that tell no outcome goes
+_NO_OUTCOME: Final = frozenset(
+    {MediaEventType.ENABLER_PROGRESS, MediaEventType.QUALITY_NOTIFY, MediaEventType.RENDERER_EVENT}
+)
 _STEP: Final = 0.5  # seconds that an asynchronous reader leaves a thread waiting
 
 
@@ -79,6 +82,11 @@ class EventQueue:
         self._caller: threading.Thread | None = None
         self._due: collections.deque[tuple[EventCallback, GetEventResult]] = collections.deque()
 
+    @property
+    def unread(self) -> int:
+        """How many events wait to be read. No outcome is dropped: it is for whoever adds them to bound their number."""
+        return len(self._events)
+
     def queue_event(self, event: MediaEvent) -> None:
         """Append an event. Raises SessionShutdownError after `shutdown`."""
         with self._changed:
@@ -106,10 +114,9 @@ class EventQueue:
 
     def _drop_progress(self) -> None:
         for index, event in enumerate(self._events):
-            if event.type == MediaEventType.ENABLER_PROGRESS:
+            if event.type in _NO_OUTCOME:
                 del self._events[index]
                 return
-        self._events.popleft()
 
     def get_event(self, *, wait: bool = True, timeout: float | None = None) -> MediaEvent:
         """Return the oldest event, waiting for one up to `timeout` seconds.

@@ -41,7 +41,6 @@ class MediaEventType(enum.IntEnum):
     ENABLER_PROGRESS = 118
     ENABLER_COMPLETED = 119
     POLICY_ERROR = 120
-    POLICY_REPORT = 121
     BUFFERING_STARTED = 122
     BUFFERING_STOPPED = 123
     CONNECT_START = 124
@@ -79,7 +78,6 @@ class MediaEventType(enum.IntEnum):
     POLICY_CHANGED = 401
     CONTENT_PROTECTION_MESSAGE = 402
     POLICY_SET = 403
-    CONTENT_PROTECTION_METADATA = 900
 
 
 class TopologyStatus(enum.IntEnum):

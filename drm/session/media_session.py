@@ -17,6 +17,7 @@ from typing import Final
 from drm.errors import InvalidArgumentError, InvalidRequestError, SessionShutdownError
 from drm.session.clock import PresentationClock
 from drm.session.events import MediaEvent, SessionCapability
+from drm.session.full_topology import SinkReport
 from drm.session.quality import DropLateFrames, QualityManager
 from drm.session.session_source import SessionSource
 from drm.session.topology import SetTopologyFlags, Topology, check_flags
@@ -28,6 +29,9 @@ from drm.wire.specs import FullTopology
 __all__ = ["MediaSession", "SessionOptions", "TimeFormat", "check_position"]
 
 logger = logging.getLogger(__name__)
+
+_MAX_SAID: Final = 256  # commands that wait, beyond which renderer events are dropped
+_LEFT: Final = 10.0  # seconds that a shutdown waits for whatever the session has called
 
 
 class TimeFormat(enum.Enum):
@@ -79,6 +83,7 @@ class MediaSession:
             lambda run: self._commands.put(_Command(run)),
             lambda: self._interrupt(False),
         )
+        loader.report = self._sink_said
         self._thread = threading.Thread(target=self._serve, name="media-session", daemon=True)
         self._thread.start()
 
@@ -175,7 +180,7 @@ class MediaSession:
         self._queue(self._transport.close)
 
     def shutdown(self) -> None:
-        """Release everything at once, without an event. Blocks until nothing runs any more.
+        """Release everything at once, without an event. Blocks until nothing runs any more, at most 10 seconds.
 
         Raises SessionShutdownError the second time.
         """
@@ -186,7 +191,9 @@ class MediaSession:
         self._transport.closing = True
         self._interrupt(True)
         if threading.current_thread() is not self._thread:
-            self._thread.join()
+            self._thread.join(_LEFT)
+            if self._thread.is_alive():  # it ends, and releases all, once what holds it lets go
+                logger.warning("the session is held up by what it called, and is left to its thread")
 
     # ------------------------------------------------------------------ questions
 
@@ -217,6 +224,11 @@ class MediaSession:
             return self._transport.last
         raise InvalidRequestError("there is no current topology")
 
+    def _sink_said(self, report: SinkReport) -> None:
+        """On any thread of a sink's: one that says more than can be told is not heard, but for its end."""
+        if report.is_invalid or self._commands.qsize() < _MAX_SAID:
+            self._commands.put(_Command(lambda: self._transport.sink_said(report)))
+
     # ------------------------------------------------------------------ the session's own thread
 
     def _queue(self, run: Callable[[], None], give_back: Callable[[], None] | None = None) -> None:
@@ -234,7 +246,7 @@ class MediaSession:
         while command is not None and not self._shut:
             try:
                 command.run()
-            except Exception as error:
+            except BaseException as error:
                 # Of the session itself, or of a clock state sink: the next command is served all the same.
                 logger.exception("a command of the session failed")
                 self._transport.failed(error)

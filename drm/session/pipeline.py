@@ -7,6 +7,7 @@ presentation, however many pictures a decoder holds back.
 
 from __future__ import annotations
 
+import operator
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -152,7 +153,7 @@ class Pipeline:
         error: DRMError | None = None
         try:
             self._flow()
-        except Exception as found:  # noqa: BLE001 - a component's own fault must end as an event, not as silence
+        except BaseException as found:  # noqa: BLE001 - a component's own fault must end as an event, not as silence
             error = component_failed(found)
         finally:
             for branch in self._branches:
@@ -181,7 +182,8 @@ class Pipeline:
             if goes_on:
                 self._tell_of_the_end()
                 for index, sink in enumerate(self._topology.sinks):
-                    self.counts |= {f"sink{index}.{name}": count for name, count in sink.finish().items()}
+                    counts = self._topology.calls("finish", sink.finish)
+                    self.counts |= {f"sink{index}.{name}": operator.index(count) for name, count in counts.items()}
 
     def _tell_of_the_end(self) -> None:
         """END_OF_PRESENTATION, once: the source is done. What it gave is still to be decoded and shown."""
@@ -305,7 +307,7 @@ class Pipeline:
             self._next_picture.wait()
 
 
-def component_failed(error: Exception) -> DRMError:
+def component_failed(error: BaseException) -> DRMError:
     """What an exception is to the session: itself, a lack of memory, or a component's own fault, outside the tree."""
     if isinstance(error, DRMError):
         return error

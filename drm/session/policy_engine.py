@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol, cast
 from uuid import UUID
 
 import msgspec
 
+from drm.bounded_calls import BoundedCalls
 from drm.class_ids import VIDEO_CONSTRICTOR
 from drm.component import InputTrustAuthority, OutputTrustAuthority, Sink, Transform
 from drm.errors import (
@@ -39,9 +41,9 @@ from drm.session.key_check import place
 from drm.trust.errors import ListTooOldError
 from drm.trust.state import NOTHING_VERIFIED, TrustState, check_demands
 
-__all__ = ["ComponentHost", "PolicyEngine", "RightsBroker", "TrustedPath"]
+__all__ = ["ComponentHost", "PolicyEngine", "RightsBroker", "TrustedPath", "trusted_outputs"]
 
-_MAX_ENABLES: Final = 4  # license, individualization, license again, and one to spare
+_MAX_ASKED: Final = 2  # times that one thing is asked for: an enabler that brought nothing may do better once
 _WAIT: Final = 10.0  # seconds that an output may take to set a policy
 _LOOK: Final = 0.01  # seconds between two looks whether it is set
 
@@ -77,17 +79,16 @@ class PolicyEngine:
         decrypter: Decrypter,
         track: TrackInfo,
         transforms: list[Transform],
-        sinks: Sequence[Sink],
+        outputs: Sequence[OutputTrustAuthority],
     ) -> TrustedPath:
-        """Agree on everything and enable `decrypter`.
+        """Agree on everything with the `trusted_outputs` of the branch, and enable `decrypter`.
 
         `transforms` is the branch's own list: what scales pictures down comes to its end, if the license wants that.
 
         Raises:
-            OutputNotAllowedError: an untrusted sink, or an output that cannot keep the policy.
+            OutputNotAllowedError: an output cannot keep the policy.
             EnableRequiredError, LicenseError, PolicyError: no access.
         """
-        outputs = list(_trusted_outputs(track, transforms, sinks))
         path = TrustedPath(self, authority, decrypter, track, outputs, transforms)
         path.open()
         return path
@@ -98,23 +99,28 @@ class PolicyEngine:
         What the license demands of components and revocation list is looked at then, and asked for once.
 
         Raises:
-            LicenseRefusedError: asked for again and again.
+            LicenseRefusedError: what was asked for twice is still missing.
             TestSignedError, ListTooOldError: the license does not take this worker's components, or their list.
             Else what the authority or the enabler raised.
         """
-        for _ in range(_MAX_ENABLES):
+        asked = Counter[tuple[object, ...]]()
+        while max(asked.values(), default=0) <= _MAX_ASKED:
             try:
                 authority.request_access(action)
             except EnableRequiredError as required:
                 if not isinstance(required.enabler_activate, EnablerActivate):
                     raise
-                self.rights.enable(authority, required.enabler_activate)
+                activate = required.enabler_activate
+                asked[activate.type, activate.key_ids] += 1
+                if asked[activate.type, activate.key_ids] <= _MAX_ASKED:
+                    self.rights.enable(authority, activate)
             else:
                 self._check_trust(authority, action)
                 return
         raise LicenseRefusedError(
-            "the license server asks for the same thing again and again",
-            seen=f"{_MAX_ENABLES} exchanges, and still no access",
+            "what was obtained for this content gives no access to it, twice in a row",
+            seen=f"{_MAX_ASKED} exchanges, and the same thing is still missing",
+            maybe="the license server answers without the key that it was asked for",
         )
 
     def _check_trust(self, authority: InputTrustAuthority, action: Action) -> None:
@@ -241,29 +247,33 @@ class TrustedPath:
         self._constrictor.load(msgspec.json.encode({"pixels": self.constriction}))
 
 
-def _trusted_outputs(
-    track: TrackInfo, transforms: Sequence[Transform], sinks: Sequence[Sink]
-) -> Iterator[OutputTrustAuthority]:
-    """Every trusted output behind the decrypter of one stream. Raises OutputNotAllowedError for an untrusted sink.
+def trusted_outputs(
+    track: TrackInfo, transforms: Sequence[Transform], sinks: Sequence[Sink], calls: BoundedCalls
+) -> list[OutputTrustAuthority]:
+    """Every trusted output behind the decrypter of one stream; `calls` asks for them.
 
     A transform comes out of verified bytes as a sink does. One that is a trusted output too, and final, keeps the
     policy for all that is behind it (IMFTrustedOutput::IsFinal).
+
+    Raises OutputNotAllowedError for an untrusted sink, and what a sink or `calls` raises.
     """
+    all_found: list[OutputTrustAuthority] = []
     for transform in transforms:
-        found = _of_node(transform, track)
-        yield from found
+        found = _of_node(transform, track, calls)
+        all_found += found
         if found and getattr(transform, "is_final", False):
-            return
+            return all_found
     for sink in sinks:
-        found = _of_node(sink, track)
+        found = _of_node(sink, track, calls)
         if not found or not getattr(sink, "is_final", True):
             raise OutputNotAllowedError("a protected stream may not reach an untrusted sink", where=place(track))
-        yield from found
+        all_found += found
+    return all_found
 
 
-def _of_node(node: object, track: TrackInfo) -> list[OutputTrustAuthority]:
+def _of_node(node: object, track: TrackInfo, calls: BoundedCalls) -> list[OutputTrustAuthority]:
     asked = getattr(node, "output_trust_authorities", None)
-    found: Sequence[OutputTrustAuthority] = asked() if asked is not None else ()
+    found: Sequence[OutputTrustAuthority] = () if asked is None else calls("output_trust_authorities", asked)
     return [each.for_stream(track) if isinstance(each, OfOneStream) else each for each in found]
 
 

@@ -76,9 +76,10 @@ class Segment:
         # What a straggler still writes to is not closed under it: its descriptor could be another's by then.
         for sink in () if self.resolved.is_stuck else self.resolved.sinks:
             try:
-                sink.close()
+                self.resolved.calls("close", sink.close)
             except Exception:  # a component's own fault: the others are given back all the same
                 logger.exception("a sink could not be closed")
+        self.resolved.calls.close()
         self.source.close()
 
 
@@ -130,6 +131,11 @@ class Segments:
         """Release those that wait."""
         while self._pending:
             self._pending.popleft().release()
+
+    def drop(self, segment: Segment) -> None:
+        """Release one that waits."""
+        self._pending.remove(segment)
+        segment.release()
 
     def skip_to(self, segment: Segment) -> None:
         """Make it current; what came before it is released. It is one of these."""

@@ -9,6 +9,7 @@ from drm.component import InputTrustAuthority, SourceCharacteristic
 from drm.errors import InvalidRequestError
 from drm.hresult import HResult
 from drm.media import Sample
+from drm.wire.specs import SourceState
 
 __all__ = ["SessionSource", "cancelled"]
 
@@ -41,6 +42,9 @@ class SessionSource(Protocol):
 
     def done(self, stream_id: int) -> None:
         """The bytes of the last `read` of this stream are no longer needed; no view of them may be left."""
+
+    def tell(self, state: SourceState) -> None:
+        """The session was paused or stopped. Raises what the source raised, and NotBackError."""
 
     def interrupt(self) -> None:
         """Let a waiting `read` or `select` go with InvalidRequestError, and every other until the next `select`."""

@@ -128,6 +128,7 @@ class Topology(Generic[_Source]):
         self.branches: list[Branch] = []
         self.project_start = project_start
         self.project_stop = project_stop
+        self.held: set[int] = set()  # descriptors in the hands of sinks that did not come back
 
     def connect(
         self,

@@ -7,6 +7,7 @@ the session reports the topology as set, so that a topology that was set will pl
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,8 +15,9 @@ from typing import Final, Protocol, cast
 
 import msgspec
 
+from drm.bounded_calls import ANSWER_LIMIT, BoundedCalls
 from drm.class_ids import AV_DECODER, CLEARKEY_ITA, VIDEO_CONSTRICTOR
-from drm.component import Decoder, Decrypter, InputTrustAuthority, PacketBuffer, Sink, Transform
+from drm.component import Decoder, Decrypter, EventfulSink, InputTrustAuthority, PacketBuffer, Sink, Transform
 from drm.descriptors import close_quietly
 from drm.errors import (
     DRMError,
@@ -30,9 +32,9 @@ from drm.hresult import HResult
 from drm.media import Sample, StreamDescriptor, TrackInfo
 from drm.rights.output_policy import constricted
 from drm.session.events import MediaEvent
-from drm.session.full_topology import Node, ResolvedTopology
+from drm.session.full_topology import Node, ReportingSink, ResolvedTopology, SinkReport
 from drm.session.key_check import KeyVerdict, check_keys, place, raise_for_verdict, tells_of
-from drm.session.policy_engine import ComponentHost, PolicyEngine, RightsBroker
+from drm.session.policy_engine import ComponentHost, PolicyEngine, RightsBroker, trusted_outputs
 from drm.session.session_source import SessionSource
 from drm.session.topology import Branch, SinkActivate, Topology, TransformNode
 from drm.trust.state import NOTHING_VERIFIED, TrustState
@@ -60,7 +62,10 @@ class TopologyLoader:
     custom: CustomLoader | None = None
     emit: Callable[[MediaEvent], None] = lambda _event: None
     trust: Callable[[], TrustState] = lambda: NOTHING_VERIFIED  # what this process's components are worth now
+    answer_limit: float = ANSWER_LIMIT  # seconds that a sink or a loader of one's own may take for a call
+    report: Callable[[SinkReport], None] = lambda _report: None  # takes what sinks say by themselves, on any thread
     _engine: PolicyEngine = field(init=False)
+    _reporting: dict[SinkActivate, ReportingSink] = field(init=False, default_factory=dict)  # of what is resolved now
 
     def __post_init__(self) -> None:
         self._engine = PolicyEngine(self.host, self.rights, self.level, self.emit, self.trust)
@@ -78,28 +83,47 @@ class TopologyLoader:
             IsolationError: protected content, and this process is no protected environment.
             KeyMissingError, KeyWrongError, PolicyError, LicenseError, MediaError, TopologyError.
         """
-        source = topology.check()
+        calls = BoundedCalls("a component", self.answer_limit)
+        try:
+            return self._resolve(topology, as_it_is=as_it_is, calls=calls)
+        except BaseException:
+            self._reporting.clear()
+            calls.close()
+            raise
+
+    def _resolve(self, topology: Topology[SessionSource], *, as_it_is: bool, calls: BoundedCalls) -> ResolvedTopology:
+        given, source = topology, topology.check()
         topology_id = topology.topology_id
         handed = {sink.descriptor for sink in topology.sinks()}
-        if self.custom is not None and not as_it_is:
-            topology = self.custom.load_topology(topology)
+        is_over = self._engine.interrupted.is_set
+        if (custom := self.custom) is not None and not as_it_is:
+            topology = calls("load_topology", lambda: custom.load_topology(given), is_over)
             try:
                 topology.check()
             except (TopologyError, InvalidArgumentError) as error:
                 error.hresult = HResult.MF_E_TOPOLOGY_VERIFICATION_FAILED  # what was set was sound
                 raise
         self._refuse_unprotected(topology)
-        sinks = {activate: self._sink(activate) for activate in topology.sinks()}
-        nodes = [self._node(source, branch, sinks, as_it_is=as_it_is) for branch in topology.branches]
+        sinks = {activate: self._sink(activate, calls) for activate in topology.sinks()}
+        nodes = [self._node(source, branch, sinks, calls, as_it_is=as_it_is) for branch in topology.branches]
         notes = self._check_keys(source, nodes)
         for activate, sink in sinks.items():
             branches = zip(topology.branches, nodes, strict=True)
-            sink.open([_shown(node) for branch, node in branches if activate in branch.outputs], activate.descriptor)
+            shown = [_shown(node) for branch, node in branches if activate in branch.outputs]
+            try:
+                calls("open", functools.partial(sink.open, shown, activate.descriptor), is_over)
+            finally:
+                if calls.is_out and activate.descriptor is not None:
+                    given.held.add(activate.descriptor)
         for descriptor in handed - {activate.descriptor for activate in sinks}:
             if descriptor is not None:  # the loader of one's own left its sink out, and no other will close it
                 close_quietly(descriptor)
         full = FullTopology(topology_id, tuple(_described(topology, nodes)))
-        return ResolvedTopology(topology_id, nodes, list(sinks.values()), notes, full)
+        outputs = [node.node_id for node in full.nodes if node.kind is NodeKind.OUTPUT]
+        for activate, node_id in zip(sinks, outputs, strict=True):  # either is in the order in which branches name them
+            if (reporting := self._reporting.pop(activate, None)) is not None:
+                reporting.found(topology_id, node_id)
+        return ResolvedTopology(topology_id, nodes, list(sinks.values()), notes, full, calls)
 
     def _refuse_unprotected(self, topology: Topology[SessionSource]) -> None:
         for branch in topology.branches:
@@ -115,13 +139,23 @@ class TopologyLoader:
                 remedy="clearkey doctor",
             )
 
-    def _sink(self, activate: SinkActivate) -> Sink:
+    def _sink(self, activate: SinkActivate, calls: BoundedCalls) -> Sink:
         sink = cast("Sink", self.host.create(activate.class_id))
-        sink.load(activate.encoded_options())
+        is_over = self._engine.interrupted.is_set
+        calls("load", lambda: sink.load(activate.encoded_options()), is_over)
+        if isinstance(sink, EventfulSink):
+            reporting = self._reporting[activate] = ReportingSink(self.report)
+            calls("set_events", functools.partial(sink.set_events, reporting), is_over)
         return sink
 
     def _node(
-        self, source: SessionSource, branch: Branch, sinks_by: Mapping[SinkActivate, Sink], *, as_it_is: bool
+        self,
+        source: SessionSource,
+        branch: Branch,
+        sinks_by: Mapping[SinkActivate, Sink],
+        calls: BoundedCalls,
+        *,
+        as_it_is: bool,
     ) -> Node:
         stream = branch.stream
         sinks = [sinks_by[activate] for activate in branch.outputs]
@@ -142,7 +176,8 @@ class TopologyLoader:
         trust = None
         if authority is not None and decrypter is not None:
             self._refuse_level(stream)
-            trust = self._engine.protect(authority, decrypter, stream.track, transforms, sinks)
+            outputs = trusted_outputs(stream.track, transforms, sinks, calls)
+            trust = self._engine.protect(authority, decrypter, stream.track, transforms, outputs)
         try:
             decoder.open(stream.track)
         except UnsupportedMediaError as error:

@@ -41,7 +41,7 @@ class TopologyQueue:
             self._playing.end()  # nobody is asked for the rights of two at a time
         try:
             resolved = self._loader.resolve(topology, as_it_is=bool(flags & SetTopologyFlags.NORESOLUTION))
-        except Exception as error:  # noqa: BLE001 - a component's own fault must end as an event, not as silence
+        except BaseException as error:  # noqa: BLE001 - a component's own fault must end as an event, not as silence
             give_back(topology)  # whatever plays, or waits, goes on: also when this one was to come at once
             self._told.can(self.segments.current, running=self._playing.state is SessionState.STARTED)
             self._told.fail(E.SESSION_TOPOLOGY_SET, component_failed(error))
@@ -70,7 +70,7 @@ class TopologyQueue:
         """What was made ready plays at once: no command is answered by it. ERROR when it cannot."""
         try:
             self._playing.prepare(segment, segment.offset)
-        except Exception as error:  # noqa: BLE001 - as above
+        except BaseException as error:  # noqa: BLE001 - as above
             self._playing.end()
             self._told.can(segment, running=False)
             self._told.fail(E.ERROR, component_failed(error))
@@ -98,6 +98,17 @@ class TopologyQueue:
         self._playing.end()
         following = self.segments.next()
         self._told.say(E.SESSION_TOPOLOGY_SET)
+        if following is not None:
+            self.make_ready(following, following.topology.project_start or 0)
+        else:
+            self._told.can(None, running=False)
+
+    def drop(self, segment: Segment) -> None:
+        """It is over before its time; nothing of it runs. If it was the current one, the next is."""
+        if segment is not self.segments.current:
+            self.segments.drop(segment)
+            return
+        following = self.segments.next()
         if following is not None:
             self.make_ready(following, following.topology.project_start or 0)
         else:
@@ -131,5 +142,6 @@ def give_back(topology: Topology[SessionSource] | None) -> None:
     if topology.source is not None:
         topology.source.close()
     for sink in topology.sinks():
-        if sink.descriptor is not None:
+        # What a sink that did not come back may still write to is not closed under it.
+        if sink.descriptor is not None and sink.descriptor not in topology.held:
             close_quietly(sink.descriptor)

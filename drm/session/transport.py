@@ -16,13 +16,14 @@ from drm.session.announcer import Announcer
 from drm.session.clock import PresentationClock
 from drm.session.events import MediaEvent, SessionCapability, TopologyStatus
 from drm.session.events import MediaEventType as E
+from drm.session.full_topology import SinkReport
 from drm.session.pipeline import Pipeline, component_failed
 from drm.session.playing import Playing, SessionState
 from drm.session.quality import QualityManager
 from drm.session.segments import Segment, Segments
 from drm.session.topology_loader import TopologyLoader
 from drm.session.topology_queue import TopologyQueue
-from drm.wire.specs import FullTopology
+from drm.wire.specs import FullTopology, SourceState
 
 __all__ = ["Transport", "check_rate"]
 
@@ -166,7 +167,7 @@ class Transport:
         self._playing.drop()
         try:
             self._playing.prepare(segment, offset if position is None else position)
-        except Exception as error:  # noqa: BLE001 - a source's own fault must end as an event, not as silence
+        except BaseException as error:  # noqa: BLE001 - a source's own fault must end as an event, not as silence
             segment.offset = was_offset
             if was_at is None or not self._goes_on(segment, was_at):
                 self._playing.end()
@@ -180,7 +181,7 @@ class Transport:
         """Whether a source that cannot seek, and refused to, plays on from where it was."""
         if segment.source.characteristics & SourceCharacteristic.CAN_SEEK:
             return False
-        with suppress(Exception):  # it does not deliver from its start either
+        with suppress(BaseException):  # it does not deliver from its start either
             self._playing.prepare(segment, position, from_its_start=True)
             self._playing.go()
             return True
@@ -207,8 +208,7 @@ class Transport:
             self._told.fail(E.SESSION_PAUSED, InvalidRequestError("this source cannot pause"))
         else:
             self._playing.pause()
-            self._told.can(self.segments.current, running=False)
-            self._told.say(E.SESSION_PAUSED)
+            self._source_told(current, SourceState.PAUSED, E.SESSION_PAUSED)
 
     def stop(self) -> None:
         """SESSION_STOPPED. The topology stays: a start plays it from its beginning."""
@@ -218,8 +218,20 @@ class Transport:
             return
         self._playing.end()
         current.offset = current.topology.project_start or 0
-        self._told.can(self.segments.current, running=False)
-        self._told.say(E.SESSION_STOPPED)
+        self._source_told(current, SourceState.STOPPED, E.SESSION_STOPPED)
+
+    def _source_told(self, segment: Segment, state: SourceState, kind: E) -> None:
+        """Playback stands, whatever the source has to say to that: its error is the status of the event."""
+        error: BaseException | None = None
+        try:
+            segment.source.tell(state)
+        except BaseException as found:  # noqa: BLE001 - as in _begin
+            error = found
+        self._told.can(segment, running=False)
+        if error is None:
+            self._told.say(kind)
+        else:
+            self._told.fail(kind, component_failed(error))
 
     def set_rate(self, rate: float) -> None:
         """SESSION_RATE_CHANGED: says also what becomes of sound."""
@@ -244,12 +256,13 @@ class Transport:
         self._told.can(None, running=False)
         self._told.say(E.SESSION_CLOSED)
 
-    def failed(self, error: Exception) -> None:
+    def failed(self, error: BaseException) -> None:
         """A command broke: ERROR, and the session stands."""
-        with suppress(Exception):  # the application is gone, or that which broke does so again
+        with suppress(BaseException):  # the application is gone, or that which broke does so again
             self._playing.end()
-        with suppress(Exception):
+        with suppress(BaseException):
             self._told.can(self.segments.current, running=False)
+        with suppress(BaseException):
             self._told.fail(E.ERROR, component_failed(error))
 
     def shutdown(self) -> None:
@@ -257,6 +270,24 @@ class Transport:
         self._playing.end()
         self.segments.drop_pending()
         self.segments.drop_current()
+
+    # ------------------------------------------------------------------ what sinks say by themselves
+
+    def sink_said(self, report: SinkReport) -> None:
+        """RENDERER_EVENT; or SINK_INVALIDATED and the end of the topology: the next one that waits is current then."""
+        found = next((each for each in self.segments if each.topology_id == report.topology_id), None)
+        if found is None or self._playing.state is SessionState.CLOSED:
+            return  # it is over
+        values: dict[str, int | float | str] = {"output_node": report.node_id, "topology": report.topology_id}
+        if not report.is_invalid:
+            self._told.emit(MediaEvent(E.RENDERER_EVENT, values={**report.values, **values}))
+            return
+        error, record = report.error, report.error.to_record() if report.error else None
+        self._told.emit(MediaEvent(E.SINK_INVALIDATED, error.hresult if error else HResult.S_OK, values, record))
+        if found is self.segments.current:
+            self._playing.end()
+        self._told.status(found, TopologyStatus.ENDED)
+        self.topologies.drop(found)
 
     # ------------------------------------------------------------------ the end of a presentation
 

@@ -36,6 +36,7 @@ __all__ = [
     "Shutdown",
     "SourceFailed",
     "SourceStarted",
+    "SourceTold",
     "Start",
     "Stop",
 ]
@@ -209,6 +210,15 @@ class SourceStarted(Spec, frozen=True, tag="source-started"):
     epoch: int
 
 
+class SourceTold(Spec, frozen=True, tag="source-told"):
+    """The source was told of a pause or a stop; `error` is what it raised."""
+
+    session: int
+    topology_id: int
+    number: int
+    error: ErrorRecord | None = None
+
+
 class SourceFailed(Spec, frozen=True, tag="source-failed"):
     """The media source could not start, or could not go on."""
 
@@ -262,6 +272,7 @@ FromApp: TypeAlias = (
     | AttachRing
     | Samples
     | SourceStarted
+    | SourceTold
     | SourceFailed
     | EnablerAnswer
     | EnablerFailed

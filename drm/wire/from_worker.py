@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from typing import TypeAlias
 
 import msgspec
@@ -10,11 +11,13 @@ from drm.errors import ErrorRecord
 from drm.protection import ProtectionReport, TrustReport
 from drm.rights.enablers import EnablerActivate
 from drm.wire.remote_sources import ByteStreamClosed, ReadBytes, SourceCreated, SourceNotCreated
-from drm.wire.specs import FullTopology, RemoteObject, Spec
+from drm.wire.specs import FullTopology, RemoteObject, SourceState, Spec
 
 __all__ = [
     "BeginEnableContent",
     "CancelEnabler",
+    "ClockChange",
+    "ClockChanged",
     "Event",
     "FromWorker",
     "NeedSamples",
@@ -23,6 +26,7 @@ __all__ = [
     "ReleaseSource",
     "Returned",
     "SelectStreams",
+    "TellSource",
     "TrustChanged",
 ]
 
@@ -46,6 +50,7 @@ class Returned(Spec, frozen=True, tag="returned"):
     object: RemoteObject | None = None  # create-object
     digests: dict[str, str] = msgspec.field(default_factory=dict)  # load-components, load-trust
     value: int | float | None = None  # query
+    system_time: int | None = None  # query for a correlated time: units of 100 ns
     topology: FullTopology | None = None  # query for a full topology
     trust: TrustReport | None = None  # load-trust
 
@@ -69,6 +74,25 @@ class Event(Spec, frozen=True, tag="event"):
     topology: FullTopology | None = None  # the payload of SESSION_TOPOLOGY_SET
 
 
+class ClockChange(enum.StrEnum):
+    """What became of a session's clock: the methods of IMFClockStateSink."""
+
+    START = "start"
+    STOP = "stop"
+    PAUSE = "pause"
+    RESTART = "restart"
+    RATE = "rate"
+
+
+class ClockChanged(Spec, frozen=True, tag="clock-changed"):
+    """The session's presentation clock changed. `start` is the time at which it runs from, `rate` its new rate."""
+
+    session: int
+    change: ClockChange
+    start: int = 0  # units of 100 ns
+    rate: float = 1.0
+
+
 class SelectStreams(Spec, frozen=True, tag="select-streams"):
     """Deliver these streams from `position` (100 ns); everything of an older epoch is void."""
 
@@ -77,6 +101,15 @@ class SelectStreams(Spec, frozen=True, tag="select-streams"):
     epoch: int
     stream_ids: tuple[int, ...]
     position: int = 0
+
+
+class TellSource(Spec, frozen=True, tag="tell-source"):
+    """The session was paused or stopped: a source that wants to know is told, and the answer is SourceTold."""
+
+    session: int
+    topology_id: int
+    number: int  # of the telling; they rise
+    state: SourceState
 
 
 class ReleaseSource(Spec, frozen=True, tag="release-source"):
@@ -119,8 +152,10 @@ FromWorker: TypeAlias = (
     | Returned
     | Raised
     | Event
+    | ClockChanged
     | SelectStreams
     | NeedSamples
+    | TellSource
     | ReleaseSource
     | BeginEnableContent
     | CancelEnabler

@@ -34,12 +34,15 @@ from drm.wire.from_app import (
     Shutdown,
     SourceFailed,
     SourceStarted,
+    SourceTold,
     Start,
     Stop,
 )
 from drm.wire.from_worker import (
     BeginEnableContent,
     CancelEnabler,
+    ClockChange,
+    ClockChanged,
     Event,
     FromWorker,
     NeedSamples,
@@ -48,6 +51,7 @@ from drm.wire.from_worker import (
     ReleaseSource,
     Returned,
     SelectStreams,
+    TellSource,
     TrustChanged,
 )
 from drm.wire.remote_sources import (
@@ -68,6 +72,7 @@ from drm.wire.specs import (
     RemoteObject,
     SessionSpec,
     SinkSpec,
+    SourceState,
     TopologyNode,
     TopologySpec,
     TransformSpec,
@@ -88,6 +93,8 @@ __all__ = [
     "CancelCreation",
     "CancelEnabler",
     "ClearTopologies",
+    "ClockChange",
+    "ClockChanged",
     "Close",
     "CreateObject",
     "CreateSession",
@@ -127,8 +134,11 @@ __all__ = [
     "SourceFailed",
     "SourceNotCreated",
     "SourceStarted",
+    "SourceState",
+    "SourceTold",
     "Start",
     "Stop",
+    "TellSource",
     "TopologyNode",
     "TopologySpec",
     "TransformSpec",
@@ -138,4 +148,13 @@ __all__ = [
 MAX_MESSAGE: Final = 64 << 10  # bytes; SEQPACKET delivers a message whole or not at all
 MAX_INLINE: Final = 32 << 10  # bytes of a license or of initialization data that travel inside a message
 MAX_FDS: Final = 16  # descriptors beside one message
-QUERIES: Final = ("time", "clock-state", "rate", "capabilities", "full-topology", "remote-object")
+QUERIES: Final = (
+    "time",
+    "correlated-time",
+    "clock-state",
+    "clock-rate",
+    "rate",
+    "capabilities",
+    "full-topology",
+    "remote-object",
+)

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 
+from drm.bounded_calls import ANSWER_LIMIT
 from drm.media import StreamDescriptor
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "RemoteObject",
     "SessionSpec",
     "SinkSpec",
+    "SourceState",
     "Spec",
     "TopologyNode",
     "TopologySpec",
@@ -71,6 +73,7 @@ class TopologySpec(Spec, frozen=True):
     project_start: int | None = None
     project_stop: int | None = None
     source: int = 0  # object id of a media source in the worker; then branches name their streams by track id alone
+    is_told: bool = False  # the source wants to know of pause and stop
 
 
 class SessionSpec(Spec, frozen=True):
@@ -81,6 +84,14 @@ class SessionSpec(Spec, frozen=True):
     quality_manager: UUID | None = None  # MF_SESSION_QUALITY_MANAGER: the nil UUID means none; None, the default one
     topology_loader: UUID | None = None  # MF_SESSION_TOPOLOADER; None: the session's own
     remote_source_mode: bool = False  # MF_SESSION_REMOTE_SOURCE_MODE
+    answer_limit: float = ANSWER_LIMIT  # seconds that a source, a sink or a loader may take for a call
+
+
+class SourceState(enum.StrEnum):
+    """What a media source is told of the session that reads from it."""
+
+    PAUSED = "paused"
+    STOPPED = "stopped"
 
 
 class NodeKind(enum.StrEnum):

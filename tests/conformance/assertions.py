@@ -172,7 +172,7 @@ _ROWS: Final = (
      "Protected Media Path", "S"),
     # ---------------------------------------------------------------- the next file
     (126, "What is set after the end is played alone by the next start, and is ready when its turn comes; without "
-     "another one, a start plays the ended one again", _TOPOLOGY, "D, C"),
+     "another one, a start plays the ended one again", _TOPOLOGY, "DC"),
     (127, "What is set after a stop waits for the one that was stopped", _TOPOLOGY, "D"),
     (128, "IMMEDIATE while playing stops what plays and plays the new one at once, with a clock that begins anew",
      _TOPOLOGY, "D"),
@@ -189,13 +189,32 @@ _ROWS: Final = (
     (135, "A missing decoder, a stream or presentation that there is not, and a loader's own mistake have codes of "
      "their own", _TOPOLOGY, "D"),
     (136, "Flags, time formats and server contexts that nobody knows are refused, and arguments are looked at before "
-     "the shutdown", _SESSION, "D, W"),
+     "the shutdown", _SESSION, "DW"),
     (137, "What is demanded of a server context is met or refused", _PMP, "C"),
     # ---------------------------------------------------------------- rights that end
     (138, "A license is renewed ahead of its end, while playback goes on", _ITA, "C"),
     (139, "A license that ends without another one stops playback with MF_E_LICENSE_OUTOFDATE; a start goes on from "
-     "there once there is one", _ITA, "S, C"),
-    (140, "A right that ended is asked for anew, in mid-play, at a start and by another topology", _ITA, "D, C"),
+     "there once there is one", _ITA, "SC"),
+    (140, "A right that ended is asked for anew, in mid-play, at a start and by another topology", _ITA, "DC"),
+    # ---------------------------------------------------------------- objects of the application
+    (160, "Whatever class a source raises, the event that waits for it has it: 103 for a start, MEError in mid-play",
+     "MEError", "DC"),
+    (161, "A source that does not come back holds its event up for a stated time, and the session closes all the same",
+     _SESSION, "C"),
+    (162, "A source is told of pause, stop and the end; what it raises at that is the status of the session's event",
+     "IMFMediaSource", "DC"),
+    (163, "MESinkInvalidated is forwarded with the output node; the topology has ENDED, and the next one is ready",
+     "MESinkInvalidated", "DC"),
+    (164, "MERendererEvent is forwarded to the application; it holds a few numbers, and nothing else",
+     "MERendererEvent", "DC"),
+    (165, "The clock of either kind of session has state sinks, timers, properties and a shutdown status", _CLOCK, "D"),
+    # ---------------------------------------------------------------- what COM programs are used to
+    (166, "An activation object gives the interface that it is asked for, the same object until that is shut down or "
+     "detached; any other interface is E_NOINTERFACE", "IMFActivate", "D"),
+    (167, "An enabler that brings nothing is asked once more at most", _MANAGER, "C"),
+    (168, "A lock holds the process whose only session was dropped without a shutdown", _SERVER, "DC"),
+    (169, "However many events nobody reads, no outcome is lost", _EVENTS, "C"),
+    (170, "A program can ask whether its thread is inside a callback, where blocking calls are refused", _PMP, "DC"),
 )
 # fmt: on
 

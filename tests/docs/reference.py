@@ -33,6 +33,7 @@ PAGES: Final = {
     "session": ("The Media Session", (
         "drm.app.session_configuration", "drm.app.session_proxy", "drm.app.local_session", "drm.session.media_session",
         "drm.session.services", "drm.session.clock", "drm.session.quality",
+        "drm.bounded_calls",
     )),
     "topology": ("Topologies", ("drm.session.topology", "drm.wire.specs", "drm.session.full_topology")),
     "events": ("Events", ("drm.session.events", "drm.session.event_queue")),
@@ -41,7 +42,8 @@ PAGES: Final = {
     "components": ("The components' protocols", ("drm.component", "drm.media")),
     "pmp": ("PMP host and server", ("drm.app.server", "drm.app.host_proxy", "drm.protection", "drm.class_ids")),
     "rights": ("Rights and policies", (
-        "drm.app.rights.enabler", "drm.rights.enablers", "drm.rights.policy", "drm.rights.output_policy",
+        "drm.app.rights.content_enabler", "drm.app.rights.enabler",
+        "drm.rights.enablers", "drm.rights.policy", "drm.rights.output_policy",
         "drm.rights.output_schema", "drm.rights.output_trust",
         "drm.app.rights.managers",
     )),

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from drm.app.rights.enabler import ContentEnabler, EnablerActivation
+from drm.app.rights.content_enabler import ContentEnabler
+from drm.app.rights.enabler import EnablerActivation
 from drm.app.session_configuration import SessionConfiguration
 from drm.app.session_proxy import create_pmp_media_session
 from drm.class_ids import AV_DECODER

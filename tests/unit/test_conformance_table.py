@@ -20,7 +20,7 @@ ALL = "".join(f"def test_mf_{number:03}_holds(): pass\n" for number in ASSERTION
 def run(folder: Path, content: str, *words: str) -> tuple[subprocess.CompletedProcess[str], str]:
     home = folder / "tests" / "conformance"
     home.mkdir(parents=True)
-    for name in ("conftest.py", "assertions.py", "table.py", "about_linux.txt"):
+    for name in ("conftest.py", "assertions.py", "table.py", "about_linux.txt", "wine.toml"):
         shutil.copy(PAGE.parents[1] / "tests" / "conformance" / name, home)
     (home / "test_all.py").write_text("import pytest\n" + content)
     page = folder / "page.md"

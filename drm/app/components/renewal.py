@@ -9,7 +9,8 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from drm.app.components.supply import ComponentSupply
-from drm.app.rights.enabler import ContentEnabler, EnablerActivation
+from drm.app.rights.content_enabler import ContentEnabler
+from drm.app.rights.enabler import EnablerActivation
 from drm.errors import UpdateError
 from drm.rights.enablers import EnablerActivate, EnableType, LicensePath
 from drm.trust.renewal import Renewals, parse_renewals

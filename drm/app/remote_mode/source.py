@@ -8,7 +8,7 @@ from typing import NoReturn, Self
 from drm.component import SourceCharacteristic
 from drm.errors import InvalidRequestError, WireError
 from drm.media import Sample, StreamDescriptor
-from drm.wire.messages import NeedSamples, RemoteObject, SelectStreams, SourceCreated
+from drm.wire.messages import NeedSamples, RemoteObject, SelectStreams, SourceCreated, TellSource
 
 __all__ = ["RemoteMediaSource", "RemoteReading"]
 
@@ -87,7 +87,7 @@ class RemoteReading:
     def start(self) -> None:
         """The worker reads for itself."""
 
-    def request(self, message: NeedSamples | SelectStreams) -> None:
+    def request(self, message: NeedSamples | SelectStreams | TellSource) -> None:
         """Raises WireError: no sound worker asks the application for samples of such a source."""
         raise WireError(f"the worker asks for samples of topology {message.topology_id}, whose source it has itself")
 

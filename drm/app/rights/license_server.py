@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from drm.app.http.urls import shown_url
-from drm.app.rights.enabler import ContentEnabler
+from drm.app.rights.content_enabler import ContentEnabler
 from drm.app.rights.license_exchange import Answer, AnswerKind, exchange, individualize, without_pmp
 from drm.app.rights.license_forms import LicenseForm, offers_sealed
 from drm.errors import LicenseError, LicenseRefusedError

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Final
 
-from drm.app.rights.enabler import ContentProtectionManager, EnablerActivation, EnableResult, Outcome
+from drm.app.rights.content_enabler import Outcome
+from drm.app.rights.enabler import ContentProtectionManager, EnablerActivation, EnableResult
 from drm.component import MediaSource
 from drm.errors import DRMError, InvalidArgumentError, InvalidRequestError, ManagerBlocksError
 from drm.session.topology import Topology
@@ -68,7 +69,7 @@ class ManagerCall:
     def drop(self) -> None:
         """The session waits no longer: the enabler is cancelled, and what comes of it is not sent."""
         self.is_dropped = True
-        self._activation.activate_object().cancel()
+        self._activation.cancel()
 
     def _begin(self) -> None:
         try:
@@ -76,7 +77,7 @@ class ManagerCall:
                 self._manager.begin_enable_content(self._activation, self._topology, self._called_back, None)
         except DRMError as error:
             self._refused(error)
-        except Exception as error:  # noqa: BLE001 - the application's own manager; the session must not wait for it
+        except BaseException as error:  # noqa: BLE001 - the application's own manager; the session must not wait for it
             self._refused(DRMError(f"the content protection manager failed: {type(error).__name__}: {error}"))
         else:
             with self._lock:
@@ -104,17 +105,16 @@ class ManagerCall:
             if self._duty in {_Duty.DONE, _Duty.REFUSED}:
                 raise InvalidRequestError("no callback is owed", seen=self._duty.value)
             self._duty = _Duty.DONE
-        enabler = self._activation.activate_object()
         outcome: Outcome
         try:
             with self._watched("end_enable_content"):
                 self._manager.end_enable_content(result)
         except DRMError as error:
             outcome = error
-        except Exception as error:  # noqa: BLE001 - as above
+        except BaseException as error:  # noqa: BLE001 - as above
             outcome = DRMError(f"the content protection manager failed: {type(error).__name__}: {error}")
         else:
-            outcome = enabler.outcome
+            outcome = self._activation.outcome
         self._end(outcome)
 
     def _end(self, outcome: Outcome) -> None:

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from drm.app.components.renewal import RENEWING
-from drm.app.rights.enabler import ContentEnabler, EnableCallback, EnablerActivation, EnableResult
+from drm.app.rights.content_enabler import ContentEnabler
+from drm.app.rights.enabler import EnableCallback, EnablerActivation, EnableResult
 from drm.app.rights.license_forms import LicenseForm
 from drm.app.rights.license_server import LicenseAccess
 from drm.component import MediaSource
@@ -65,7 +66,7 @@ class LicenseManager:
         """Start a thread that runs the enabler, and return at once."""
         enabler = enabler_activate.activate_object()
         if enabler.get_enable_type() not in RENEWING:  # the license server has no components to give
-            enabler = enabler_activate.activate_object(self._access)
+            enabler = enabler_activate.activate_object(automatic=self._access)
         result = EnableResult(enabler_activate, state)
 
         def work() -> None:

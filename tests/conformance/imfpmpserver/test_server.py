@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import time
@@ -95,6 +96,25 @@ def test_mf_080_the_last_unlock_lets_a_waiting_process_go_at_once() -> None:
     assert is_alive(session.pid)
     server.unlock_process()
     assert seconds_until_gone(session.pid) < PROMPT
+
+
+@pytest.mark.filterwarnings("ignore:media session:ResourceWarning")
+def test_mf_168_a_lock_holds_a_process_whose_only_session_was_dropped() -> None:
+    session = create_pmp_media_session(configuration=configured())
+    session.get_service(Service.PMP_SERVER_CONTEXT).lock_process()
+    pid = session.pid
+    del session
+    gc.collect()
+    assert 2.0 < seconds_until_gone(pid) < 4.0
+
+
+@pytest.mark.filterwarnings("ignore:media session:ResourceWarning")
+def test_mf_168_without_a_lock_nothing_holds_it() -> None:
+    session = create_pmp_media_session(configuration=configured())
+    pid = session.pid
+    del session
+    gc.collect()
+    assert seconds_until_gone(pid) < PROMPT
 
 
 def test_locks_are_never_fewer_than_none(kept: PMPServer) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 
+from drm.app.local_session import LocalMediaSession
+from drm.errors import InvalidRequestError
 from drm.hresult import HResult
 from drm.session.event_queue import BeginResult, GetEventResult
 from drm.session.events import MediaEvent
 from drm.session.events import MediaEventType as E
-from tests.conformance.mfcreatemediasession.world import LIMIT, Stage, raises_code
+from tests.conformance.mfcreatemediasession.world import LIMIT, Stage, eventually, raises_code
 
 
 def nothing(_result: GetEventResult) -> None:
@@ -102,3 +104,36 @@ def test_a_callback_that_raises_leaves_the_next_its_turn(at: Stage) -> None:
         break
     at.session.queue_event(MediaEvent(901))
     assert called.wait(LIMIT)
+
+
+def test_mf_169_no_outcome_is_lost_however_long_nobody_reads(at: Stage) -> None:
+    """Of progress, which tells no outcome, the oldest goes."""
+    count = 1500
+    for _ in range(count):
+        at.session.clear_topologies()
+    for number in range(count):
+        at.session.queue_event(MediaEvent(E.ENABLER_PROGRESS, values={"text": str(number)}))
+    at.session.close()
+    events = at.until(E.SESSION_CLOSED)
+    assert sum(event.type == E.SESSION_TOPOLOGIES_CLEARED for event in events) == count
+    assert sum(event.type == E.ENABLER_PROGRESS for event in events) < count
+
+
+def test_mf_170_a_program_can_ask_whether_it_is_inside_a_callback(at: Stage) -> None:
+    """There blocking calls into a worker are refused; a session in this process refuses none."""
+    found: list[tuple[bool, bool]] = []
+
+    def callback(_result: GetEventResult) -> None:
+        try:
+            at.session.get_session_capabilities()
+        except InvalidRequestError:
+            found.append((at.session.in_callback(), True))
+        else:
+            found.append((at.session.in_callback(), False))
+
+    is_local = isinstance(at.session, LocalMediaSession)
+    assert at.session.in_callback() is False
+    at.session.begin_get_event(callback)
+    at.session.queue_event(MediaEvent(777))
+    eventually(lambda: found == [(not is_local, not is_local)])
+    assert at.session.in_callback() is False

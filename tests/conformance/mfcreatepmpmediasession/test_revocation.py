@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from drm.app.rights.enabler import ContentEnabler, EnablerActivation
+from drm.app.rights.content_enabler import ContentEnabler
+from drm.app.rights.enabler import EnablerActivation
 from drm.app.rights.managers import LicenseManager
 from drm.app.server import PMPServer, create_pmp_server
 from drm.app.session_configuration import SessionConfiguration

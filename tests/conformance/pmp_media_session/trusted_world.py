@@ -12,7 +12,8 @@ from uuid import UUID
 import msgspec
 
 from drm.app.byte_stream import FileByteStream
-from drm.app.rights.enabler import ContentEnabler, EnableResult
+from drm.app.rights.content_enabler import ContentEnabler
+from drm.app.rights.enabler import EnableResult
 from drm.app.session_proxy import PMPSessionFlags, SessionConfiguration, create_pmp_media_session
 from drm.app.sources import open_source
 from drm.class_ids import DISCARD_SINK, HASH_SINK

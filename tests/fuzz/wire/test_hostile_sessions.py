@@ -81,6 +81,7 @@ def test_what_is_under_way_to_a_session_that_ended_is_void(loaded: Application) 
     loaded.send(
         wire.Start(1), wire.Pause(1), wire.Stop(1), wire.Close(1), wire.SetRate(1, 2.0), wire.ClearTopologies(1),
         wire.Samples(1, 1, 1, 1, (), end=True), wire.SourceStarted(1, 1, 1), wire.SourceFailed(1, 1, 1, ERROR),
+        wire.SourceTold(1, 1, 1),
         wire.EnablerFailed(1, 1, ERROR), wire.ReleaseObject(1, 1), topology(1, 2),
     )  # fmt: skip
     loaded.send(wire.AttachRing(1, 1, 1, ring.size), fds=(ring.fd,))

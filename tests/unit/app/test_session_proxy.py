@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from drm.app.byte_stream import FileByteStream
-from drm.app.rights.enabler import ContentEnabler, EnableCallback, EnablerActivation, EnableResult
+from drm.app.rights.content_enabler import ContentEnabler
+from drm.app.rights.enabler import EnableCallback, EnablerActivation, EnableResult
 from drm.app.session_proxy import MediaSessionProxy, PMPSessionFlags, SessionConfiguration, create_pmp_media_session
 from drm.app.sources import open_source
 from drm.class_ids import HASH_SINK

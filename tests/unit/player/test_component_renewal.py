@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from drm.app.rights.enabler import ContentEnabler, EnablerActivation
+from drm.app.rights.content_enabler import ContentEnabler
+from drm.app.rights.enabler import EnablerActivation
 from drm.errors import DRMError, RestartRequiredError, TrustError, UpdateUnreachableError
 from drm.rights.enablers import EnablerActivate, EnableType, LicensePath
 from drm.trust.errors import ComponentRevokedError, TrustAbsentError

@@ -124,6 +124,9 @@ class LocalSource:
     def done(self, stream_id: int) -> None:
         pass
 
+    def tell(self, state: object) -> None:
+        self.log.append(f"told {state}")
+
     @property
     def _is_ending(self) -> bool:
         return self._cancelled or self._interrupted

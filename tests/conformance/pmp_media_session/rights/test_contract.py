@@ -12,6 +12,7 @@ from drm.app.rights.enabler import EnableResult
 from drm.app.rights.manager_call import BLOCKING
 from drm.errors import DRMError, InvalidArgumentError, InvalidRequestError, LicenseError, ManagerBlocksError
 from drm.hresult import HResult
+from drm.rights.enablers import LicensePath
 from drm.session.events import MediaEventType as E
 from tests.conformance.mfcreatemediasession.world import Stage, eventually, kinds
 from tests.conformance.pmp_media_session.rights.world import LIMIT, Asked, ByHand
@@ -100,7 +101,7 @@ def test_the_outcome_is_that_of_end_enable_content(session: Callable[..., Stage]
     manager.wait().result.error = DRMError("second thoughts", hresult=HResult.E_UNEXPECTED)
     manager.end_enable_content = lambda result: result.raise_for_status()
     asked = manager.asked[0]
-    asked.enabler.complete(b"{}", "local")
+    asked.enabler.complete(b"{}", LicensePath.LOCAL)
     asked.callback(asked.result)
     assert at.until(E.SESSION_TOPOLOGY_SET)[-1].status == HResult.E_UNEXPECTED
     set_topology(at)

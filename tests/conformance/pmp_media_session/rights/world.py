@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from drm.app.byte_stream import FileByteStream
-from drm.app.rights.enabler import ContentEnabler, EnableCallback, EnablerActivation, EnableResult
+from drm.app.rights.content_enabler import ContentEnabler
+from drm.app.rights.enabler import EnableCallback, EnablerActivation, EnableResult
 from drm.app.rights.managers import LicenseManager
 from drm.errors import DRMError
 from drm.isobmff.box import encode_box, top_boxes

@@ -1,0 +1,1 @@
+"""A sink that says something by itself."""

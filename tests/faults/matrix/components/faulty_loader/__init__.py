@@ -1,0 +1,1 @@
+"""A topology loader that goes wrong as the first sink's options say."""

@@ -1,0 +1,1 @@
+"""A sink that goes wrong in one method, in one way."""
