@@ -23,6 +23,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from drm.errors import InvalidArgumentError
 from license_server.issuing.rate_limits import Limit, RateLimit
+from license_server.pages.return_path import return_path
 from license_server.problems import ProblemError
 from license_server.store.opening import Store
 
@@ -126,9 +127,7 @@ def add_sign_in(blueprint: Blueprint, store: Store, rules: PageRules) -> None:
         session.permanent = True
         session["until"] = time.time() + _SESSION.total_seconds()
         session["csrf"] = secrets.token_urlsafe(24)
-        wanted = request.form.get("next", "")
-        is_path = wanted.startswith("/") and not wanted.startswith(("//", "/\\"))
-        return redirect(wanted if is_path else url_for("pages.overview"), 303)
+        return redirect(return_path(request.form.get("next", "")) or url_for("pages.overview"), 303)
 
     @blueprint.post("/sign-out")
     @guarded
