@@ -1,4 +1,4 @@
-"""Decisions as they come: the audit log, newest last, for pages that ask again every second."""
+"""Decisions and deeds as they come: the audit log, newest last, for pages that ask again every second."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from drm.keys import KeyId
 from license_server.pages.admission import guarded
-from license_server.store.audit import AuditRow, audit_rows
+from license_server.store.audit import AuditRow, RowKind, audit_rows
 from license_server.store.opening import Store
 from license_server.store.schema import audit
 
@@ -32,6 +32,7 @@ def event_of(row: AuditRow) -> dict[str, object]:
     return {
         "id": row.id,
         "at": row.at,
+        "kind": RowKind.of(row.action, row.code).value,
         "action": row.action,
         "client": row.client,
         "status": row.status,

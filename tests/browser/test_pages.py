@@ -140,6 +140,10 @@ def test_the_overview_counts_what_was_refused(admin, page, running: Running) -> 
     for _ in range(3):
         page.request.post(f"{running.url}/license", data='{"kids":[]}')
     admin.wait_for_selector("td:has-text('request malformed')")  # by itself, without a reload
+    reasons = admin.locator(".columns .card").nth(0).inner_text()
+    assert "key" not in reasons.replace("key unknown", "").replace("key revoked", ""), (
+        "what operators did is no refusal"
+    )
 
 
 def test_a_key_is_shown_after_a_second_step_which_is_written_down(admin, running: Running) -> None:
@@ -154,7 +158,9 @@ def test_a_key_is_shown_after_a_second_step_which_is_written_down(admin, running
         assert (key.secret.hex() in admin.content()) == is_shown
     admin.goto(f"{running.url}/licenses")
     admin.wait_for_selector("text=key not shown")
-    assert "200 key shown" in admin.locator("#events tbody tr").nth(0).inner_text()
+    chips = admin.locator("#events tbody tr .chip")
+    assert [chips.nth(at).inner_text() for at in (0, 1)] == ["key shown", "key not shown"]
+    assert [chips.nth(at).get_attribute("class").strip() for at in (0, 1)] == ["chip", "chip"], "nobody was refused"
 
 
 def test_a_revoked_key_is_not_issued_until_it_is_restored(admin, page, running: Running) -> None:

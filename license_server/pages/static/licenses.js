@@ -6,7 +6,7 @@ const filter = document.getElementById("filter");
 const pause = document.getElementById("pause");
 const save = document.getElementById("export");
 const empty = document.getElementById("empty");
-const GOOD = new Set(["issued", "sealed", "registered", "key_shown", "key_restored"]);
+const CHIP = { issued: "ok", refused: "bad", done: "" }; // by what a row tells of
 const MOST = 1000; // rows that are kept here
 const labels = table ? [...table.tHead.rows[0].cells].map((cell) => cell.textContent) : [];
 
@@ -24,8 +24,8 @@ function cell(row, words, kind = "") {
 
 function chip(event) {
   const made = document.createElement("span");
-  made.className = `chip ${GOOD.has(event.code) ? "ok" : "bad"}`;
-  made.textContent = `${event.status} ${event.code.replaceAll("_", " ")}`;
+  made.className = `chip ${CHIP[event.kind]}`;
+  made.textContent = `${event.status || ""} ${event.code.replaceAll("_", " ")}`.trim();
   return made;
 }
 
@@ -64,8 +64,7 @@ function add(event, isFresh) {
 
 function fits({ event, text }) {
   const { text: wanted, kind } = Object.fromEntries(new FormData(filter));
-  const isKind = !kind || (kind === "good") === GOOD.has(event.code);
-  return isKind && text.includes(wanted.trim().toLowerCase());
+  return (!kind || kind === event.kind) && text.includes(wanted.trim().toLowerCase());
 }
 
 function show() {

@@ -19,11 +19,13 @@ from license_server.pages.events import event_of, latest_rows
 from license_server.pages.key_list import found_rows
 from license_server.pages.media import catalogue_of
 from license_server.pages.overview import hour_of
-from license_server.store.audit import Audit, AuditMode
+from license_server.store import audit as audit_log
+from license_server.store.audit import Audit, AuditMode, record_admin_action
 from license_server.store.keys import KeyRow, Place
 from license_server.store.opening import Store, open_store
 from license_server.store.wrapping import Kek
 from player.verbs.serve.settings import page_rules
+from tests.clocks import HeldClock
 from tests.interop.command import Command
 
 KID = KeyId.parse("00112233445566778899aabbccddeeff")
@@ -261,12 +263,22 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield opened
 
 
-def test_an_hour_is_counted_by_minute_and_reason(store: Store) -> None:
+def test_an_hour_is_counted_by_minute_and_reason(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What clients asked for, and nothing that an operator did."""
     now = 1_000_000 * 60.0 + 30
     audit = Audit(store.engine, AuditMode.SYNC)
     for at, code in ((now, "issued"), (now, "key_unknown"), (now - 60, "sealed"), (now - 59 * 60, "key_unknown"),
                      (now - 60 * 60, "issued")):  # fmt: skip
         audit.record("license", "here", Decision(200, "", b"", code), at, 0.002)
+    with monkeypatch.context() as patch:
+        HeldClock(now).hold(patch, audit_log)
+        for action, code in (
+            ("pages", "key_shown"),
+            ("admin", "key_revoked"),
+            ("export", "exported"),
+            ("command", "x"),
+        ):
+            record_admin_action(store.engine, action, code, "alice", [KID])
     hour = hour_of(store.engine, now)
     assert (hour.issued[-1], hour.issued[-2], sum(hour.issued)) == (1, 1, 2)
     assert (hour.refused[0], hour.refused[-1], sum(hour.refused)) == (1, 1, 2)
@@ -283,6 +295,34 @@ def test_the_newest_rows_are_shown_oldest_first(store: Store) -> None:
     rows = latest_rows(store.engine, 2)
     assert [row.client for row in rows] == ["client 3", "client 4"]
     assert event_of(rows[0])["kids"] == [str(KID)]
+
+
+def test_a_row_is_told_by_what_was_done_and_not_by_its_code_alone(store: Store) -> None:
+    audit = Audit(store.engine, AuditMode.SYNC)
+    audit.record("license", "here", Decision(200, "", b"", "issued"), 0.0, 0.0)
+    audit.record("license", "here", Decision(403, "", b"", "key_revoked"), 0.0, 0.0)
+    record_admin_action(store.engine, "admin", "key_revoked", "alice")
+    kinds = [event_of(row)["kind"] for row in latest_rows(store.engine, 9)]
+    assert kinds == ["issued", "refused", "done"]
+
+
+def test_what_is_done_in_the_pages_is_written_down(folder: Path, url: str, admin: requests.Session) -> None:
+    token = csrf_of(admin.get(f"{url}/keys").text)
+    before = admin.get(f"{url}/api/events").json()["events"][-1:]
+    for path, form in (
+        ("keys/new", {"content": "a made film", "tracks": "HD"}),
+        ("keys/period", {"content": "a made film"}),
+        ("keys/import", {"keys": f"{'42' * 16}:{'43' * 16}"}),
+    ):
+        admin.post(f"{url}/{path}", data={"csrf": token, **form})
+    after = before[0]["id"] if before else 0
+    events = admin.get(f"{url}/api/events", params={"after": after}).json()["events"]
+    assert [(event["action"], event["code"], event["subject"]) for event in events] == [
+        ("pages", "keys_generated", "administrator: content a made film"),
+        ("pages", "content_rotated", "administrator: content a made film"),
+        ("pages", "keys_imported", "administrator"),
+    ]
+    assert "0 refused" in re.sub(r"\s+", " ", admin.get(f"{url}/overview").text)
 
 
 def row(place: Place, kid: KeyId = KID) -> KeyRow:
