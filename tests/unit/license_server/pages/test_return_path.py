@@ -33,8 +33,23 @@ def test_these_addresses_do_leave_the_site() -> None:
     assert sum(map(leaves, ELSEWHERE)) > 100
 
 
-@pytest.mark.parametrize("text", [*ELSEWHERE, "", "keys", "/keys\r\nSet-Cookie: a=b", "/\ud800", "/k\x7f", "/é", "/" * 3000,
-                                  "/" + "k" * 3000, "/a b", "/a#b", '/"x', "/<x>"])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        *ELSEWHERE,
+        "",
+        "keys",
+        "/keys\r\nA: b",
+        "/\ud800",
+        "/k\x7f",
+        "/é",
+        "/" * 3000,
+        "/" + "k" * 3000,
+        "/a b",
+        "/a#b",
+        '/"',
+    ],
+)
 def test_what_is_no_path_of_this_site_is_none(text: str) -> None:
     assert return_path(text) is None or not leaves(text)
     if leaves(text) or any(char in text for char in "\r\n\t\\\x00") or not text.startswith("/"):
