@@ -67,6 +67,6 @@ CONTENT_ROUTES: Final = (
     ),
     Route(
         method="POST", path="/contents/rotate", name="rotate_content", handle=_rotate, body=RotateOrder,
-        answers=KeyList, status=201, summary="Make the keys of a content's next crypto period.",
+        answers=KeyList, status=201, refusals=(404,), summary="Make the keys of a content's next crypto period.",
     ),
 )  # fmt: skip

@@ -7,11 +7,12 @@ from typing import Final
 import msgspec
 import sqlalchemy as sa
 from flask import Blueprint, Response, render_template, request
+from werkzeug.exceptions import BadRequest
 from werkzeug.wrappers import Response as AnyResponse
 
 from drm.keys import KeyId
 from license_server.pages.admission import guarded
-from license_server.store.audit import AuditRow, RowKind, audit_rows
+from license_server.store.audit import LAST_ROW, AuditRow, RowKind, audit_rows
 from license_server.store.opening import Store
 from license_server.store.schema import audit
 
@@ -57,6 +58,8 @@ def add_events(blueprint: Blueprint, store: Store, *, is_recorded: bool) -> None
     def events() -> AnyResponse:
         """Rows after the one whose id is `after`; the newest ones without it."""
         after = request.args.get("after", type=int)
+        if after is not None and not 0 <= after <= LAST_ROW:
+            raise BadRequest(f"`after` is a row of the audit log: 0 to {LAST_ROW}")
         rows = latest_rows(store.engine, _MOST) if after is None else audit_rows(store.engine, after=after, most=_MOST)
         body = msgspec.json.encode({"events": [event_of(row) for row in rows]})
         return Response(body, content_type="application/json")

@@ -16,7 +16,12 @@ _STEPS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 def moment(at: float | None) -> str:
     """A point in time, UTC."""
-    return "" if at is None else time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(at))
+    if at is None:
+        return ""
+    try:
+        return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(at))
+    except (ValueError, OverflowError, OSError):  # a claim of a token is any number
+        return f"{at:.3g} s, which no calendar has,"
 
 
 def ago(at: float | None) -> str:

@@ -25,9 +25,12 @@ from license_server.decisions import Decision
 from license_server.metrics import ACTIONS, Metrics
 from license_server.store.schema import audit
 
-__all__ = ["Audit", "AuditMode", "AuditRow", "RowKind", "audit_rows", "enter_log", "record_admin_action"]
+__all__ = ["LAST_ROW", "Audit", "AuditMode", "AuditRow", "RowKind", "audit_rows", "enter_log", "record_admin_action"]
 
 logger = logging.getLogger(__name__)
+
+LAST_ROW: Final = 2**63 - 1
+"""The largest id that databases give a row."""
 
 _MOST: Final = 20_000  # rows that wait
 _BATCH: Final = 5_000
@@ -202,7 +205,10 @@ def record_admin_action(
 
 
 def audit_rows(engine: sa.Engine, *, after: int = 0, most: int = 100) -> list[AuditRow]:
-    """Return the first rows whose id is larger than `after`. Whoever reads on from the last one misses none."""
+    """Return the first rows whose id is larger than `after`. Whoever reads on from the last one misses none.
+
+    `after` is at most `LAST_ROW`.
+    """
     query = sa.select(audit).where(audit.c.id > after).order_by(audit.c.id).limit(most)
     with engine.connect() as connection:
         enter_log(connection, alone=True)

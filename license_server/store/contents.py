@@ -7,12 +7,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import msgspec
 import sqlalchemy as sa
 
 from drm.errors import InvalidArgumentError, KeyMissingError
 from drm.rights.policy import Policy
-from license_server.store.key_rows import stored_policy
+from license_server.store.key_rows import policy_text, stored_policy
 from license_server.store.keys import KeyRow, KeyStore, Place
 from license_server.store.schema import contents, next_epoch, upsert
 
@@ -47,7 +46,7 @@ class ContentStore:
 
     def set_policy(self, content: str, policy: Policy | None) -> None:
         """Set rules that hold for all keys of a content, besides their own. Raises InvalidArgumentError."""
-        self._put(content, policy=None if policy is None else msgspec.json.encode(policy).decode())
+        self._put(content, policy=policy_text(policy))
 
     def revoke(self, content: str, *, restore: bool = False) -> None:
         """Issue no key of a content any more, or again. Raises InvalidArgumentError."""

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import msgspec
 import sqlalchemy as sa
 
 from drm.errors import InvalidArgumentError, KeyMissingError, KeyWrongError, StorageError
@@ -16,7 +15,7 @@ from drm.keyfile.check_value import check_value
 from drm.keys import ContentKey, KeyId
 from drm.rights.policy import Policy
 from license_server.decisions import HeldKey
-from license_server.store.key_rows import KeyReader, stored_policy
+from license_server.store.key_rows import KeyReader, policy_text, stored_policy
 from license_server.store.keyring import Keyring
 from license_server.store.schema import content_keys, next_epoch
 
@@ -153,9 +152,10 @@ class KeyStore:
         self._change(content_keys.delete().where(content_keys.c.kid == kid.value), kid)
 
     def set_policy(self, kid: KeyId, policy: Policy | None) -> None:
-        """Set the rules of a key; None: the default ones. Raises KeyMissingError when it is not held."""
-        text = None if policy is None else msgspec.json.encode(policy).decode()
-        self._change(content_keys.update().where(content_keys.c.kid == kid.value).values(policy=text), kid)
+        """Set the rules of a key; None: the default ones. Raises KeyMissingError, InvalidArgumentError."""
+        self._change(
+            content_keys.update().where(content_keys.c.kid == kid.value).values(policy=policy_text(policy)), kid
+        )
 
     def revoke(self, kid: KeyId, *, restore: bool = False) -> None:
         """Issue a key no more, or again. Raises KeyMissingError when it is not held."""
