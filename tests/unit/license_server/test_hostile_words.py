@@ -13,8 +13,7 @@ from requests.adapters import HTTPAdapter
 
 from license_server.admin.blueprint import BASE
 from license_server.pages.return_path import return_path
-from tests.interop.command import Command
-from tests.unit.license_server.admin.admin_server import ALICE, KEYS, KIDS
+from tests.unit.license_server.admin.admin_server import ALICE, KEYS, KIDS, start
 from tests.unit.license_server.pages.test_pages import PASSWORD, csrf_of
 from tests.unit.license_server.store_places import StorePlace
 
@@ -31,16 +30,16 @@ def url(tmp_path_factory: pytest.TempPathFactory, module_place: StorePlace) -> I
     (folder / "password").write_text(PASSWORD)
     with module_place.opened() as store:
         store.keys.add(KEYS)
-    clearkey = Command(folder / "home")
-    process = clearkey.start(
-        "serve", "--port", 0, *module_place.words, "--admin-token-file", folder / "tokens", "--admin-password-file",
-        folder / "password", "--faults", "--catalogue", folder, "--rate-limit", "off",
+    process, base = start(
+        folder, *module_place.words, "--admin-token-file", folder / "tokens", "--admin-password-file",
+        folder / "password", "--faults", "--catalogue", folder, "--rate-limit", "off", pages=True,
     )  # fmt: skip
     try:
-        yield process.stdout.readline().removeprefix("license server: ").strip()
+        yield base
     finally:
         process.terminate()
         process.communicate(timeout=10)
+    assert "unexpected" not in (folder / "log").read_text()
 
 
 @pytest.fixture(scope="module")
