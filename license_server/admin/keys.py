@@ -25,9 +25,9 @@ from license_server.admin.messages import (
 )
 from license_server.admin.route import AdminRequest, Route
 from license_server.problems import ProblemError
-from license_server.store.contents import check_content, check_track
 from license_server.store.exports import export_keys
 from license_server.store.keys import KeyRow, Place
+from license_server.store.names import check_content, check_track
 
 __all__ = ["KEY_ROUTES", "key_info"]
 

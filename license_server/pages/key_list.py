@@ -14,8 +14,8 @@ from drm.keyfile.formats import parse_keys_file
 from drm.keys import KeyId
 from license_server.pages.admission import guarded
 from license_server.store.audit import record_admin_action
-from license_server.store.contents import check_content, check_track
 from license_server.store.keys import KeyRow, Place
+from license_server.store.names import check_content, check_track
 from license_server.store.opening import Store
 
 __all__ = ["add_key_list", "found_rows", "key_id_of", "write_down"]

@@ -17,6 +17,7 @@ from drm.rights.policy import Policy
 from license_server.decisions import HeldKey
 from license_server.store.key_rows import KeyReader, policy_text, stored_policy
 from license_server.store.keyring import Keyring
+from license_server.store.names import canonical_name
 from license_server.store.schema import content_keys, next_epoch
 
 __all__ = ["LAST_PERIOD", "KeyRow", "KeyStore", "Place"]
@@ -35,6 +36,12 @@ class Place:
     content: str | None = None
     track: str | None = None
     period: int | None = None
+
+    def __post_init__(self) -> None:
+        """Take names in the one spelling in which they are stored."""
+        for name in ("content", "track"):
+            if (text := getattr(self, name)) is not None and not text.isascii():
+                object.__setattr__(self, name, canonical_name(text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +133,7 @@ class KeyStore:
         """Return every key's row, by KID; of one content, if it is named, and `most` rows after a KID at most."""
         query = sa.select(content_keys).order_by(content_keys.c.kid).limit(most)
         if content is not None:
-            query = query.where(content_keys.c.content_id == content)
+            query = query.where(content_keys.c.content_id == canonical_name(content))
         if after is not None:
             query = query.where(content_keys.c.kid > after.value)
         return self._rows(query)

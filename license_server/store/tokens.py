@@ -7,8 +7,8 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from drm.errors import InvalidArgumentError
 from license_server.store.key_rows import Epoch
+from license_server.store.names import checked_token_id
 from license_server.store.schema import next_epoch, revoked_tokens, token_uses, upsert
 
 __all__ = ["TokenStore"]
@@ -46,8 +46,7 @@ class TokenStore:
 
     def revoke(self, token_id: str, *, restore: bool = False) -> None:
         """Take a token no more, or again, by its `jti`. Raises InvalidArgumentError."""
-        if not 1 <= len(token_id) <= 128 or "\0" in token_id:  # which PostgreSQL cannot hold
-            raise InvalidArgumentError("the id of a token (jti) has 1 to 128 characters", seen=f"{len(token_id)}")
+        token_id = checked_token_id(token_id)
         row = upsert(self._engine, revoked_tokens).values(token_id=token_id, revoked_at=int(time.time()))
         with self._engine.begin() as connection:
             if restore:

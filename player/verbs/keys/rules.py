@@ -17,6 +17,7 @@ from drm.keys import KeyId
 from drm.media import TrackType
 from drm.rights.policy import Action, Policy
 from license_server.policies import DEFAULT_POLICY
+from license_server.store.names import canonical_name
 from license_server.store.opening import Store
 from player.json_output import encode_json
 from player.one_line import echo_line
@@ -103,7 +104,7 @@ def _policy(
     given = {name: value for name, value in changes.items() if value is not None}
     ruled = {row.content: row.policy for row in store.contents.rows()}
     for content in contents:
-        policy = None if reset else ruled.get(content)
+        policy = None if reset else ruled.get(canonical_name(content))
         if given:
             policy = _changed(policy or DEFAULT_POLICY, given)
         if given or reset:

@@ -10,8 +10,8 @@ import msgspec
 
 from drm.errors import InvalidArgumentError
 from drm.keys import KeyId
-from license_server.store.contents import check_content, check_track
 from license_server.store.keys import LAST_PERIOD, Place
+from license_server.store.names import check_content, check_track
 from license_server.store.opening import Store
 from player.json_output import encode_json
 from player.one_line import echo_line
