@@ -26,8 +26,9 @@ from license_server.serving.assembly import assembled
 from license_server.serving.debug_server import answering
 from license_server.serving.listening import bound, is_loopback, url_of
 from license_server.serving.tls import Certificate
+from license_server.store.engines import is_url
 from license_server.store.keyring import Keyring, find_keyring
-from license_server.store.opening import is_url, open_store
+from license_server.store.opening import open_store
 from license_server.store.wrapping import Kek
 from license_server.web.updates import updates
 

@@ -13,7 +13,7 @@ from license_server.store.schema import next_epoch, revoked_tokens, token_uses, 
 
 __all__ = ["TokenStore"]
 
-_LAST: Final = 2**31 - 2  # an INTEGER of PostgreSQL has 32 bits; no token needs to be remembered longer
+_LAST: Final = 2**63 - 2  # a token may say any `exp`; databases hold 64 bits
 
 
 class TokenStore:

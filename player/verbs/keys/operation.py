@@ -15,9 +15,10 @@ from drm.launch.device_key import home_folder
 from drm.license.clearkey import encode_jwk_set
 from drm.whole_file import write_whole
 from license_server.store.audit import record_admin_action
+from license_server.store.engines import is_url
 from license_server.store.exports import export_keys
 from license_server.store.keyring import find_keyring, predecessor, successor
-from license_server.store.opening import Store, is_url, migrate_store, open_store
+from license_server.store.opening import Store, migrate_store, open_store
 from license_server.store.wrapping import kek_path, make_kek, read_kek
 from player.verbs.keys.store_options import store_options
 from player.verbs.keys.text import write_keys_file
