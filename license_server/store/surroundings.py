@@ -75,15 +75,16 @@ def _check_file(engine: sa.Engine, where: str) -> None:
             mode = _asked(connection, "PRAGMA journal_mode")
             driver = connection.connection.driver_connection
             assert isinstance(driver, sqlite3.Connection)
-            driver.execute("BEGIN IMMEDIATE")  # takes the right to write, and writes nothing
-            driver.rollback()
-    except OperationalError as error:
-        if "locked" in str(error.orig):
-            return  # somebody writes: so it can be written
-        raise _not_writable(path, error) from None
-    except sqlite3.OperationalError as error:
+            (waits,) = driver.execute("PRAGMA busy_timeout").fetchone()
+            driver.execute("PRAGMA busy_timeout=0")
+            try:
+                driver.execute("BEGIN IMMEDIATE")  # takes the right to write, and writes nothing
+                driver.rollback()
+            finally:
+                driver.execute(f"PRAGMA busy_timeout={waits:d}")
+    except (OperationalError, sqlite3.OperationalError) as error:
         if "locked" in str(error):
-            return
+            return  # somebody writes: so it can be written
         raise _not_writable(path, error) from None
     except DBAPIError:
         return  # no database at all: whoever reads it says that in better words
@@ -144,8 +145,8 @@ def _check_encoding(connection: sa.Connection, where: str) -> None:
         raise StorageError(
             f"the database has the encoding {encoding}, and names of contents are Unicode",
             where=where,
-            remedy=f"createdb --encoding=UTF8 --template=template0 {shlex.quote(name)} with the -h and -U of this server;"
-            " name that one, and clearkey keys migrate makes its tables",
+            remedy=f"createdb --encoding=UTF8 --template=template0 {shlex.quote(name)} with -h and -U of this"
+            " server; name that one, and clearkey keys migrate makes its tables",
         )
 
 
@@ -163,7 +164,7 @@ def _check_writing(connection: sa.Connection, where: str) -> None:
             "the database lets this account read alone",
             where=where,
             seen="default_transaction_read_only is on",
-            remedy=f'ALTER DATABASE "{name}" SET default_transaction_read_only = off, or the same with ALTER ROLE "{user}"',
+            remedy=f'ALTER DATABASE "{name}" SET default_transaction_read_only = off, or so for ROLE "{user}"',
         )
     if _asked(connection, "SELECT current_schema()") is None:
         raise StorageError(
@@ -176,7 +177,7 @@ def _check_writing(connection: sa.Connection, where: str) -> None:
 
 def _unreachable(url: sa.URL, where: str, words: str) -> StorageError:
     said = " ".join(words.replace(url.password or "\0", "…").split())[:300]
-    plain = url.set(drivername="postgresql", password=None).render_as_string()
+    plain = str(sa.URL.create("postgresql", url.username, None, url.host, url.port, url.database, url.query))
     if f'database "{url.database}" does not exist' in words:
         remedy = f"createdb --encoding=UTF8 --template=template0 {shlex.quote(url.database or '')}, on that server"
     else:
