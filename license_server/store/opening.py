@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DatabaseError, OperationalError, ProgrammingError
 
 from drm.errors import StorageError
+from license_server.store.audit import record_admin_action
 from license_server.store.contents import ContentStore
 from license_server.store.devices import DeviceStore
 from license_server.store.engines import engine_of, is_url, shown_place
@@ -70,10 +71,10 @@ def open_store(place: Path | str, keks: Kek | Keyring) -> Iterator[Store]:
         engine.dispose()
 
 
-def migrate_store(place: Path | str) -> str:
+def migrate_store(place: Path | str, who: str = "") -> str:
     """Bring the tables of a store to the version of this program, and return the one that they had.
 
-    Raises StorageError. An empty database gets its first tables.
+    `who` did it, as the audit log has it. Raises StorageError. An empty database gets its first tables.
     """
     engine, _ = engine_of(place)
     try:
@@ -87,6 +88,8 @@ def migrate_store(place: Path | str) -> str:
             revisions = []
         _migrate(engine, where)
         _check_revision(engine, where)
+        if revisions and revisions != [HEAD]:
+            record_admin_action(engine, "command", "migrated", who)
         return ", ".join(revisions) or "none"
     finally:
         engine.dispose()
