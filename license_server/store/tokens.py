@@ -39,6 +39,12 @@ class TokenStore:
             statement = use.on_conflict_do_nothing().returning(token_uses.c.token_id)
             return connection.execute(statement).one_or_none() is not None
 
+    def is_spent(self, token_id: str) -> bool:
+        """Whether it was used, and is remembered."""
+        with self._engine.connect() as connection:
+            query = sa.select(token_uses.c.token_id).where(token_uses.c.token_id == token_id)
+            return connection.execute(query).one_or_none() is not None
+
     def revoked(self) -> list[str]:
         """Return the ids of revoked tokens."""
         with self._engine.connect() as connection:

@@ -140,10 +140,30 @@ def test_a_form_needs_the_token_of_its_session(url: str, admin: requests.Session
     assert "made" in admin.post(f"{url}/keys/new", data={"content": "mine", "csrf": token}).text
 
 
-def test_a_session_ends(url: str, admin: requests.Session) -> None:
-    token = csrf_of(admin.get(f"{url}/keys").text)
-    admin.post(f"{url}/sign-out", data={"csrf": token})
-    assert admin.get(f"{url}/keys").url.startswith(f"{url}/sign-in")
+def test_a_session_ends_for_whoever_has_a_copy_of_its_cookie_too(folder: Path) -> None:
+    clearkey = Command(folder / "home")
+    process = clearkey.start("serve", "--port", 0, "--keys-file", folder / "keys", "--workers", 2,
+                             "--admin-password-file", folder / "password")  # fmt: skip
+    try:
+        url = process.stdout.readline().removeprefix("license server: ").strip()
+        here, there, copied = requests.Session(), requests.Session(), requests.Session()
+        for each in (here, there):
+            each.post(f"{url}/sign-in", data={"password": PASSWORD})
+        copied.cookies.update(here.cookies)
+        token = csrf_of(copied.get(f"{url}/keys").text)
+        here.post(f"{url}/sign-out", data={"csrf": token})
+        for _ in range(6):  # whichever worker answers
+            assert copied.get(f"{url}/keys", allow_redirects=False).status_code == 303
+            assert copied.get(f"{url}/api/events").status_code == 401
+            assert copied.post(f"{url}/keys/new", data={"csrf": token}, allow_redirects=False).headers["Location"] == (
+                "/sign-in?next=/keys/new"
+            )
+            assert there.get(f"{url}/keys", allow_redirects=False).status_code == 200
+        for each in (here, there, copied):
+            each.close()
+    finally:
+        process.terminate()
+        process.communicate(timeout=10)
 
 
 def test_a_printed_link_opens_one_session(folder: Path) -> None:

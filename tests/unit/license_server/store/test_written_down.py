@@ -1,4 +1,4 @@
-"""Every verb that changes a store leaves a row in its audit log, of who did what to which; those that look leave none."""
+"""Every verb that changes a store leaves a row in its audit log: who did what to which. Those that look leave none."""
 
 from __future__ import annotations
 
