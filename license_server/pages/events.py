@@ -11,6 +11,7 @@ from werkzeug.exceptions import BadRequest
 from werkzeug.wrappers import Response as AnyResponse
 
 from drm.keys import KeyId
+from drm.readable import readable
 from license_server.pages.admission import guarded
 from license_server.store.audit import LAST_ROW, AuditRow, RowKind, audit_rows
 from license_server.store.opening import Store
@@ -29,17 +30,17 @@ def latest_rows(engine: sa.Engine, most: int) -> list[AuditRow]:
 
 
 def event_of(row: AuditRow) -> dict[str, object]:
-    """What pages show of a row."""
+    """What pages show of a row: names are anybody's words, and scripts put them into a page as they are."""
     return {
         "id": row.id,
         "at": row.at,
         "kind": RowKind.of(row.action, row.code).value,
         "action": row.action,
-        "client": row.client,
+        "client": readable(row.client),
         "status": row.status,
         "code": row.code,
         "kids": [str(KeyId.parse(kid)) for kid in row.kids.split()],
-        "subject": row.subject,
+        "subject": readable(row.subject),
         "device": row.device_id,
         "ms": round(row.microseconds / 1000, 2),
     }

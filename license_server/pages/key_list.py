@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
+from markupsafe import Markup
 from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -13,6 +14,7 @@ from drm.errors import DRMError
 from drm.keyfile.formats import parse_keys_file
 from drm.keys import KeyId
 from license_server.pages.admission import guarded
+from license_server.pages.wording import named
 from license_server.store.audit import record_admin_action
 from license_server.store.keys import KeyRow, Place
 from license_server.store.names import check_content, check_track
@@ -109,7 +111,7 @@ def add_key_list(blueprint: Blueprint, store: Store) -> None:
         except DRMError as error:
             return _refused(error.what)
         write_down(store, "content_rotated", [row.kid for row in rows], content)
-        _say(f"{len(rows)} made for the next crypto period of {content}")
+        _say(Markup("{} made for the next crypto period of {}").format(len(rows), named(content)))
         return redirect(url_for("pages.keys", q=content), 303)
 
 

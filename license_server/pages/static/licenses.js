@@ -18,7 +18,14 @@ function cell(row, words, kind = "") {
   const made = row.insertCell();
   made.dataset.label = labels[row.cells.length - 1];
   made.className = words === "–" ? `${kind} none` : kind;
-  made.append(words);
+  made.append(typeof words === "string" && words !== "–" ? named(words) : words);
+  return made;
+}
+
+// What somebody else wrote turns round nothing beside it, whichever way it is written.
+function named(words) {
+  const made = document.createElement("bdi");
+  made.textContent = words;
   return made;
 }
 
