@@ -131,13 +131,14 @@ BROKEN = """() => {
   for (const cell of document.querySelectorAll("th, td, dt, button, .chip, nav a, label, h1, h2, h3, legend")) {
     const walker = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);
     for (let node; (node = walker.nextNode());) {
-      for (const { 0: word, index } of node.data.matchAll(/[\\p{L}\\p{N}.,:;()]+/gu)) {
+      const isName = node.parentElement.closest("bdi"); // one of any length has to go somewhere
+      for (const { 0: word, index } of node.data.matchAll(isName ? /[^\\s-]+/g : /[\\p{L}\\p{N}.,:;()]+/gu)) {
         const range = document.createRange();
         range.setStart(node, index);
         range.setEnd(node, index + word.length);
         const boxes = [...range.getClientRects()].filter((box) => box.width > 0);
         const lines = new Set(boxes.map((box) => Math.round(box.top)));
-        if (word.length <= 24 && lines.size > 1) found.push(word);
+        if (word.length <= (isName ? 12 : 24) && lines.size > 1) found.push(word);
       }
     }
   }

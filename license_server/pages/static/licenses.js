@@ -18,7 +18,7 @@ function cell(row, words, kind = "") {
   const made = row.insertCell();
   made.dataset.label = labels[row.cells.length - 1];
   made.className = words === "–" ? `${kind} none` : kind;
-  made.append(typeof words === "string" && words !== "–" ? named(words) : words);
+  made.append(words);
   return made;
 }
 
@@ -59,8 +59,8 @@ function add(event, isFresh) {
   cell(row, new Date(event.at * 1000).toISOString().slice(0, 19).replace("T", " "));
   cell(row, chip(event));
   cell(row, kids(event));
-  cell(row, event.client || "–");
-  cell(row, event.subject || (event.device ? `${event.device.slice(0, 16)}…` : "–"));
+  cell(row, event.client ? named(event.client) : "–");
+  cell(row, event.subject ? named(event.subject) : event.device ? `${event.device.slice(0, 16)}…` : "–");
   cell(row, event.ms.toFixed(2), "number");
   if (isFresh) {
     row.className = "fresh";
