@@ -153,6 +153,9 @@ def test_no_word_is_broken_and_nothing_sticks_out(name: str, admin, running: Run
         admin.set_viewport_size({"width": width, "height": 800})
         assert admin.evaluate(BROKEN) == [], width
         assert admin.evaluate("document.documentElement.scrollWidth") <= width
+        assert admin.evaluate("(main => main.scrollWidth - main.clientWidth)(document.querySelector('main'))") == 0, (
+            width
+        )
 
 
 # ------------------------------------------------------------------------------------------------ names
