@@ -22,7 +22,7 @@ KID = KeyId(b"b" * 16)
 LAST_ROW = 2**63 - 1
 MEMBERS = (
     *("not_before", "expires", "min_level", "rental", "play_duration", "constrict", "hdcp", "cgms_a", "digital_only"),
-    *("min_revocation_list", "max_revocation_age"),
+    *("min_revocation_list", "max_revocation_age", "renew_before"),
 )
 WIDE = [2**31, 2**53, 2**63 - 1, 2**63, 2**64, 10**30, 10**400, -1, -(2**63), -(10**30)]
 
