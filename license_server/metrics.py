@@ -20,22 +20,24 @@ if TYPE_CHECKING:
 
 # ruff: noqa: PLC0415 - prometheus_client is 60 ms that the start of a server is shorter by
 
-__all__ = ["MEDIA_TYPE", "Counters", "Metrics", "Times", "exposition"]
+__all__ = ["ACTIONS", "MEDIA_TYPE", "Counters", "Metrics", "Times", "exposition"]
 
 MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
-_ACTIONS: Final = ("license", "hls_key", "individualize", "packager")
+ACTIONS: Final = ("license", "hls_key", "individualize", "packager")
+"""What clients ask for. Whatever else the audit log holds is what an operator did."""
+
 _RESULTS: Final = ("issued", "sealed", "registered", *CODES, "other")
 _BOUNDS: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0)  # seconds
-_DROPPED: Final = len(_ACTIONS) * len(_RESULTS)
+_DROPPED: Final = len(ACTIONS) * len(_RESULTS)
 _RESTARTS: Final = _DROPPED + 1
 _HISTOGRAMS: Final = _RESTARTS + 1
 _BUCKETS: Final = len(_BOUNDS) + 2  # one for what is longer, and the sum in microseconds
-_SIZE: Final = _HISTOGRAMS + len(_ACTIONS) * _BUCKETS  # numbers of 8 bytes in each part
-_FIRST: Final = {action: _HISTOGRAMS + row * _BUCKETS for row, action in enumerate(_ACTIONS)}
+_SIZE: Final = _HISTOGRAMS + len(ACTIONS) * _BUCKETS  # numbers of 8 bytes in each part
+_FIRST: Final = {action: _HISTOGRAMS + row * _BUCKETS for row, action in enumerate(ACTIONS)}
 _AT: Final = {
     (action, result): row * len(_RESULTS) + column
-    for row, action in enumerate(_ACTIONS)
+    for row, action in enumerate(ACTIONS)
     for column, result in enumerate(_RESULTS)
 }
 
@@ -102,7 +104,7 @@ class Metrics:
     def times(self) -> Iterator[Times]:
         """Yield the times of each action, over all processes."""
         total = self._counters.total
-        for row, action in enumerate(_ACTIONS):
+        for row, action in enumerate(ACTIONS):
             first = _HISTOGRAMS + row * _BUCKETS
             running, within = 0, []
             for bound, at in zip((*map(str, _BOUNDS), "+Inf"), range(first, first + _BUCKETS - 1), strict=True):

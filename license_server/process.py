@@ -203,7 +203,7 @@ def _place(store: Path | str | None) -> str | None:
     if not store:
         return None
     if isinstance(store, str):
-        from license_server.store.opening import is_url  # noqa: PLC0415 - loads the database's library
+        from license_server.store.engines import is_url  # noqa: PLC0415 - loads the database's library
 
         if is_url(store):
             return store

@@ -16,10 +16,11 @@ import secrets
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from typing import Annotated, Final, TypeVar
 
 import msgspec
 from joserfc.jwk import OKPKey
+from msgspec import Meta
 
 from drm.errors import InvalidArgumentError, LicenseMalformedError
 from drm.keys import ContentKey, KeyId
@@ -50,8 +51,8 @@ _REGISTRATION_TYPE: Final = "clearkey-registration+jwt"
 class _Signed(msgspec.Struct, frozen=True):
     """What request and registration have in common."""
 
-    iat: int
-    nonce: str
+    iat: Annotated[int, Meta(ge=0, le=2**53)]
+    nonce: Annotated[str, Meta(pattern=r"\A[\x21-\x7e]*\Z")]  # kept and compared as it is
     report: dict[str, object]
     components: dict[str, str]
 

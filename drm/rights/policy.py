@@ -24,7 +24,14 @@ __all__ = ["CONSTRICTED", "PLAIN_LICENSE_POLICY", "Action", "Policy", "parse_pol
 CONSTRICTED: Final = 520_000
 """Pixels of a picture that a license with plain `constrict` lets out at most (MFPROTECTION_CONSTRICTVIDEO)."""
 
-_Seconds: TypeAlias = Annotated[int, Meta(gt=0)]
+_LAST_MOMENT: Final = 253_402_300_799  # 9999-12-31 23:59:59 UTC: what calendars and databases hold
+_LARGEST: Final = 2**31 - 1
+_Seconds: TypeAlias = Annotated[int, Meta(gt=0, le=_LAST_MOMENT)]
+_Moment: TypeAlias = Annotated[int, Meta(ge=0, le=_LAST_MOMENT)]
+_Pixels: TypeAlias = Annotated[int, Meta(ge=16, le=_LARGEST)]
+_Version: TypeAlias = Annotated[int, Meta(ge=0, le=_LARGEST)]
+_Kinds: TypeAlias = Annotated[tuple[TrackType, ...], Meta(max_length=8)]
+_Tracks: TypeAlias = Annotated[dict[Annotated[str, Meta(max_length=36)], _Kinds], Meta(max_length=1024)]
 
 
 class Action(enum.StrEnum):
@@ -45,23 +52,23 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     The output rules are ordered: a larger number asks for more, of `constrict` a smaller one (False: nothing).
     """
 
-    actions: tuple[Action, ...] = (Action.PLAY,)
-    not_before: int | None = None
-    expires: int | None = None
-    min_level: int = 0  # isolation level of the worker, 0 to 3
+    actions: Annotated[tuple[Action, ...], Meta(max_length=16)] = (Action.PLAY,)
+    not_before: _Moment | None = None
+    expires: _Moment | None = None
+    min_level: Annotated[int, Meta(ge=0, le=3)] = 0  # isolation level of the worker, 0 to 3
     sealed_only: bool = False
     hdcp: Annotated[int, Meta(ge=0, le=2)] = 0  # 0: none, 1: any version, 2: type 1
     cgms_a: Annotated[int, Meta(ge=0, le=6)] = 0  # 1-3: best effort, 4-6: required; freely, one generation, never
     digital_only: Annotated[int, Meta(ge=0, le=1)] = 0  # 1: no analog output
-    constrict: bool | Annotated[int, Meta(ge=16)] = False  # True: to 520,000 pixels a picture; a number: to so many
+    constrict: bool | _Pixels = False  # True: to 520,000 pixels a picture; a number: to so many
     play_duration: _Seconds | None = None  # from the first sample that is decrypted to be played
     rental: _Seconds | None = None  # from the moment at which the license reached the worker
     renew_before: _Seconds | None = None  # so long before its end a new license is asked for; None: at the end
-    min_revocation_list: Annotated[int, Meta(ge=0)] = 0  # version of the revocation list (GetMinimumGRLVersion)
+    min_revocation_list: _Version = 0  # version of the revocation list (GetMinimumGRLVersion)
     max_revocation_age: _Seconds | None = None  # since the list's publisher last signed that it is the newest
     allow_test_signed: bool = True  # components that another root vouches for than the one the package pins
     allow_stale: bool = True  # a list, or what carries it, that is past its end
-    tracks: dict[str, tuple[TrackType, ...]] = {}  # KID as `KeyId` writes it: the kinds of tracks that its key is for
+    tracks: _Tracks = {}  # KID as `KeyId` writes it: the kinds of tracks that its key is for
 
     def __post_init__(self) -> None:
         """Raise ValueError for a KID in `tracks` that is spelled otherwise: its rule would hold for no key."""

@@ -106,7 +106,7 @@ CLIENT_ROUTES: Final = (
     ),
     Route(
         method="POST", path="/tokens/mint", name="mint_token", handle=_mint, body=MintOrder, answers=Minted,
-        status=201, summary="Sign a token for tests.",
+        status=201, refusals=(409,), summary="Sign a token for tests.",
     ),
     Route(
         method="GET", path="/devices", name="list_devices", handle=_devices, answers=DeviceList,

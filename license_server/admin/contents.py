@@ -7,7 +7,7 @@ from typing import Final
 from license_server.admin.keys import key_info
 from license_server.admin.messages import ContentInfo, ContentList, ContentOrder, ContentPolicy, KeyList, RotateOrder
 from license_server.admin.route import AdminRequest, Route
-from license_server.store.contents import check_track
+from license_server.store.names import canonical_name, check_track
 
 __all__ = ["CONTENT_ROUTES"]
 
@@ -45,7 +45,7 @@ def _rotate(request: AdminRequest, body: RotateOrder) -> KeyList:
 
 
 def _info(request: AdminRequest, content: str) -> ContentInfo:
-    return next(info for info in _list(request).contents if info.content == content)
+    return next(info for info in _list(request).contents if info.content == canonical_name(content))
 
 
 CONTENT_ROUTES: Final = (
@@ -67,6 +67,6 @@ CONTENT_ROUTES: Final = (
     ),
     Route(
         method="POST", path="/contents/rotate", name="rotate_content", handle=_rotate, body=RotateOrder,
-        answers=KeyList, status=201, summary="Make the keys of a content's next crypto period.",
+        answers=KeyList, status=201, refusals=(404,), summary="Make the keys of a content's next crypto period.",
     ),
 )  # fmt: skip

@@ -25,9 +25,9 @@ from license_server.admin.messages import (
 )
 from license_server.admin.route import AdminRequest, Route
 from license_server.problems import ProblemError
-from license_server.store.contents import check_content, check_track
 from license_server.store.exports import export_keys
 from license_server.store.keys import KeyRow, Place
+from license_server.store.names import check_content, check_track
 
 __all__ = ["KEY_ROUTES", "key_info"]
 
@@ -141,11 +141,13 @@ KEY_ROUTES: Final = (
     ),
     Route(
         method="POST", path="/keys/import", name="import_keys", handle=_import, body=ImportOrder, answers=Imported,
+        refusals=(409,),
         summary="Store the keys of a JWK Set: all of them or none.",
     ),
     Route(
         method="POST", path="/keys/export", name="export_keys", handle=_export, body=ExportOrder, answers=KeySet,
-        confirm="export", summary="Take keys out of the store, unwrapped. The only answer that holds a key.",
+        confirm="export", refusals=(404,),
+        summary="Take keys out of the store, unwrapped. The only answer that holds a key.",
     ),
     Route(
         method="GET", path="/keys/{kid}", name="show_key", handle=_show, answers=KeyInfo,

@@ -6,11 +6,13 @@ Key ids are taken in every notation and answered as UUIDs. Times are seconds sin
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
 from drm.rights.policy import Policy
+from license_server.store.audit import LAST_ROW
+from license_server.store.keys import LAST_PERIOD
 
 __all__ = [
     "AuditEvent", "AuditPage", "AuditQuery", "ContentInfo", "ContentList", "ContentOrder", "ContentPolicy",
@@ -20,9 +22,12 @@ __all__ = [
 ]  # fmt: skip
 
 _Kid: TypeAlias = Annotated[str, Meta(min_length=16, max_length=64, description="A key id in any notation.")]
-_Content: TypeAlias = Annotated[str, Meta(min_length=1, max_length=128)]
+_Content: TypeAlias = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
 _Track: TypeAlias = Annotated[str, Meta(min_length=1, max_length=16, description="Letters and digits.")]
-_TokenId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=128, description="The token's `jti`.")]
+_TEXT: Final = r"^[^\x00]*$"  # PostgreSQL holds no NUL
+_TokenId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=128, pattern=_TEXT, description="Its `jti`.")]
+_Name: TypeAlias = Annotated[str, Meta(max_length=256, pattern=_TEXT)]
+_JwkText: TypeAlias = Annotated[str, Meta(max_length=128)]
 _Limit: TypeAlias = Annotated[int, Meta(ge=1, le=1000)]
 
 
@@ -73,8 +78,8 @@ class GenerateOrder(Struct, frozen=True, forbid_unknown_fields=True):
 class Jwk(Struct, frozen=True):
     """A key as RFC 7517 and EME write it."""
 
-    kid: str
-    k: str
+    kid: _JwkText
+    k: _JwkText
     kty: Literal["oct"] = "oct"
 
 
@@ -84,7 +89,7 @@ class ImportOrder(Struct, frozen=True):
     keys: Annotated[list[Jwk], Meta(min_length=1, max_length=10_000)]
     content: _Content | None = None
     track: _Track | None = None
-    period: Annotated[int, Meta(ge=0, le=2_147_483_647)] | None = None
+    period: Annotated[int, Meta(ge=0, le=LAST_PERIOD)] | None = None
     replace: bool = False
 
 
@@ -178,8 +183,8 @@ class MintOrder(Struct, frozen=True, forbid_unknown_fields=True):
     kids: Annotated[list[_Kid], Meta(max_length=64)] = []
     contents: Annotated[list[_Content], Meta(max_length=64)] = []
     life: Annotated[int, Meta(ge=1, le=86_400, description="Seconds.")] = 3600
-    audience: Annotated[str, Meta(max_length=256)] | None = None
-    subject: Annotated[str, Meta(max_length=256)] = ""
+    audience: _Name | None = None
+    subject: _Name = ""
     token_id: _TokenId | None = None
     reusable: bool = False
     policy: Policy | None = None
@@ -219,7 +224,7 @@ class DeviceOrder(Struct, frozen=True, forbid_unknown_fields=True):
 class AuditQuery(Struct, frozen=True, forbid_unknown_fields=True):
     """Which rows of the audit log: those after the row `after`."""
 
-    after: Annotated[int, Meta(ge=0)] = 0
+    after: Annotated[int, Meta(ge=0, le=LAST_ROW)] = 0
     limit: _Limit = 100
 
 

@@ -20,11 +20,17 @@ __all__ = ["CONFIRM_HEADER", "openapi_document"]
 CONFIRM_HEADER: Final = "X-Clearkey-Confirm"
 
 _JSON: Final = "application/json"
-_REFUSED: Final = {
-    "400": "The request cannot be read.",
-    "401": "There is no administrator's token, or a wrong one.",
-    "429": "Too many wrong tokens came from this address.",
+_REFUSALS: Final = {
+    400: "The request cannot be read, or asks for what cannot be.",
+    401: "There is no administrator's token, or a wrong one.",
+    404: "The store holds no such key.",
+    409: "The store holds other keys for these ids, or the server is not set up for this.",
+    413: "The body is too large.",
+    428: f"The header {CONFIRM_HEADER} is missing or says something else.",
+    429: "Too many wrong tokens came from this address.",
 }
+_ALWAYS: Final = (400, 401, 429)
+_PATH_PART: Final = {"type": "string", "minLength": 16, "maxLength": 64, "description": "A key id in any notation."}
 
 
 class Problem(Struct):
@@ -69,23 +75,30 @@ def _operation(route: Route) -> dict[str, Any]:
         "summary": route.summary,
         "responses": {
             str(route.status): {"description": "Done.", "content": {_JSON: {"schema": _reference(route.answers)}}},
-            **{status: _problem(description) for status, description in _REFUSED.items()},
+            **{str(status): _problem(_REFUSALS[status]) for status in sorted(_refusals(route))},
         },
     }
     if parameters := list(_parameters(route)):
         operation["parameters"] = parameters
-    if "{kid}" in route.path:
-        operation["responses"]["404"] = _problem("The store holds no such key.")
-    if route.confirm:
-        operation["responses"]["428"] = _problem(f"The header {CONFIRM_HEADER} is missing or says something else.")
     if route.body is not None:
         operation["requestBody"] = {"required": True, "content": {_JSON: {"schema": _reference(route.body)}}}
     return operation
 
 
+def _refusals(route: Route) -> set[int]:
+    found = {*_ALWAYS, *route.refusals}
+    if "{kid}" in route.path:
+        found.add(404)
+    if route.confirm:
+        found.add(428)
+    if route.body is not None:
+        found.add(413)
+    return found
+
+
 def _parameters(route: Route) -> Iterator[dict[str, Any]]:
     for name in re.findall(r"\{(\w+)\}", route.path):
-        yield {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        yield {"name": name, "in": "path", "required": True, "schema": _PATH_PART}
     if route.query is not None:
         schema = msgspec.json.schema(route.query)["$defs"][route.query.__name__]
         for name, of_it in schema["properties"].items():

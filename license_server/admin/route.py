@@ -56,4 +56,5 @@ class Route:
     body: type[Struct] | None = None
     query: type[Struct] | None = None
     status: int = 200
+    refusals: tuple[int, ...] = ()  # besides those that every route knows
     confirm: str = ""  # what the header X-Clearkey-Confirm must say

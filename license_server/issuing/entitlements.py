@@ -28,6 +28,7 @@ from drm.rights.policy import Policy
 from license_server.decisions import KeyRequest
 from license_server.issuing.token_keys import TokenError, TokenKeys
 from license_server.problems import ProblemError
+from license_server.store.names import canonical_name, checked_token_id
 
 __all__ = ["OPEN", "Entitlements", "Grant", "TokenLedger"]
 
@@ -121,6 +122,7 @@ class Entitlements:
         try:
             claims = msgspec.json.decode(self._keys.verify(token), type=_Claims)
             kids = None if claims.kids == "*" else frozenset(map(decode_kid, claims.kids or ()))
+            token_id = "" if claims.jti is None else checked_token_id(claims.jti)
         except TokenError as error:
             raise _unauthorized("token_invalid", error.why) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, InvalidArgumentError):
@@ -135,11 +137,11 @@ class Entitlements:
             raise _unauthorized("token_invalid", "it names neither `kids` nor `contents`")
         return Grant(
             kids,
-            frozenset(claims.contents),
+            frozenset(map(canonical_name, claims.contents)),
             claims.policy,
             claims.exp + _LEEWAY,
             claims.sub,
-            claims.jti or "",
+            token_id,
             claims.jti is not None and not claims.reusable,
             name.hex(),
         )

@@ -151,7 +151,12 @@ def _parsed(jwk: dict[str, object], where: str) -> _Key:
 
 
 def _bytes(part: str) -> bytes:
-    # Strict, since the decoder passes over characters that are no base64url: RFC 7515 2.
+    # Strict, since the decoder passes over characters that are no base64url (RFC 7515 2), and over bits of the last one
+    # that stand for nothing (RFC 4648 3.5): with those, one token would have many spellings, each with a limit of its
+    # own.
     if not _BASE64URL.fullmatch(part):
         raise ValueError
-    return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+    value = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+    if base64.urlsafe_b64encode(value).decode().rstrip("=") != part:
+        raise ValueError
+    return value

@@ -168,7 +168,7 @@ def _decoded(data: bytes, kind: type[_Kind]) -> _Kind:
         raise _RefusedError(PackagerStatus.MALFORMED_REQUEST)
     try:
         return msgspec.json.decode(data, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise _RefusedError(PackagerStatus.MALFORMED_REQUEST) from None
 
 

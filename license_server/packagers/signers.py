@@ -93,8 +93,8 @@ def parse_signers(data: bytes) -> dict[str, Signer]:
         raise KeysFileError(f"a file of signers has at most {MAX_SIGNERS_FILE} bytes")
     try:
         entries: Mapping[str, _Entry] = msgspec.json.decode(data, type=dict[str, _Entry])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        reason = re.sub(r"`[^`]*`", "…", str(error)) if not isinstance(error, UnicodeDecodeError) else "not UTF-8"
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        reason = re.sub(r"`[^`]*`", "…", str(error)) if isinstance(error, msgspec.DecodeError) else "not JSON in UTF-8"
         raise KeysFileError("the file of signers cannot be read", seen=reason) from None
     return {name: _signer(name, entry) for name, entry in entries.items()}
 

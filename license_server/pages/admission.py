@@ -1,6 +1,7 @@
 """Who may see the administrator's pages: a password or a one-time link opens a session, and forms carry its token.
 
-A session is a signed cookie, so that every worker knows it; the key is made at the start, and sessions end with it.
+A session is a signed cookie, so that every worker knows it; the key is made at the start, and sessions end with it. One
+that was signed out of is remembered in the store until it would have ended: a copy of its cookie opens nothing.
 """
 
 from __future__ import annotations
@@ -17,14 +18,16 @@ from pathlib import Path
 from typing import Final, ParamSpec
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Flask, Response, redirect, render_template, request, session, url_for
+from flask import Blueprint, Flask, Response, current_app, g, redirect, render_template, request, session, url_for
 from werkzeug.security import check_password_hash, generate_password_hash
 from werkzeug.wrappers import Response as AnyResponse
 
 from drm.errors import InvalidArgumentError
 from license_server.issuing.rate_limits import Limit, RateLimit
+from license_server.pages.return_path import return_path
 from license_server.problems import ProblemError
 from license_server.store.opening import Store
+from license_server.store.tokens import TokenStore
 
 __all__ = ["PageRules", "add_sign_in", "guarded", "install_sessions", "is_admin", "password_hash_of"]
 
@@ -32,6 +35,7 @@ _LEAST_PASSWORD: Final = 8  # characters
 _MAX_PASSWORD_FILE: Final = 4096
 _SESSION: Final = timedelta(hours=8)
 _TRIES: Final = Limit(10, 60)
+_LEDGER: Final = "clearkey.tokens"  # where the application keeps what knows of ended sessions
 
 P = ParamSpec("P")
 
@@ -58,8 +62,9 @@ def password_hash_of(path: Path) -> str:
     return generate_password_hash(text)
 
 
-def install_sessions(app: Flask, rules: PageRules) -> None:
-    """Let `app` know sessions."""
+def install_sessions(app: Flask, rules: PageRules, store: Store) -> None:
+    """Let `app` know sessions, and which of them were ended."""
+    app.extensions[_LEDGER] = store.tokens
     app.secret_key = rules.cookie_key
     app.config.update(
         SESSION_COOKIE_NAME="clearkey_session",
@@ -71,8 +76,17 @@ def install_sessions(app: Flask, rules: PageRules) -> None:
 
 
 def is_admin() -> bool:
-    """Whether this request comes from a session that was opened, and not too long ago."""
-    return float(session.get("until", 0)) > time.time()
+    """Whether this request comes from a session that was opened, not too long ago, and not ended."""
+    if "is_admin" not in g:
+        tokens: TokenStore = current_app.extensions[_LEDGER]
+        name, is_young = session.get("name", ""), float(session.get("until", 0)) > time.time()
+        g.is_admin = bool(name) and is_young and not tokens.is_spent(_end_of(name))
+    return bool(g.is_admin)
+
+
+def _end_of(name: str) -> str:
+    """How the end of a session stands among the tokens that were used."""
+    return f"sign-out {name}"
 
 
 def guarded(view: Callable[P, AnyResponse | str]) -> Callable[P, AnyResponse | str]:
@@ -126,13 +140,13 @@ def add_sign_in(blueprint: Blueprint, store: Store, rules: PageRules) -> None:
         session.permanent = True
         session["until"] = time.time() + _SESSION.total_seconds()
         session["csrf"] = secrets.token_urlsafe(24)
-        wanted = request.form.get("next", "")
-        is_path = wanted.startswith("/") and not wanted.startswith(("//", "/\\"))
-        return redirect(wanted if is_path else url_for("pages.overview"), 303)
+        session["name"] = secrets.token_urlsafe(24)
+        return redirect(return_path(request.form.get("next", "")) or url_for("pages.overview"), 303)
 
     @blueprint.post("/sign-out")
     @guarded
     def sign_out() -> AnyResponse:
+        store.tokens.spend(_end_of(session["name"]), float(session["until"]))
         session.clear()
         return redirect(url_for("pages.sign_in"), 303)
 

@@ -39,7 +39,7 @@ _ASSETS_AGE: Final = 3600  # seconds
 
 def add_pages(app: Flask, state: Health, rules: ServerRules, pages: PageRules) -> None:
     """Add the pages to `app`. Raises InvalidArgumentError: there is no such catalogue."""
-    install_sessions(app, pages)
+    install_sessions(app, pages, state.store)
     blueprint = Blueprint("pages", __name__, template_folder="templates")
     is_recorded = rules.audit is not AuditMode.OFF
     add_sign_in(blueprint, state.store, pages)

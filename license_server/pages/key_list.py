@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
+from markupsafe import Markup
 from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -13,11 +14,13 @@ from drm.errors import DRMError
 from drm.keyfile.formats import parse_keys_file
 from drm.keys import KeyId
 from license_server.pages.admission import guarded
-from license_server.store.contents import check_content, check_track
+from license_server.pages.wording import named
+from license_server.store.audit import record_admin_action
 from license_server.store.keys import KeyRow, Place
+from license_server.store.names import check_content, check_track
 from license_server.store.opening import Store
 
-__all__ = ["add_key_list", "found_rows", "key_id_of"]
+__all__ = ["add_key_list", "found_rows", "key_id_of", "write_down"]
 
 _SHOWN: Final = 200  # rows in one page
 _MOST_TRACKS: Final = 8
@@ -39,6 +42,12 @@ def found_rows(rows: Sequence[KeyRow], query: str) -> list[KeyRow]:
 def _words(row: KeyRow) -> list[str]:
     fields = (row.kid.hex, str(row.kid), row.place.content, row.place.track, row.kek_id)
     return [word.lower() for word in fields if word]
+
+
+def write_down(store: Store, code: str, kids: Iterable[KeyId], content: str = "") -> None:
+    """Write down what was done in a page, before it is said that it is done."""
+    who = f"administrator: content {content}" if content else "administrator"
+    record_admin_action(store.engine, "pages", code, who, kids, client=request.remote_addr or "")
 
 
 def key_id_of(text: str) -> KeyId:
@@ -77,6 +86,7 @@ def add_key_list(blueprint: Blueprint, store: Store) -> None:
             kids = store.keys.make([Place(content or None, track) for track in named])
         except DRMError as error:
             return _refused(error.what)
+        write_down(store, "keys_generated", kids, content)
         _say(f"{len(kids)} made")
         return redirect(url_for("pages.keys", q=content or kids[0].hex), 303)
 
@@ -88,6 +98,7 @@ def add_key_list(blueprint: Blueprint, store: Store) -> None:
             new = store.keys.add(imported)
         except DRMError as error:
             return _refused(error.what)
+        write_down(store, "keys_imported", imported)
         _say(f"{new} new, {len(imported) - new} held already")
         return redirect(url_for("pages.keys"), 303)
 
@@ -99,7 +110,8 @@ def add_key_list(blueprint: Blueprint, store: Store) -> None:
             rows = store.contents.next_period(content)
         except DRMError as error:
             return _refused(error.what)
-        _say(f"{len(rows)} made for the next crypto period of {content}")
+        write_down(store, "content_rotated", [row.kid for row in rows], content)
+        _say(Markup("{} made for the next crypto period of {}").format(len(rows), named(content)))
         return redirect(url_for("pages.keys", q=content), 303)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from werkzeug.exceptions import NotFound
 from werkzeug.security import check_password_hash
@@ -16,11 +14,9 @@ from drm.manifests.key_ids import CENC_NAMESPACE
 from drm.media import Scheme
 from license_server.issuing.licenses import raw_key
 from license_server.pages.admission import PageRules, guarded
-from license_server.pages.key_list import key_id_of
-from license_server.store.audit import enter_log
+from license_server.pages.key_list import key_id_of, write_down
 from license_server.store.keys import KeyRow
 from license_server.store.opening import Store
-from license_server.store.schema import audit
 
 __all__ = ["add_key_page"]
 
@@ -44,7 +40,7 @@ def add_key_page(blueprint: Blueprint, store: Store, rules: PageRules) -> None:
             store.keys.revoke(key_id, restore=is_restored)
         except KeyMissingError:
             raise NotFound from None
-        _write_down("key_restored" if is_restored else "key_revoked", key_id)
+        write_down(store, "key_restored" if is_restored else "key_revoked", [key_id])
         flash("issued again" if is_restored else "not issued any more", "ok")
         return redirect(url_for("pages.key", kid=key_id.hex), 303)
 
@@ -59,13 +55,13 @@ def add_key_page(blueprint: Blueprint, store: Store, rules: PageRules) -> None:
         else:
             is_right = typed.strip().lower() == key_id.hex[-6:]
         if not is_right:
-            _write_down("key_not_shown", key_id)
+            write_down(store, "key_not_shown", [key_id])
             flash("that was not it: the key is not shown", "bad")
             return redirect(url_for("pages.key", kid=key_id.hex), 303)
         held = store.keys.get_many([key_id]).get(key_id)
         if held is None:
             raise NotFound
-        _write_down("key_shown", key_id)
+        write_down(store, "key_shown", [key_id])
         return _page(key_id, raw_key(held.key).hex())
 
     def _page(key_id: KeyId, shown: str = "") -> str:
@@ -77,18 +73,6 @@ def add_key_page(blueprint: Blueprint, store: Store, rules: PageRules) -> None:
             "key.html", row=row, shown=shown, has_password=rules.password_hash is not None,
             copies=_copies(row, where, shown or _HIDDEN),
         )  # fmt: skip
-
-    def _write_down(code: str, key_id: KeyId) -> None:
-        with store.engine.begin() as connection:
-            enter_log(connection)
-            connection.execute(
-                audit.insert(),
-                {
-                    "at": time.time(), "action": "pages", "client": (request.remote_addr or "")[:64], "status": 200,
-                    "code": code, "kids": key_id.hex, "subject": "administrator", "token_id": "", "device_id": "",
-                    "microseconds": 0,
-                },
-            )  # fmt: skip
 
 
 def _copies(row: KeyRow, license_url: str, key: str) -> list[tuple[str, str]]:

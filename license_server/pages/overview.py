@@ -12,13 +12,14 @@ import sqlalchemy as sa
 from flask import Blueprint, render_template
 
 from license_server.health import Health
+from license_server.metrics import ACTIONS
 from license_server.pages.admission import guarded
+from license_server.store.audit import RowKind
 from license_server.store.schema import HEAD, audit
 
 __all__ = ["Hour", "add_overview", "hour_of", "percentile"]
 
 _MINUTES: Final = 60
-_GOOD: Final = frozenset({"issued", "sealed", "registered"})
 _MOST_TIMES: Final = 20_000  # rows that percentiles are taken of
 
 
@@ -39,23 +40,26 @@ class Hour:
 
 
 def hour_of(engine: sa.Engine, now: float) -> Hour:
-    """Count what the audit log holds of the hour before `now`."""
+    """Count what the audit log holds of clients' requests in the hour before `now`."""
     minute = sa.cast(audit.c.at / 60, sa.Integer)
     first = int(now // 60) - _MINUTES + 1
+    asked = (audit.c.at >= first * 60) & audit.c.action.in_(ACTIONS)  # what operators did is no decision
     counted = (
-        sa.select(minute.label("minute"), audit.c.code, sa.func.count().label("number"))
-        .where(audit.c.at >= first * 60)
-        .group_by(minute, audit.c.code)
+        sa.select(minute.label("minute"), audit.c.action, audit.c.code, sa.func.count().label("number"))
+        .where(asked)
+        .group_by(minute, audit.c.action, audit.c.code)
     )
-    times = sa.select(audit.c.microseconds).where(audit.c.at >= first * 60).order_by(audit.c.id.desc())
+    times = sa.select(audit.c.microseconds).where(asked).order_by(audit.c.id.desc())
     with engine.connect() as connection:
         rows = connection.execute(counted).all()
         taken = sorted(connection.execute(times.limit(_MOST_TIMES)).scalars())
     issued, refused, reasons = [0] * _MINUTES, [0] * _MINUTES, Counter[str]()
     for row in rows:
         place = min(max(int(row.minute) - first, 0), _MINUTES - 1)  # databases round differently
-        (issued if row.code in _GOOD else refused)[place] += row.number
-        if row.code not in _GOOD:
+        if RowKind.of(row.action, row.code) is RowKind.ISSUED:
+            issued[place] += row.number
+        else:
+            refused[place] += row.number
             reasons[row.code] += row.number
     return Hour(
         tuple(issued), tuple(refused), tuple(reasons.most_common()), percentile(taken, 50), percentile(taken, 99)
@@ -75,8 +79,8 @@ def add_overview(blueprint: Blueprint, state: Health, *, is_recorded: bool) -> N
     def told() -> dict[str, object]:
         store, metrics = state.store, state.metrics
         totals = Counter[str]()
-        for _action, result, number in metrics.requests():
-            totals["issued" if result in _GOOD else "refused"] += number
+        for action, result, number in metrics.requests():
+            totals[RowKind.of(action, result).value] += number
         return {
             "ready": state.ready(),
             "hour": hour_of(store.engine, time.time()) if is_recorded else None,

@@ -46,7 +46,7 @@ class TokenMaker:
         key = rules.admin.signing_key if rules.admin is not None else None
         return None if key is None else cls(key, store, rules.audience)
 
-    def make(self, form: Mapping[str, str]) -> MadeToken:
+    def make(self, form: Mapping[str, str], client: str) -> MadeToken:
         """Sign what a form asks for: `kids` (none: every key), `life` in seconds, `subject`, `single` for one license.
 
         Raises InvalidArgumentError.
@@ -66,5 +66,7 @@ class TokenMaker:
             token_id=token_id,
         )
         token = self._key.mint(claims, now)
-        record_admin_action(self._store.engine, "admin", "token_minted", "pages", kids, token_id=token_id or "")
+        record_admin_action(
+            self._store.engine, "pages", "token_minted", "administrator", kids, client=client, token_id=token_id or ""
+        )
         return MadeToken(token, now + claims.life)

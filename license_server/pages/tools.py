@@ -94,7 +94,7 @@ def add_tools(blueprint: Blueprint, tokens: TokenKeys | None, maker: TokenMaker 
                 elif tool == "token":
                     results["token"] = read_token(given.pop("token", ""), tokens)
                 elif tool == "make-token" and maker is not None:
-                    results["made"] = maker.make(given)
+                    results["made"] = maker.make(given, request.remote_addr or "")
             except DRMError as error:
                 results["trouble"] = (tool, error)
         return render_template("tools.html", given=given, players=list(Player), can_make=maker is not None, **results)

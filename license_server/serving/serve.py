@@ -26,8 +26,10 @@ from license_server.serving.assembly import assembled
 from license_server.serving.debug_server import answering
 from license_server.serving.listening import bound, is_loopback, url_of
 from license_server.serving.tls import Certificate
+from license_server.store.audit import record_admin_action
+from license_server.store.engines import is_url
 from license_server.store.keyring import Keyring, find_keyring
-from license_server.store.opening import is_url, open_store
+from license_server.store.opening import open_store
 from license_server.store.wrapping import Kek
 from license_server.web.updates import updates
 
@@ -79,9 +81,11 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> int:
     with _place(settings) as (place, keyring), bound(settings.host, settings.port, sockets) as listeners:
         listener = listeners[0]
         with open_store(place, keyring) as store:
-            store.keys.add(settings.keys)
+            if store.keys.add(settings.keys):
+                record_admin_action(store.engine, "command", "keys_imported", "serve", settings.keys)
             for kid, policy in settings.policies.items():
                 store.keys.set_policy(kid, policy)
+                record_admin_action(store.engine, "command", "key_policy_set", "serve", [kid])
         secure = settings.certificate is not None
         if not secure and not is_loopback(listener):
             logger.warning(

@@ -1,4 +1,4 @@
-"""What was issued and what was refused, to whom: one row for each decision, never with a key or a token.
+"""What was issued and refused, to whom, and what operators did: a row for each, never with a key or a token.
 
 Queued, a row costs a request next to nothing: a thread writes what has gathered every 50 ms, and what does not fit is
 counted. In sync mode the row is committed before the answer leaves, so that nothing that was answered goes unrecorded.
@@ -22,18 +22,22 @@ from sqlalchemy import event
 
 from drm.keys import KeyId
 from license_server.decisions import Decision
-from license_server.metrics import Metrics
+from license_server.metrics import ACTIONS, Metrics
 from license_server.store.schema import audit
 
-__all__ = ["Audit", "AuditMode", "AuditRow", "audit_rows", "enter_log", "record_admin_action"]
+__all__ = ["LAST_ROW", "Audit", "AuditMode", "AuditRow", "RowKind", "audit_rows", "enter_log", "record_admin_action"]
 
 logger = logging.getLogger(__name__)
+
+LAST_ROW: Final = 2**63 - 1
+"""The largest id that databases give a row."""
 
 _MOST: Final = 20_000  # rows that wait
 _BATCH: Final = 5_000
 _ROWS: Final = 500  # of one statement: databases bound its parameters
 _LOCK: Final = int.from_bytes(b"clearkey")  # the name of an advisory lock in PostgreSQL
 _PAUSE: Final = 0.05  # seconds
+_ISSUED: Final = frozenset({"issued", "sealed", "registered"})
 
 _Row: TypeAlias = tuple[float, str, str, int, str, str, str, str, str, int]  # the columns after the id
 _COLUMNS: Final = tuple(column.name for column in audit.columns if column.name != "id")
@@ -47,9 +51,24 @@ class AuditMode(StrEnum):
     OFF = "off"
 
 
+class RowKind(StrEnum):
+    """What a row tells of."""
+
+    ISSUED = "issued"
+    REFUSED = "refused"
+    DEED = "done"  # by an operator: nobody was refused anything
+
+    @classmethod
+    def of(cls, action: str, code: str) -> RowKind:
+        """By the action first: only what clients asked for was issued or refused."""
+        if action not in ACTIONS:
+            return cls.DEED
+        return cls.ISSUED if code in _ISSUED else cls.REFUSED
+
+
 @dataclass(frozen=True, slots=True)
 class AuditRow:
-    """One decision."""
+    """One decision, or one deed of an operator (status 0)."""
 
     id: int
     at: float  # seconds since the epoch
@@ -186,7 +205,10 @@ def record_admin_action(
 
 
 def audit_rows(engine: sa.Engine, *, after: int = 0, most: int = 100) -> list[AuditRow]:
-    """Return the first rows whose id is larger than `after`. Whoever reads on from the last one misses none."""
+    """Return the first rows whose id is larger than `after`. Whoever reads on from the last one misses none.
+
+    `after` is at most `LAST_ROW`.
+    """
     query = sa.select(audit).where(audit.c.id > after).order_by(audit.c.id).limit(most)
     with engine.connect() as connection:
         enter_log(connection, alone=True)

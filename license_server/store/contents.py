@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import msgspec
 import sqlalchemy as sa
 
-from drm.errors import InvalidArgumentError, KeyMissingError
+from drm.errors import KeyMissingError
 from drm.rights.policy import Policy
-from license_server.store.key_rows import stored_policy
+from license_server.store.key_rows import policy_text, stored_policy
 from license_server.store.keys import KeyRow, KeyStore, Place
+from license_server.store.names import canonical_name, check_content, check_track
 from license_server.store.schema import contents, next_epoch, upsert
 
-__all__ = ["ContentRow", "ContentStore", "check_content", "check_track"]
+__all__ = ["ContentRow", "ContentStore"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ class ContentStore:
 
     def set_policy(self, content: str, policy: Policy | None) -> None:
         """Set rules that hold for all keys of a content, besides their own. Raises InvalidArgumentError."""
-        self._put(content, policy=None if policy is None else msgspec.json.encode(policy).decode())
+        self._put(content, policy=policy_text(policy))
 
     def revoke(self, content: str, *, restore: bool = False) -> None:
         """Issue no key of a content any more, or again. Raises InvalidArgumentError."""
@@ -74,19 +73,9 @@ class ContentStore:
 
     def _put(self, content: str, **values: object) -> None:
         check_content(content)
-        row = upsert(self._engine, contents).values(content_id=content, created_at=int(time.time()), **values)
+        row = upsert(self._engine, contents).values(
+            content_id=canonical_name(content), created_at=int(time.time()), **values
+        )
         with self._engine.begin() as connection:
             connection.execute(row.on_conflict_do_update(index_elements=["content_id"], set_=values))
             connection.execute(next_epoch())
-
-
-def check_content(content: str) -> None:
-    """Return if this can name a content. Raises InvalidArgumentError."""
-    if not re.fullmatch(r"[^\x00-\x1f\x7f]{1,128}", content):
-        raise InvalidArgumentError("a content is named by 1 to 128 printable characters", seen=f"{len(content)}")
-
-
-def check_track(track: str) -> None:
-    """Return if this can name a track. Raises InvalidArgumentError."""
-    if len(track) > 16 or not track.isalnum():
-        raise InvalidArgumentError("a track is named by 1 to 16 letters and digits")

@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 import sqlalchemy as sa
 
-from drm.errors import StorageError
+from drm.errors import InvalidArgumentError, StorageError
 from drm.keys import KeyId
 from drm.rights.policy import Policy, strictest
 from license_server.decisions import HeldKey
@@ -23,7 +23,7 @@ from license_server.policies import DEFAULT_POLICY
 from license_server.store.keyring import Keyring
 from license_server.store.schema import EPOCH, content_keys, contents, state
 
-__all__ = ["CACHE_SECONDS", "CachedKeys", "Epoch", "KeyReader", "stored_policy"]
+__all__ = ["CACHE_SECONDS", "CachedKeys", "Epoch", "KeyReader", "policy_text", "stored_policy"]
 
 CACHE_SECONDS: Final = 1.0
 """The longest time for which a worker goes on by what it keeps after a change."""
@@ -119,6 +119,18 @@ class CachedKeys:
             rows.update(self._reader.fetch(missing))
         opened = self._reader.opened
         return {kid: opened(kid, row) for kid in kids if (row := rows.get(kid)) is not None}
+
+
+def policy_text(policy: Policy | None) -> str | None:
+    """Write rules as they are stored. Raises InvalidArgumentError for values that could not be read again."""
+    if policy is None:
+        return None
+    text = msgspec.json.encode(policy)
+    try:
+        msgspec.json.decode(text, type=Policy)
+    except msgspec.DecodeError as error:
+        raise InvalidArgumentError(f"these rules cannot be kept: {error}") from None
+    return text.decode()
 
 
 def stored_policy(name: str, text: str | None) -> Policy | None:

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import msgspec
 import sqlalchemy as sa
 
 from drm.errors import InvalidArgumentError, KeyMissingError, KeyWrongError, StorageError
@@ -16,8 +15,9 @@ from drm.keyfile.check_value import check_value
 from drm.keys import ContentKey, KeyId
 from drm.rights.policy import Policy
 from license_server.decisions import HeldKey
-from license_server.store.key_rows import KeyReader, stored_policy
+from license_server.store.key_rows import KeyReader, policy_text, stored_policy
 from license_server.store.keyring import Keyring
+from license_server.store.names import canonical_name
 from license_server.store.schema import content_keys, next_epoch
 
 __all__ = ["LAST_PERIOD", "KeyRow", "KeyStore", "Place"]
@@ -36,6 +36,12 @@ class Place:
     content: str | None = None
     track: str | None = None
     period: int | None = None
+
+    def __post_init__(self) -> None:
+        """Take names in the one spelling in which they are stored."""
+        for name in ("content", "track"):
+            if (text := getattr(self, name)) is not None and not text.isascii():
+                object.__setattr__(self, name, canonical_name(text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +133,7 @@ class KeyStore:
         """Return every key's row, by KID; of one content, if it is named, and `most` rows after a KID at most."""
         query = sa.select(content_keys).order_by(content_keys.c.kid).limit(most)
         if content is not None:
-            query = query.where(content_keys.c.content_id == content)
+            query = query.where(content_keys.c.content_id == canonical_name(content))
         if after is not None:
             query = query.where(content_keys.c.kid > after.value)
         return self._rows(query)
@@ -153,9 +159,10 @@ class KeyStore:
         self._change(content_keys.delete().where(content_keys.c.kid == kid.value), kid)
 
     def set_policy(self, kid: KeyId, policy: Policy | None) -> None:
-        """Set the rules of a key; None: the default ones. Raises KeyMissingError when it is not held."""
-        text = None if policy is None else msgspec.json.encode(policy).decode()
-        self._change(content_keys.update().where(content_keys.c.kid == kid.value).values(policy=text), kid)
+        """Set the rules of a key; None: the default ones. Raises KeyMissingError, InvalidArgumentError."""
+        self._change(
+            content_keys.update().where(content_keys.c.kid == kid.value).values(policy=policy_text(policy)), kid
+        )
 
     def revoke(self, kid: KeyId, *, restore: bool = False) -> None:
         """Issue a key no more, or again. Raises KeyMissingError when it is not held."""

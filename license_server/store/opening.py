@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-import os
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import sqlalchemy as sa
-from sqlalchemy import event
-from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError, ProgrammingError
+from sqlalchemy.exc import DatabaseError, OperationalError, ProgrammingError
 
 from drm.errors import StorageError
+from license_server.store.audit import record_admin_action
 from license_server.store.contents import ContentStore
 from license_server.store.devices import DeviceStore
+from license_server.store.engines import engine_of, is_url, shown_place
 from license_server.store.key_rows import CachedKeys, Epoch, KeyReader
 from license_server.store.keyring import Keyring
 from license_server.store.keys import KeyStore
 from license_server.store.schema import HEAD
+from license_server.store.surroundings import check_rights, check_surroundings
 from license_server.store.tokens import TokenStore
 from license_server.store.wrapping import Kek
 
-__all__ = ["Store", "is_url", "migrate_store", "open_store"]
-
-_DATABASES: Final = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
+__all__ = ["Store", "migrate_store", "open_store"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +39,6 @@ class Store:
     epoch: Epoch
 
 
-def is_url(place: object) -> bool:
-    """Whether a store is named by the URL of a database, and not by a file."""
-    return "://" in str(place)
-
-
 @contextmanager
 def open_store(place: Path | str, keks: Kek | Keyring) -> Iterator[Store]:
     """Open the store at `place` for the length of a `with` block; a new file is made with the newest tables.
@@ -54,11 +46,14 @@ def open_store(place: Path | str, keks: Kek | Keyring) -> Iterator[Store]:
     Raises:
         StorageError: not a store, one of another version, or one whose keys are wrapped with another KEK.
     """
-    engine, is_new = _engine(place)
+    engine, is_new = engine_of(place)
     try:
+        where = shown_place(place)
+        check_surroundings(engine, where)
         if is_new:
-            _migrate(engine)
-        _check_revision(engine, _shown(place))
+            _migrate(engine, where)
+        _check_revision(engine, where)
+        check_rights(engine, where)
         keyring = keks if isinstance(keks, Keyring) else Keyring([keks])
         keys = KeyStore(engine, keyring)
         keys.check_kek()
@@ -76,85 +71,47 @@ def open_store(place: Path | str, keks: Kek | Keyring) -> Iterator[Store]:
         engine.dispose()
 
 
-def migrate_store(place: Path | str) -> str:
+def migrate_store(place: Path | str, who: str = "") -> str:
     """Bring the tables of a store to the version of this program, and return the one that they had.
 
-    Raises StorageError. An empty database gets its first tables.
+    `who` did it, as the audit log has it. Raises StorageError. An empty database gets its first tables.
     """
-    engine, _ = _engine(place)
+    engine, _ = engine_of(place)
     try:
+        where = shown_place(place)
+        check_surroundings(engine, where)
         try:
-            revisions = _revisions(engine, _shown(place))
+            revisions = _revisions(engine, where)
         except StorageError as error:
             if sa.inspect(engine).get_table_names():
                 raise error from None
             revisions = []
-        _migrate(engine)
-        _check_revision(engine, _shown(place))
+        _migrate(engine, where)
+        _check_revision(engine, where)
+        if revisions and revisions != [HEAD]:
+            record_admin_action(engine, "command", "migrated", who)
         return ", ".join(revisions) or "none"
     finally:
         engine.dispose()
 
 
-def _engine(place: Path | str) -> tuple[sa.Engine, bool]:
-    if is_url(place):
-        return _server_engine(str(place)), False
-    path = Path(place)
-    is_new = _create_private(path)
-    return _file_engine(path), is_new
-
-
-def _create_private(path: Path) -> bool:
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        return path.stat().st_size == 0
-    except OSError as error:
-        raise StorageError(f"the key store cannot be opened: {error.strerror}", where=str(path)) from None
-
-
-def _file_engine(path: Path) -> sa.Engine:
-    # Parameters stay out of error messages: they are rows.
-    engine = sa.create_engine(sa.URL.create("sqlite", database=str(path)), hide_parameters=True)
-
-    @event.listens_for(engine, "connect")
-    def configure(connection: sqlite3.Connection, _record: object) -> None:
-        for pragma in ("busy_timeout=5000", "journal_mode=WAL", "synchronous=NORMAL", "secure_delete=ON"):
-            connection.execute(f"PRAGMA {pragma}")
-
-    return engine
-
-
-def _server_engine(text: str) -> sa.Engine:
-    try:
-        url = sa.make_url(text)
-        if url.drivername not in _DATABASES:
-            raise StorageError("this kind of database is not known", remedy="a path, or postgresql://USER@HOST/NAME")
-        return sa.create_engine(
-            url.set(drivername=_DATABASES[url.drivername]), hide_parameters=True, pool_pre_ping=True, pool_size=8
-        )
-    except ArgumentError:
-        raise StorageError("the URL of the database cannot be read", remedy="postgresql://USER@HOST/NAME") from None
-    except ModuleNotFoundError:
-        raise StorageError(
-            "what speaks to PostgreSQL is not installed", remedy="pip install 'clearkey[postgres]'"
-        ) from None
-
-
-def _shown(place: Path | str) -> str:
-    """The place as messages may show it: a URL can hold a password."""
-    return sa.make_url(str(place)).render_as_string(hide_password=True) if is_url(place) else str(place)
-
-
-def _migrate(engine: sa.Engine) -> None:
+def _migrate(engine: sa.Engine, where: str) -> None:
     from alembic import command, config  # noqa: PLC0415 - 100 ms that only a new store needs
 
     settings = config.Config()
     settings.set_main_option("script_location", str(Path(__file__).parents[1] / "migrations"))
     settings.set_main_option("path_separator", "os")
-    with engine.begin() as connection:
-        settings.attributes["connection"] = connection
-        command.upgrade(settings, "head")
+    try:
+        with engine.begin() as connection:
+            settings.attributes["connection"] = connection
+            command.upgrade(settings, "head")
+    except DatabaseError as error:  # all of it or nothing: both databases take DDL back with a transaction
+        raise StorageError(
+            f"the tables of the key store cannot be made or changed: {str(error.orig).partition(chr(10))[0]}",
+            where=where,
+            maybe="this account does not own them, or may not make any",
+            remedy="clearkey keys migrate with the account that owns the database" if is_url(where) else "",
+        ) from None
 
 
 def _revisions(engine: sa.Engine, where: str) -> list[str]:

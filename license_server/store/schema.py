@@ -27,13 +27,15 @@ __all__ = [
     "upsert",
 ]
 
-HEAD: Final = "0002"
+HEAD: Final = "0003"
 """The revision that this program reads and writes; a test holds it to the newest migration."""
 
 EPOCH: Final = "key_epoch"
 """The row of `state` that grows with every change of what is issued: workers look at it to forget what they keep."""
 
 metadata = MetaData()
+
+_Moment = BigInteger().with_variant(Integer, "sqlite")  # seconds since the epoch; SQLite has 64 bits in any integer
 
 content_keys = Table(
     "content_keys",
@@ -42,12 +44,12 @@ content_keys = Table(
     Column("wrapped", LargeBinary, nullable=False),  # nonce, ciphertext and tag of AES-256-GCM
     Column("kek_id", String(16), nullable=False),
     Column("policy", Text),  # JSON of drm.rights.policy.Policy; NULL: that of its content, or the default one
-    Column("created_at", Integer, nullable=False),  # seconds since the epoch, here and below
+    Column("created_at", _Moment, nullable=False),
     Column("content_id", String(128), index=True),
     Column("track", String(16)),  # SD, HD, AUDIO and the like
     Column("period", Integer),  # crypto period, counted from 0
     Column("check_value", String(8)),  # hex; NULL: stored by a version that made none
-    Column("revoked_at", Integer),
+    Column("revoked_at", _Moment),
 )
 
 contents = Table(
@@ -55,8 +57,8 @@ contents = Table(
     metadata,
     Column("content_id", String(128), primary_key=True),
     Column("policy", Text),
-    Column("created_at", Integer, nullable=False),
-    Column("revoked_at", Integer),
+    Column("created_at", _Moment, nullable=False),
+    Column("revoked_at", _Moment),
 )
 
 devices = Table(
@@ -64,11 +66,11 @@ devices = Table(
     metadata,
     Column("device_id", String(64), primary_key=True),  # RFC 7638 thumbprint
     Column("jwk", Text, nullable=False),
-    Column("registered_at", Integer, nullable=False),
-    Column("enrolled_at", Integer),  # NULL: what it says of itself counts for nothing
-    Column("last_seen", Integer),
+    Column("registered_at", _Moment, nullable=False),
+    Column("enrolled_at", _Moment),  # NULL: what it says of itself counts for nothing
+    Column("last_seen", _Moment),
     Column("claimed_level", Integer),
-    Column("revoked_at", Integer),
+    Column("revoked_at", _Moment),
 )
 
 nonces = Table(
@@ -76,21 +78,21 @@ nonces = Table(
     metadata,
     Column("device_id", String(64), primary_key=True),
     Column("nonce", String(64), primary_key=True),
-    Column("until", Integer, nullable=False, index=True),
+    Column("until", _Moment, nullable=False, index=True),
 )
 
 token_uses = Table(
     "token_uses",
     metadata,
     Column("token_id", String(128), primary_key=True),
-    Column("until", Integer, nullable=False, index=True),
+    Column("until", _Moment, nullable=False, index=True),
 )
 
 revoked_tokens = Table(
     "revoked_tokens",
     metadata,
     Column("token_id", String(128), primary_key=True),
-    Column("revoked_at", Integer, nullable=False),
+    Column("revoked_at", _Moment, nullable=False),
 )
 
 audit = Table(

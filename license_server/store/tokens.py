@@ -7,13 +7,13 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from drm.errors import InvalidArgumentError
 from license_server.store.key_rows import Epoch
+from license_server.store.names import checked_token_id
 from license_server.store.schema import next_epoch, revoked_tokens, token_uses, upsert
 
 __all__ = ["TokenStore"]
 
-_LAST: Final = 2**31 - 2  # an INTEGER of PostgreSQL has 32 bits; no token needs to be remembered longer
+_LAST: Final = 2**63 - 2  # a token may say any `exp`; databases hold 64 bits
 
 
 class TokenStore:
@@ -39,6 +39,12 @@ class TokenStore:
             statement = use.on_conflict_do_nothing().returning(token_uses.c.token_id)
             return connection.execute(statement).one_or_none() is not None
 
+    def is_spent(self, token_id: str) -> bool:
+        """Whether it was used, and is remembered."""
+        with self._engine.connect() as connection:
+            query = sa.select(token_uses.c.token_id).where(token_uses.c.token_id == token_id)
+            return connection.execute(query).one_or_none() is not None
+
     def revoked(self) -> list[str]:
         """Return the ids of revoked tokens."""
         with self._engine.connect() as connection:
@@ -46,8 +52,7 @@ class TokenStore:
 
     def revoke(self, token_id: str, *, restore: bool = False) -> None:
         """Take a token no more, or again, by its `jti`. Raises InvalidArgumentError."""
-        if not 1 <= len(token_id) <= 128 or "\0" in token_id:  # which PostgreSQL cannot hold
-            raise InvalidArgumentError("the id of a token (jti) has 1 to 128 characters", seen=f"{len(token_id)}")
+        token_id = checked_token_id(token_id)
         row = upsert(self._engine, revoked_tokens).values(token_id=token_id, revoked_at=int(time.time()))
         with self._engine.begin() as connection:
             if restore:

@@ -1,4 +1,4 @@
-"""The players of others: fetched from npm once, checked by hash, and never part of the repository.
+"""The players of others, and axe-core: fetched from npm once, checked by hash, and never part of the repository.
 
 One version stands for each that is in use: the last of its line. A new one is a line here, then `make players`.
 """
@@ -83,6 +83,15 @@ PLAYERS = (
                "40463a0f0bfab006970e89268f07db9a5f854f50c68637c4e4c16b6fa5b628b4"),
     )),
 )  # fmt: skip
+
+
+AXE = Script("axe-core@4.14.1", "axe.min.js", "29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c")
+
+
+def axe_source() -> str:
+    """The text of axe-core, which looks for what people cannot perceive or operate; skip as `fetched` does."""
+    _fetched(AXE)
+    return (CACHE / AXE.name).read_text()
 
 
 def newest(kind: str) -> Player:

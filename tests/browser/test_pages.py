@@ -154,7 +154,9 @@ def test_a_key_is_shown_after_a_second_step_which_is_written_down(admin, running
         assert (key.secret.hex() in admin.content()) == is_shown
     admin.goto(f"{running.url}/licenses")
     admin.wait_for_selector("text=key not shown")
-    assert "200 key shown" in admin.locator("#events tbody tr").nth(0).inner_text()
+    chips = admin.locator("#events tbody tr .chip")
+    assert [chips.nth(at).inner_text() for at in (0, 1)] == ["key shown", "key not shown"]
+    assert [chips.nth(at).get_attribute("class").strip() for at in (0, 1)] == ["chip", "chip"], "nobody was refused"
 
 
 def test_a_revoked_key_is_not_issued_until_it_is_restored(admin, page, running: Running) -> None:

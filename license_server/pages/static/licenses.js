@@ -6,7 +6,7 @@ const filter = document.getElementById("filter");
 const pause = document.getElementById("pause");
 const save = document.getElementById("export");
 const empty = document.getElementById("empty");
-const GOOD = new Set(["issued", "sealed", "registered", "key_shown", "key_restored"]);
+const CHIP = { issued: "ok", refused: "bad", done: "" }; // by what a row tells of
 const MOST = 1000; // rows that are kept here
 const labels = table ? [...table.tHead.rows[0].cells].map((cell) => cell.textContent) : [];
 
@@ -22,10 +22,17 @@ function cell(row, words, kind = "") {
   return made;
 }
 
+// What somebody else wrote turns round nothing beside it, whichever way it is written.
+function named(words) {
+  const made = document.createElement("bdi");
+  made.textContent = words;
+  return made;
+}
+
 function chip(event) {
   const made = document.createElement("span");
-  made.className = `chip ${GOOD.has(event.code) ? "ok" : "bad"}`;
-  made.textContent = `${event.status} ${event.code.replaceAll("_", " ")}`;
+  made.className = `chip ${CHIP[event.kind]}`;
+  made.textContent = `${event.status || ""} ${event.code.replaceAll("_", " ")}`.trim();
   return made;
 }
 
@@ -52,8 +59,8 @@ function add(event, isFresh) {
   cell(row, new Date(event.at * 1000).toISOString().slice(0, 19).replace("T", " "));
   cell(row, chip(event));
   cell(row, kids(event));
-  cell(row, event.client || "–");
-  cell(row, event.subject || (event.device ? `${event.device.slice(0, 16)}…` : "–"));
+  cell(row, event.client ? named(event.client) : "–");
+  cell(row, event.subject ? named(event.subject) : event.device ? `${event.device.slice(0, 16)}…` : "–");
   cell(row, event.ms.toFixed(2), "number");
   if (isFresh) {
     row.className = "fresh";
@@ -64,8 +71,7 @@ function add(event, isFresh) {
 
 function fits({ event, text }) {
   const { text: wanted, kind } = Object.fromEntries(new FormData(filter));
-  const isKind = !kind || (kind === "good") === GOOD.has(event.code);
-  return isKind && text.includes(wanted.trim().toLowerCase());
+  return (!kind || kind === event.kind) && text.includes(wanted.trim().toLowerCase());
 }
 
 function show() {

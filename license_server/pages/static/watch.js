@@ -64,7 +64,7 @@ async function play() {
 function tell(what, detail, isTrouble = false) {
   const row = document.createElement("li");
   const time = document.createElement("time");
-  const words = document.createElement("span");
+  const words = document.createElement("bdi"); // of a film or a server: whichever way it is written
   time.textContent = `${Math.round(performance.now() - began)} ms`;
   words.textContent = detail ? `${what}: ${detail}` : what;
   words.classList.toggle("trouble", isTrouble);
@@ -101,11 +101,13 @@ function measure() {
 function exchange(title, text) {
   const made = document.createElement("div");
   const head = document.createElement("p");
+  head.dir = "auto";
   const body = document.createElement("pre");
   made.className = "exchange";
   head.textContent = title;
   body.textContent = text;
   body.tabIndex = 0;
+  body.dir = "auto";
   made.append(head, body);
   $("exchanges").append(made);
   $("exchanges").scrollTop = $("exchanges").scrollHeight;

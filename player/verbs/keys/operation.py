@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 from pathlib import Path
 from typing import Final
 
@@ -14,13 +12,14 @@ from drm.keys import KeyId
 from drm.launch.device_key import home_folder
 from drm.license.clearkey import encode_jwk_set
 from drm.whole_file import write_whole
-from license_server.store.audit import record_admin_action
+from license_server.store.engines import is_url
 from license_server.store.exports import export_keys
 from license_server.store.keyring import find_keyring, predecessor, successor
-from license_server.store.opening import Store, is_url, migrate_store, open_store
+from license_server.store.opening import Store, migrate_store, open_store
 from license_server.store.wrapping import kek_path, make_kek, read_kek
 from player.verbs.keys.store_options import store_options
 from player.verbs.keys.text import write_keys_file
+from player.verbs.keys.written_down import who_runs_this, write_down
 
 __all__ = ["COMMANDS"]
 
@@ -34,7 +33,7 @@ _KEK: Final = click.option(
 @_STORE
 def _migrate(place: str | None) -> None:
     """Bring the tables of a store to the version of this program; an empty database gets its first ones."""
-    found = migrate_store(_place(place))
+    found = migrate_store(_place(place), who_runs_this())
     click.echo(f"the store had revision {found}, and has the newest now", err=True)
 
 
@@ -69,7 +68,7 @@ def _rewrap(new_kek_file: Path | None, place: str | None, kek_file: Path | None)
     with open_store(where, find_keyring(None if is_url(where) else Path(where), kek_file)) as store:
         while done := store.keys.rewrap():  # again, until nothing came in between
             count += done
-        record_admin_action(store.engine, "rewrap", "rewrapped", _who())
+        write_down(store, "rewrapped")
     predecessor(path).unlink(missing_ok=True)
     predecessor(path).hardlink_to(path)
     fresh.replace(path)
@@ -93,7 +92,7 @@ def _verify(*, store: Store) -> None:
 @store_options
 def _export(kids: tuple[str, ...], content: str | None, output: Path, *, store: Store) -> None:
     """Write keys, unwrapped, as a JWK Set. The audit log of the store tells who did it, and for which KIDs."""
-    found = export_keys(store, [KeyId.parse(text) for text in kids], content, _who())
+    found = export_keys(store, [KeyId.parse(text) for text in kids], content, who_runs_this())
     write_keys_file(output, encode_jwk_set(found) + b"\n")
     click.echo(f"{len(found)} keys in {output}, readable for whoever reads the file", err=True)
 
@@ -110,13 +109,6 @@ def _copy_kek(source: Path, target: Path) -> None:
         write_whole(target, source.read_bytes(), 0o600, replace=False)
     except OSError as error:
         raise StorageError(f"the new key cannot be written: {error.strerror}", where=str(target)) from None
-
-
-def _who() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"uid {os.getuid()}"
 
 
 COMMANDS: Final = {"migrate": _migrate, "rewrap": _rewrap, "verify": _verify, "export": _export}

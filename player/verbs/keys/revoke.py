@@ -11,6 +11,7 @@ from drm.keys import KeyId
 from license_server.store.key_rows import CACHE_SECONDS
 from license_server.store.opening import Store
 from player.verbs.keys.store_options import store_options
+from player.verbs.keys.written_down import write_down
 
 __all__ = ["COMMANDS"]
 
@@ -37,15 +38,20 @@ def _revoke(
     word = "restored" if restore else "revoked"
     for kid in [KeyId.parse(text) for text in kids]:
         store.keys.revoke(kid, restore=restore)
+        write_down(store, f"key_{word}", [kid])
         click.echo(f"{word} key {kid}", err=True)
     for content in contents:
         store.contents.revoke(content, restore=restore)
+        write_down(store, f"content_{word}", content=content)
         click.echo(f"{word} content {content}", err=True)
     for token in tokens:
         store.tokens.revoke(token, restore=restore)
+        write_down(store, f"token_{word}", token_id=token)
         click.echo(f"{word} token {token}", err=True)
     for device in devices:
-        click.echo(f"{word} device {store.devices.revoke(device, restore=restore)}", err=True)
+        device_id = store.devices.revoke(device, restore=restore)
+        write_down(store, f"device_{word}", device_id=device_id)
+        click.echo(f"{word} device {device_id}", err=True)
     click.echo(f"servers that run know it within {CACHE_SECONDS:g} seconds", err=True)
 
 
@@ -55,7 +61,9 @@ def _revoke(
 @store_options
 def _rotate(content: str, tracks: tuple[str, ...], *, store: Store) -> None:
     """Make the keys of the next crypto period of CONTENT, or of its first, and print their KIDs."""
-    for row in store.contents.next_period(content, tracks):
+    rows = store.contents.next_period(content, tracks)
+    write_down(store, "content_rotated", [row.kid for row in rows], content=content)
+    for row in rows:
         click.echo(f"{row.kid}  {content}  {row.place.track or '-'}  period {row.place.period}  {row.check_value}")
 
 

@@ -17,10 +17,12 @@ from drm.keys import KeyId
 from drm.media import TrackType
 from drm.rights.policy import Action, Policy
 from license_server.policies import DEFAULT_POLICY
+from license_server.store.names import canonical_name
 from license_server.store.opening import Store
 from player.json_output import encode_json
 from player.one_line import echo_line
 from player.verbs.keys.store_options import store_options
+from player.verbs.keys.written_down import write_down
 
 __all__ = ["COMMANDS"]
 
@@ -103,11 +105,12 @@ def _policy(
     given = {name: value for name, value in changes.items() if value is not None}
     ruled = {row.content: row.policy for row in store.contents.rows()}
     for content in contents:
-        policy = None if reset else ruled.get(content)
+        policy = None if reset else ruled.get(canonical_name(content))
         if given:
             policy = _changed(policy or DEFAULT_POLICY, given)
         if given or reset:
             store.contents.set_policy(content, policy)
+            write_down(store, "content_policy_set", content=content)
         echo_line(f"{content}  {msgspec.json.encode(policy).decode() if policy is not None else 'no rules'}")
     held = {row.kid: row.policy for row in store.keys.rows()}
     for kid in [KeyId.parse(text) for text in kids]:
@@ -118,6 +121,7 @@ def _policy(
             policy = _changed(policy or DEFAULT_POLICY, given)
         if given or reset or kid not in held:
             store.keys.set_policy(kid, policy)  # raises for a KID that is not held
+            write_down(store, "key_policy_set", [kid])
         click.echo(f"{kid}  {msgspec.json.encode(policy).decode() if policy is not None else 'default rules'}")
         if policy is not None and not policy.needs_worker:
             click.echo(
@@ -137,9 +141,13 @@ def _policy(
 def _devices(enrol: tuple[str, ...], remove: tuple[str, ...], *, as_json: bool, store: Store) -> None:
     """List the devices that registered. What an enrolled one reports of its isolation counts; else it does not."""
     for text in enrol:
-        click.echo(f"enrolled {store.devices.enrol(text)}", err=True)
+        device_id = store.devices.enrol(text)
+        write_down(store, "device_enrolled", device_id=device_id)
+        click.echo(f"enrolled {device_id}", err=True)
     for text in remove:
-        click.echo(f"removed {store.devices.remove(text)}", err=True)
+        device_id = store.devices.remove(text)
+        write_down(store, "device_removed", device_id=device_id)
+        click.echo(f"removed {device_id}", err=True)
     rows = store.devices.rows()
     if as_json:
         shown = [asdict(row) for row in rows]

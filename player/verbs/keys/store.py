@@ -10,14 +10,15 @@ import msgspec
 
 from drm.errors import InvalidArgumentError
 from drm.keys import KeyId
-from license_server.store.contents import check_content, check_track
 from license_server.store.keys import LAST_PERIOD, Place
+from license_server.store.names import check_content, check_track
 from license_server.store.opening import Store
 from player.json_output import encode_json
 from player.one_line import echo_line
 from player.options import read_keys_file
 from player.verbs.keys.store_options import store_options
 from player.verbs.keys.table import parse_placed_keys
+from player.verbs.keys.written_down import write_down
 
 __all__ = ["COMMANDS"]
 
@@ -47,6 +48,7 @@ def _import(
     elif track is not None or period is not None:
         raise InvalidArgumentError("a track or period belongs to a content", remedy="name it with --content")
     new = store.keys.add(keys, replace=replace, places=places)
+    write_down(store, "keys_imported", keys, content=content or "")
     click.echo(f"{new} new keys, {len(keys) - new} held before", err=True)
 
 
@@ -93,6 +95,7 @@ def _remove(kids: tuple[str, ...], *, store: Store) -> None:
     """Remove the keys of these KIDs, in any notation."""
     for kid in [KeyId.parse(text) for text in kids]:
         store.keys.remove(kid)
+        write_down(store, "key_removed", [kid])
         click.echo(f"removed {kid}", err=True)
 
 

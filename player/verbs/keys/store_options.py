@@ -10,8 +10,9 @@ from typing import TypeVar
 import click
 
 from drm.launch.device_key import home_folder
+from license_server.store.engines import is_url
 from license_server.store.keyring import find_keyring
-from license_server.store.opening import is_url, open_store
+from license_server.store.opening import open_store
 
 __all__ = ["store_options"]
 

@@ -8,8 +8,8 @@ from drm.errors import InvalidArgumentError, KeysFileError
 from drm.keyfile.formats import join_keys, keys_file_text, parse_keys_file
 from drm.keyfile.table_formats import TableRow, is_table, table_rows
 from drm.keys import ContentKey, KeyId
-from license_server.store.contents import check_content, check_track
 from license_server.store.keys import LAST_PERIOD, Place
+from license_server.store.names import check_content, check_track
 
 __all__ = ["PlacedKeys", "parse_placed_keys"]
 

@@ -61,11 +61,12 @@ class Api:
         return {answer.json().get("code", "issued") for answer in answers}
 
 
-def start(folder: Path, *words: object) -> tuple[subprocess.Popen[str], str]:
+def start(folder: Path, *words: object, pages: bool = False) -> tuple[subprocess.Popen[str], str]:
     environment = {name: text for name, text in os.environ.items() if not name.startswith("CLEARKEY_SERVE")}
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "player.cli", "serve", "--port", "0", "--no-pages", *map(str, words)],
+            [sys.executable, "-m", "player.cli", "serve", "--port", "0",
+             "--pages" if pages else "--no-pages", *map(str, words)],
             stdout=subprocess.PIPE, stderr=log, text=True, env=environment | {"CLEARKEY_HOME": str(folder)},
         )  # fmt: skip
     assert process.stdout is not None

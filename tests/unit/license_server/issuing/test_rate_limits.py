@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import Path
+
 import pytest
 
 from drm.errors import InvalidArgumentError
+from drm.keys import ContentKey, KeyId
 from license_server.issuing import rate_limits
-from license_server.issuing.rate_limits import DEFAULT_LIMIT, Limit, RateLimit
+from license_server.issuing.rate_limits import DEFAULT_LIMIT, MOST_NEW_KEYS, Limit, RateLimit
 from license_server.problems import ProblemError
 from tests.clocks import HeldClock
+from tests.unit.license_server.issuing.desk import VIDEO, desk
+from tests.unit.license_server.issuing.test_entitlements import token
 
 
 @pytest.fixture
@@ -89,6 +95,86 @@ def test_clients_and_titles_count_each_for_itself(clock: HeldClock) -> None:
     limit = RateLimit(Limit(8, 10))
     assert tries(limit, 9) == [""] * 8 + ["10"]
     assert tries(limit, 1, "you") == tries(limit, 1, title="other") == [""]
+
+
+# ------------------------------------------------------------------------------------------------ keys asked for anew
+def kid(number: int) -> KeyId:
+    return KeyId(number.to_bytes(16))
+
+
+def asks(limit: RateLimit, numbers: Iterable[int], who: str = "me", title: str = "film") -> int:
+    """How many of these requests, each for one key, are answered before one is refused."""
+    for count, number in enumerate(numbers):
+        try:
+            limit.count(who, title, [kid(number)])
+        except ProblemError:
+            return count
+    return count + 1
+
+
+@pytest.mark.parametrize("storage", ["memory://", "memory://?anew"])
+def test_the_keys_of_all_periods_may_be_asked_for_at_once_and_repeated_as_often_as_one(storage: str) -> None:
+    """On the library's clock, too: a window of a day does not move while this runs."""
+    limit = RateLimit(Limit(8, 86_400, storage))
+    assert asks(limit, range(14)) == 14
+    assert asks(limit, [0, 5, 13] * 5) == 7, "the first request and seven repetitions are eight attempts"
+    assert asks(limit, [14]) == 1
+    assert asks(limit, [14]) == 0
+
+
+@pytest.mark.parametrize("storage", ["memory://", "memory://?bounded"])
+def test_new_keys_of_one_client_are_bounded_over_all_titles(storage: str) -> None:
+    limit = RateLimit(Limit(8, 86_400, storage))
+    answered = sum(asks(limit, range(title * 40, title * 40 + 40), title=f"film {title}") for title in range(10))
+    assert MOST_NEW_KEYS <= answered <= MOST_NEW_KEYS + 10 * 8
+    assert asks(limit, range(900, 940), "you") == 40, "another client has keys of its own"
+
+
+def test_one_key_has_as_many_attempts_as_before(clock: HeldClock) -> None:
+    limit = RateLimit(Limit(8, 10))
+    assert asks(limit, [7] * 9) == 8
+    clock.advance(10)
+    assert asks(limit, [7] * 9) == 8
+
+
+def test_a_request_for_many_keys_is_new_when_one_of_them_is_and_counts_all_of_them(clock: HeldClock) -> None:
+    limit = RateLimit(Limit(8, 10))
+    limit.count("me", "film", [kid(number) for number in range(MOST_NEW_KEYS)])
+    assert asks(limit, range(MOST_NEW_KEYS, 2 * MOST_NEW_KEYS)) == 7, "no key is new any more"
+
+
+def test_keys_that_were_asked_for_are_forgotten_with_their_windows(clock: HeldClock) -> None:
+    limit = RateLimit(Limit(8, 10))
+    assert asks(limit, range(MOST_NEW_KEYS + 20)) == MOST_NEW_KEYS + 7
+    clock.advance(10)
+    assert asks(limit, range(100, 120)) == 8, "they are known for the window after theirs"
+    clock.advance(10)
+    assert asks(limit, range(100, 140)) == 40
+    here = limit._window
+    clock.advance(20)
+    asks(limit, [1], "you")
+    assert (set(here._asked), set(here._asked_before)) == ({"you"}, set())
+
+
+@pytest.mark.parametrize("what", ["unknown", "not covered"])
+def test_guessing_a_key_is_an_attempt_each_time(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with desk(tmp_path, monkeypatch, with_tokens=True, limit=RateLimit(Limit(8, 10))) as office:
+        exp = {"exp": int(office.clock.now) + 600}
+        held = [kid(number) for number in range(40)]
+        if what == "not covered":
+            office.store.keys.add({each: ContentKey(b"h" * 16) for each in held})
+        text = token(exp if what == "unknown" else {**exp, "kids": [VIDEO.base64url]})
+        codes = [office.license(each, token=text).code for each in held]
+        assert codes == ["key_unknown" if what == "unknown" else "token_kids"] * 8 + ["rate_limited"] * 32
+
+
+def test_fourteen_periods_are_answered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with desk(tmp_path, monkeypatch, with_tokens=True, limit=RateLimit(DEFAULT_LIMIT)) as office:
+        periods = [kid(number) for number in range(14)]
+        office.store.keys.add({each: ContentKey(b"p" * 16) for each in periods})
+        text = token({"exp": int(office.clock.now) + 600})
+        assert [office.license(each, token=text).status for each in periods] == [200] * 14
+        assert [office.license(periods[0], token=text).status for _ in range(9)] == [200] * 7 + [429] * 2
 
 
 def test_the_detail_says_what_is_allowed(clock: HeldClock) -> None:

@@ -104,9 +104,9 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def test_it_is_written_down_and_the_token_is_not(store: Store, tmp_path: Path) -> None:
-    made = TokenMaker(make_signing_key(tmp_path / "key"), store, None).make({"kids": str(KID), "single": "1"})
+    made = TokenMaker(make_signing_key(tmp_path / "key"), store, None).make({"kids": str(KID), "single": "1"}, "here")
     (row,) = audit_rows(store.engine)
-    assert (row.action, row.code, row.kids) == ("admin", "token_minted", KID.hex)
+    assert (row.action, row.code, row.kids, row.client) == ("pages", "token_minted", KID.hex, "here")
     assert row.token_id
     assert made.token not in repr(row)
     assert made.token not in repr(made)
@@ -115,4 +115,4 @@ def test_it_is_written_down_and_the_token_is_not(store: Store, tmp_path: Path) -
 def test_more_key_ids_than_a_request_has_are_refused(store: Store, tmp_path: Path) -> None:
     maker = TokenMaker(make_signing_key(tmp_path / "key"), store, None)
     with pytest.raises(InvalidArgumentError, match="64"):
-        maker.make({"kids": " ".join(str(KeyId(bytes([number]) * 16)) for number in range(65))})
+        maker.make({"kids": " ".join(str(KeyId(bytes([number]) * 16)) for number in range(65))}, "here")

@@ -95,7 +95,11 @@ def test_what_leaves_the_store_is_written_down(keys: Verb, store_place: StorePla
     keys("export", OTHER, "-o", tmp_path / "none", code=4)
     with store_place.opened() as store:
         deeds = audit_rows(store.engine)
-    assert [(deed.action, deed.kids) for deed in deeds] == [("export", KID.hex)] * 2
+    assert [(deed.action, deed.kids) for deed in deeds] == [
+        ("command", KID.hex),
+        ("export", KID.hex),
+        ("export", KID.hex),
+    ]
     assert all(deed.subject for deed in deeds)
 
 

@@ -20,6 +20,7 @@ from license_server.process import LicenseServer
 from license_server.store.audit import audit_rows
 from license_server.store.keys import Place
 from license_server.store.opening import migrate_store, open_store
+from license_server.store.schema import HEAD
 from tests.unit.license_server.issuing.test_entitlements import JWKS, token
 from tests.unit.license_server.store_places import KEK, Postgres
 
@@ -46,7 +47,7 @@ def test_an_empty_database_is_refused_until_it_is_migrated(empty: str) -> None:
     assert "keys migrate" in raised.value.remedy
     command = [sys.executable, "-m", "player.cli", "keys", "migrate", "--store", empty]
     subprocess.run(command, check=True, capture_output=True, timeout=30)
-    assert migrate_store(empty) == "0002"
+    assert migrate_store(empty) == HEAD
     with open_store(empty, KEK) as store:
         assert store.keys.count() == 0
 
