@@ -175,11 +175,16 @@ def texts() -> tuple[Text, ...]:
 
 @cache
 def classes() -> dict[str, set[str]]:
-    """The classes of the product by name, each with the names of its methods."""
+    """The classes of the product by name, each with the names of its methods and members."""
     found: dict[str, set[str]] = {}
     for tree in _trees().values():
         for node in ast.walk(tree):
             if isinstance(node, ast.ClassDef):
                 methods = {each.name for each in node.body if isinstance(each, (ast.FunctionDef, ast.AsyncFunctionDef))}
-                found.setdefault(node.name, set()).update(methods)
+                members = {
+                    each.target.id
+                    for each in node.body
+                    if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name)
+                }
+                found.setdefault(node.name, set()).update(methods | members)
     return found
