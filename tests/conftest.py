@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import fnmatch
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
+
+from tests.scheduling import is_usual, usual_scheduling
 
 if TYPE_CHECKING:
     from tests.publisher import Publisher
@@ -51,6 +53,15 @@ def own_vectors() -> Path:
 
 
 # ------------------------------------------------------------------------------------------------ the user's data
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
+    """A test that leaves its process the highest priority of the machine fails: all later ones would inherit that."""
+    yield
+    if not is_usual():
+        with usual_scheduling():
+            pytest.fail(f"{item.nodeid} leaves its process in another class of scheduling", pytrace=False)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """No test writes to the data of whoever runs it: device key, development authority and stores lie here.

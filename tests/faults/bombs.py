@@ -11,6 +11,7 @@ import av
 import av.filter
 
 from sample_content.clip import Clip, make_clip
+from tests.scheduling import usual_scheduling
 
 HUGE = (8192, 8192)  # twice what a worker of 1024 MiB allows, and cheap to encode in one colour
 
@@ -83,12 +84,14 @@ def vp9_jump(path: Path) -> Path:
 
 def av1_jump(path: Path) -> Path:
     """AV1: small pictures, and then a sequence header that says 65536x65536 (AV1 bitstream, clause 5.5.1)."""
-    made = packets("libsvtav1", (64, 64), 5, {"preset": "12"})
+    with usual_scheduling():
+        made = packets("libsvtav1", (64, 64), 5, {"preset": "12"})
     # seq_profile 0, still_picture, reduced_still_picture_header, level 31, sizes of 16 bits, both the largest
     bits = "000" + "1" + "1" + "11111" + "1111" * 2 + "1" * 32 + "0" * 24
     sequence = int(bits.ljust(80, "0"), 2).to_bytes(10)
     unit = b"\x12\0\x0a\x0a" + sequence + b"\x32\x40" + bytes(64)  # temporal delimiter, sequence, frame
-    return mux(path, "libsvtav1", [*made, av.Packet(unit)])
+    with usual_scheduling():
+        return mux(path, "libsvtav1", [*made, av.Packet(unit)])
 
 
 def pictures_that_all_stay(path: Path) -> Path:

@@ -16,6 +16,7 @@ from av.bitstream import BitStreamFilterContext
 from drm.encrypting.source_file import SourceFile
 from drm.isobmff.samples import open_presentation
 from drm.isobmff.tracks import Track
+from tests.scheduling import usual_scheduling
 
 __all__ = ["Unit", "bits_of", "bytes_of", "escaped_size", "make", "read", "retraced", "traced"]
 
@@ -37,7 +38,7 @@ def make(
 ) -> Path:  # fmt: skip
     """Encode a clip of moving test pictures that fade in: that is what makes encoders choose weights."""
     width, height = map(int, size.split("x"))
-    with av.open(str(path), "w") as out:
+    with usual_scheduling(), av.open(str(path), "w") as out:
         stream = out.add_stream(codec, rate=25)
         stream.width, stream.height, stream.pix_fmt = width, height, pix_fmt
         stream.codec_context.thread_count = 1
