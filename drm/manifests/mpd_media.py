@@ -6,17 +6,18 @@ URIs are resolved as far as the MPD goes: relative ones stay relative to it. Not
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 from urllib.parse import urljoin
 
 from drm.bounded_xml import XmlElement
 
-__all__ = ["is_encryptable", "media_heads", "representations"]
+__all__ = ["filled_template", "is_encryptable", "media_heads", "representations", "template_variables"]
 
 
 _NEVER: Final = ("image/", "text/", "application/ttml+xml")  # thumbnails, and subtitles in files of their own
-_VARIABLE: Final = re.compile(r"\$(RepresentationID|Bandwidth)(?:%0(\d{1,2})d)?\$|\$\$")
+_VARIABLE: Final = re.compile(r"\$(RepresentationID|Number|Time|Bandwidth|SubNumber)(?:%0(\d{1,2})d)?\$|\$\$")
+_ANY_VARIABLE: Final = re.compile(r"\$([^$]*)\$")
 
 
 def representations(root: XmlElement) -> Iterator[XmlElement]:
@@ -72,13 +73,26 @@ def _joined(base: str, uri: str) -> str:
 
 
 def _filled(text: str, representation: XmlElement) -> str:
-    """The template with its variables (5.3.9.4.4)."""
+    values = {name: representation.attribute(name) for name in ("id", "bandwidth")}
+    return filled_template(text, {"RepresentationID": values["id"], "Bandwidth": values["bandwidth"]})
+
+
+def filled_template(text: str, values: Mapping[str, str]) -> str:
+    """The template with the variables that have a value (5.3.9.4.4); all others stay as they are."""
 
     def value(match: re.Match[str]) -> str:
         if match[1] is None:
             return "$"
-        if match[1] == "RepresentationID":
-            return representation.attribute("id")
-        return representation.attribute("bandwidth").zfill(int(match[2] or 1))
+        if match[1] not in values:
+            return match[0]
+        # An identifier has no width.
+        return values[match[1]].zfill(int(match[2] or 1) if match[1] != "RepresentationID" else 0)
 
     return _VARIABLE.sub(value, text)
+
+
+def template_variables(text: str) -> dict[str, bool]:
+    """What stands between dollar signs, and whether it is a variable of 5.3.9.4.4."""
+    tokens = (match[0] for match in _ANY_VARIABLE.finditer(text))
+    found = {token: _VARIABLE.fullmatch(token) for token in tokens}
+    return {(known[1] or "") if known else token[1:-1]: known is not None for token, known in found.items()}
