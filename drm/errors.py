@@ -13,6 +13,7 @@ DRMError                          E-UNEXPECTED          exit 1
 │   ├── StalledMediaError         E-MEDIA-STALLED       3   much computing, and no progress
 │   └── KeyNotJudgedError         E-KEY-NOT-JUDGED      3   whether a key is right, the samples do not tell
 ├── MediaUnreachableError         E-MEDIA-UNREACHABLE   3   the bytes do not come
+│   └── SegmentMissingError       E-SEGMENT-MISSING     3   a manifest lists it
 ├── MediaChangedError             E-MEDIA-CHANGED       3   another file than the one that was begun
 ├── KeysFileError                 E-KEYS-FILE           3   names the line, never the key
 ├── StorageError                  E-STORAGE             3   a file of ours is not what it must be
@@ -109,7 +110,7 @@ __all__ = [
     "MediaChangedError", "MediaError", "MediaUnreachableError", "MemoryLimitError", "MultipleBeginError",
     "MultipleSubscribersError", "NoEventsAvailableError", "NotAvailableError", "NotBackError", "NotProtectedError",
     "NotRemotableError", "NothingReachedError", "OutputNotAllowedError", "PMPProcessDiedError", "PassphraseError",
-    "PolicyChangedError", "PolicyError", "RateError", "RestartRequiredError", "SessionError",
+    "PolicyChangedError", "PolicyError", "RateError", "RestartRequiredError", "SegmentMissingError", "SessionError",
     "SessionShutdownError", "ShadowingError", "SigningKeyMissingError", "StalledMediaError", "StorageError",
     "StoreBusyError", "TopologyError", "TruncatedMediaError", "TrustError", "UnknownComponentError",
     "UnlistedFileError", "UnsupportedActionError", "UnsupportedMediaError", "UnsupportedSchemeError",
@@ -366,6 +367,15 @@ class MediaUnreachableError(
     advice = (
         "Open the URL with another program, as in `curl -I URL`: the address, the server or the network is off. The "
         "server must send the file as it is and should take range requests; or download the file and play that."
+    )
+
+
+class SegmentMissingError(MediaUnreachableError, code="E-SEGMENT-MISSING"):
+    """A manifest lists a segment, and there is none."""
+
+    advice = (
+        "The manifest and its segments are not of one making, or a segment was deleted or not uploaded: the message says "
+        "which. Package again, or take the segment out of the manifest. A local manifest reads files below its own folder."
     )
 
 

@@ -6,7 +6,7 @@ out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -19,7 +19,7 @@ from drm.manifests.key_ids import key_line_statements, kid_in_data, kid_in_url
 from drm.manifests.playlist import KEY, MAP, Line, attributes
 from drm.media import Scheme
 
-__all__ = ["KeyGroup", "KeyLine", "key_groups", "key_line"]
+__all__ = ["KeyGroup", "KeyLine", "key_groups", "key_line", "segment_groups"]
 
 _SCHEMES: Final = {method: scheme for scheme, method in HLS_METHODS.items()}
 _OURS: Final = frozenset({"identity", CLEARKEY_FORMAT, *CLEARKEY_URNS})
@@ -87,7 +87,7 @@ def key_line(line: Line) -> KeyLine:
     )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class KeyGroup:
     """The key lines that hold for the same segments, and the initialization segment of these."""
 
@@ -113,7 +113,12 @@ class KeyGroup:
 
 
 def key_groups(lines: Sequence[Line]) -> list[KeyGroup]:
-    """Each run of segments between such lines.
+    """Each run of segments between such lines. Raises as `segment_groups` does."""
+    return list(dict.fromkeys(group for group, _line in segment_groups(lines)))
+
+
+def segment_groups(lines: Sequence[Line]) -> Iterator[tuple[KeyGroup, Line]]:
+    """Each segment's line, with what holds for it.
 
     A key line holds until the next of the same KEYFORMAT (4.3.2.4), METHOD=NONE ends them all, and an initialization
     segment holds until the next (4.3.2.5).
@@ -121,7 +126,6 @@ def key_groups(lines: Sequence[Line]) -> list[KeyGroup]:
     Raises:
         MalformedMediaError: more lines hold at once than there are protection systems.
     """
-    groups: list[KeyGroup] = []
     now = KeyGroup()
     is_used = False
     for line in lines:
@@ -139,7 +143,6 @@ def key_groups(lines: Sequence[Line]) -> list[KeyGroup]:
         elif line.tag == MAP:
             told = attributes(line)
             now.map_uri, now.map_range, now.map_line = told.get("URI", ""), told.get("BYTERANGE", ""), line
-        elif line.is_uri and not is_used:
-            groups.append(now)
+        elif line.is_uri:
             is_used = True
-    return groups
+            yield now, line

@@ -201,7 +201,9 @@ def _of_template(
     _check_variables(text, {*constant, "Number", *(["Time"] if timeline else [])}, where)
 
     def media(number: int, time: int) -> Piece:
-        return Piece(joined(bases, filled_template(text, {**constant, "Number": str(number), "Time": str(time)}), where))
+        return Piece(
+            joined(bases, filled_template(text, {**constant, "Number": str(number), "Time": str(time)}), where)
+        )
 
     first = information.number("startNumber", 1)
     last = information.number("endNumber", -1)
@@ -211,9 +213,7 @@ def _of_template(
         return TimelinePlan(_until(runs, last), offset, timescale, initialization, media)
     length = information.number("duration", 0)
     if not length:
-        raise MalformedMediaError(
-            "a SegmentTemplate without duration and without SegmentTimeline", where=where
-        )
+        raise MalformedMediaError("a SegmentTemplate without duration and without SegmentTimeline", where=where)
     count = last + 1 - first if last >= 0 else MOST_SEGMENTS + 1
     if duration is not None:
         count = min(count, -(-(duration * timescale) // length)) if last >= 0 else -(-(duration * timescale) // length)
@@ -241,9 +241,7 @@ def _until(runs: Sequence[Run], last: int) -> list[Run]:
     return [run for run in kept if run.count > 0]
 
 
-def _runs(
-    timeline: XmlElement, offset: int, timescale: int, duration: Fraction | None, number: int = 1
-) -> list[Run]:
+def _runs(timeline: XmlElement, offset: int, timescale: int, duration: Fraction | None, number: int = 1) -> list[Run]:
     """The S elements (5.3.9.6), without segments that lie wholly outside the period."""
     end = None if duration is None else offset + duration * timescale
     entries = list(timeline.all("S"))

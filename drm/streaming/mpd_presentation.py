@@ -100,7 +100,9 @@ class _Reading:
             self._pass_over(f"period {name}: it has no adaptation set")
         return Period(name, start, duration, tuple(sets))
 
-    def _set(self, period: XmlElement, element: XmlElement, number: int, duration: Fraction | None) -> RenditionSet | None:
+    def _set(
+        self, period: XmlElement, element: XmlElement, number: int, duration: Fraction | None
+    ) -> RenditionSet | None:
         named = f"adaptation set {element.attribute('id').strip()[:64] or number} (line {element.line})"
         if (reason := _not_played(element)) or not (representations := list(element.all("Representation"))):
             self._pass_over(f"{named}: {reason or 'it has no representation'}")
@@ -141,7 +143,12 @@ class _Reading:
             return None
         roles = tuple(role.attribute("value").strip()[:64] for role in element.all("Role"))
         return RenditionSet(
-            element.attribute("id").strip()[:64] or str(number), kind, tuple(renditions), language, roles, "main" in roles
+            element.attribute("id").strip()[:64] or str(number),
+            kind,
+            tuple(renditions),
+            language,
+            roles,
+            "main" in roles,
         )
 
     def _statements(self, element: XmlElement, where: str) -> Iterator[Statement]:
@@ -172,7 +179,9 @@ def _kind(element: XmlElement, representation: XmlElement) -> Kind | None:
         first = text.strip().lower().partition("/")[0]
         if first in {"video", "audio"}:
             codecs = (representation.attribute("codecs") or element.attribute("codecs")).split(",")
-            return Kind.MIXED if first == "video" and len([each for each in codecs if each.strip()]) > 1 else Kind(first)
+            return (
+                Kind.MIXED if first == "video" and len([each for each in codecs if each.strip()]) > 1 else Kind(first)
+            )
         if first:
             return None
     return Kind.MIXED

@@ -30,9 +30,7 @@ def unsigned(element: XmlElement, name: str, default: int) -> int:
         return default
     found = _UNSIGNED.fullmatch(text)
     if found is None:
-        raise MalformedMediaError(
-            f"{name} is no number of up to 20 digits", where=place(element), seen=repr(text[:32])
-        )
+        raise MalformedMediaError(f"{name} is no number of up to 20 digits", where=place(element), seen=repr(text[:32]))
     return int(found[1])
 
 

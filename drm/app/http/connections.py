@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+from collections.abc import Callable
 
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -16,7 +17,9 @@ __all__ = ["InterruptibleAdapter"]
 class InterruptibleAdapter(HTTPAdapter):
     """Makes requests, and closes the sockets of all of them on `interrupt`."""
 
-    def __init__(self) -> None:
+    def __init__(self, allowed: Callable[[str], None] | None = None) -> None:
+        """`allowed` is given the address of each server that is connected to without a proxy, and raises to end it."""
+        self._allowed = allowed
         self._lock = threading.Lock()
         self._sockets: list[socket.socket] = []
         self._cut = False
@@ -30,12 +33,12 @@ class InterruptibleAdapter(HTTPAdapter):
         class Plain(HTTPConnection):
             def connect(self) -> None:
                 super().connect()
-                opened(self.sock)
+                opened(self.sock, is_direct=self.proxy is None)
 
         class Secure(HTTPSConnection):
             def connect(self) -> None:
                 super().connect()
-                opened(self.sock)
+                opened(self.sock, is_direct=self.proxy is None)
 
         plain_pool = type("PlainPool", (HTTPConnectionPool,), {"ConnectionCls": Plain})
         secure_pool = type("SecurePool", (HTTPSConnectionPool,), {"ConnectionCls": Secure})
@@ -48,9 +51,15 @@ class InterruptibleAdapter(HTTPAdapter):
             for held in self._sockets:
                 _cut(held)
 
-    def _opened(self, made: socket.socket | None) -> None:
+    def _opened(self, made: socket.socket | None, *, is_direct: bool) -> None:
         if made is None:
             return
+        if is_direct and self._allowed is not None:
+            try:
+                self._allowed(made.getpeername()[0])
+            except BaseException:
+                made.close()
+                raise
         with self._lock:
             self._sockets.append(made)
             if self._cut:

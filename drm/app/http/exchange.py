@@ -11,7 +11,7 @@ import contextlib
 import enum
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from http.cookiejar import DefaultCookiePolicy
 from typing import Final
 from urllib.parse import urljoin, urlsplit
@@ -59,7 +59,14 @@ class HttpClient:
     """
 
     def __init__(
-        self, *, connect: float, gap: float, head: float = 0.0, trust: str | bool = True, redirects: int = 0
+        self,
+        *,
+        connect: float,
+        gap: float,
+        head: float = 0.0,
+        trust: str | bool = True,
+        redirects: int = 0,
+        allowed: Callable[[str], None] | None = None,
     ) -> None:
         """Nothing is sent yet.
 
@@ -69,10 +76,11 @@ class HttpClient:
             head: seconds until the head of an answer is there, redirects included; 0: no such limit.
             trust: what `drm.app.http.urls.trusted` returns.
             redirects: how many a GET follows, with what is for its origin alone as far as that; 0: they are answers.
+            allowed: given the address of each server that is connected to without a proxy; what it raises comes out.
         """
         self._waits, self._head, self._trust, self._redirects = (connect, gap), head, trust, redirects
         self._was_late = self._is_worn = self._is_closed = False
-        self._adapter = InterruptibleAdapter()
+        self._adapter = InterruptibleAdapter(allowed)
         self._session = _Session()
         if not redirects:
             self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))

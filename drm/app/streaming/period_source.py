@@ -1,0 +1,69 @@
+"""The media source of one period. Its end is held back until the next one is queued, or none can follow.
+
+A session whose queue runs dry ends; the next topology takes its time, with licenses and first segments to be fetched.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from typing import Final
+
+from drm.app.streaming.read_ahead import ReadAhead
+from drm.component import SourceCharacteristic
+from drm.media import Sample
+from drm.presentation_source import PresentationSource
+from drm.session.session_source import cancelled
+from drm.streaming.segment_presentation import SegmentPresentation
+
+__all__ = ["PeriodSource"]
+
+_LOOK: Final = 0.05  # seconds
+
+
+class PeriodSource(PresentationSource):
+    """Keeps `drm.component.MediaSource` and `PMPClient`. Lives in the application."""
+
+    def __init__(self, presentation: SegmentPresentation, feeds: Iterable[ReadAhead], *, holds_end: bool) -> None:
+        """`holds_end`: until `let_end` is called, no stream ends."""
+        super().__init__(presentation, presentation)
+        self.name = presentation.name
+        self.presentation = presentation
+        self._feeds = tuple(feeds)
+        self._may_end = threading.Event()
+        self._interrupted = threading.Event()
+        if not holds_end:
+            self._may_end.set()
+
+    @property
+    def characteristics(self) -> SourceCharacteristic:
+        """It can be paused. It is not sought in: the session starts it at its beginning."""
+        return SourceCharacteristic.CAN_PAUSE
+
+    def select(self, stream_ids: Iterable[int], position: int = 0) -> None:
+        """Deliver these streams from their start."""
+        self._interrupted.clear()
+        super().select(stream_ids, position)
+
+    def next_sample(self, stream_id: int) -> Sample | None:
+        """The next sample; at the end of the stream, waits until it may end."""
+        sample = super().next_sample(stream_id)
+        while sample is None and not self._may_end.wait(_LOOK):
+            if self._interrupted.is_set():
+                raise cancelled()
+        return sample
+
+    def let_end(self) -> None:
+        """The next topology is set, or none follows. Any thread."""
+        self._may_end.set()
+
+    def interrupt(self) -> None:
+        """Let a read that waits go, from any thread."""
+        self._interrupted.set()
+        super().interrupt()
+
+    def close(self) -> None:
+        """Fetch nothing more."""
+        self.interrupt()
+        for feed in self._feeds:
+            feed.close()
