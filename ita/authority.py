@@ -71,7 +71,7 @@ class ClearKeyInputTrustAuthority:
         self._pending: dict[bytes, PendingLicense] = {}  # by the body of the request
         self._answered = False  # a license came, and nobody has looked yet whether it does
         self._individualize = False
-        self._is_shut = False
+        self._is_shut = self._is_encrypted = False
         self._path = LicensePath.NONE
 
     def set_environment(self, environment: ProtectedEnvironment) -> None:
@@ -92,9 +92,10 @@ class ClearKeyInputTrustAuthority:
             found = msgspec.json.decode(stream, type=_InitData)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise InvalidArgumentError("the initialization data of the stream cannot be read") from None
-        is_clear = not found.scheme and not found.key_ids
-        if not is_clear and not 0 < len(found.key_ids) <= _MAX_KEY_IDS:
-            raise InvalidArgumentError(f"the stream names {len(found.key_ids)} key ids, not 1 to {_MAX_KEY_IDS}")
+        if len(found.key_ids) > _MAX_KEY_IDS:
+            raise InvalidArgumentError(f"the stream names {len(found.key_ids)} key ids, more than {_MAX_KEY_IDS}")
+        # A protected stream may name none yet: the samples of a stream whose keys rotate do, when they come.
+        self._is_encrypted = bool(found.scheme or found.key_ids)
         self._want(tuple(dict.fromkeys(KeyId.parse(text) for text in found.key_ids)))
 
     @property
@@ -242,7 +243,7 @@ class ClearKeyInputTrustAuthority:
             SessionShutdownError: the authority was shut down.
         """
         self._refuse_shut()
-        if not self._wanted:
+        if not self._is_encrypted:
             raise NotProtectedError("the stream is not encrypted: it needs no decrypter")
         return ClearKeyDecrypter(self._gate, self._keys(), self, _counters)
 

@@ -6,13 +6,17 @@ import contextlib
 import os
 from collections import defaultdict
 from dataclasses import dataclass
+from typing import Final
 
 from drm.errors import ExitCode
 from drm.media import TrackInfo
 from player.one_line import echo_line
 from player.playback import Playback, PlaybackResult
 
-__all__ = ["StreamVerdict", "compare", "compare_frames", "frame_hashes", "hashes_by_stream"]
+__all__ = ["StreamVerdict", "compare", "compare_frames", "hashes_by_stream"]
+
+_HEADER: Final = "#format: frame checksums"  # how the header of each presentation begins
+_MEDIA_TYPE: Final = "#media_type "
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,21 +28,28 @@ class StreamVerdict:
     is_equal: bool | None
 
 
-def frame_hashes(descriptor: int) -> dict[int, list[str]]:
-    """Read framemd5 lines: stream index to the hashes of its frames, in order."""
-    size = os.fstat(descriptor).st_size
-    hashes: dict[int, list[str]] = defaultdict(list)
-    for line in os.pread(descriptor, size, 0).decode("ascii").splitlines():
-        if line and not line.startswith("#"):
+def hashes_by_stream(descriptor: int) -> dict[str, list[str]]:
+    """Read the framemd5 lines of a play-through: `video 1`, `audio 1` and so on to the hashes of their frames.
+
+    Each presentation of a row has a header of its own, which says what its streams are.
+    """
+    found: dict[str, list[str]] = {}
+    names: dict[int, str] = {}
+    for line in _lines(descriptor):
+        if line == _HEADER:
+            names = {}
+        elif line.startswith(_MEDIA_TYPE):
+            index, _, kind = line.removeprefix(_MEDIA_TYPE).partition(": ")
+            place = 1 + sum(name.startswith(f"{kind} ") for name in names.values())
+            found.setdefault(names.setdefault(int(index), f"{kind} {place}"), [])
+        elif line and not line.startswith("#"):
             index, *_, digest = line.split(",")
-            hashes[int(index)].append(digest.strip())
-    return dict(hashes)
+            found[names[int(index)]].append(digest.strip())
+    return found
 
 
-def hashes_by_stream(descriptor: int, result: PlaybackResult) -> dict[str, list[str]]:
-    """Read the framemd5 lines of a play-through: `video 1`, `audio 1` and so on to the hashes of their frames."""
-    hashes = frame_hashes(descriptor)
-    return {name: hashes.get(index, []) for index, name in enumerate(_named(result))}
+def _lines(descriptor: int) -> list[str]:
+    return os.pread(descriptor, os.fstat(descriptor).st_size, 0).decode("ascii").splitlines()
 
 
 def compare(descriptor: int, clear: str, result: PlaybackResult, *, quiet: bool) -> int:
@@ -61,7 +72,7 @@ def compare_frames(descriptor: int, clear: str, result: PlaybackResult) -> list[
     with contextlib.ExitStack() as stack:
         stack.callback(os.close, hashes)
         reference = Playback([clear], framemd5=hashes).run()
-        ours, theirs = hashes_by_stream(descriptor, result), hashes_by_stream(hashes, reference)
+        ours, theirs = hashes_by_stream(descriptor), hashes_by_stream(hashes)
     dropped = _edit_list_dropped(result, reference)
     verdicts = []
     for name in sorted(ours.keys() | theirs.keys()):

@@ -6,8 +6,8 @@ Runs in the application. It sees commands, events and what sinks let out; it nev
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack, closing, suppress
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 
 from drm.app.components.trust import ComponentTrust
@@ -26,7 +26,7 @@ from drm.errors import (
     NothingReachedError,
     UnsupportedMediaError,
 )
-from drm.media import Sample, StreamDescriptor, TrackType
+from drm.media import StreamDescriptor, TrackType
 from drm.protection import ProtectionReport
 from drm.rights.enablers import LicensePath
 from drm.session.events import MediaEvent, MediaEventType
@@ -34,6 +34,7 @@ from drm.session.services import Service
 from drm.session.topology import SinkActivate, Topology
 from drm.worker_memory import DEFAULT_MEMORY
 from player.media_file import open_stream, shown_name
+from player.watched import Followed, Watched, seconds_of
 from player.worker_output import SinkDescriptors, write_only
 
 __all__ = ["Playback", "PlaybackResult", "Snapshot"]
@@ -119,9 +120,7 @@ class Playback:
         """
         try:
             with ExitStack() as opened:
-                local = None
-                if not self._configuration.remote_source_mode:  # what cannot be read is said before a worker is started
-                    local = open_source(opened.enter_context(closing(open_stream(self._paths))))
+                local = self._opened(opened)  # what cannot be read is said before a worker is started
                 outputs = self._handed(opened)
                 session = opened.enter_context(create_pmp_media_session(self._flags, self._configuration))
                 if self._on_ready is not None:
@@ -132,6 +131,12 @@ class Playback:
             if name not in error.where:
                 error.where = f"{name}, {error.where}" if error.where else name
             raise
+
+    def _opened(self, opened: ExitStack) -> MediaSource | None:
+        """The media source; None: the worker is to make it."""
+        if self._configuration.remote_source_mode:
+            return None
+        return open_source(opened.enter_context(closing(open_stream(self._paths))))
 
     def _resolved(self, session: MediaSessionProxy, opened: ExitStack) -> RemoteMediaSource:
         """Have the worker make the media source (remote source mode)."""
@@ -167,12 +172,12 @@ class Playback:
         result.notes += [_left_out(stream) for stream in streams if stream not in played]
         if not played:
             raise UnsupportedMediaError("no track of this file can be played", remedy="clearkey inspect FILE")
-        watched: _Watched | _Followed
+        watched: Watched | Followed
         if isinstance(source, RemoteMediaSource):
-            watched = _Followed(source, session, played)
+            watched = Followed(source, session, played)
             topology = self._topology(source, played, outputs)
         else:
-            watched = _Watched(source, played)
+            watched = Watched(source, played)
             topology = self._topology(watched, played, outputs)
         result.commands.append((time.monotonic(), "set_topology"))
         session.set_topology(topology)
@@ -202,9 +207,7 @@ class Playback:
         self, source: MediaSource, streams: Sequence[StreamDescriptor], outputs: SinkDescriptors
     ) -> Topology[MediaSource]:
         topology: Topology[MediaSource] = Topology(source)
-        main = SinkActivate(DISCARD_SINK)
-        if outputs.hashes is not None:
-            main = SinkActivate(HASH_SINK, {}, outputs.hashes)
+        main = self._main_sink(outputs)
         pictures = None
         if self._snapshot is not None:
             pictures = SinkActivate(SNAPSHOT_SINK, self._snapshot_options(source, streams), outputs.picture)
@@ -213,13 +216,17 @@ class Playback:
             topology.connect(stream, *((main, pictures) if pictures and is_first_video else (main,)))
         return topology
 
+    @staticmethod
+    def _main_sink(outputs: SinkDescriptors) -> SinkActivate:
+        return SinkActivate(DISCARD_SINK) if outputs.hashes is None else SinkActivate(HASH_SINK, {}, outputs.hashes)
+
     def _snapshot_options(self, source: MediaSource, streams: Sequence[StreamDescriptor]) -> dict[str, object]:
         assert self._snapshot is not None
         video = _first_video(streams)
         if video is None:
             raise InvalidArgumentError("there is no video track to take pictures of")
         asked = self._snapshot
-        seconds = _seconds(video)
+        seconds = seconds_of(video)
         if not asked.times and not seconds and not isinstance(source, RemoteMediaSource):
             seconds = _counted(source, video)
         times = asked.times or _spread(seconds, asked.pictures)
@@ -230,101 +237,36 @@ class Playback:
         session: MediaSessionProxy,
         wanted: MediaEventType,
         result: PlaybackResult,
-        watched: _Watched | _Followed,
+        watched: Watched | Followed,
     ) -> MediaEvent:
         """Go through events until `wanted` comes.
 
         Any event that failed raises, not the awaited one alone: after a start that failed no end ever comes.
         """
         while True:
-            try:
-                event = session.get_event(timeout=0.1)
-            except NoEventsAvailableError:
-                if self._on_progress is not None:
-                    self._on_progress(*watched.progress())
-                continue
-            result.events.append(event)
-            if self._on_event is not None:
-                self._on_event(event)
+            event = self._next_event(session, result, watched.progress)
             event.raise_if_fatal()
             if event.type == wanted:
                 return event
 
-
-class _Watched:
-    """The source, with an eye on how far it has been read: what progress bars show."""
-
-    def __init__(self, source: MediaSource, streams: Sequence[StreamDescriptor]) -> None:
-        self._source = source
-        self._total = max((_seconds(stream) for stream in streams), default=0.0)
-        self._scale = {stream.track.track_id: max(1, stream.track.timescale) for stream in streams}
-        self._read = dict.fromkeys(self._scale, 0)  # samples by stream
-        self._done = 0.0
-        self.streams = source.streams
-        self.characteristics = source.characteristics
-        self.duration = source.duration
-        self.get_input_trust_authority = source.get_input_trust_authority
-        self.read_into = source.read_into
-        self.interrupt = getattr(source, "interrupt", lambda: None)
-        self.set_pmp_host = getattr(source, "set_pmp_host", lambda _host: None)
-
-    def select(self, stream_ids: Iterable[int], position: int = 0) -> None:
-        """Begin anew."""
-        self._done = 0.0
-        self._source.select(stream_ids, position)
-
-    def next_sample(self, stream_id: int) -> Sample | None:
-        """Pass the sample on and note its time."""
-        sample = self._source.next_sample(stream_id)
-        if sample is not None:
-            self._done = sample.dts / self._scale[stream_id]
-            self._read[stream_id] += 1
-        return sample
-
-    def seen(self) -> str:
-        """How many samples were read, for a person."""
-        return ", ".join(f"track {track_id}: {count} samples" for track_id, count in self._read.items())
-
-    def notes(self) -> list[str]:
-        """Of each stream that nothing was read of, that it is so."""
-        return [f"no sample of track {track_id} was reached" for track_id, count in self._read.items() if not count]
-
-    def progress(self) -> tuple[float, float]:
-        """Seconds read, seconds in all (0: not known)."""
-        return self._done, self._total
-
-
-class _Followed:
-    """A source in the worker: how far it is, the session's clock knows."""
-
-    def __init__(
-        self, source: RemoteMediaSource, session: MediaSessionProxy, streams: Sequence[StreamDescriptor]
-    ) -> None:
-        self._session = session
-        self._total = max((_seconds(stream) for stream in streams), default=0.0) or source.duration / 10_000_000
-        self._done = 0.0
-
-    def seen(self) -> str:
-        """How many samples were read: the worker reads them."""
-        return ""
-
-    def notes(self) -> list[str]:
-        """Nothing: the worker reads the samples."""
-        return []
-
-    def progress(self) -> tuple[float, float]:
-        """Seconds played, seconds in all (0: not known)."""
-        with suppress(DRMError):  # before the first start there is no time
-            self._done = self._session.get_clock().get_time() / 10_000_000
-        return self._done, self._total
+    def _next_event(
+        self, session: MediaSessionProxy, result: PlaybackResult, progress: Callable[[], tuple[float, float]]
+    ) -> MediaEvent:
+        while True:
+            try:
+                event = session.get_event(timeout=0.1)
+            except NoEventsAvailableError:
+                if self._on_progress is not None:
+                    self._on_progress(*progress())
+                continue
+            result.events.append(event)
+            if self._on_event is not None:
+                self._on_event(event)
+            return event
 
 
 def _first_video(streams: Sequence[StreamDescriptor]) -> StreamDescriptor | None:
     return next((stream for stream in streams if stream.track.type is TrackType.VIDEO), None)
-
-
-def _seconds(stream: StreamDescriptor) -> float:
-    return stream.track.duration / max(1, stream.track.timescale)
 
 
 def _counted(source: MediaSource, stream: StreamDescriptor) -> float:

@@ -34,10 +34,10 @@ class Announcer:
         logger.info("%s: %s", kind.name, error.what)
         self.emit(MediaEvent(kind, error.hresult, {}, error.to_record()))
 
-    def status(self, segment: Segment, status: TopologyStatus) -> None:
+    def status(self, segment: Segment, status: TopologyStatus, **values: float | str) -> None:
         """SESSION_TOPOLOGY_STATUS."""
         segment.status = status
-        self.say(E.SESSION_TOPOLOGY_STATUS, status=int(status), topology=segment.topology_id)
+        self.say(E.SESSION_TOPOLOGY_STATUS, status=int(status), topology=segment.topology_id, **values)
 
     def can(self, segment: Segment | None, *, running: bool) -> None:
         """SESSION_CAPABILITIES_CHANGED, if they did: what can be done with the current topology."""

@@ -205,7 +205,9 @@ class TopologyLoader:
             first: list[Sample] = []
             verdicts = check_keys(
                 track,
-                track.key_ids,
+                [
+                    kid for kid in track.key_ids if any(kid.value)
+                ],  # of content whose keys rotate: no sample has KID zero
                 _from_the_start(source, track.track_id, first),
                 rehearsal,
                 self._decoder,

@@ -312,17 +312,17 @@ class Transport:
             self._told.can(self.segments.current, running=False)
             self._told.fail(E.POLICY_ERROR if error.exit_code == 6 else E.ERROR, error)
             return
-        self._told.status(segment, TopologyStatus.ENDED)
+        notes = {"notes": "; ".join(pipeline.notes)} if pipeline.notes else {}
+        self._told.status(segment, TopologyStatus.ENDED, **pipeline.counts, **notes)
         if self.segments.waits:
             self._play_next(pipeline.end)
             return
-        notes = "; ".join(pipeline.notes)
         self._playing.end()
         segment.status, segment.offset = TopologyStatus.READY, segment.topology.project_start or 0
         segment.has_ended = True
         self._told.can(self.segments.current, running=False)
         dropped = {"dropped": self._playing.quality.dropped} if self._playing.quality.dropped else {}
-        self._told.say(E.SESSION_ENDED, **pipeline.counts, **dropped, **({"notes": notes} if notes else {}))
+        self._told.say(E.SESSION_ENDED, **pipeline.counts, **dropped, **notes)
 
     def _play_next(self, end: int) -> None:
         """The next topology of the queue goes on where this one ended; the clock runs on."""

@@ -131,7 +131,7 @@ def _played(names: list[str], wanted: _Wanted, keys: Keys | None, manager: Conte
             ).run()
         except (KeyMissingError, KeyWrongError) as error:
             raise _in_words_of_a_test(error, names, content_keys(keys) if keys is not None else {}) from None
-        md5 = hashes_by_stream(hashes, result)
+        md5 = hashes_by_stream(hashes)
         _check_frames(names[0], wanted.frames, result, md5)
         if wanted.clear is not None:
             _check_equal(names[0], wanted.clear, hashes, result)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import functools
 import logging
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -16,11 +19,13 @@ from drm.errors import DRMError, InvalidArgumentError
 from drm.keys import ContentKey, KeyId
 from drm.protection import Level
 from drm.session.events import MediaEvent
+from drm.streaming.selection import Selection
 from drm.worker_memory import DEFAULT_MEMORY, LEAST_MEMORY, MOST_MEMORY
 from player.comparison import compare
 from player.component_renewal import RenewalLines, renewing
 from player.key_mistakes import explain
 from player.license_form_option import form_options
+from player.manifest_file import ManifestOptions, is_manifest, manifest_options
 from player.one_line import echo_line
 from player.options import component_trust, dialect_option, key_options, open_output
 from player.playback import Playback, PlaybackResult, Snapshot
@@ -41,6 +46,10 @@ __all__ = ["command"]
 @click.option("--at", "moments", metavar="SECONDS", type=float, multiple=True, help="Moment of the snapshot.")
 @click.option("--compare", "clear", metavar="CLEAR.mp4", type=click.Path(), help="Are all frames equal to this file's?")
 @dialect_option
+@manifest_options
+@click.option("--variant", metavar="ID|N|WxH|BPS", default="", help="Of a manifest: this picture. [default: the best]")
+@click.option("--max-height", metavar="LINES", type=click.IntRange(1), help="Of a manifest: no picture beyond this.")
+@click.option("--language", metavar="TAG", default="", help="Of a manifest: sound in this language.")
 @click.option("--remote-source", is_flag=True, help="Let the worker read the container; only stored bytes go there.")
 @click.option("--unprotected", is_flag=True, help="Isolated but not locked down; plays clear content only.")
 @click.option("--min-level", type=click.IntRange(1, 3), default=1, show_default=True, help="Isolation level to demand.")
@@ -69,6 +78,10 @@ def command(
     moments: tuple[float, ...],
     clear: str | None,
     dialects: tuple[str, ...],
+    manifest: ManifestOptions,
+    variant: str,
+    max_height: int | None,
+    language: str,
     remote_source: bool,
     unprotected: bool,
     min_level: int,
@@ -79,9 +92,9 @@ def command(
     verbose: bool,
     quiet: bool,
 ) -> int:
-    """Play FILE (an MP4 or WebM, its URL, or an init segment and its media segments) inside the locked-down worker.
+    """Play FILE (an MP4 or WebM, an MPD or HLS playlist, the URL of one, or an init segment and its media segments).
 
-    Rights come from --license-url, or from --key and --keys-file. Exit code 0: it played to the end.
+    It plays inside the locked-down worker. Rights come from --license-url, or from --key and --keys-file. Exit code 0: it played to the end.
 
     CLEARKEY_COMPONENTS_ROOT, _URL and _STORE name another authority for the worker's components, as `clearkey
     components` takes them. On a terminal, components that were revoked are renewed once, and the file is played then.
@@ -103,8 +116,12 @@ def command(
         picture = stack.enter_context(open_output(snapshot)) if snapshot else None
         progress = stack.enter_context(Progress(quiet=quiet))
         renewal = stack.enter_context(RenewalLines(quiet=quiet))
-        playback = Playback(
-            files,
+        named = dict(zip(("--variant", "--max-height", "--language"), (variant, max_height, language), strict=True))
+        given = tuple(name for name, value in named.items() if value)
+        make: Callable[..., Playback] = functools.partial(Playback, files)
+        if is_manifest(files, dataclasses.replace(manifest, given=(*given, *manifest.given))):
+            make = _of_manifest(files[0], manifest, Selection(variant, max_height or 0, language))
+        playback = make(
             manager=manager,
             framemd5=hashes_fd,
             snapshot=None if picture is None else _snapshot(picture, moments),
@@ -132,6 +149,12 @@ def command(
                 raise InvalidArgumentError("--compare needs the hashes itself: give --framemd5 a file")
             return compare(hashes_fd, clear, result, quiet=quiet)
     return 0
+
+
+def _of_manifest(name: str, options: ManifestOptions, selection: Selection) -> Callable[..., Playback]:
+    from player.manifest_playback import ManifestPlayback  # noqa: PLC0415 - loads what talks HTTP, for manifests alone
+
+    return functools.partial(ManifestPlayback, name, options, selection)
 
 
 def _is_one_file(one: str, other: str) -> bool:
