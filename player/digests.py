@@ -18,7 +18,7 @@ from drm.errors import KeyMissingError, NothingReachedError, TruncatedMediaError
 from drm.keys import ContentKey, KeyId
 from drm.media import Presentation, Sample, TrackInfo
 
-__all__ = ["TrackDigest", "digest_tracks"]
+__all__ = ["TrackDigest", "digest_presentation", "digest_tracks"]
 
 
 class TrackDigest(msgspec.Struct, frozen=True):
@@ -44,7 +44,16 @@ def digest_tracks(
         KeyMissingError: a sample needs a key that is not in `keys`; names the KID and the track.
         MediaError: the file is neither MP4 nor WebM, is broken, or is encrypted in a way that is not read.
     """
-    presentation = open_container(stream)
+    return digest_presentation(stream, open_container(stream), keys, dialects)
+
+
+def digest_presentation(
+    stream: ByteStream,
+    presentation: Presentation,
+    keys: Mapping[KeyId, ContentKey],
+    dialects: frozenset[Dialect],
+) -> tuple[list[TrackDigest], tuple[str, ...]]:
+    """The same of what was opened already; `stream` is where its samples are read from."""
     decrypters = {key_id: SampleDecrypter(key, dialects=dialects) for key_id, key in keys.items()}
     readable = [track for track in presentation.tracks if not presentation.left_out(track.track_id)]
     digests = [_digest(stream, presentation, track, decrypters) for track in readable or presentation.tracks]

@@ -227,11 +227,15 @@ class SegmentPresentation:
     def samples(self, track_id: int, start: int = 0) -> Iterator[Sample]:
         """The samples of one track through all segments, from number `start` on."""
         number = 0
-        for index in range(self._feeds[self._tracks[track_id].feed].stream.count):
+        for index in range(self.segments_of(track_id)):
             for sample in self.segment_samples(track_id, index):
                 if number >= start:
                     yield sample
                 number += 1
+
+    def segments_of(self, track_id: int) -> int:
+        """How many segments the track has."""
+        return self._feeds[self._tracks[track_id].feed].stream.count
 
     def segment_samples(self, track_id: int, index: int) -> Iterator[Sample]:
         """The samples of one segment."""

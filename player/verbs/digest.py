@@ -12,9 +12,11 @@ from drm.keys import ContentKey, KeyId
 from player.digests import TrackDigest, digest_tracks
 from player.json_output import encode_json
 from player.key_mistakes import explain
+from player.manifest_file import ManifestOptions, is_manifest, manifest_options
 from player.media_file import open_stream
 from player.one_line import echo_line
 from player.options import dialect_option, key_options
+from player.table import table_lines
 
 __all__ = ["command"]
 
@@ -25,12 +27,26 @@ _HEADINGS = ("track", "type", "scheme", "samples", "encrypted", "sha256 of the d
 @click.argument("files", metavar="FILE [SEGMENT…]", nargs=-1, required=True, type=click.Path())
 @key_options
 @dialect_option
+@manifest_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def command(files: tuple[str, ...], keys: dict[KeyId, ContentKey], dialects: tuple[str, ...], *, as_json: bool) -> None:
+def command(
+    files: tuple[str, ...],
+    keys: dict[KeyId, ContentKey],
+    dialects: tuple[str, ...],
+    manifest: ManifestOptions,
+    *,
+    as_json: bool,
+) -> None:
     """Hash the decrypted samples of each track of FILE (MP4 or WebM, its URL, or an init segment and media segments).
 
-    The hash is SHA-256 over all samples of the track, decrypted, in decode order. Nothing is written but the hashes.
+    FILE may be an MPD or an HLS playlist: then of each rendition of each period. The hash is SHA-256 over all samples
+    of the track, decrypted, in decode order. Nothing is written but the hashes.
     """
+    if is_manifest(files, manifest):
+        from player.manifest_digests import print_digests  # noqa: PLC0415 - loads what talks HTTP, for manifests alone
+
+        print_digests(files[0], manifest, keys, frozenset(map(Dialect, dialects)), as_json=as_json)
+        return
     try:
         with closing(open_stream(files)) as stream:
             digests, warnings = digest_tracks(stream, keys, frozenset(map(Dialect, dialects)))
@@ -46,10 +62,8 @@ def command(files: tuple[str, ...], keys: dict[KeyId, ContentKey], dialects: tup
 
 
 def _table(digests: list[TrackDigest]) -> list[str]:
-    rows = [_HEADINGS]
-    rows += [
+    rows = [
         (str(d.track_id), d.type, d.scheme or "clear", str(d.samples), str(d.samples_encrypted), d.sha256)
         for d in digests
     ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return table_lines([_HEADINGS, *rows])

@@ -26,13 +26,13 @@ from player.media_file import open_stream, shown_name
 from player.one_line import echo_line
 from player.verbs.keys.track_use import TrackUse, read_uses
 
-__all__ = ["Checked", "run", "verdicts"]
+__all__ = ["Checked", "KeysDecrypter", "make_decoder", "run", "verdicts"]
 
 
 _Samples: TypeAlias = Callable[[], Iterator[tuple[Sample, memoryview]]]
 
 
-class _Decrypter:
+class KeysDecrypter:
     """Decrypts with the keys at hand (drm.component.Decrypter)."""
 
     def __init__(self, keys: Mapping[KeyId, ContentKey], dialects: frozenset[Dialect] = frozenset()) -> None:
@@ -184,7 +184,7 @@ def _track_verdicts(
             continue
         samples = _samples(source, track.track_id, use.start)
         found += check_keys(
-            track, [key_id], samples, _Decrypter(keys), _decoder, keys, thorough=True, lead_in=use.has_lead_in
+            track, [key_id], samples, KeysDecrypter(keys), make_decoder, keys, thorough=True, lead_in=use.has_lead_in
         )
         verdict = found[-1]
         if verdict.failed and verdict.works_with is None:
@@ -197,14 +197,15 @@ def _track_verdicts(
 def _dialect(verdict: KeyVerdict, keys: Mapping[KeyId, ContentKey], samples: _Samples) -> str:
     """The dialect of decryption under which no sample is refused any more, or an empty string."""
     for dialect in Dialect:
-        decrypter = _Decrypter(keys, frozenset({dialect}))
-        (again,) = check_keys(verdict.track, [verdict.key_id], samples, decrypter, _decoder, thorough=True)
+        decrypter = KeysDecrypter(keys, frozenset({dialect}))
+        (again,) = check_keys(verdict.track, [verdict.key_id], samples, decrypter, make_decoder, thorough=True)
         if again.checked and not again.failed:
             return dialect.value
     return ""
 
 
-def _decoder() -> Decoder:
+def make_decoder() -> Decoder:
+    """A decoder of this process."""
     return cast("Decoder", component_loader().create(AV_DECODER))
 
 
