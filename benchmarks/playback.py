@@ -27,7 +27,7 @@ from drm.encrypting.file import TrackEncryption, encrypt_file
 from drm.keys import ContentKey, KeyId
 from drm.media import Scheme, TrackType
 from drm.session.events import MediaEvent, MediaEventType
-from player.comparison import frame_hashes
+from player.comparison import hashes_by_stream
 from player.playback import Playback
 from sample_content.clip import Clip, make_clip
 
@@ -132,7 +132,7 @@ def _compare(clear: Path, encrypted: Path) -> int:
     hashes = os.memfd_create("framemd5")
     try:
         Playback([str(encrypted)], manager=_keys(), framemd5=hashes).run()
-        ours = frame_hashes(hashes)[0]
+        ours = hashes_by_stream(hashes)["video 1"]
     finally:
         os.close(hashes)
     with av.open(str(clear)) as container:

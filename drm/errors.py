@@ -374,8 +374,9 @@ class SegmentMissingError(MediaUnreachableError, code="E-SEGMENT-MISSING"):
     """A manifest lists a segment, and there is none."""
 
     advice = (
-        "The manifest and its segments are not of one making, or a segment was deleted or not uploaded: the message says "
-        "which. Package again, or take the segment out of the manifest. A local manifest reads files below its own folder."
+        "The manifest and its segments are not of one making, or a segment was deleted or not uploaded: the message "
+        "says which. Package again, or take the segment out of the manifest. A local manifest reads files below its own "
+        "folder."
     )
 
 

@@ -1,7 +1,8 @@
 """Where the segments of a representation are (ISO/IEC 23009-1, 5.3.9 and 5.6.4).
 
 Segment information is inherited from period to adaptation set to representation, attribute by attribute; a nearer kind
-replaces a farther one. Each BaseURL is resolved against that of the level around it; several are the same bytes elsewhere.
+replaces a farther one. Each BaseURL is resolved against that of the level around it; several are the same bytes
+elsewhere.
 """
 
 from __future__ import annotations
@@ -99,7 +100,8 @@ def addressing(chain: Sequence[XmlElement], manifest: str, duration: Fraction | 
     """
     representation = chain[-1]
     bases = base_urls(chain, manifest)
-    kind, levels = "", []
+    kind = ""
+    levels: list[XmlElement] = []
     for element in reversed(chain[1:]):  # the MPD has none
         for name in _KINDS if not kind else (kind,):
             if (found := next(element.all(name), None)) is not None:
@@ -116,10 +118,8 @@ def addressing(chain: Sequence[XmlElement], manifest: str, duration: Fraction | 
     units = information.number("presentationTimeOffset", 0)
     offset = Fraction(units, timescale)
     if kind == "SegmentBase":
-        found = _of_base(information, bases, offset, duration)
-        if isinstance(found, IndexedMedia):
-            return Addressing(None, found, offset)
-        return Addressing(found, None, offset)
+        base = _of_base(information, bases, offset, duration)
+        return Addressing(None, base, offset) if isinstance(base, IndexedMedia) else Addressing(base, None, offset)
     if kind == "SegmentList":
         return Addressing(_of_list(information, bases, units, timescale, duration), None, offset)
     return Addressing(_of_template(information, representation, bases, units, timescale, duration), None, offset)

@@ -6,6 +6,7 @@ What is not read is refused by name, or listed among what is passed over. The re
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Final
@@ -75,7 +76,7 @@ def _is_nothing(element: XmlElement) -> bool:
 
 
 def _holes(periods: list[Period]) -> Iterator[str]:
-    for before, after in zip(periods, periods[1:], strict=False):
+    for before, after in itertools.pairwise(periods):
         if before.duration is not None and before.start + before.duration < after.start:
             seconds = float(after.start - before.start - before.duration)
             yield f"between period {before.name} and period {after.name} are {seconds:.3f} s without media"

@@ -63,7 +63,8 @@ def period_times(root: XmlElement, periods: Sequence[XmlElement]) -> list[tuple[
     whole = parse_duration(root, "mediaPresentationDuration")
     told = [(parse_duration(each, "start"), parse_duration(each, "duration")) for each in periods]
     starts: list[Fraction] = []
-    for number, (start, _duration) in enumerate(told):
+    for number, (own, _duration) in enumerate(told):
+        start = own
         if start is None:
             before = told[number - 1][1] if number else Fraction(0)
             if before is None:

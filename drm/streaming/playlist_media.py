@@ -54,6 +54,21 @@ class MediaPlaylist:
         )
         return tuple(found)
 
+    def key_lines(self) -> tuple[str, ...]:
+        """Its key lines in words, each once. What stands in a data: URI may be a key, and is not told."""
+        lines = {key.line.number: key for each in self.segments for key in each.keys}
+        return tuple(map(_in_words, lines.values()))
+
+
+def _in_words(key: KeyLine) -> str:
+    uri = key.uri.lower()
+    leads = "no URI"
+    if uri.startswith("data:"):
+        leads = "a data: URI, of which no key is taken"
+    elif uri:
+        leads = f"a URI of {uri.partition(':')[0][:32]}:, which is not asked"
+    return f"line {key.line.number}: {key.method[:32]}, KEYFORMAT {key.key_format[:64]!r}, {leads}"
+
 
 def is_multivariant(lines: Sequence[Line]) -> bool:
     """Whether it names other playlists, rather than segments."""
@@ -172,8 +187,8 @@ class _Reading:
     def _resolved(self, uri: str, line: Line) -> str:
         if "{$" in uri:
             raise MalformedMediaError(
-                "a variable is not defined: the playlist that names this one does not define it, or its URL has no such "
-                "parameter",
+                "a variable is not defined: the playlist that names this one does not define it, or its URL has no "
+                "such parameter",
                 where=_where(line),
                 seen=uri[:80],
             )

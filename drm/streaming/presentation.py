@@ -1,4 +1,4 @@
-"""A streamed presentation as values: periods, sets, renditions, and a plan that computes each segment when it is asked for.
+"""A streamed presentation as values: periods, sets, renditions, and a plan that computes each segment when it is asked.
 
 DASH and HLS come to the same. A segment list is a function, never a list of what a manifest merely counts: a thousand
 renditions of a hundred thousand segments cost as much as their manifest. Nothing here is trusted, and nothing is
@@ -83,6 +83,7 @@ class Rendition:
     language: str = ""
     offset: Fraction | None = Fraction(0)  # media time at which its period begins; None: with its first sample
     statements: tuple[Statement, ...] = ()  # of key ids and licenses
+    key_lines: tuple[str, ...] = ()  # HLS's, in words, without what may be a key
     source: object = None  # where the plan has to be read from: the form's own
     sound: str = ""  # of which set its sound comes; HLS's GROUP-ID
 

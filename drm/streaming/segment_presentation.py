@@ -102,7 +102,7 @@ def read_segment(segment: LoadedSegment) -> Presentation:
     try:
         return open_container(segment)
     except DRMError as error:
-        if segment.data[:1] == b"\x47" or segment.data[:3] == b"ID3":
+        if segment.read_at(0, 3).startswith((b"\x47", b"ID3")):
             raise UnsupportedMediaError(
                 "segments that are MPEG transport streams or packed audio are not read",
                 where=segment.name,
@@ -113,7 +113,7 @@ def read_segment(segment: LoadedSegment) -> Presentation:
 
 
 def configuration(track: TrackInfo) -> tuple[object, ...]:
-    """What a decoder is opened with, and whether a key is wanted: another one is another topology; another key is not."""
+    """What a decoder is opened with, and whether it wants keys. Another one is another topology; another key is not."""
     scheme = track.scheme
     return (track.type, track.decoder, track.codec_configs, track.width, track.height, track.sample_rate,
             track.channels, track.timescale, scheme)  # fmt: skip

@@ -76,11 +76,11 @@ class Selection:
         size = _SIZE.fullmatch(self.variant)
         yield from (each for each in renditions if each.name == self.variant)
         for number, each in enumerate(renditions, 1):
-            if size and (each.width, each.height) == (int(size[1]), int(size[2])):
+            if (size and (each.width, each.height) == (int(size[1]), int(size[2]))) or self.variant in {
+                str(number),
+                str(each.bandwidth),
+            }:
                 yield each
-            elif self.variant.isdecimal() and self.variant.isascii() and len(self.variant) < 16:
-                if int(self.variant) in {number, each.bandwidth}:
-                    yield each
 
     def _sound(self, sets: Sequence[RenditionSet], period: Period) -> Rendition | None:
         if not sets:

@@ -94,7 +94,9 @@ def command(
 ) -> int:
     """Play FILE (an MP4 or WebM, an MPD or HLS playlist, the URL of one, or an init segment and its media segments).
 
-    It plays inside the locked-down worker. Rights come from --license-url, or from --key and --keys-file. Exit code 0: it played to the end.
+    It plays inside the locked-down worker.
+
+    Rights come from --license-url, or from --key and --keys-file. Exit code 0: it played to the end.
 
     CLEARKEY_COMPONENTS_ROOT, _URL and _STORE name another authority for the worker's components, as `clearkey
     components` takes them. On a terminal, components that were revoked are renewed once, and the file is played then.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Self
 
 from drm.app.http.urls import shown_url
 from drm.app.streaming.playlists import PlaylistPeriods, open_playlist
@@ -113,7 +114,7 @@ class ManifestOpener:
         """Cut what is being fetched. From any thread; idempotent."""
         self.fetcher.close()
 
-    def __enter__(self) -> ManifestOpener:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -93,8 +93,8 @@ class PlaylistPeriods:
             for each, by_key in zip(chosen, runs, strict=True):
                 segments = [segment for key in keys for segment in (by_key[key].segments if key in by_key else ())]
                 if segments:
-                    statements = MediaPlaylist(tuple(segments), ()).statements()
-                    rendition = replace(each.rendition, statements=(*each.rendition.statements, *statements))
+                    part = MediaPlaylist(tuple(segments), ())
+                    rendition = replace(each.rendition, statements=part.statements(), key_lines=part.key_lines())
                     feeds.append((replace(each, rendition=rendition), ListedPlan(joined_plan(segments))))
             yield JoinedPeriod(str(number), tuple(feeds))
 
@@ -132,8 +132,8 @@ class PlaylistPeriods:
             for discontinuity, number in keys:
                 if number and (discontinuity, 0) in each and (discontinuity, number) not in each:
                     raise UnsupportedMediaError(
-                        "one playlist changes how it is coded where another one does not, and no EXT-X-DISCONTINUITY says "
-                        "where that is",
+                        "one playlist changes how it is coded where another one does not, and no EXT-X-DISCONTINUITY "
+                        "says where that is",
                         seen=f"discontinuity sequence {discontinuity}",
                         remedy="have the packager write EXT-X-DISCONTINUITY into all playlists there",
                     )

@@ -12,6 +12,7 @@ from drm.component import ByteStream
 from drm.errors import MediaError
 from drm.webm.container import begins_as_ebml
 from player.json_output import encode_json
+from player.manifest_file import ManifestOptions, is_manifest, manifest_options
 from player.media_file import open_stream
 from player.options import open_output
 from player.verbs.inspect.box_listing import ListedBox, list_boxes
@@ -49,6 +50,7 @@ def _print_schema(context: click.Context, _option: click.Parameter, value: bool)
 @click.option("--samples", is_flag=True, help="Show every sample instead: time, size, KID, IV, subsamples.")
 @click.option("--track", "tracks", metavar="ID", multiple=True, type=int, help="For --samples and --svg: this track.")
 @click.option("--limit", metavar="N", type=click.IntRange(1), help="For --samples: the first N of each track.")
+@manifest_options
 @click.option("--svg", metavar="FILE", type=click.Path(), help="Draw a map of what is encrypted; - is stdout.")
 def command(
     files: tuple[str, ...],
@@ -59,14 +61,22 @@ def command(
     tracks: tuple[int, ...],
     limit: int | None,
     svg: str | None,
+    manifest: ManifestOptions,
 ) -> None:
     """Show what of FILE (MP4 or WebM, its URL, or an init segment and its media segments) is encrypted, and how.
 
-    No key is needed.
+    No key is needed. Of an MPD or an HLS playlist, its periods and renditions, and what it says of keys and licenses.
     A file that is broken further on is shown as far as it can be read; the command then ends with the error.
     """
     if (tracks and not (samples or svg)) or (limit and not samples) or (samples and svg):
         raise click.UsageError("--track goes with --samples or --svg, --limit with --samples, and these not together")
+    if is_manifest(files, manifest):
+        if samples or svg or boxes is not None:
+            raise click.UsageError("--samples, --svg and --boxes are about media, not about a manifest")
+        from player.manifest_inspection import print_manifest  # noqa: PLC0415 - loads what talks HTTP, for manifests alone
+
+        print_manifest(files[0], manifest, as_json=as_json)
+        return
     with closing(open_stream(files)) as stream:
         if samples:
             for line in sample_lines(stream, tracks, limit, as_json=as_json):

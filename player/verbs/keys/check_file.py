@@ -39,6 +39,7 @@ class KeysDecrypter:
         self._ciphers = {key_id: SampleDecrypter(key, dialects=dialects) for key_id, key in keys.items()}
 
     def decrypt_into(self, source: memoryview, crypto: SampleCrypto, target: memoryview) -> None:
+        """Write the clear bytes of one sample. Raises KeyMissingError."""
         decrypt_sample(source, crypto, target, self._cipher)
 
     def _cipher(self, key_id: KeyId) -> SampleDecrypter:
