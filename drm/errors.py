@@ -375,8 +375,8 @@ class SegmentMissingError(MediaUnreachableError, code="E-SEGMENT-MISSING"):
 
     advice = (
         "The manifest and its segments are not of one making, or a segment was deleted or not uploaded: the message "
-        "says which. Package again, or take the segment out of the manifest. A local manifest reads files below its own "
-        "folder."
+        "says which. Package again, or take the segment out of the manifest. A local manifest reads files below its "
+        "own folder."
     )
 
 

@@ -74,12 +74,10 @@ class Selection:
 
     def _named(self, renditions: Sequence[Rendition]) -> Iterator[Rendition]:
         size = _SIZE.fullmatch(self.variant)
+        wanted = (int(size[1]), int(size[2])) if size else None
         yield from (each for each in renditions if each.name == self.variant)
         for number, each in enumerate(renditions, 1):
-            if (size and (each.width, each.height) == (int(size[1]), int(size[2]))) or self.variant in {
-                str(number),
-                str(each.bandwidth),
-            }:
+            if (each.width, each.height) == wanted or self.variant in {str(number), str(each.bandwidth)}:
                 yield each
 
     def _sound(self, sets: Sequence[RenditionSet], period: Period) -> Rendition | None:
