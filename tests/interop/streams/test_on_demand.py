@@ -1,4 +1,4 @@
-"""VOD manifests of Shaka Packager, FFmpeg and our own packager, through the worker: the frames of the clear original."""
+"""VOD manifests of Shaka Packager, FFmpeg and our own packager, through the worker: the clear original's frames."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_what_we_package(
 ) -> None:
     out = tmp_path / "package"
     key = next(f"{kid}:{key.secret.hex()}" for kid, key in streams.keys.items())
-    ran = clearkey("package", streams.clear, "-o", out, "--key", key, "--segment", "2")
+    ran = clearkey("package", streams.clear, "-o", out, "--key", key, "--segment-seconds", "2")
     assert ran.code == 0, ran.said
     found = next(out.rglob("*.mpd" if manifest.endswith("mpd") else "master*.m3u8"))
     assert play(found)[1] == clear_hashes(streams.clear)
@@ -99,12 +99,11 @@ def test_a_key_that_a_later_period_lacks(streams: Streams, clearkey: Command, tm
     keys = tmp_path / "keys.txt"
     lines = streams.keys_file.read_text().splitlines(keepends=True)
     keys.write_text("".join(line for line in lines if not line.startswith(OTHER_KID)))
-    target = tmp_path / "hashes"
-    ran = clearkey("play", streams.three_periods, "--keys-file", keys, "--framemd5", target)
+    ran = clearkey("play", streams.three_periods, "--keys-file", keys, "--framemd5", "-")
     assert ran.code == 4, ran.said
     assert str(KeyId.parse(OTHER_KID)) in ran.err
     assert "period p3" in ran.err
-    pictures = [line for line in target.read_text().splitlines() if line.startswith("0,")]
+    pictures = [line for line in ran.out.splitlines() if line.startswith("0,")]
     assert len(pictures) == PICTURES + AD_PICTURES
 
 
