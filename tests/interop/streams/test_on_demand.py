@@ -61,7 +61,8 @@ def test_what_we_package(
 ) -> None:
     out = tmp_path / "package"
     key = next(f"{kid}:{key.secret.hex()}" for kid, key in streams.keys.items())
-    ran = clearkey("package", streams.clear, "-o", out, "--key", key, "--segment-seconds", "2")
+    ran = clearkey("package", streams.clear, "-o", out, "--key", key, "--segment-seconds", "2",
+                   "--license-url", "http://127.0.0.1:1/license")  # fmt: skip
     assert ran.code == 0, ran.said
     found = next(out.rglob("*.mpd" if manifest.endswith("mpd") else "master*.m3u8"))
     assert play(found)[1] == clear_hashes(streams.clear)
