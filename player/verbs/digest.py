@@ -12,7 +12,7 @@ from drm.keys import ContentKey, KeyId
 from player.digests import TrackDigest, digest_tracks
 from player.json_output import encode_json
 from player.key_mistakes import explain
-from player.manifest_file import ManifestOptions, is_manifest, manifest_options
+from player.manifests.given import ManifestOptions, is_manifest, manifest_options
 from player.media_file import open_stream
 from player.one_line import echo_line
 from player.options import dialect_option, key_options
@@ -43,7 +43,7 @@ def command(
     of the track, decrypted, in decode order. Nothing is written but the hashes.
     """
     if is_manifest(files, manifest):
-        from player.manifest_digests import print_digests  # noqa: PLC0415 - loads what talks HTTP, for manifests alone
+        from player.manifests.digests import print_digests  # noqa: PLC0415 - loads what talks HTTP, for manifests alone
 
         print_digests(files[0], manifest, keys, frozenset(map(Dialect, dialects)), as_json=as_json)
         return

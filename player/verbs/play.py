@@ -25,7 +25,7 @@ from player.comparison import compare
 from player.component_renewal import RenewalLines, renewing
 from player.key_mistakes import explain
 from player.license_form_option import form_options
-from player.manifest_file import ManifestOptions, is_manifest, manifest_options
+from player.manifests.given import ManifestOptions, is_manifest, manifest_options
 from player.one_line import echo_line
 from player.options import component_trust, dialect_option, key_options, open_output
 from player.playback import Playback, PlaybackResult, Snapshot
@@ -154,7 +154,7 @@ def command(
 
 
 def _of_manifest(name: str, options: ManifestOptions, selection: Selection) -> Callable[..., Playback]:
-    from player.manifest_playback import ManifestPlayback  # noqa: PLC0415 - loads what talks HTTP, for manifests alone
+    from player.manifests.playback import ManifestPlayback  # noqa: PLC0415 - loads what talks HTTP, for manifests alone
 
     return functools.partial(ManifestPlayback, name, options, selection)
 

@@ -12,7 +12,7 @@ from drm.component import ByteStream
 from drm.errors import MediaError
 from drm.webm.container import begins_as_ebml
 from player.json_output import encode_json
-from player.manifest_file import ManifestOptions, is_manifest, manifest_options
+from player.manifests.given import ManifestOptions, is_manifest, manifest_options
 from player.media_file import open_stream
 from player.options import open_output
 from player.verbs.inspect.box_listing import ListedBox, list_boxes
@@ -73,7 +73,7 @@ def command(
     if is_manifest(files, manifest):
         if samples or svg or boxes is not None:
             raise click.UsageError("--samples, --svg and --boxes are about media, not about a manifest")
-        from player.manifest_inspection import print_manifest  # noqa: PLC0415 - loads what talks HTTP, for manifests alone
+        from player.manifests.inspection import print_manifest  # noqa: PLC0415 - loads what talks HTTP, for manifests alone
 
         print_manifest(files[0], manifest, as_json=as_json)
         return

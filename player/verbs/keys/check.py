@@ -8,7 +8,7 @@ from typing import Final
 import click
 
 from drm.keys import ContentKey, KeyId
-from player.manifest_file import ManifestOptions, is_manifest, manifest_options
+from player.manifests.given import ManifestOptions, is_manifest, manifest_options
 from player.options import key_options
 
 __all__ = ["COMMANDS"]

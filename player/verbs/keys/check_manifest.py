@@ -15,7 +15,7 @@ from drm.session.key_check import KeyOutcome, KeyVerdict, check_keys
 from drm.streaming.segment_presentation import SegmentPresentation
 from drm.streaming.selection import every_rendition
 from player.key_mistakes import explain
-from player.manifest_file import ManifestOptions, open_manifest
+from player.manifests.given import ManifestOptions, open_manifest
 from player.one_line import echo_line
 from player.verbs.keys.check_file import Checked, KeysDecrypter, make_decoder
 

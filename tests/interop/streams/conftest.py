@@ -13,8 +13,8 @@ from drm.app.rights.managers import LocalKeysManager
 from drm.keys import ContentKey, KeyId
 from drm.streaming.selection import Selection
 from player.comparison import hashes_by_stream
-from player.manifest_file import ManifestOptions
-from player.manifest_playback import ManifestPlayback
+from player.manifests.given import ManifestOptions
+from player.manifests.playback import ManifestPlayback
 from player.playback import Playback, PlaybackResult
 from tests.interop.streams.made import Streams
 

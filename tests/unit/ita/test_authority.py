@@ -158,7 +158,7 @@ def test_only_missing_keys_are_asked_for() -> None:
 
 @pytest.mark.parametrize(
     "init",
-    [b"", b"[]", b"{", b"\xff", b"[" * 30_000, b'{"track_id": 1, "scheme": "cenc", "key_ids": []}',
+    [b"", b"[]", b"{", b"\xff", b"[" * 30_000,
      msgspec.json.encode({"track_id": 1, "scheme": "cenc", "key_ids": [str(A)] * 65}),
      b'{"track_id": 1, "scheme": "cenc", "key_ids": ["zz"]}'],
 )  # fmt: skip

@@ -49,7 +49,15 @@ def test_a_clear_stream_needs_nothing_and_has_no_decrypter() -> None:
     assert clear.value.hresult == HResult.MF_E_NOT_PROTECTED
 
 
-@pytest.mark.parametrize("stream", [{"scheme": "cenc", "key_ids": []}, {"scheme": "cenc"}, {}])
+def test_a_protected_stream_may_name_no_key_id_until_its_samples_do() -> None:
+    ita = loaded(b'{"track_id": 1, "scheme": "cenc", "key_ids": []}')
+    ita.request_access(Action.PLAY)
+    assert ita.get_decrypter() is not None
+    assert ita.require((A,)) is True
+    assert asked(ita).key_ids == (A,)
+
+
+@pytest.mark.parametrize("stream", [{"scheme": "cenc"}, {}])
 def test_a_stream_of_which_half_is_told_is_refused(stream: dict[str, object]) -> None:
     with pytest.raises(InvalidArgumentError):
         loaded(msgspec.json.encode({"track_id": 1, **stream}))

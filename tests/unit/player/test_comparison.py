@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from player.comparison import _verdict, frame_hashes
+from player.comparison import _verdict, hashes_by_stream
 
 HASHES = [f"{number:032x}" for number in range(6)]
 
@@ -30,11 +30,13 @@ def test_verdicts(mine: list[str], dropped: bool, equal: bool, words: str) -> No
 
 
 def test_hashes_are_read_by_stream_in_order() -> None:
-    lines = ["#format: frame checksums", "#stream#, dts, pts"]
-    lines += ["1, 0, 0, 1024, 4096, bb", "0, 0, 0, 512, 100, aa", "1, 9, 9, 1024, 4096, cc", ""]
+    lines = ["#format: frame checksums", "#media_type 0: video", "#media_type 1: audio", "#stream#, dts, pts"]
+    lines += ["1, 0, 0, 1024, 4096, bb", "0, 0, 0, 512, 100, aa", "1, 9, 9, 1024, 4096, cc"]
+    # Another presentation of the same row, whose streams come in another order.
+    lines += ["#format: frame checksums", "#media_type 0: audio", "#media_type 1: video", "0, 0, 0, 1, 1, dd", ""]
     descriptor = os.memfd_create("hashes")
     try:
         os.write(descriptor, "\n".join(lines).encode())
-        assert frame_hashes(descriptor) == {0: ["aa"], 1: ["bb", "cc"]}
+        assert hashes_by_stream(descriptor) == {"video 1": ["aa"], "audio 1": ["bb", "cc", "dd"]}
     finally:
         os.close(descriptor)

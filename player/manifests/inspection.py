@@ -17,7 +17,7 @@ from drm.manifests.key_ids import Statement
 from drm.readable import readable
 from drm.streaming.selection import every_rendition
 from player.json_output import encode_json
-from player.manifest_file import ManifestOptions, open_manifest
+from player.manifests.given import ManifestOptions, open_manifest
 
 __all__ = ["print_manifest"]
 

@@ -20,7 +20,7 @@ from drm.media import StreamDescriptor
 from drm.session.events import MediaEvent, MediaEventType, TopologyStatus
 from drm.session.topology import SourceStreamNode, Topology
 from drm.streaming.selection import Selection
-from player.manifest_file import ManifestOptions, open_manifest
+from player.manifests.given import ManifestOptions, open_manifest
 from player.playback import Playback, PlaybackResult
 from player.watched import Watched
 from player.worker_output import SinkDescriptors

@@ -15,7 +15,7 @@ from drm.streaming.selection import every_rendition
 from player.digests import digest_presentation
 from player.json_output import encode_json
 from player.key_mistakes import explain
-from player.manifest_file import ManifestOptions, open_manifest
+from player.manifests.given import ManifestOptions, open_manifest
 from player.one_line import echo_line
 from player.table import table_lines
 
