@@ -24,6 +24,7 @@ from drm.errors import DRMError, error_classes
 from player.verbs.explain import entries
 from tests.docs.format_tables import formats
 from tests.docs.http_tables import with_tables
+from tests.docs.streaming_tables import with_limits
 from tests.docs.system_calls import system_calls
 
 __all__ = ["FOLDER", "PAGES", "pages"]
@@ -53,10 +54,11 @@ PAGES: Final = {
     )),
     "system-calls": ("System calls of a locked worker", ()),
     "formats": ("MP4: what is read, refused and passed over", ()),
+    "streaming": ("DASH and HLS: what is read, refused and passed over", ()),
     "http": ("The license server over HTTP", ()),
     "remote-source": ("Sources in the worker", ("drm.app.source_resolver", "drm.app.remote_mode.source")),
 }  # fmt: skip
-"""File name: title and modules. A module that is not there (yet) is left out; `http` is written, but for its tables."""
+"""File name: title and modules. A module that is not there (yet) is left out; `streaming` and `http` are written, but for tables."""
 
 _MADE: Final = "*Made from the code by `python -m tests.docs`; a test holds it equal to the code.*"
 
@@ -69,6 +71,7 @@ def pages() -> dict[str, str]:
         body = list(made_up()) if made_up else [line for each in modules for line in _module(each)]
         if body:
             made[f"{name}.md"] = _joined([f"# {title}", "", _MADE, "", *body])
+    made["streaming.md"] = with_limits((FOLDER / "streaming.md").read_text(encoding="utf-8"))
     made["http.md"] = with_tables((FOLDER / "http.md").read_text(encoding="utf-8"))
     index = [f"- [{title}]({name}.md)" for name, (title, _) in PAGES.items() if f"{name}.md" in made]
     made["index.md"] = _joined(["# Reference", "", _MADE, "", *index])
