@@ -79,7 +79,7 @@ class ManifestPlayback(Playback):
             return None
         presentation, ahead = self._opener.read(period)
         self._following = next(self._periods, None)
-        source = PeriodSource(presentation, ahead, holds_end=self._following is not None)
+        source = PeriodSource(presentation, ahead, stop=period.duration, holds_end=self._following is not None)
         self._closing.enter_context(closing(source))
         self._period = period
         return source

@@ -58,7 +58,7 @@ PAGES: Final = {
     "http": ("The license server over HTTP", ()),
     "remote-source": ("Sources in the worker", ("drm.app.source_resolver", "drm.app.remote_mode.source")),
 }  # fmt: skip
-"""File name: title and modules. A module that is not there (yet) is left out; `streaming` and `http` are written, but for tables."""
+"""File name: title and modules. One that is not there (yet) is left out; `streaming` and `http` are written by hand."""
 
 _MADE: Final = "*Made from the code by `python -m tests.docs`; a test holds it equal to the code.*"
 

@@ -5,13 +5,15 @@ A session whose queue runs dry ends; the next topology takes its time, with lice
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterable
+from fractions import Fraction
 from typing import Final
 
 from drm.app.streaming.read_ahead import ReadAhead
 from drm.component import SourceCharacteristic
-from drm.media import Sample
+from drm.media import Sample, TrackInfo
 from drm.presentation_source import PresentationSource
 from drm.session.session_source import cancelled
 from drm.streaming.segment_presentation import SegmentPresentation
@@ -24,14 +26,22 @@ _LOOK: Final = 0.05  # seconds
 class PeriodSource(PresentationSource):
     """Keeps `drm.component.MediaSource` and `PMPClient`. Lives in the application."""
 
-    def __init__(self, presentation: SegmentPresentation, feeds: Iterable[ReadAhead], *, holds_end: bool) -> None:
-        """`holds_end`: until `let_end` is called, no stream ends."""
+    def __init__(
+        self,
+        presentation: SegmentPresentation,
+        feeds: Iterable[ReadAhead],
+        *,
+        stop: Fraction | None = None,
+        holds_end: bool,
+    ) -> None:
+        """`holds_end`: until `let_end` is called, no stream ends, and none goes on behind `stop` (seconds)."""
         super().__init__(presentation, presentation)
         self.name = presentation.name
         self.presentation = presentation
         self._feeds = tuple(feeds)
         self._may_end = threading.Event()
         self._interrupted = threading.Event()
+        self._stops = {track.track_id: _stop_of(track, stop) for track in presentation.tracks}
         if not holds_end:
             self._may_end.set()
 
@@ -46,11 +56,13 @@ class PeriodSource(PresentationSource):
         super().select(stream_ids, position)
 
     def next_sample(self, stream_id: int) -> Sample | None:
-        """The next sample; at the end of the stream, waits until it may end."""
+        """The next sample; at the end of the stream, or of the period, waits until it may end."""
         sample = super().next_sample(stream_id)
-        while sample is None and not self._may_end.wait(_LOOK):
-            if self._interrupted.is_set():
-                raise cancelled()
+        if sample is None or sample.dts + sample.cts_offset >= self._stops[stream_id]:
+            # Whoever plays stops at the first frame behind the period, so that one is held back as the end is.
+            while not self._may_end.wait(_LOOK):
+                if self._interrupted.is_set():
+                    raise cancelled()
         return sample
 
     def let_end(self) -> None:
@@ -67,3 +79,11 @@ class PeriodSource(PresentationSource):
         self.interrupt()
         for feed in self._feeds:
             feed.close()
+
+
+def _stop_of(track: TrackInfo, stop: Fraction | None) -> float:
+    """The first composition time of the track that lies behind `stop`."""
+    if stop is None:
+        return math.inf
+    begin = next((edit.media_time for edit in track.edits if edit.media_time >= 0), 0)
+    return float(stop * track.timescale + begin)
