@@ -89,6 +89,7 @@ class ManifestPlayback(Playback):
         result = PlaybackResult((), session.protection_report, session.license_path)
         self._set(source, session, outputs, result)
         self._until(session, result, MediaEventType.SESSION_TOPOLOGY_SET)
+        source.was_set()
         result.report = session.protection_report
         started = time.monotonic()
         result.commands.append((started, "start"))
@@ -169,6 +170,7 @@ class ManifestPlayback(Playback):
         """The topology that waits is set, or cannot be: then it is an error when its turn comes."""
         try:
             event.raise_if_fatal()
+            self._queue[-1].source.was_set()
         except DRMError as error:
             error.where = ", ".join(filter(None, (f"period {self._queue[-1].period.name}", error.where)))
             self._failed = error

@@ -40,6 +40,7 @@ class PeriodSource(PresentationSource):
         self.presentation = presentation
         self._feeds = tuple(feeds)
         self._may_end = threading.Event()
+        self._is_set = self._holds = False
         self._interrupted = threading.Event()
         self._stops = {track.track_id: _stop_of(track, stop) for track in presentation.tracks}
         if not holds_end:
@@ -53,17 +54,24 @@ class PeriodSource(PresentationSource):
     def select(self, stream_ids: Iterable[int], position: int = 0) -> None:
         """Deliver these streams from their start."""
         self._interrupted.clear()
+        self._holds = self._is_set
         super().select(stream_ids, position)
 
     def next_sample(self, stream_id: int) -> Sample | None:
         """The next sample; at the end of the stream, or of the period, waits until it may end."""
         sample = super().next_sample(stream_id)
+        if not self._holds:
+            return sample
         if sample is None or sample.dts + sample.cts_offset >= self._stops[stream_id]:
             # Whoever plays stops at the first frame behind the period, so that one is held back as the end is.
             while not self._may_end.wait(_LOOK):
                 if self._interrupted.is_set():
                     raise cancelled()
         return sample
+
+    def was_set(self) -> None:
+        """Its topology is set: what was read until now rehearsed keys. From the next `select` on, the end is held."""
+        self._is_set = True
 
     def let_end(self) -> None:
         """The next topology is set, or none follows. Any thread."""
