@@ -14,7 +14,14 @@ from typing import Final
 from drm.app.http.exchange import Answer, Failure, HttpClient, LeftTlsError, innermost
 from drm.app.http.urls import shown_url, trusted
 from drm.app.streaming.resource import AddressGuard, Origin, Permissions, manifest_url
-from drm.errors import DRMError, MediaError, MediaUnreachableError, SegmentMissingError, UnsupportedMediaError
+from drm.errors import (
+    DRMError,
+    InvalidArgumentError,
+    MediaError,
+    MediaUnreachableError,
+    SegmentMissingError,
+    UnsupportedMediaError,
+)
 from drm.session.session_source import cancelled
 from drm.streaming.presentation import Piece
 
@@ -104,11 +111,12 @@ class SegmentFetcher:
                     file.seek(start)
                     data = file.read(limit + 1 if size is None else size)
             except OSError as error:
+                if is_manifest and url == self.url:
+                    raise InvalidArgumentError(
+                        f"the manifest cannot be opened: {error.strerror}", where=str(path)
+                    ) from None
                 raise SegmentMissingError(
-                    f"what the manifest names cannot be read: {error.strerror}"
-                    if not is_manifest
-                    else f"the manifest cannot be read: {error.strerror}",
-                    where=str(path),
+                    f"what the manifest names cannot be read: {error.strerror}", where=str(path)
                 ) from None
             return self._whole(data, url, size, limit), url
         for wait in (*_WAITS, None):
