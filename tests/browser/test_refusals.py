@@ -66,7 +66,10 @@ def test_a_players_retries_do_not_trip_the_limit_and_one_more_attempt_does(
         page.goto(trial_url(site_url, "dashjs", manifest=f"{site_url}/films/{GOOD.name}/manifest.mpd"))
         page.wait_for_function("trial.errors.length > 0")
         assert answers == [503] * LIMIT
-        status, body = asked(page, server.license_url, [kid.base64url for kid, _key in GOOD.keys.values()])
+        # A key that is asked for the first time is no repetition; of these there are as many as the title has keys.
+        kids = [kid.base64url for kid, _key in GOOD.keys.values()]
+        more = [asked(page, server.license_url, kids) for _ in range(len(kids) + 1)]
+        status, body = next(answer for answer in more if answer[0] != 200)
         assert status == 429
         assert json.loads(body)["code"] == "rate_limited"
 

@@ -51,7 +51,7 @@ def test_each_new_key_is_asked_for_once(
     assert measured["errors"] == []
     assert measured["frames"] > 300
     kids = {turned(KID, period).hex() for period in range(PERIODS)}
-    rows = ledger.new(PERIODS)
+    rows = [row for row in ledger.new(PERIODS) if row[0] != "command"]  # of the keys that it was started with
     assert {(action, status) for action, status, _code, _kids in rows} == {("license", 200)}
     assert sorted(asked for _action, _status, _code, asked in rows) == sorted([kid] for kid in kids)
     assert measured["statuses"] == dict.fromkeys(kids, "usable")

@@ -207,7 +207,9 @@ def test_what_is_installed_runs_this_very_copy(ordinary_user, tmp_path: Path) ->
     assert "next: systemctl enable --now clearkey-pmp.socket" in ran.stderr
     found = sorted(path for path in tmp_path.rglob("*") if path.is_file())
     assert [path.name for path in found] == [
-        "clearkey-pmp.service", "clearkey-pmp.socket", "clearkey-pmp.conf", "clearkey-pmp.conf",
+        "python3", "pyvenv.cfg", "clearkey-pmp.service", "clearkey-pmp.socket", "clearkey-pmp.conf", "clearkey-pmp.conf",
     ]  # fmt: skip
-    assert f"ExecStart={clearkey} pmp-service " in found[0].read_text()
-    assert {path.stat().st_mode & 0o777 for path in found} == {0o644}
+    interpreter, _settings, unit, *others = found
+    assert f"ExecStart={clearkey} pmp-service " in unit.read_text()
+    assert {path.stat().st_mode & 0o777 for path in (unit, *others)} == {0o644}
+    assert interpreter.stat().st_mode & 0o777 == 0o111

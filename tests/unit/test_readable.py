@@ -275,7 +275,7 @@ def test_a_list_of_components_says_nothing_to_a_terminal(
                        update=EVIL, is_needed=True)  # fmt: skip
     when = datetime(2026, 1, 1, tzinfo=UTC)
     authority = AuthorityState(origin=EVIL, root=EVIL, is_pinned=False, versions={EVIL: 1}, revocation_list=1,
-                               issued=when, freshness=EVIL, expires=when, revoked=(EVIL,))  # fmt: skip
+                               issued=when, signed=when, freshness=EVIL, expires=when, revoked=(EVIL,))  # fmt: skip
     found = Components(rows=(row,), authorities=(authority,), faults=(TrustError(EVIL, seen=EVIL),))
     monkeypatch.setattr(show, "look_at_components", lambda _trust: found)
     run = CliRunner().invoke(show.COMMANDS[verb], words, standalone_mode=False)

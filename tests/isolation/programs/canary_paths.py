@@ -1,6 +1,6 @@
 """An application that takes a protected film along one path, and stands still where it is told to be searched.
 
-    canary_paths.py PATH FILE LICENSE_URL [OTHER_URL or SOCKET]
+    canary_paths.py PATH FILE LICENSE_URL [SOCKET]
 
 Prints one JSON line at each stand and waits for a line on stdin, as canary_play.py does. PATH is a name of `PATHS`. At
 the end of it, at the stand "wants-keys", it takes keys, and does what it should not (canary_hold.py): the control. The
@@ -12,17 +12,17 @@ import json
 import os
 import signal
 import sys
+import threading
 
 from canary_hold import decrypt_here
 
 from drm.app.byte_stream import FileByteStream
+from drm.app.rights.enabler import EnableResult
 from drm.app.rights.managers import LicenseManager
-from drm.app.server import create_pmp_server
 from drm.app.session_proxy import SessionConfiguration, create_pmp_media_session
 from drm.app.sources import open_source
-from drm.app.worker_configuration import WorkerConfiguration
 from drm.class_ids import DISCARD_SINK
-from drm.errors import DRMError
+from drm.errors import DRMError, LicenseRefusedError
 from drm.session.events import MediaEventType as E
 from drm.session.topology import SinkActivate, Topology
 
@@ -41,7 +41,15 @@ def stand(name, **told):
 class Manager(LicenseManager):
     """Stands still with the first answer that comes after the last start: its memory may be overwritten later."""
 
+    is_done = False  # it brings no more licenses
+
     def begin_enable_content(self, enabler_activate, topology, callback, state=None):
+        if self.is_done:
+            refused = EnableResult(enabler_activate, state)
+            refused.error = LicenseRefusedError("no more licenses")
+            threading.Thread(target=callback, args=(refused,), daemon=True).start()
+            return
+
         def called_back(done):
             if NAMES and NAMES[-1] != "answer in hand":
                 stand("answer in hand")
@@ -54,7 +62,8 @@ class Played:
     """A session with the film in it, each frame at its time."""
 
     def __init__(self, opened, url=URL, *, in_time=False, **more):
-        configuration = SessionConfiguration(content_protection_manager=Manager(url), **more)
+        self.manager = Manager(url)
+        configuration = SessionConfiguration(content_protection_manager=self.manager, **more)
         self.session = opened.enter_context(create_pmp_media_session(configuration=configuration))
         SEEN["worker"], SEEN["level"] = self.session.pid, self.session.protection_report.level
         source = open_source(opened.enter_context(FileByteStream([FILM])))
@@ -96,19 +105,17 @@ def error(opened):
 
 
 def expiry(opened):
-    """The license is good for a part of the film."""
-    Played(opened, in_time=True).until(E.SESSION_ENDED)
+    """The license is good for a part of the film, and there is no other."""
+    at = Played(opened, in_time=True)
+    at.manager.is_done = True
+    at.until(E.SESSION_ENDED)
 
 
 def renewal(opened):
-    """It is over, and another server gives another one, in the same worker."""
-    server = opened.enter_context(create_pmp_server(WorkerConfiguration()))
-    try:
-        Played(opened, in_time=True, server_context=server).until(E.SESSION_ENDED)
-    except DRMError:
-        stand("over")
-    again = Played(opened, MORE[0], server_context=server)
-    again.until(E.SESSION_ENDED)
+    """It is over, and the server gives another one in mid-play."""
+    at = Played(opened, in_time=True)
+    stand("started")
+    at.until(E.SESSION_ENDED)
     stand("ended")
 
 

@@ -180,7 +180,7 @@ class Project:
             name: text for name, text in os.environ.items() if not name.startswith(("PYTEST", "PYTHON", "CLEARKEY"))
         }
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-rA", "-p", "no:cacheprovider", *options],
+            [sys.executable, "-m", "pytest", "-rA", "-p", "no:cacheprovider", "-p", "no:schemathesis", *options],
             cwd=self.folder,
             env={**kept, "CLEARKEY_HOME": str(self.folder / "home"), "COLUMNS": "200"},
             stdout=subprocess.PIPE,
