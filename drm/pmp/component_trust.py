@@ -16,6 +16,7 @@ from typing import Final
 from uuid import UUID
 
 from drm.errors import RestartRequiredError, TrustError
+from drm.hresult import HResult
 from drm.protection import ComponentState, TrustReport
 from drm.rights.enablers import EnablerActivate, EnableType
 from drm.trust.archive import Component
@@ -221,7 +222,7 @@ def _refuse_without(errors: list[TrustError]) -> None:
 
 
 def _list_enabler(error: TrustError) -> EnablerActivate:
-    absent = isinstance(error, TrustAbsentError)
+    absent = error.hresult == HResult.MF_E_GRL_ABSENT
     reason = RevocationReason.GRL_ABSENT if absent else RevocationReason.INVALID_GRL_SIGNATURE
     data = encode_renewals(Renewals(reason=reason | RevocationReason.GRL_LOAD_FAILED))
     return EnablerActivate(EnableType.UPDATE_REVOCATION_INFORMATION, (), data)

@@ -31,6 +31,7 @@ from tuf.api.metadata import (
     Timestamp,
 )
 
+from drm.hresult import HResult
 from drm.trust.entry import Entry, entry_of
 from drm.trust.errors import MetadataError, TrustAbsentError
 from drm.trust.freshness import Freshness, freshness
@@ -201,10 +202,10 @@ class _Chain:
     def _list(self, targets: Targets, revocations: Targets) -> RevocationList:
         target = revocations.targets.get(LIST_TARGET)
         if target is None or not _is_delegated(targets.get_delegated_role(REVOCATIONS), LIST_TARGET):
-            raise MetadataError("the metadata names no revocation list")
+            raise MetadataError("the metadata names no revocation list", hresult=HResult.MF_E_GRL_ABSENT)
         data = self._files.get(LIST_FILE)
         if data is None:
-            raise MetadataError("the revocation list is not there")
+            raise MetadataError("the revocation list is not there", hresult=HResult.MF_E_GRL_ABSENT)
         _sha256(target)
         target.verify_length_and_hashes(data)
         return parse_revocations(data)

@@ -207,7 +207,7 @@ def test_what_is_installed_runs_this_very_copy(ordinary_user, tmp_path: Path) ->
     assert "next: systemctl enable --now clearkey-pmp.socket" in ran.stderr
     found = sorted(path for path in tmp_path.rglob("*") if path.is_file())
     assert [path.name for path in found] == [
-        "python3", "pyvenv.cfg", "clearkey-pmp.service", "clearkey-pmp.socket", "clearkey-pmp.conf", "clearkey-pmp.conf",
+        "python3", "pyvenv.cfg", "clearkey-pmp.service", "clearkey-pmp.socket", *["clearkey-pmp.conf"] * 2,
     ]  # fmt: skip
     interpreter, _settings, unit, *others = found
     assert f"ExecStart={clearkey} pmp-service " in unit.read_text()
