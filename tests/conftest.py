@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING
 import hypothesis
 import pytest
 
-from tests.scheduling import is_usual, usual_scheduling
-
 if TYPE_CHECKING:
     from tests.publisher import Publisher
 
@@ -57,9 +55,9 @@ def own_vectors() -> Path:
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
     """A test that leaves its process the highest priority of the machine fails: all later ones would inherit that."""
     yield
-    if not is_usual():
-        with usual_scheduling():
-            pytest.fail(f"{item.nodeid} leaves its process in another class of scheduling", pytrace=False)
+    if os.sched_getscheduler(0) != os.SCHED_OTHER:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+        pytest.fail(f"{item.nodeid} leaves its process in another class of scheduling", pytrace=False)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -9,12 +9,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["is_usual", "usual_scheduling"]
-
-
-def is_usual() -> bool:
-    """Whether this thread is scheduled as any other."""
-    return os.sched_getscheduler(0) == os.SCHED_OTHER
+__all__ = ["usual_scheduling"]
 
 
 @contextmanager

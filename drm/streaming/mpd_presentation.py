@@ -47,7 +47,11 @@ def read_mpd(data: bytes, url: str, *, as_listed: bool = False) -> StreamPresent
         )
     elements = [each for each in root.all("Period") if not _is_nothing(each)]
     if not elements:
-        raise MalformedMediaError("the MPD has no period", where=place(root))
+        raise MalformedMediaError(
+            "the MPD has no period",
+            where=place(root),
+            maybe="its packager has not written any yet, or it was cut",
+        )
     reading = _Reading(root, url)
     times = period_times(root, elements)
     periods = [

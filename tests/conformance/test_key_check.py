@@ -22,7 +22,7 @@ from drm.keys import ContentKey, KeyId
 from drm.media import Sample, SampleCrypto, Scheme, TrackInfo, TrackType
 from drm.session.key_check import KeyOutcome, check_keys, tells_of
 from drm.session.noise_check import slices_end_where_they_should
-from player.verbs.keys.check_file import _Decrypter, _samples
+from player.verbs.keys.check_file import KeysDecrypter, _samples
 from tests.conformance.test_vectors import OWN, Opened, manifest
 
 KEYS = 100
@@ -49,7 +49,7 @@ def test_rates(request: pytest.FixtureRequest, decoder: str, scheme: str, name: 
         for number in range(KEYS):
             wrong = ContentKey(Random(f"{name}:{number}").randbytes(16))
             (verdict,) = check_keys(
-                track, track.key_ids[:1], samples, _Decrypter(dict.fromkeys(opened.keys, wrong)), made
+                track, track.key_ids[:1], samples, KeysDecrypter(dict.fromkeys(opened.keys, wrong)), made
             )
             found[verdict.outcome] += 1
             needed = max(needed, verdict.checked)
@@ -75,7 +75,7 @@ def test_a_clear_lead_told_by_subsamples_says_nothing_of_the_key(tmp_path: Path,
             assert lead.crypto is not None  # the lead is told by subsamples, else this tries nothing
             assert not tells_of(lead, LED)
             for right in (True, False):
-                given = _Decrypter({LED: ContentKey(bytes(16) if right else b"and a wrong key.")})
+                given = KeysDecrypter({LED: ContentKey(bytes(16) if right else b"and a wrong key.")})
                 for thorough in (False, True):
                     (verdict,) = check_keys(descriptor.track, [LED], samples, given, made, thorough=thorough)
                     assert verdict.checked
@@ -92,13 +92,13 @@ def test_playback_looks_at_no_more_than_it_needs(name: str, thorough: bool, look
     with opened.stream:
         track = opened.media.tracks[0]
         samples = _samples(open_source(opened.stream), track.track_id)
-        (verdict,) = check_keys(track, track.key_ids[:1], samples, _Decrypter(opened.keys), made, thorough=thorough)
+        (verdict,) = check_keys(track, track.key_ids[:1], samples, KeysDecrypter(opened.keys), made, thorough=thorough)
     assert (verdict.outcome, verdict.checked, verdict.failed) == (KeyOutcome.RIGHT, looked_at, 0)
 
 
 def test_media_that_goes_clear_does_not_keep_the_check_busy() -> None:
     """One encrypted sample, and behind it clear ones without end, told by subsamples: 288 are decoded, and no more."""
-    decrypter = _Decrypter({LED: ContentKey(bytes(16))})
+    decrypter = KeysDecrypter({LED: ContentKey(bytes(16))})
     taken = 0
 
     def goes_clear() -> Iterator[tuple[Sample, memoryview]]:

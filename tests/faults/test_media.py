@@ -97,8 +97,8 @@ def test_an_empty_file(play) -> None:
 @pytest.mark.parametrize(
     ("data", "name"),
     [
-        (b"#EXTM3U\n#EXT-X-VERSION:7\n", "HLS"),
-        (b'<?xml version="1.0"?>\n<MPD xmlns="urn:mpeg:dash:schema:mpd:2011"/>', "DASH"),
+        (b"#EXTM3U\n#EXT-X-VERSION:7\n", "playlist"),
+        (b'<?xml version="1.0"?>\n<MPD xmlns="urn:mpeg:dash:schema:mpd:2011"/>', "MPD"),
         (b"These are only words.\n" * 40, ""),
         (bytes(5000), ""),
         (b"\x89PNG\r\n\x1a\n" + bytes(100), ""),

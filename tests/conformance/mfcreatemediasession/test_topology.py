@@ -143,7 +143,7 @@ def test_mf_034_two_queued_topologies_play_in_order_and_end_once(at: Stage) -> N
             index
             for index, event in enumerate(seen)
             if event.type == E.SESSION_TOPOLOGY_STATUS
-            and event.values == {"status": status, "topology": topology.topology_id}
+            and (event.values["status"], event.values["topology"]) == (status, topology.topology_id)
         )
         for topology, status in ((second, 100), (first, 400))
     )

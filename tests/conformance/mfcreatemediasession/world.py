@@ -133,7 +133,7 @@ class Stage:
 
     def until_status(self, topology: Topology[Any], status: int) -> list[MediaEvent]:
         found = self.until(E.SESSION_TOPOLOGY_STATUS)
-        while found[-1].values != {"status": status, "topology": topology.topology_id}:
+        while (found[-1].values["status"], found[-1].values["topology"]) != (status, topology.topology_id):
             found += self.until(E.SESSION_TOPOLOGY_STATUS)
         return found
 

@@ -248,7 +248,10 @@ def test_samples_of_an_old_epoch_are_void(loaded: Application) -> None:
         (UUID(int=1), b""),
         (CLEARKEY_ITA, b"not json"),
         (CLEARKEY_ITA, b'{"track_id": 1, "scheme": "cenc", "key_ids": ["xyz"]}'),
-        (CLEARKEY_ITA, msgspec.json.encode({"track_id": 1, "scheme": "cenc", "key_ids": []})),
+        (
+            CLEARKEY_ITA,
+            msgspec.json.encode({"track_id": 1, "scheme": "cenc", "key_ids": [f"{n:032x}" for n in range(65)]}),
+        ),
         (CLEARKEY_ITA, b"[" * 30_000),
         (CLEARKEY_ITA, bytes(wire.MAX_INLINE + 1)),
         (AV_DECODER, b""),

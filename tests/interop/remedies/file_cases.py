@@ -28,8 +28,6 @@ for name, made in (("in.wav", _SINE), ("in.flac", _SINE), ("in.ogv", f"{_BARS} -
 for content, words in (
     ("", "check that the download or the packager has finished"),
     ("<html>", "perhaps a server's error page was saved: open it and see, then download again"),
-    ("<MPD", "give the initialization segment and the media segments it lists"),
-    ("#EXTM3U", "give the initialization segment and the media segments that it lists"),
     ("{}", "give the media file; keys go to --keys-file"),
     ("PK\\003\\004", "unpack it first"),
     ("%%PDF", "give the media file"),
@@ -39,6 +37,12 @@ for content, words in (
     case(3, "clearkey digest in.mp4 --keys-file one.keys", words,
          "clearkey digest init.mp4 segment.m4s --keys-file one.keys", before=(f"printf '{content}' > in.mp4",),
          path="drm/isobmff/container.py")  # fmt: skip
+
+for content, words in (("<MPD", "give the initialization segment and the media segments it lists"),
+                       ("#EXTM3U", "give the initialization segment and the media segments that it lists")):  # fmt: skip
+    case(3, "clearkey decrypt in.mp4 -o out.mp4 --keys-file one.keys", words,
+         "clearkey decrypt init.mp4 segment.m4s -o out.mp4 --keys-file one.keys",
+         before=(f"printf '{content}' > in.mp4",), path="drm/isobmff/container.py")  # fmt: skip
 
 # ------------------------------------------------------------------------------------------------ segments
 case(3, "clearkey digest segment.m4s --keys-file one.keys",

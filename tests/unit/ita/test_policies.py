@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from drm.errors import IsolationError, LicenseExpiredError, LicenseRequiredError, PolicyChangedError
@@ -29,8 +30,6 @@ from tests.unit.ita.world import (
 
 def sealing(environment: Environment, *kids: object) -> tuple[object, object]:
     """An authority that asked for a license, and what brings it one under these rules."""
-    import msgspec
-
     ita = authority(environment, *kids)
     activate = asked(ita)
     request = verify_request(msgspec.json.decode(activate.data)["pmp"])
@@ -178,6 +177,35 @@ def test_a_licenses_clock_runs_out_and_no_other_topology_sets_it_back(clock: Hel
     again.policy_set(0)
     with pytest.raises(LicenseExpiredError):
         decrypt(again)
+
+
+def test_a_license_that_comes_when_it_is_over_is_told_and_not_asked_for_again_at_once(clock: HeldClock) -> None:
+    ita, bring = sealing(world(), A)
+    bring(Policy(expires=int(clock.now) - 1))
+    with pytest.raises(LicenseExpiredError, match="expired"):
+        ita.request_access(Action.PLAY)
+    with pytest.raises(LicenseRequiredError):  # but by whoever comes next
+        ita.request_access(Action.PLAY)
+
+
+def test_a_license_is_renewed_so_long_before_its_end(clock: HeldClock) -> None:
+    ita, bring = sealing(world(), A)
+    bring(Policy(rental=100, renew_before=20))
+    assert ita.request_access(Action.PLAY) is None
+    clock.advance(79)
+    assert ita.renewal((A,)) is None
+    clock.advance(1)
+    wanted = ita.renewal((A,))
+    assert wanted.key_ids == (A,)
+    request = verify_request(msgspec.json.decode(wanted.data)["pmp"])
+    short = seal(request, {A: KEYS[A]}, Policy(rental=20, renew_before=20))
+    ita.accept(wanted, short, LicensePath.SEALED)
+    assert ita.renewal((A,)) is None, "one that came as late as that is used to its end"
+    clock.advance(19)
+    assert ita.request_access(Action.PLAY) is None
+    clock.advance(1)
+    with pytest.raises(LicenseRequiredError):
+        ita.request_access(Action.PLAY)
 
 
 def test_a_play_duration_begins_with_what_is_played(clock: HeldClock) -> None:
