@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
-from weakref import WeakValueDictionary
+from weakref import WeakSet, WeakValueDictionary
 
 from drm.component import MediaSource, ToldSource
 from drm.media import Sample
@@ -22,6 +22,7 @@ class _Place:
     def __init__(self) -> None:
         self.moving = threading.RLock()
         self.cursor: SourceCursor | None = None  # whose place it is
+        self.cursors: WeakSet[SourceCursor] = WeakSet()  # of topologies that are not over
 
 
 class SharedSources:
@@ -37,7 +38,9 @@ class SharedSources:
             place = self._places.get(id(media))
             if place is None:  # the cursors hold the source, so its id is good for as long as the place is there
                 place = self._places[id(media)] = _Place()
-            return SourceCursor(media, place, turn)
+            cursor = SourceCursor(media, place, turn)
+            place.cursors.add(cursor)
+            return cursor
 
 
 class SourceCursor:
@@ -90,9 +93,13 @@ class SourceCursor:
                 (self.media.on_pause if state is SourceState.PAUSED else self.media.on_stop)()
 
     def shutdown(self) -> None:
-        """This topology is over: a source that wants to know is told. Raises what it raises."""
-        if isinstance(self.media, ToldSource):
-            with self._place.moving:
+        """This topology is over; with the last one that reads it, a source that wants to know is told.
+
+        Raises what the source raises.
+        """
+        with self._place.moving:
+            self._place.cursors.discard(self)
+            if not self._place.cursors and isinstance(self.media, ToldSource):
                 self.media.on_shutdown()
 
     def interrupt(self) -> None:

@@ -128,6 +128,21 @@ def test_mf_162_a_source_is_told_of_pause_stop_and_the_end(stage: Callable[..., 
     eventually(lambda: source.told == ["pause", "stop", "shutdown"])
 
 
+def test_mf_162_a_source_of_two_topologies_is_told_of_the_end_with_the_second(stage: Callable[..., Stage]) -> None:
+    at = stage()
+    source = Planted(at.source(), {})
+    at.ready(source=source, only=TrackType.VIDEO)
+    second = at.set(at.in_time(), source=source, only=TrackType.VIDEO)
+    at.session.start()
+    at.until_status(second, 200)  # the first is over
+    at.session.pause()
+    at.until(E.SESSION_PAUSED)
+    assert "shutdown" not in source.told
+    at.session.close()
+    at.until(E.SESSION_CLOSED)
+    eventually(lambda: source.told.count("shutdown") == 1)
+
+
 @pytest.mark.parametrize("error", [each for each, _ in ERRORS], ids=lambda value: type(value).__name__)
 def test_mf_162_a_source_that_cannot_pause_or_stop_says_so_in_the_event(
     stage: Callable[..., Stage], error: BaseException
